@@ -1,0 +1,1 @@
+"""The benchmark: solvers × imaging tasks × depths, measured, stored and reported."""

@@ -1,0 +1,240 @@
+"""The command ``python -m bench``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from .errors import UserError, unknown
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+console = Console(stderr=True)
+"""Everything for people goes to standard error; standard output is for data."""
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.", file_okay=True)]
+Images = Annotated[
+    str | None,
+    typer.Option(
+        "--images", help="A folder of images, or a data set that deepinv downloads (set14, bsds500, …)."
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, or auto.")]
+
+
+@app.callback()
+def main() -> None:
+    """Compare gradient estimators at equilibrium on imaging tasks: accuracy, memory, time.
+
+    \b
+    python -m bench list solvers
+    python -m bench run quick --out results/quick
+    python -m bench report results/quick
+    python -m bench compare results/quick results/reference/quick-cpu
+    """
+
+
+@app.command("list")
+def list_(what: Annotated[str, typer.Argument(help="solvers, tasks or profiles")]) -> None:
+    """List what there is: solvers, tasks or profiles."""
+    table = Table(box=None, pad_edge=False)
+    if what == "solvers":
+        from solvers import ROSTER
+
+        from .calls import signature
+
+        table.add_column("solver")
+        table.add_column("what it does")
+        for name, estimator in ROSTER.items():
+            table.add_row(signature(name, estimator.make), _first_line(estimator.make))
+    elif what == "tasks":
+        from .calls import signature
+        from .operators import PRIORS
+        from .tasks import ROSTER as TASKS
+
+        table.add_column("task or prior")
+        table.add_column("what it is")
+        for name, make in (*TASKS.items(), *PRIORS.items()):
+            table.add_row(signature(name, make), _first_line(make))
+    elif what == "profiles":
+        from .matrix import cells, load_profile, profile_names
+
+        for title in ("profile", "cells", "what it is for"):
+            table.add_column(title)
+        for name in profile_names():
+            profile = load_profile(name)
+            table.add_row(name, str(len(cells(profile))), profile.summary)
+    else:
+        raise unknown("list", what, ["solvers", "tasks", "profiles"])
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0].replace("``", "")
+
+
+@app.command()
+def run(
+    profile: Annotated[str, typer.Argument(help="smoke, quick, paper, or a .toml file")],
+    out: Out,
+    images: Images = None,
+    device: Device = "auto",
+    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task of the profile.")] = None,
+    solver: Annotated[list[str] | None, typer.Option("--solver", help="Only this solver of it.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes side by side.")] = None,
+) -> None:
+    """Measure the cells of a profile that --out does not hold yet; then write its tables and figures."""
+    from .matrix import load_profile
+    from .report import write_report
+    from .runner import pick_device
+    from .runner import run as run_matrix
+
+    chosen = load_profile(profile)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    line = bar.add_task("starting")
+
+    def progress(what: str, done: int, total: int) -> None:
+        bar.start()  # not before: bad input is one line, without a bar above it
+        bar.update(line, completed=done, total=total, description=what or "starting")
+        if what and not console.is_terminal:
+            console.print(f"{done}/{total} {what}", highlight=False, soft_wrap=True)
+
+    try:
+        outcome = run_matrix(
+            chosen,
+            out,
+            images=images,
+            device=pick_device(device),
+            tasks=task,
+            solvers=solver,
+            jobs=jobs,
+            progress=progress,
+        )
+        bar.update(line, description="done")
+    finally:
+        bar.stop()
+    words = [f"{count} {status}" for status, count in outcome.items() if count]
+    console.print(f"cells: {', '.join(words)}", highlight=False)
+    write_report(out)
+    console.print(
+        f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}", highlight=False, soft_wrap=True
+    )
+    if outcome["error"]:
+        console.print("[red]cells with errors are listed at the end of the tables; they run again next time")
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="The --out of a run.")]) -> None:
+    """Write the tables and figures of a run again, from its records."""
+    from .records import Store
+    from .report import write_report
+
+    for file in write_report(folder):
+        print(file)  # noqa: T201
+    if stale := Store(folder).stale():
+        console.print(
+            f"{len(stale)} records of older code, versions or settings are not shown", highlight=False
+        )
+
+
+@app.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(help="The --out of a run.")],
+    reference: Annotated[Path, typer.Argument(help="The run to hold it against.")],
+) -> None:
+    """Hold a run against a reference: columns that no machine should change. Exit code 1 if they differ."""
+    from .compare import compare as hold
+
+    differences, overview = hold(folder, reference)
+    _print_frame(overview, "held against the reference")
+    if len(differences):
+        _print_frame(differences, "beyond the tolerance")
+        console.print(f"[red]{len(differences)} values differ from {reference}")
+        raise typer.Exit(1)
+    console.print(f"every value agrees with {reference}", highlight=False, soft_wrap=True)
+
+
+def _print_frame(frame, title: str) -> None:
+    table = Table(title=title, box=None, pad_edge=False, title_justify="left")
+    for name in frame.columns:
+        table.add_column(str(name), overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(str(cell)) for cell in row))  # as text: a bracket in it is no markup
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@app.command()
+def cell(
+    task: Annotated[str, typer.Option("--task", help="As in the tables, e.g. 'deblurring(huber)'.")],
+    solver: Annotated[str, typer.Option("--solver", help="As in the tables, e.g. 'restarted_jfb(10, 10)'.")],
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    profile: Annotated[
+        str, typer.Option("--profile", help="Sizes and training are this profile's.")
+    ] = "quick",
+    images: Images = None,
+    device: Device = "auto",
+    json: Annotated[
+        bool, typer.Option("--json", help="The record as one JSON object, and nothing else.")
+    ] = False,
+) -> None:
+    """Measure one cell here and now, and store nothing."""
+    from .frame import tidy
+    from .matrix import Cell, load_profile, parse_solver, parse_task
+    from .runner import images_for, pick_device, plan, run_cell
+
+    chosen = load_profile(profile)
+    one = Cell(parse_task(task), parse_solver(solver), seed)
+    where = pick_device(device)
+    (job, *_), _ = plan(chosen, images_for(chosen, images, [one]), where, [one])
+    record = run_cell(job, None)
+    if json:
+        print(record.to_json())  # noqa: T201
+    else:
+        shown = tidy([record]).T.reset_index()
+        shown.columns = ["", str(one)]
+        _print_frame(shown, "")
+    if record.status == "error":
+        console.print(f"[red]{record.reason}", highlight=False)
+        raise typer.Exit(1)
+
+
+def entry(arguments: list[str] | None = None) -> int:
+    """Run the command. Returns its exit code: 2 with one line on standard error for bad input."""
+    try:
+        code = app(args=arguments, prog_name="python -m bench", standalone_mode=False)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except typer.TyperException as error:
+        line = " ".join(error.format_message().split())
+        print(f"error: {line} (python -m bench --help lists the commands)", file=sys.stderr)  # noqa: T201
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("stopped; finished cells are stored, and the same line goes on from there", file=sys.stderr)  # noqa: T201
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

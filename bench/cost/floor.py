@@ -1,0 +1,51 @@
+"""The floor: a bare loop that makes the same evaluations and the same products, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from solvers import Map, Solution
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a training step is made of: applications without a tape, on it, and adjoint products."""
+
+    untaped: int
+    recorded: int
+    adjoint: int
+
+    @classmethod
+    def of(cls, solution: Solution) -> Work:
+        """The work that a solution did, after its ``backward()``."""
+        return cls(
+            solution.reached.applications,
+            solution.recorded,
+            sum(report.applications for report in solution.adjoint),
+        )
+
+
+def bare_step(T: Map, x0: Tensor, loss: Callable[[Tensor], Tensor], work: Work) -> None:
+    """Forward and backward with no solver: gradients are left in the parameters of T."""
+    x = x0
+    with torch.no_grad():
+        for _ in range(work.untaped):
+            x = T(x)
+    if not work.adjoint:
+        for _ in range(work.recorded):
+            x = T(x)
+        loss(x).backward()
+        return
+    x = x.detach().requires_grad_()
+    y = T(x)
+    end = y.detach().requires_grad_()
+    (v,) = torch.autograd.grad(loss(end), end)
+    u = v
+    for _ in range(work.adjoint):
+        (pulled,) = torch.autograd.grad(y, x, u, retain_graph=True)
+        u = v + pulled
+    y.backward(u)

@@ -1,0 +1,80 @@
+"""Runs the timings in a fresh pytest process and turns its report into records."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..provenance import ROOT, provenance
+from ..records import Record
+
+if TYPE_CHECKING:
+    from ..runner import Job
+
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
+"""glibc's allocator is bimodal at these sizes: identical runs took 1.88 or 2.59 ms until it was fixed."""
+
+
+def measure_costs(jobs: list[Job]) -> Iterator[Record]:
+    """A record for each cost job, as its timing ends. One process, one timing at a time.
+
+    A timing that fails is a record with the status ``error``.
+    """
+    if not jobs:
+        return
+    with tempfile.TemporaryDirectory(prefix="eqgrad-cost-") as folder:
+        plan, report = Path(folder, "plan.pickle"), Path(folder, "report.jsonl")
+        plan.write_bytes(pickle.dumps(jobs))
+        report.touch()
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        command += [str(Path(__file__).parent / "test_step.py"), f"--rootdir={ROOT}", "-k", "test_step"]
+        command += ["--benchmark-disable-gc", f"--cost-plan={plan}", f"--cost-report={report}"]
+        environment = os.environ | ALLOCATOR | {"PYTHONPATH": str(ROOT)}
+        with (
+            Path(folder, "log").open("w+", encoding="utf-8") as log,
+            subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+            ) as process,
+            report.open(encoding="utf-8") as lines,
+        ):
+            try:
+                done = yield from _follow(process, lines, {job.key: job for job in jobs})
+            finally:
+                process.terminate()
+            log.seek(0)
+            last = " ".join(log.read().split())[-300:]
+        where = provenance(torch.device(jobs[0].device))
+        for job in jobs:
+            if job.key not in done:
+                yield job.record("error", f"the timing did not finish: {last}", {}, where)
+
+
+def _follow(process, lines, jobs: dict[str, Job]):
+    """Records as the report grows, until the process ends; returns the keys seen."""
+    done: set[str] = set()
+    part = ""
+    while True:
+        ended = process.poll() is not None
+        part += lines.read()
+        *whole, part = part.split("\n")
+        for line in whole:
+            found = json.loads(line)
+            job = jobs[found.pop("key")]
+            done.add(job.key)
+            where = provenance(torch.device(job.device)) | {"threads": job.profile.threads}
+            yield job.record("ok", "", found, where)
+        if ended:
+            return done
+        try:
+            process.wait(0.3)
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,110 @@
+"""Seconds of a training step of each solver, every round between two rounds of its own floor.
+
+``pytest bench/cost`` times restarted JFB at 256×256 and prints its ratio to the floor; ``python -m bench
+run`` times the cells of a profile with the same code.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from bench.cost.floor import Work, bare_step
+from bench.measure import training_step
+from bench.tasks import instance, loss
+
+WARM_UP = 2
+
+
+class Clock:
+    """Times a synchronised call: device events on CUDA, the performance counter elsewhere."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def __call__(self, call: Callable[[], None]) -> float:
+        """Seconds of ``call()``, which has ended when this returns."""
+        if self._device.type != "cuda":
+            begin = time.perf_counter()
+            call()
+            return time.perf_counter() - begin
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize(self._device)
+        begin.record()
+        call()
+        end.record()
+        torch.cuda.synchronize(self._device)
+        return begin.elapsed_time(end) / 1e3
+
+
+def paired_ratios(seconds: list[float], floor: list[float]) -> list[float]:
+    """Each round over the mean of the floor's rounds before and after it, so that a drift cancels."""
+    return [s / ((before + after) / 2) for s, before, after in zip(seconds, floor, floor[1:], strict=False)]
+
+
+def test_step(benchmark, job, request):
+    """One training step: forward, backward and Adam's update."""
+    profile, device = job.profile, torch.device(job.device)
+    torch.set_num_threads(profile.threads)
+    problem = instance(
+        job.cell.task,
+        job.images,
+        profile.images.layout(),
+        job.cell.seed,
+        dtype=getattr(torch, profile.dtype),
+        device=device,
+    )
+    batch = problem.train.pick(torch.arange(min(profile.training.batch, profile.images.train)))
+    T = problem.bind(batch)
+    # A learning rate of zero: every round does the same work, the update included.
+    optimiser = torch.optim.Adam(problem.operator.parameters(), lr=0.0)
+    work = Work.of(training_step(job.cell, problem, batch)[0])
+
+    def step() -> None:
+        training_step(job.cell, problem, batch)
+        optimiser.step()
+
+    def floor() -> None:
+        problem.operator.zero_grad(set_to_none=True)
+        bare_step(T, batch.x0, lambda x: loss(x, batch.truth), work)
+        optimiser.step()
+
+    clock = Clock(device)
+    once = max(clock(step) + clock(floor) for _ in range(WARM_UP))
+    rounds = max(3, min(profile.timing.rounds, int(profile.timing.seconds / once)))
+    seconds: list[float] = []
+    floors: list[float] = []
+    benchmark.pedantic(
+        lambda: seconds.append(clock(step)),
+        setup=lambda: floors.append(clock(floor)),
+        rounds=rounds,
+        iterations=1,
+    )
+    floors.append(clock(floor))
+    # The floor against itself, in the same minute: a ratio within this spread of 1 says nothing.
+    again = [clock(floor) for _ in range(2 * rounds + 1)]
+    ratios = paired_ratios(seconds, floors)
+    same = paired_ratios(again[1::2], again[0::2])
+    benchmark.extra_info.update(ratio=median(ratios), ratio_of_floor_to_itself=median(same))
+    report = request.config.getoption("--cost-report")
+    found = {
+        "seconds": seconds,
+        "floor_seconds": floors,
+        "ratios": ratios,
+        "ratios_of_floor": same,
+        "untaped": work.untaped,
+        "recorded": work.recorded,
+        "adjoint": work.adjoint,
+    }
+    if report:
+        with Path(report).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"key": job.key, **found}) + "\n")
+    else:
+        name = f"{job.cell.task.label} · {job.cell.solver.label}"
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{name}: {median(ratios):.3f} × floor (floor × itself: {median(same):.3f})")  # noqa: T201

@@ -1,0 +1,252 @@
+"""Figures of a run, with seaborn; pure functions of the tidy table and the stored pictures."""
+
+# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from .oracle import TOLERANCE
+
+FAMILIES = ("unrolled", "restarted_jfb", "jfb", "neumann", "deq")
+"""Fixed places in the palette, so that an estimator keeps its colour in every figure."""
+MARKERS = ("o", "s", "^", "D", "P", "X", "v", "*")
+METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
+
+
+def _style(frame: pd.DataFrame) -> dict[str, object]:
+    families = [*(f for f in FAMILIES if (frame["family"] == f).any())]
+    families += [f for f in frame["family"].unique() if f not in families]
+    palette = sns.color_palette("colorblind", max(len(FAMILIES), len(families)))
+    places = [FAMILIES.index(f) if f in FAMILIES else len(FAMILIES) + i for i, f in enumerate(families)]
+    return {
+        "hue": "family",
+        "hue_order": families,
+        "style": "family",
+        "style_order": families,
+        "palette": [palette[p % len(palette)] for p in places],
+        "markers": [MARKERS[p % len(MARKERS)] for p in places],
+    }
+
+
+def _means(frame: pd.DataFrame) -> pd.DataFrame:
+    good = frame[frame["status"] == "ok"]
+    numbers = good.select_dtypes("number").columns.drop("seed")
+    means = good.groupby(["task", "solver", "family"], sort=False)[list(numbers)].mean().reset_index()
+    means["cost"] = means["applications"] + means["vjps"]
+    return means
+
+
+def _facets(count: int, height: float = 3.9) -> tuple[Figure, np.ndarray]:
+    columns = min(count, 3)
+    lines = -(-count // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(4.4 * columns, height * lines), squeeze=False)
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    return figure, axes.flat[:count]
+
+
+def _shared_legend(figure: Figure, axes, title: str) -> None:
+    handles: dict[str, object] = {}
+    for ax in axes:
+        if (legend := ax.get_legend()) is not None:
+            found, labels = ax.get_legend_handles_labels()
+            handles |= dict(zip(labels, found, strict=True))
+            legend.remove()
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        title=title,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        frameon=False,
+    )
+
+
+def _labels(ax, points: pd.DataFrame, x: str, y: str) -> None:
+    """The arguments of each solver beside its point, where no label stands yet and where they fit."""
+    ax.figure.canvas.draw()  # the limits must be final before points are turned into places
+    taken: list[tuple[float, float]] = []
+    right = ax.get_window_extent().x1
+    for row in points.itertuples():
+        point = (getattr(row, x), getattr(row, y))
+        at = ax.transData.transform(point)
+        if any(abs(at[0] - a) < 40 and abs(at[1] - b) < 12 for a, b in taken):
+            continue
+        taken.append((at[0], at[1]))
+        depth = row.solver.partition("(")[2].rstrip(")")
+        fits = at[0] + 8 * len(depth) < right
+        place = {"xytext": (5, 3), "ha": "left"} if fits else {"xytext": (-5, 3), "ha": "right"}
+        ax.annotate(depth, point, textcoords="offset points", fontsize=7, color="0.35", **place)
+
+
+def error_against_cost(frame: pd.DataFrame) -> Figure:
+    """Relative error of the gradient against applications + VJPs and against seconds, a column a task."""
+    means = _means(frame).dropna(subset=["hypergradient_error"])
+    # What lies below the reference's own accuracy is not known to be any smaller.
+    means["hypergradient_error"] = means["hypergradient_error"].clip(lower=TOLERANCE)
+    tasks = list(means["task"].unique())
+    costs = [("cost", "applications + VJPs of a training step")]
+    if means["step_ms"].notna().any():
+        costs.append(("step_ms", "milliseconds of a training step"))
+    figure, axes = plt.subplots(
+        len(costs), len(tasks), figsize=(4.4 * len(tasks), 3.7 * len(costs)), squeeze=False, sharey="col"
+    )
+    for line, (x, label) in zip(axes, costs, strict=True):
+        for ax, task in zip(line, tasks, strict=True):
+            part = means[(means["task"] == task) & means[x].notna()]
+            sns.scatterplot(part, x=x, y="hypergradient_error", s=55, ax=ax, **_style(means))
+            ax.set(
+                xscale="log", yscale="log", xlabel=label, ylabel="relative error of the gradient", title=task
+            )
+            ax.yaxis.set_minor_locator(LogLocator(subs=[]))
+            ax.margins(x=0.16, y=0.08)
+            ax.grid(alpha=0.3)
+            _labels(ax, part, x, "hypergradient_error")
+    _shared_legend(figure, axes.flat, "estimator")
+    figure.tight_layout()
+    return figure
+
+
+def psnr_against_depth(frame: pd.DataFrame) -> Figure:
+    """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass."""
+    means = _means(frame)
+    tasks = list(means["task"].unique())
+    figure, axes = _facets(len(tasks))
+    style = _style(means)
+    for ax, task in zip(axes, tasks, strict=True):
+        part = means[means["task"] == task]
+        for row in part.itertuples():
+            ax.plot([row.applications] * 2, [row.psnr, row.psnr_equilibrium], color="0.75", lw=1, zorder=0)
+        sns.scatterplot(part, x="applications", y="psnr", s=55, ax=ax, **style)
+        hollow = dict(
+            zip(style["hue_order"], zip(style["palette"], style["markers"], strict=True), strict=True)
+        )
+        for row in part.itertuples():
+            colour, marker = hollow[row.family]
+            ax.scatter(
+                row.applications,
+                row.psnr_equilibrium,
+                s=55,
+                facecolors="none",
+                edgecolors=[colour],
+                marker=marker,
+            )
+        ax.axhline(part["psnr_measurement"].mean(), color="0.4", lw=1, ls=":")
+        ax.annotate(
+            "measurement",
+            (0.98, part["psnr_measurement"].mean()),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color="0.35",
+        )
+        ax.set(
+            xscale="log",
+            xlabel="applications of T in a forward pass",
+            ylabel="PSNR on test images (dB)",
+            title=task,
+        )
+        ax.yaxis.set_major_locator(MaxNLocator(6))
+        ax.grid(alpha=0.3)
+    _shared_legend(figure, axes, "filled: as trained\nhollow: at equilibrium")
+    figure.tight_layout()
+    return figure
+
+
+def memory_against_depth(frame: pd.DataFrame) -> Figure:
+    """Bytes that autograd saved against the applications of a forward pass, log–log."""
+    means = _means(frame).dropna(subset=["saved_mib"])
+    tasks = list(means["task"].unique())
+    figure, axes = _facets(len(tasks))
+    for ax, task in zip(axes, tasks, strict=True):
+        part = means[means["task"] == task].sort_values("applications")
+        sns.scatterplot(part, x="applications", y="saved_mib", s=55, ax=ax, **_style(means))
+        ax.set(
+            xscale="log",
+            yscale="log",
+            xlabel="applications of T in a forward pass",
+            ylabel="tape (MiB)",
+            title=task,
+        )
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.margins(x=0.16, y=0.12)
+        ax.grid(alpha=0.3, which="both")
+        _labels(ax, part, "applications", "saved_mib")
+    _shared_legend(figure, axes, "estimator")
+    figure.tight_layout()
+    return figure
+
+
+def panels(frame: pd.DataFrame, pictures: dict[tuple[str, str], dict[str, np.ndarray]], task: str) -> Figure:
+    """Truth, measurement, and for each estimator its best depth: as trained above, at equilibrium below."""
+    means = _means(frame)
+    means = means[means["task"] == task]
+    means = means[[(task, solver) in pictures for solver in means["solver"]]]
+    best = means.sort_values("psnr", kind="stable").groupby("family", sort=False).tail(1)
+    best = best.sort_values(
+        "family", key=lambda names: names.map(lambda n: FAMILIES.index(n) if n in FAMILIES else 99)
+    )
+    first = pictures[task, best["solver"].iloc[0]]
+    columns = 1 + len(best)
+    figure, axes = plt.subplots(2, columns, figsize=(2.1 * columns, 5.2), squeeze=False, layout="constrained")
+    shown = [("truth", first["truth"], axes[0, 0]), ("measurement", first["measurement"], axes[1, 0])]
+    for column, row in enumerate(best.itertuples(), start=1):
+        picture = pictures[task, row.solver]
+        for line, name in enumerate(("trained", "equilibrium")):
+            title = row.solver if line == 0 else "at equilibrium"
+            title += f"\n{_psnr(picture['truth'], picture[name]):.2f} dB"
+            shown.append((title, picture[name], axes[line, column]))
+    for title, image, ax in shown:
+        grey = image.shape[0] == 1
+        ax.imshow(
+            image[0] if grey else image.transpose(1, 2, 0), cmap="gray" if grey else None, vmin=0, vmax=255
+        )
+        ax.set_title(title, fontsize=8)
+        ax.axis("off")
+    axes[1, 0].set_title(f"measurement\n{_psnr(first['truth'], first['measurement']):.2f} dB", fontsize=8)
+    figure.suptitle(f"{task}: the best depth of each estimator, one test image", fontsize=10)
+    return figure
+
+
+def _psnr(truth: np.ndarray, image: np.ndarray) -> float:
+    error = np.mean((truth.astype(float) - image.astype(float)) ** 2) / 255**2
+    return float(-10 * np.log10(error)) if error else float("inf")
+
+
+def write_figures(
+    frame: pd.DataFrame, pictures: dict[tuple[str, str], dict[str, np.ndarray]], folder: Path
+) -> list[Path]:
+    """Draw every figure as PNG and PDF; the same rows give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (frame["status"] == "ok").any():
+        return []
+    written = []
+    with mpl.rc_context({"font.size": 9, "axes.titlesize": 10, "pdf.fonttype": 42, "svg.hashsalt": "eqgrad"}):
+        mpl.use("agg")
+        drawn = {
+            "error-against-cost": error_against_cost(frame),
+            "psnr-against-depth": psnr_against_depth(frame),
+            "memory-against-depth": memory_against_depth(frame),
+        }
+        for task in frame["task"].unique():
+            if any(t == task for t, _ in pictures):
+                name = "".join(c if c.isalnum() else "-" for c in task).strip("-")
+                drawn[f"panels-{name}"] = panels(frame, pictures, task)
+        for name, figure in drawn.items():
+            for suffix, metadata in METADATA.items():
+                file = folder / f"{name}.{suffix}"
+                figure.savefig(file, dpi=150, bbox_inches="tight", metadata=metadata)
+                written.append(file)
+            plt.close(figure)
+    return written

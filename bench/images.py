@@ -1,0 +1,196 @@
+"""Real images: those inside the scikit-image wheel, a folder of the user's, or a deepinv data set by name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .errors import UserError, unknown
+
+TRAIN = ("astronaut.png", "coffee.png", "coins.png", "gravel.png", "motorcycle_right.png", "rocket.jpg")
+TEST = ("camera.png", "chelsea.png", "hubble_deep_field.jpg", "brick.png")
+"""Photographs of the scikit-image wheel, split by name. All but camera, coins, brick and gravel are in colour."""
+
+COLOURLESS = ("camera.png", "coins.png", "gravel.png", "brick.png")
+
+DOWNLOADS = {
+    "bsds500": "BSDS500",
+    "cbsd68": "CBSD68",
+    "kodak24": "Kodak24",
+    "set5": "Set5HR",
+    "set14": "Set14HR",
+    "urban100": "Urban100HR",
+}
+"""Names of the data sets that deepinv can download, where there is a network."""
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+LARGEST = 64_000_000
+"""Pixels; anything larger is taken for a mistake (or a decompression bomb)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How many crops of which size. ``crop`` is in pixels, ``train`` and ``test`` count crops."""
+
+    crop: int
+    train: int
+    test: int
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Image files, split into train and test by name.
+
+    Attributes:
+        source: where they are from, as the user wrote it.
+        train, test: files, sorted by name; no file is in both.
+        digest: of names and contents, the images' share in the key of a cell.
+    """
+
+    source: str
+    train: tuple[Path, ...]
+    test: tuple[Path, ...]
+    digest: str
+
+
+def find_images(source: str | None = None, *, colour: bool = False) -> Images:
+    """The images of ``source``.
+
+    Args:
+        source: ``None`` for those of the scikit-image wheel; a folder; or a name of ``DOWNLOADS``. A folder
+            with subfolders ``train`` and ``test`` is split as they say, any other by name: every fourth file in
+            alphabetical order is for testing.
+        colour: leave out the wheel's grey photographs.
+
+    Raises:
+        UserError: no such folder, no readable image in it, or fewer than two; no network.
+    """
+    if source is None:
+        return _packaged(colour)
+    folder = Path(source)
+    if folder.is_dir():
+        return _folder(source, folder)
+    if source in DOWNLOADS:
+        return _folder(source, _download(source))
+    if folder.exists() or any(mark in source for mark in "/\\.~"):
+        raise UserError(f"no folder {source!r}: give a folder of images, or one of {', '.join(DOWNLOADS)}")
+    raise unknown("image folder or data set", source, DOWNLOADS)
+
+
+def _packaged(colour: bool) -> Images:
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise UserError("scikit-image is not installed: pip install scikit-image, or give --images DIR")
+    data = Path(spec.origin).parent / "data"
+    drop = COLOURLESS if colour else ()
+    train = tuple(data / name for name in TRAIN if name not in drop)
+    test = tuple(data / name for name in TEST if name not in drop)
+    return Images("scikit-image", train, test, _digest((*train, *test)))
+
+
+def _folder(source: str, folder: Path) -> Images:
+    def list_files(where: Path) -> list[Path]:
+        try:
+            found = sorted(f for f in where.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
+        except OSError as error:
+            raise UserError(f"cannot read the image folder {source!r}: {error.strerror}") from error
+        for file in found:
+            with _opened(file):
+                pass
+        return found
+
+    if (folder / "train").is_dir() and (folder / "test").is_dir():
+        train, test = list_files(folder / "train"), list_files(folder / "test")
+    else:
+        files = list_files(folder)
+        test = files[3::4] or files[-1:]
+        train = [f for f in files if f not in test]
+    if not train or not test:
+        raise UserError(
+            f"the image folder {source!r} holds {len(train) + len(test)} readable images, too few to train and "
+            f"test: put two or more of {', '.join(sorted(SUFFIXES))} there"
+        )
+    return Images(source, tuple(train), tuple(test), _digest((*train, *test)))
+
+
+def _download(name: str) -> Path:
+    from torch.hub import get_dir  # the cache that torch's own downloads use
+
+    root = Path(get_dir()).parent / "eqgrad" / name
+    kind = getattr(importlib.import_module("deepinv.datasets"), DOWNLOADS[name])
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        kind(root=str(root), download=True)
+    except Exception as error:
+        raise UserError(
+            f"cannot download {name} ({type(error).__name__}): is there a network? give --images DIR instead"
+        ) from error
+    folders = [f.parent for f in sorted(root.rglob("*")) if f.suffix.lower() in SUFFIXES]
+    if not folders:
+        raise UserError(f"the download of {name} holds no images: remove {root} and try again")
+    return max(set(folders), key=folders.count)
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()[:16]
+
+
+@contextmanager
+def _opened(file: Path) -> Generator[Image.Image]:
+    """The image, decoded only when asked for. Raises ``UserError`` where it is broken or absurdly large."""
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > LARGEST:
+                raise UserError(f"{file.name} has {image.width}×{image.height} pixels, more than {LARGEST:,}")
+            yield image
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UserError(f"{file.name} is too large: at most {LARGEST:,} pixels") from error
+    except OSError as error:
+        raise UserError(f"cannot read the image {file.name}: remove or replace it") from error
+
+
+def read_image(file: Path, channels: int) -> Tensor:
+    """The image as float64 in [0, 1], ``(channels, H, W)``; grey by luminance."""
+    with _opened(file) as image:
+        pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
+    tensor = torch.from_numpy(pixels).double() / 255
+    return tensor[None] if channels == 1 else tensor.permute(2, 0, 1).contiguous()
+
+
+def crops(files: tuple[Path, ...], channels: int, size: int, count: int, seed: int) -> Tensor:
+    """``count`` square crops at places that ``seed`` draws, the files in turn.
+
+    Returns:
+        ``(count, channels, size, size)`` float64 in [0, 1].
+
+    Raises:
+        UserError: an image is smaller than the crop.
+    """
+    rng = torch.Generator().manual_seed(1000 + seed)
+    found: list[Tensor] = []
+    for i in range(count):
+        file = files[i % len(files)]
+        image = read_image(file, channels)
+        height, width = image.shape[1:]
+        if min(height, width) < size:
+            raise UserError(
+                f"{file.name} is {width}×{height}, smaller than the crops of {size}×{size}: "
+                "remove it, or use a profile with smaller crops"
+            )
+        top = int(torch.randint(height - size + 1, (), generator=rng))
+        left = int(torch.randint(width - size + 1, (), generator=rng))
+        found.append(image[:, top : top + size, left : left + size])
+    return torch.stack(found)

@@ -1,0 +1,98 @@
+"""Memory of a training step: bytes on the tape, counted exactly, and the peak on the device."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+@dataclass(slots=True)
+class Bytes:
+    """A count that is complete when its context ends."""
+
+    count: int = 0
+
+
+@contextmanager
+def saved_bytes(known: Iterable[Tensor]) -> Generator[Bytes]:
+    """Bytes that autograd keeps for the way back, each storage once.
+
+    Args:
+        known: tensors that are there anyway (parameters, spectra, measurements); their storages do
+            not count.
+    """
+    found = Bytes()
+    seen = {tensor.untyped_storage().data_ptr() for tensor in known}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in seen:
+            seen.add(storage.data_ptr())
+            found.count += storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield found
+
+
+@contextmanager
+def peak_bytes(device: torch.device) -> Generator[Bytes]:
+    """The most bytes alive at once on ``device``, beyond those alive at the start.
+
+    On CUDA the allocator's own peak; on a CPU the storages that operations made, followed until they die
+    (a resident-set size is useless at these sizes).
+    """
+    found = Bytes()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield found
+        torch.cuda.synchronize(device)
+        found.count = torch.cuda.max_memory_allocated(device) - before
+    else:
+        with _LiveStorages() as live:
+            yield found
+        found.count = live.peak
+
+
+class _LiveStorages(TorchDispatchMode):
+    """Follows every storage that an operation returns, from its birth to its death."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = 0
+        self._alive: dict[int, int] = {}
+        self._total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        given = {
+            leaf.untyped_storage().data_ptr()
+            for leaf in tree_leaves((args, kwargs))
+            if isinstance(leaf, Tensor) and leaf.layout is torch.strided
+        }
+        out = func(*args, **kwargs)
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor) and leaf.layout is torch.strided:
+                self._follow(leaf.untyped_storage(), given)
+        return out
+
+    def _follow(self, storage: torch.UntypedStorage, given: set[int]) -> None:
+        address, size = storage.data_ptr(), storage.nbytes()
+        if not size or address in given or address in self._alive:
+            return
+        self._alive[address] = size
+        self._total += size
+        self.peak = max(self.peak, self._total)
+        weakref.finalize(storage, self._forget, address)
+
+    def _forget(self, address: int) -> None:
+        self._total -= self._alive.pop(address, 0)

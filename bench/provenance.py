@@ -1,0 +1,88 @@
+"""Where a number comes from: versions, device, commit, and the sources that decide the result."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("torch", "deepinv", "ptwt", "numpy")
+DECIDING = (
+    "solvers",
+    "bench/operators",
+    "bench/tasks",
+    "bench/images.py",
+    "bench/memory.py",
+    "bench/measure.py",
+    "bench/oracle.py",
+)
+"""What the result of a cell depends on; a change in any of these makes stored cells stale."""
+
+
+@functools.cache
+def fingerprint() -> str:
+    """Digest of the sources that decide the result of a cell."""
+    total = hashlib.sha256()
+    for entry in DECIDING:
+        path = ROOT / entry
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            total.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a result."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+@functools.cache
+def commit() -> tuple[str, bool]:
+    """The commit of the checkout and whether files differ from it; ``("unknown", True)`` outside git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        # Results are what runs write: they make no measurement dirty.
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", ".", ":!results"))
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", True
+
+
+def device_name(device: torch.device) -> str:
+    """The model of the accelerator, or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def provenance(device: torch.device) -> dict[str, object]:
+    """Everything about the machine and the code that a reader of a record may ask for."""
+    head, dirty = commit()
+    return {
+        "commit": head,
+        "dirty": dirty,
+        "fingerprint": fingerprint(),
+        "versions": versions(),
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": device_name(device),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,183 @@
+"""The matrix as tables: Markdown, CSV and LaTeX, the best value of a task marked."""
+
+# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from .oracle import TOLERANCE
+from .records import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the printed tables.
+
+    Attributes:
+        name: of the tidy column.
+        title: as it is printed.
+        show: a mean as text; a spread over seeds is printed after ``±`` where it is visible.
+        best: ``max`` or ``min`` marks the best value of a task; ``None`` marks none.
+    """
+
+    name: str
+    title: str
+    show: Callable[[float], str]
+    best: Callable[[pd.Series], float] | None = None
+
+
+def _fixed(digits: int) -> Callable[[float], str]:
+    return lambda value: f"{value:.{digits}f}"
+
+
+def _scientific(value: float) -> str:
+    return f"{value:.1e}"
+
+
+def _error(value: float) -> str:
+    """An error, or that it is below what the reference gradient itself is certified to."""
+    return _scientific(value) if value >= TOLERANCE else f"< {TOLERANCE:.0e}"
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
+
+
+COLUMNS = (
+    Column("psnr", "PSNR (dB)", _fixed(2), max),
+    Column("psnr_equilibrium", "PSNR at eq. (dB)", _fixed(2), max),
+    Column("ssim", "SSIM", _fixed(3), max),
+    Column("ssim_equilibrium", "SSIM at eq.", _fixed(3), max),
+    Column("hypergradient_error", "gradient error", _error, min),
+    Column("hypergradient_cosine", "cosine", _fixed(4), max),
+    Column("residual", "residual", _scientific),
+    Column("applications", "applications", _whole),
+    Column("vjps", "VJPs", _whole),
+    Column("saved_mib", "tape (MiB)", _fixed(2), min),
+    Column("peak_mib", "peak (MiB)", _fixed(2), min),
+    Column("step_ms", "step (ms)", _fixed(1), min),
+    Column("floor_ratio", "× floor", _fixed(2)),
+)
+
+
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread over seeds of each task and solver, in the order of the frame.
+
+    The spread is the standard deviation, and 0 for a single seed. Cells that failed count as ``failed`` and
+    are left out of the means. Columns: ``task, solver, seeds, failed``, and ``X`` and ``X_spread`` for each column X.
+    """
+    rows = []
+    for (task, solver), group in frame.groupby(["task", "solver"], sort=False):
+        good = group[group["status"] == "ok"]
+        row: dict[str, object] = {
+            "task": task,
+            "solver": solver,
+            "seeds": len(good),
+            "failed": len(group) - len(good),
+        }
+        for column in COLUMNS:
+            values = good[column.name].dropna()
+            row[column.name] = values.mean() if len(values) else math.nan
+            row[f"{column.name}_spread"] = values.std() if len(values) > 1 else 0.0
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _text(column: Column, mean: float, spread: float) -> str:
+    if math.isnan(mean):
+        return "—"
+    shown, around = column.show(mean), column.show(spread)
+    # A spread that prints as nothing, or is below what can be known, is not shown.
+    visible = not shown.startswith("<") and not around.startswith("<") and float(around) > 0
+    return f"{shown} ± {around}" if visible else shown
+
+
+def printable(summary: pd.DataFrame, task: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of a task as text, and which of them are the best of their column."""
+    part = summary[summary["task"] == task].reset_index(drop=True)
+    text = pd.DataFrame({"solver": part["solver"]})
+    best = pd.DataFrame(False, index=part.index, columns=["solver", *(c.title for c in COLUMNS)])
+    for column in COLUMNS:
+        values = part[column.name]
+        cells = [_text(column, m, s) for m, s in zip(values, part[f"{column.name}_spread"], strict=True)]
+        text[column.title] = cells
+        if column.best is not None and values.notna().any():
+            winner = column.best(values.dropna())
+            # What prints alike is marked alike.
+            best[column.title] = [not math.isnan(m) and column.show(m) == column.show(winner) for m in values]
+    failed = part["failed"].to_numpy()
+    if failed.any():
+        text["failed"] = [str(n) if n else "" for n in failed]
+        best["failed"] = False
+    return text, best
+
+
+def to_markdown(text: pd.DataFrame, best: pd.DataFrame) -> str:
+    """A pipe table, the best in bold."""
+    marked = text.where(~best[list(text.columns)], "**" + text + "**")
+    align = ("left", *("right",) * (len(text.columns) - 1))
+    return marked.to_markdown(index=False, colalign=align, disable_numparse=True) + "\n"
+
+
+def to_latex(text: pd.DataFrame, best: pd.DataFrame, task: str) -> str:
+    """A booktabs table, the best in bold. Needs ``\\usepackage{booktabs}``."""
+    shown = text.replace(r"\s*±\s*", " $\\\\pm$ ", regex=True).replace("—", "--")
+    shown["solver"] = shown["solver"].str.replace("_", r"\_", regex=False)
+    titles = {"× floor": r"$\times$ floor"}
+    best = best.rename(columns=titles)
+    shown = shown.rename(columns=titles)
+    style = shown.style.hide(axis="index")
+    weights = best.map(lambda is_best: "textbf:--rwrap;" if is_best else "")
+    style = style.apply(lambda _: weights, axis=None)
+    caption = f"Estimators on {task}: mean $\\pm$ spread over seeds.".replace("_", r"\_")
+    label = "tab:" + "".join(c if c.isalnum() else "-" for c in task).strip("-")
+    column_format = "l" + "r" * (len(shown.columns) - 1)
+    return style.to_latex(hrules=True, column_format=column_format, caption=caption, label=label)
+
+
+def write_tables(frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write ``tables.md``, ``summary.csv``, ``cells.csv`` and a ``.tex`` for each task.
+
+    The same frame gives the same bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = summarise(frame)
+    written = {"summary.csv": summary.to_csv(index=False), "cells.csv": frame.to_csv(index=False)}
+    parts = []
+    for task in summary["task"].unique():
+        text, best = printable(summary, task)
+        parts.append(f"## {task}\n\n{_facts(frame[frame['task'] == task])}\n\n{to_markdown(text, best)}")
+        name = "".join(c if c.isalnum() else "-" for c in task).strip("-")
+        written[f"{name}.tex"] = to_latex(text, best, task)
+    failures = frame[frame["status"] != "ok"]
+    if len(failures):
+        listed = failures[["task", "solver", "seed", "status", "reason"]].to_markdown(index=False)
+        parts.append(f"## Cells that failed\n\n{listed}\n")
+    written["tables.md"] = "\n".join(parts) + _LEGEND
+    for name, content in written.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in written]
+
+
+def _facts(part: pd.DataFrame) -> str:
+    contraction, before = part["contraction"].mean(), part["psnr_measurement"].mean()
+    known = "L is not below 1: outside the theory" if contraction >= 1 else f"L ≤ {contraction:.3f}"
+    return f"{known}. The measurement itself has {before:.2f} dB."
+
+
+_LEGEND = """
+---
+PSNR and SSIM of the test images at the depth that was trained, and after running the learned operator to
+its equilibrium. *Gradient error* and *cosine*: the solver's gradient at the initial parameters against the
+certified float64 implicit gradient, itself good to 1e-10. *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's
+reconstruction there. *Applications* and *VJPs* of T in a training step. *Tape*: bytes that autograd saved;
+*peak*: the most alive at once. *Step*: median seconds of a training step; *× floor*: its ratio to a bare loop
+that does the same work, median of interleaved pairs. Best of a task in bold; ± is the standard deviation over seeds.
+"""

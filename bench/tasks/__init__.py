@@ -1,0 +1,19 @@
+"""Imaging tasks: operator + images + loss + start, one kind of measurement a file."""
+
+from collections.abc import Callable
+
+from ._task import Batch, Instance, Task, instance, loss, spectrum
+from .deblurring import deblurring, deblurring_colour
+from .denoising import denoising, denoising_colour
+from .inpainting import inpainting, inpainting_colour
+
+ROSTER: dict[str, Callable[..., Task]] = {
+    "denoising": denoising,
+    "denoising_colour": denoising_colour,
+    "deblurring": deblurring,
+    "deblurring_colour": deblurring_colour,
+    "inpainting": inpainting,
+    "inpainting_colour": inpainting_colour,
+}
+
+__all__ = ["ROSTER", "Batch", "Instance", "Task", "instance", "loss", "spectrum"]

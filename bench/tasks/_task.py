@@ -1,0 +1,151 @@
+"""What a task is, and what it becomes for a seed: an operator, a physics, and batches of real images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import torch
+from deepinv.physics import DecomposablePhysics
+from torch import Tensor
+
+from solvers import Map
+
+from ..images import Images, Layout, crops
+from ..operators import ForwardBackward, Penalty, contraction_factor
+
+PEAK = 1.0
+"""Largest value of an image: everything is in [0, 1]."""
+
+
+class Blueprint(Protocol):
+    """A physics before it knows the size of an image; draws what is random from ``rng``, on the CPU."""
+
+    def __call__(
+        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+    ) -> DecomposablePhysics:
+        """The physics for images of ``shape`` ``(C, H, W)``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A reconstruction problem and the operator that solves it.
+
+    Attributes:
+        label: the call that made it, as it stands in the tables.
+        physics: the linear measurement.
+        noise: standard deviation of the Gaussian noise in each channel, in units of the peak.
+        prior: the penalty whose weights are learned.
+        step: τ of the forward–backward iteration.
+    """
+
+    label: str = field(compare=False)
+    physics: Blueprint
+    noise: tuple[float, ...]
+    prior: Penalty
+    step: float
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for colour."""
+        return len(self.noise)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images, their measurements and the start of the iteration; each ``(B, C, H, W)``."""
+
+    truth: Tensor
+    y: Tensor
+    x0: Tensor
+
+    def pick(self, index: Tensor) -> Batch:
+        """The samples at ``index``."""
+        return Batch(self.truth[index], self.y[index], self.x0[index])
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A task with its seed's images and noise.
+
+    Attributes:
+        operator: T_θ, at its initial parameters; nobody shares it.
+        physics: the measurement.
+        train, test: batches of different images.
+        contraction: a Lipschitz constant of T in x, from the exact spectrum: ``L ≤ contraction``.
+    """
+
+    operator: ForwardBackward
+    physics: DecomposablePhysics
+    train: Batch
+    test: Batch
+    contraction: float
+
+    def bind(self, batch: Batch) -> Map:
+        """``x -> T_θ(x; y, physics)`` for the measurements of ``batch``."""
+        return partial(self.operator, y=batch.y, physics=self.physics)
+
+
+def loss(x: Tensor, truth: Tensor) -> Tensor:
+    """Training loss: half the mean squared error, a scalar."""
+    return 0.5 * (x - truth).square().mean()
+
+
+def instance(
+    task: Task,
+    images: Images,
+    layout: Layout,
+    seed: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Instance:
+    """The task with the crops, the masks and the noise of a seed.
+
+    Everything random is drawn in float64 on the CPU, so that a seed means the same problem in every
+    dtype and on every device, up to rounding.
+
+    Raises:
+        UserError: an image is smaller than the crop, or the crop does not admit the transform.
+    """
+    device = torch.device(device)
+    shape = (task.channels, layout.crop, layout.crop)
+    penalty = task.prior.build(shape, dtype, device)
+    physics = task.physics(shape, torch.Generator().manual_seed(seed), dtype, device)
+    exact = task.physics(shape, torch.Generator().manual_seed(seed), torch.float64, torch.device("cpu"))
+    noise = torch.tensor(task.noise, dtype=torch.float64).view(-1, 1, 1)
+
+    def measure(truth: Tensor, rng: torch.Generator) -> Batch:
+        clean = exact.A(truth)
+        y = clean + noise * torch.randn(clean.shape, generator=rng, dtype=torch.float64)
+        if masked(exact):
+            y = exact.A(y)  # lost pixels are lost, noise included
+        truth, y = truth.to(device, dtype), y.to(device, dtype)
+        grey = torch.full_like(truth, 0.5 * PEAK)
+        return Batch(truth, y, grey + physics.A_adjoint(y - physics.A(grey)))
+
+    train = crops(images.train, task.channels, layout.crop, layout.train, seed)
+    # The same places at every seed: a table compares estimators, not crops.
+    test = crops(images.test, task.channels, layout.crop, layout.test, 0)
+    return Instance(
+        ForwardBackward(penalty, task.step).to(device),
+        physics,
+        measure(train, torch.Generator().manual_seed(2 * seed)),
+        measure(test, torch.Generator().manual_seed(2 * seed + 1)),
+        contraction_factor(spectrum(exact), task.step, task.prior.ridge),
+    )
+
+
+def spectrum(physics: DecomposablePhysics) -> tuple[float, float]:
+    """Smallest and largest eigenvalue of ``AᵀA``, from the exact singular values."""
+    values = torch.as_tensor(physics.mask).abs().double().square()
+    return float(values.min()), float(values.max())
+
+
+def masked(physics: DecomposablePhysics) -> bool:
+    """Whether the measurement only keeps or loses entries, so that ``A² = A``."""
+    from deepinv.physics import Inpainting
+
+    return isinstance(physics, Inpainting)

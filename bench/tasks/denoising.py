@@ -1,0 +1,44 @@
+"""Denoising: A = I, Gaussian noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from deepinv.physics import DecomposablePhysics
+from deepinv.physics import Denoising as IdentityPhysics
+
+from ..operators import Penalty, huber
+from ._task import Task
+from ._values import label, noise_level
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The identity measurement."""
+
+    def __call__(
+        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+    ) -> DecomposablePhysics:
+        """The identity for images of ``shape``."""
+        return IdentityPhysics(device=device)
+
+
+STEP = 0.5
+"""With τ = 1 and A = I the operator is constant in x and every estimator is exact (THEORY C11): a test
+of the estimators, but no benchmark. Half of it makes L = 1/2, the easiest contractive task."""
+
+
+def denoising(prior: Penalty = huber(), noise: float = 0.1) -> Task:  # noqa: B008
+    """Grey images, one noise level.
+
+    Args:
+        prior: the penalty with learnable weights.
+        noise: standard deviation, in (0, 1].
+    """
+    return Task(label("denoising", prior, noise=(noise, 0.1)), Identity(), (noise_level(noise),), prior, STEP)
+
+
+def denoising_colour(prior: Penalty = huber()) -> Task:  # noqa: B008
+    """Colour images with anisotropic noise: σ = 0.1, 0.25 and 0.5 in red, green and blue (arXiv 2506.13239)."""
+    return Task(label("denoising_colour", prior), Identity(), (0.1, 0.25, 0.5), prior, STEP)

@@ -1,0 +1,131 @@
+"""The few nouns of the library: a map, what is known of a fixed-point solve, and a solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+Map: TypeAlias = Callable[[Tensor], Tensor]
+"""``x -> T(x)``, with the shape, dtype and device of ``x`` kept.
+
+Dimension 0 of an ``x`` with two or more dimensions is the batch; samples of a batch must not
+interact. A one-dimensional ``x`` is a single sample.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one fixed-point solve ended. Non-convergence is data here, never an exception.
+
+    Attributes:
+        applications: how often the map was applied.
+        residual: ``‖T(x) − x‖ / ‖T(x)‖`` of the point that was returned, the largest over the
+            batch; ``nan`` where the policy did not measure it.
+        converged: whether ``residual`` met the tolerance; ``None`` where there was none.
+    """
+
+    applications: int
+    residual: float = float("nan")
+    converged: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Equilibrium:
+    """What a reach leaves behind: a point without a tape, and the report on how it came about."""
+
+    x: Tensor
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The value of a solver, and an honest account of what it cost.
+
+    Attributes:
+        x: the reconstruction; backpropagating through it gives the gradient estimate.
+        reached: the solve without a tape, that of ``x* = T(x*)``.
+        recorded: applications of ``T`` on the tape.
+        adjoint: one report for each adjoint solve made so far. It is filled by ``backward()``,
+            and stays empty for estimators that solve no adjoint equation.
+    """
+
+    x: Tensor
+    reached: Report
+    recorded: int
+    adjoint: list[Report] = field(default_factory=list[Report])
+
+    @property
+    def applications(self) -> int:
+        """Applications of ``T``, with and without a tape."""
+        return self.reached.applications + self.recorded
+
+    @property
+    def vjps(self) -> int:
+        """Vector-Jacobian products of ``T`` that one ``backward()`` made (call it afterwards)."""
+        return self.recorded + sum(solve.applications for solve in self.adjoint)
+
+    @property
+    def converged(self) -> bool:
+        """False as soon as any solve with a tolerance, forward or adjoint, missed it."""
+        return all(report.converged is not False for report in (self.reached, *self.adjoint))
+
+
+class Reach(Protocol):
+    """A policy that approaches the fixed point of a map; it runs under ``torch.no_grad``."""
+
+    def __call__(self, T: Map, x0: Tensor, /) -> Equilibrium: ...
+
+
+class Pull(Protocol):
+    """A policy that lets autograd see the map at the point where a reach ended."""
+
+    def __call__(self, T: Map, at: Equilibrium, /) -> Solution: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Solver:
+    """A gradient estimator at equilibrium: *reach* (without a tape) × *pull* (what autograd sees).
+
+    Two solvers are equal when they do the same, whatever they are called.
+
+    Attributes:
+        label: the call that made it, as it stands in the tables: ``restarted_jfb(10, 10)``.
+    """
+
+    label: str = field(compare=False)
+    reach: Reach
+    pull: Pull
+
+    def __call__(self, T: Map, x0: Tensor, /) -> Solution:
+        """Solve ``x = T(x)`` from ``x0``.
+
+        Args:
+            T: the map; the parameters to differentiate are those that it closes over.
+            x0: the start, any shape and floating dtype; no gradient flows into it.
+
+        Returns:
+            A solution whose ``x`` has the shape, dtype and device of ``x0``.
+        """
+        with torch.no_grad():
+            at = self.reach(T, x0.detach())
+        return self.pull(T, at)
+
+
+def at_least(name: str, value: int, least: int) -> int:
+    """``value``, or a ``ValueError`` that names the argument, the value and the way out."""
+    if isinstance(value, bool) or not isinstance(value, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{name} must be a whole number, not {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")
+    return value
+
+
+def positive(name: str, value: float) -> float:
+    """``value``, or a ``ValueError`` that names the argument, the value and the way out."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{name} must be a positive number, not {value!r}")
+    return value

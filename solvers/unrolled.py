@@ -1,0 +1,27 @@
+"""Truncated unrolling."""
+
+from __future__ import annotations
+
+from ._core import Solver, at_least
+from ._pull import Tracked
+from ._reach import Iterate
+
+
+def unrolled(K: int) -> Solver:
+    """Backpropagate through all K applications of T from ``x0``.
+
+    The gradient of ``ℓ(T^K(x0; θ))``, exact for the truncated network and biased for the equilibrium, in
+    both the point and the derivative: error ``O(K L^(K−1))``. ``unrolled(K) = restarted_jfb(K, 0)``.
+
+    Cost: K applications, K vector-Jacobian products, a tape of K applications.
+
+    Args:
+        K: layers, at least 1.
+
+    Raises:
+        ValueError: K is not a whole number of at least 1.
+
+    Source: Gregor & LeCun, *Learning fast approximations of sparse coding* (ICML 2010).
+    """
+    at_least("K", K, 1)
+    return Solver(f"unrolled({K})", Iterate(0), Tracked(K))

@@ -1,0 +1,54 @@
+"""One real run of a tiny profile, shared by the tests that read a folder of records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.matrix import load_profile
+from bench.runner import run
+
+TINY = """
+name = "tiny"
+summary = "for the tests"
+tasks = ["denoising(huber)", "inpainting(huber)"]
+solvers = ["unrolled(2)", "restarted_jfb(2, 3)", "deq(1e-08)"]
+seeds = [0, 1]
+dtype = "float64"
+threads = 1
+[images]
+crop = 32
+train = 2
+test = 2
+[training]
+steps = 3
+rate = 0.2
+batch = 1
+[equilibrium]
+tol = 1e-6
+budget = 300
+[timing]
+rounds = 3
+seconds = 0.2
+"""
+
+
+@pytest.fixture
+def tiny_file(tmp_path) -> Path:
+    """The tiny profile as a file."""
+    file = tmp_path / "tiny.toml"
+    file.write_text(TINY)
+    return file
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """A folder with a finished run of the tiny profile; do not write into it."""
+    folder = tmp_path_factory.mktemp("run")
+    file = folder / "tiny.toml"
+    file.write_text(TINY)
+    outcome = run(load_profile(str(file)), folder / "out", device=torch.device("cpu"), jobs=2)
+    assert outcome == {"stored": 0, "ok": 18}
+    return folder / "out"

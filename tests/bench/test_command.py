@@ -1,0 +1,180 @@
+"""The command line, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bench.__main__ import entry
+from bench.provenance import ROOT
+
+from .conftest import TINY
+
+
+def command(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("what", ["solvers", "tasks", "profiles"])
+def test_lists(what, capsys):
+    assert entry(["list", what]) == 0
+    out = capsys.readouterr().out
+    for name in {
+        "solvers": ["unrolled(K)", "restarted_jfb(K, R)", "jfb(N)", "deq(tol=1e-06, budget=200)"],
+        "tasks": ["deblurring(prior=huber, noise=0.02, blur=1.5)", "l1()", "inpainting_colour"],
+        "profiles": ["smoke", "quick", "paper"],
+    }[what]:
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["list", "solver"], "unknown list 'solver'; did you mean solvers"),
+        (["run", "quik", "--out", "OUT"], "unknown profile 'quik'; did you mean quick"),
+        (["run", "quick"], "Missing option '--out'"),
+        (["run", "quick", "--out", "OUT", "--device", "cuda:99"], "CUDA devices; try --device cpu"),
+        (["run", "quick", "--out", "OUT", "--device", "tpu"], "give cpu, cuda or auto"),
+        (["run", "quick", "--out", "OUT", "--device", "cpu", "--task", "deblur"], "did you mean deblurring"),
+        (
+            ["run", "quick", "--out", "OUT", "--device", "cpu", "--solver", "jfb(7)"],
+            "unknown solver in this profile",
+        ),
+        (["run", "quick", "--out", "OUT", "--device", "cpu", "--solver", "jfb(-7)"], "N must be at least 0"),
+        (["run", "quick", "--out", "OUT", "--device", "cpu", "--images", "EMPTY"], "holds 0 readable images"),
+        (
+            ["run", "quick", "--out", "OUT", "--device", "cpu", "--images", "SMALL"],
+            "smaller than the crops of 64×64",
+        ),
+        (["run", "quick", "--out", "OUT", "--jobs", "0"], "jobs"),
+        (["run", "quick", "--out", "OUT", "--nope"], "No such option"),
+        (["cell", "--task", "denoising", "--solver", "restarted_jfb(0, 1)"], "K must be at least 1, not 0"),
+        (["cell", "--task", "denoising", "--solver", "deq", "--seed", "x"], "--seed"),
+        (["report", "OUT"], "holds no run"),
+        (["compare", "OUT", "OUT"], "holds no run"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(words, message, tmp_path, capsys):
+    from PIL import Image
+
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "SMALL").mkdir()
+    for name in "ab":
+        Image.new("L", (40, 40)).save(tmp_path / "SMALL" / f"{name}.png")
+    words = [str(tmp_path / w) if w in ("OUT", "EMPTY", "SMALL") else w for w in words]
+    assert entry(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+    assert not (tmp_path / "OUT").exists()
+
+
+def test_an_out_of_another_profile_is_refused_and_untouched(tiny_run, capsys):
+    before = {f: f.stat().st_mtime_ns for f in tiny_run.rglob("*")}
+    assert entry(["run", "smoke", "--out", str(tiny_run), "--device", "cpu"]) == 2
+    assert "holds a run of profile 'tiny', not 'smoke'" in capsys.readouterr().err
+    assert {f: f.stat().st_mtime_ns for f in tiny_run.rglob("*")} == before
+
+
+def test_a_cell_is_one_json_object_on_standard_output(tiny_file):
+    words = ["--task", "inpainting(huber)", "--solver", "restarted_jfb(2, 3)", "--seed", "1"]
+    ran = command("cell", *words, "--profile", str(tiny_file), "--device", "cpu", "--json")
+    assert ran.returncode == 0, ran.stderr
+    record = json.loads(ran.stdout)
+    assert ran.stdout.count("\n") == 1
+    assert ran.stderr == ""
+    assert (record["task"], record["solver"], record["seed"]) == (
+        "inpainting(huber)",
+        "restarted_jfb(2, 3)",
+        1,
+    )
+    assert record["status"] == "ok"
+    assert set(record["provenance"]) >= {"commit", "dirty", "versions", "device", "threads"}
+    assert record["values"]["applications"] == 8
+
+
+def test_a_cell_of_a_run_is_the_same_cell_by_itself(tiny_run, capsys):
+    from bench.records import Store
+
+    words = [
+        "--task",
+        "denoising(huber)",
+        "--solver",
+        "unrolled(2)",
+        "--seed",
+        "1",
+        "--device",
+        "cpu",
+        "--json",
+    ]
+    assert entry(["cell", *words, "--profile", str(tiny_run.parent / "tiny.toml")]) == 0
+    alone = json.loads(capsys.readouterr().out)
+    stored = Store(tiny_run).read(alone["key"])
+    assert stored is not None
+    assert stored.values == alone["values"]
+
+
+def test_a_cell_for_people_is_a_table(tiny_file, capsys):
+    words = [
+        "cell",
+        "--task",
+        "denoising",
+        "--solver",
+        "unrolled(1)",
+        "--profile",
+        str(tiny_file),
+        "--device",
+        "cpu",
+    ]
+    assert entry(words) == 0
+    assert "hypergradient_error" in capsys.readouterr().out
+
+
+def test_a_run_from_nothing_to_figures(tmp_path):
+    """The real thing in a real process, on a folder of the user's own images; the second time it is all there."""
+    from PIL import Image
+    from skimage import data
+
+    for i, image in enumerate((data.camera(), data.coins(), data.brick())):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "mine" / f"{i}.png")
+    profile = tmp_path / "tiny.toml"
+    profile.write_text(TINY)
+    words = ["run", str(profile), "--out", str(tmp_path / "out"), "--images", str(tmp_path / "mine")]
+    words += ["--device", "cpu", "--task", "denoising", "--solver", "unrolled(2)", "--solver", "deq(1e-08)"]
+    ran = command(*words)
+    assert ran.returncode == 0, ran.stderr
+    assert "cells: 6 ok" in ran.stderr
+    for name in ("tables/tables.md", "tables/denoising-huber.tex", "figures/panels-denoising-huber.png"):
+        assert (tmp_path / "out" / name).stat().st_size > 500
+    again = command(*words)
+    assert again.returncode == 0
+    assert "cells: 6 stored" in again.stderr
+    agrees = command("compare", str(tmp_path / "out"), str(tmp_path / "out"))
+    assert agrees.returncode == 0
+
+
+def test_a_difference_is_exit_code_1(tiny_run, tmp_path, capsys):
+    import shutil
+
+    shutil.copytree(tiny_run, tmp_path / "run")
+    for file in (tmp_path / "run" / "rows").glob("*.json"):
+        record = json.loads(file.read_text())
+        if record["kind"] == "quality":
+            record["values"]["saved_bytes"] += 10_000
+            file.write_text(json.dumps(record))
+    assert entry(["compare", str(tmp_path / "run"), str(tiny_run)]) == 1
+    assert "saved_mib" in capsys.readouterr().out

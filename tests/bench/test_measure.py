@@ -1,0 +1,132 @@
+"""What is measured of a cell, on real crops, and what becomes of one that breaks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bench.images import Layout, find_images
+from bench.matrix import Cell, load_profile, parse_solver, parse_task
+from bench.measure import measure, parameters, reference, training_step
+from bench.tasks import instance
+from solvers import neumann, restarted_jfb
+from solvers.conformance import relative_error
+
+CPU = torch.device("cpu")
+
+
+def cell(task, solver, seed=0):
+    return Cell(parse_task(task), parse_solver(solver), seed)
+
+
+def tiny(tiny_file, **changes):
+    profile = load_profile(str(tiny_file))
+    return profile.model_copy(update={"training": profile.training.model_copy(update=changes)})
+
+
+def test_a_cell_is_what_it_says(tiny_file):
+    profile, images = tiny(tiny_file), find_images()
+    found = measure(cell("inpainting(huber)", "restarted_jfb(2, 3)"), profile, images, CPU)
+    values = found.values
+    assert found.status == "ok"
+    assert (values["applications"], values["recorded"], values["vjps"]) == (8, 2, 2)
+    assert len(values["losses"]) == profile.training.steps
+    assert len(values["psnr_trained"]) == profile.images.test
+    assert values["oracle"] == "certified"
+    assert values["equilibrium_converged"]
+    assert sum(values["psnr_equilibrium"]) > sum(values["psnr_measurement"])
+    learned = torch.tensor(values["learned"]["prior.log_weights"])
+    assert learned.shape == (1, 3, 3)
+    start = torch.tensor(0.02).log()
+    assert ((learned - start).abs() > 0.1).any(), "training did not move the weights"
+
+
+def test_a_cell_repeats_itself(tiny_file):
+    profile, images = tiny(tiny_file), find_images()
+    one, two = (measure(cell("deblurring(huber)", "deq(1e-08)"), profile, images, CPU) for _ in range(2))
+    assert one.values == two.values
+
+
+def test_training_lowers_the_loss(tiny_file):
+    profile, images = tiny(tiny_file, steps=40, batch=2), find_images()
+    losses = measure(cell("denoising(huber)", "deq(1e-06)"), profile, images, CPU).values["losses"]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_recorded_error_is_that_of_the_gradient(tiny_file):
+    profile, images = tiny(tiny_file), find_images()
+    values = measure(cell("inpainting(huber)", "unrolled(2)"), profile, images, CPU).values
+    exact = reference(parse_task("inpainting(huber)"), images, profile.images.layout(), 1, 0)
+    estimate = torch.tensor(values["gradient"], dtype=torch.float64)
+    assert values["hypergradient_error"] == pytest.approx(relative_error(estimate, exact.gradient), rel=1e-12)
+    assert 0.1 < values["hypergradient_error"] < 10
+
+
+@pytest.mark.parametrize("text", ["denoising(huber)", "deblurring(huber)", "inpainting(huber)"])
+def test_the_errors_of_the_quick_table_behave_as_the_theory_says(text):
+    """DEQ is exact; restarted JFB improves with K, and with R tends to K-layer JFB at the equilibrium."""
+    task, images, layout = parse_task(text), find_images(), Layout(32, 2, 1)
+    exact = reference(task, images, layout, 2, 0)
+    problem = instance(task, images, layout, 0, dtype=torch.float64)
+
+    def gradient(solver):
+        training_step(Cell(task, solver, 0), problem, problem.train)
+        return torch.cat([p.grad.flatten() for p in parameters(problem)])
+
+    def error(solver):
+        return relative_error(gradient(solver), exact.gradient)
+
+    assert error(parse_solver("deq(1e-09)")) < 1e-4
+    # With many restarts only: with few, the error may rise with K before it falls (THEORY C7).
+    errors = [error(restarted_jfb(K, 20)) for K in (1, 10, 40)]
+    assert errors[0] > errors[1] > errors[2], errors
+    limit = gradient(neumann(2000, 10))
+    gaps = [relative_error(gradient(restarted_jfb(10, R)), limit) for R in (1, 16, 64)]
+    assert gaps[-1] < 1e-3
+    assert gaps[0] > gaps[-1]
+
+
+def test_a_divergence_is_a_row(tiny_file):
+    """A step beyond 2/‖A‖²: the iteration leaves the range of images."""
+    broken = replace(
+        cell("denoising(huber)", "unrolled(40)"), task=replace(parse_task("denoising(huber)"), step=4.0)
+    )
+    found = measure(broken, tiny(tiny_file), find_images(), CPU)
+    assert found.status == "diverged"
+    assert "times the peak" in found.reason
+    assert found.values["contraction"] > 1
+
+
+def test_a_nan_is_a_row_that_keeps_what_was_measured(tiny_file):
+    broken = replace(parse_task("denoising(huber)"), noise=(float("nan"),))
+    found = measure(
+        replace(cell("denoising(huber)", "deq"), task=broken), tiny(tiny_file), find_images(), CPU
+    )
+    assert found.status == "nan"
+    assert found.reason
+    assert 0 < found.values["contraction"] < 1
+
+
+def test_where_there_is_no_reference_the_row_says_so(tiny_file, monkeypatch):
+    from bench import measure as module
+    from bench.oracle import NoOracle
+
+    def none(*_):
+        raise NoOracle("the equilibrium is known to 1e-3 only")
+
+    module.reference.cache_clear()
+    monkeypatch.setattr(module, "hypergradient", none)
+    found = measure(cell("inpainting(l1)", "unrolled(1)"), tiny(tiny_file), find_images(), CPU)
+    module.reference.cache_clear()
+    assert found.status == "ok"
+    assert found.values["oracle"] == "the equilibrium is known to 1e-3 only"
+    assert found.values["hypergradient_error"] != found.values["hypergradient_error"]
+
+
+def test_float32_is_what_it_computes_in(tiny_file):
+    profile = tiny(tiny_file).model_copy(update={"dtype": "float32"})
+    found = measure(cell("deblurring(huber)", "deq(1e-06)"), profile, find_images(), CPU)
+    assert found.status == "ok"
+    assert 1e-8 < found.values["hypergradient_error"] < 1e-2

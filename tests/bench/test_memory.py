@@ -1,0 +1,88 @@
+"""Bytes on the tape, counted by hand and by the harness."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.images import Layout, find_images
+from bench.matrix import Cell, parse_solver, parse_task
+from bench.measure import training_step
+from bench.memory import peak_bytes, saved_bytes
+from bench.tasks import instance
+
+CPU = torch.device("cpu")
+N = 1000
+
+
+def test_a_tape_counted_by_hand():
+    x = torch.ones(N, dtype=torch.float64, requires_grad=True)
+    w = torch.ones(N, dtype=torch.float64, requires_grad=True)
+    with saved_bytes([x, w]) as saved:
+        y = (x * w).exp()  # the product saves x and w, which are known; exp saves its result
+        z = y * y  # saves y, the same storage
+    assert saved.count == N * 8
+    with saved_bytes([]) as saved:
+        z = (x * w).exp()
+    assert saved.count == 3 * N * 8
+    assert z.shape == (N,)
+
+
+def test_a_view_counts_once_and_whole():
+    x = torch.ones(N, 2, dtype=torch.float64, requires_grad=True)
+    with saved_bytes([]) as saved:
+        (x[:, 0].square() + x[:, 1].square()).sum()
+    assert saved.count == 2 * N * 8
+
+
+def test_the_peak_follows_births_and_deaths():
+    with peak_bytes(CPU) as peak:
+        a = torch.ones(N, dtype=torch.float64)
+        b = a + 1
+        del a
+        c = b + 1
+        del b
+        d = c + 1
+    assert peak.count == 2 * N * 8
+    assert d.numel() == N
+
+
+def test_views_and_writes_in_place_are_no_births():
+    with peak_bytes(CPU) as peak:
+        a = torch.ones(N, dtype=torch.float64)
+        a.view(10, 100)[0].add_(1)
+        a.mul_(2)
+    assert peak.count == N * 8
+
+
+@pytest.mark.parametrize("text", ["deblurring(huber)", "inpainting(l1)"])
+def test_the_tape_is_affine_in_the_depth_and_blind_to_restarts(text):
+    """THEORY C23: restarted JFB is affine in K and independent of R; the one-layer series is independent of K."""
+    problem = instance(parse_task(text), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
+    known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
+    batch = problem.train
+
+    def tape(solver):
+        with saved_bytes([*known, batch.truth, batch.y, batch.x0]) as saved:
+            training_step(Cell(parse_task(text), parse_solver(solver), 0), problem, batch)
+        return saved.count
+
+    two, three, nine = (tape(f"restarted_jfb({K}, 3)") for K in (2, 3, 9))
+    assert nine == two + 7 * (three - two)
+    assert three > two
+    assert tape("restarted_jfb(3, 11)") == three
+    assert tape("unrolled(9)") == nine
+    assert tape("neumann(30, 50)") == tape("neumann(30, 2)")
+    assert tape("neumann(30, 50)") < two
+
+
+def test_the_peak_of_a_step_holds_its_tape():
+    problem = instance(
+        parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
+    )
+    cell = Cell(parse_task("deblurring(huber)"), parse_solver("unrolled(8)"), 0)
+    with saved_bytes([*problem.operator.buffers(), *problem.physics.buffers()]) as saved:
+        training_step(cell, problem, problem.train)
+    with peak_bytes(CPU) as peak:
+        training_step(cell, problem, problem.train)
+    assert saved.count < peak.count < 1.5 * saved.count

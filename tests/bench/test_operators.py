@@ -1,0 +1,160 @@
+"""Wavelets, proxes and forward–backward steps, in float64."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import ptwt
+import pytest
+import pywt
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import UserError
+from bench.operators import ForwardBackward, Wavelets, contraction_factor, huber, l1
+from bench.operators.wavelets import check_size
+
+F64 = torch.float64
+priors = st.sampled_from([l1(), huber(), huber(0.3, 0.5)])
+seeds = st.integers(0, 10_000)
+
+
+def draw(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
+
+
+@pytest.mark.parametrize(("wavelet", "levels"), [("haar", 3), ("db4", 2), ("db2", 1)])
+@pytest.mark.parametrize("size", [(32, 32), (32, 48)])
+def test_the_transform_is_orthonormal(wavelet, levels, size):
+    W = Wavelets(size, wavelet, levels, dtype=F64)
+    x, y = draw(0, 2, 3, *size), draw(1, 2, 3, *size)
+    kept = x.clone()
+    c = W.analyse(x)
+    assert torch.equal(x, kept), "the argument was overwritten"
+    torch.testing.assert_close(W.synthesise(c), x, rtol=0, atol=1e-13)
+    kept = c.clone()
+    W.synthesise(c)
+    assert torch.equal(c, kept), "the argument was overwritten"
+    torch.testing.assert_close((W.analyse(x) * W.analyse(y)).sum(), (x * y).sum(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(W.analyse(W.synthesise(y)), y, rtol=0, atol=1e-13)
+
+
+def test_the_coefficients_are_ptwts():
+    """A second road: the same numbers as ``ptwt.MatrixWavedec2``, band by band."""
+    x = draw(3, 1, 64, 64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        approximation, *details = ptwt.MatrixWavedec2(pywt.Wavelet("db4"), level=3, separable=True)(x)
+    W = Wavelets((64, 64), "db4", 3, dtype=F64)
+    c, bands = W.analyse(x)[0], W.bands
+    torch.testing.assert_close(c[bands == 0], approximation[0].flatten(), rtol=0, atol=1e-12)
+    for j, triple in enumerate(reversed(details)):
+        # Its separable form gives the vertical detail first, unlike PyWavelets and its own joint form.
+        vertical, horizontal, diagonal = triple
+        for o, theirs in enumerate((horizontal, vertical, diagonal)):
+            torch.testing.assert_close(c[bands == 1 + 3 * j + o], theirs[0].flatten(), rtol=0, atol=1e-12)
+
+
+def test_horizontal_stripes_are_horizontal_detail():
+    stripes = torch.zeros(64, 64, dtype=F64)
+    stripes[::2] = 1
+    W = Wavelets((64, 64), "haar", 1, dtype=F64)
+    c = W.analyse(stripes)
+    energy = [float(c[W.bands == 1 + o].square().sum()) for o in range(3)]
+    assert energy[0] == pytest.approx(1024)
+    assert max(energy[1:]) < 1e-20
+
+
+def test_bands_partition_the_plane():
+    bands = Wavelets((32, 64), "haar", 3).bands
+    sizes = torch.bincount(bands.flatten())
+    assert sizes.tolist() == [32, 512, 512, 512, 128, 128, 128, 32, 32, 32]
+
+
+@pytest.mark.parametrize(
+    ("size", "wavelet", "message"),
+    [
+        ((16, 16), "db4", "too small for 3 levels of db4: a side needs at least 32 pixels"),
+        ((36, 64), "haar", "make both sides multiples of 8, e.g. 32"),
+        ((64, 64), "db99", "unknown wavelet"),
+        ((64, 64), "bior2.2", "not orthogonal"),
+    ],
+)
+def test_a_size_that_does_not_fit_gets_a_clear_error(size, wavelet, message):
+    with pytest.raises(UserError, match=message):
+        check_size(size, wavelet, 3)
+
+
+@given(prior=priors, seed=seeds, step=st.floats(0.1, 3))
+def test_the_prox_minimises_its_problem(prior, seed, step):
+    """Optimality against random and small moves; a wrong threshold scaling in τ fails it."""
+    penalty = prior.build((1, 32, 32), F64)
+    with torch.no_grad():
+        penalty.log_weights.copy_(draw(seed + 1, 1, 3, 3) - 1)
+        z = draw(seed, 1, 1, 32, 32)
+        tau = torch.tensor(step, dtype=F64)
+        p = penalty.prox(z, tau)
+
+        def objective(x):
+            return penalty.energy(x) + (x - z).square().sum() / (2 * tau)
+
+        best = objective(p)
+        for i, size in enumerate((1e-3, 1e-2, 1e-1, 1.0)):
+            assert objective(p + size * draw(seed + 10 + i, *z.shape)) > best
+            moved = p + size * (z - p)
+            assert objective(moved) >= best * (1 - 1e-14)
+
+
+@given(prior=priors, seed=seeds, step=st.floats(0.1, 3))
+def test_the_prox_is_firmly_nonexpansive_and_contracts_by_its_ridge(prior, seed, step):
+    penalty = prior.build((2, 32, 32), F64)
+    tau = torch.tensor(step, dtype=F64)
+    x, y = draw(seed, 1, 2, 32, 32), 0.1 * draw(seed + 1, 1, 2, 32, 32)
+    with torch.no_grad():
+        gap, moved = x - y, penalty.prox(x, tau) - penalty.prox(y, tau)
+    assert moved.square().sum() <= (moved * gap).sum() * (1 + 1e-12)
+    assert moved.norm() <= gap.norm() / (1 + step * prior.ridge) * (1 + 1e-12)
+
+
+def test_l1_is_the_limit_of_huber():
+    z, tau = draw(0, 1, 1, 32, 32), torch.tensor(0.7, dtype=F64)
+    sharp = l1().build((1, 32, 32), F64).prox(z, tau)
+    smooth = huber(1e-12, 1e-12).build((1, 32, 32), F64).prox(z, tau)
+    torch.testing.assert_close(sharp, smooth, rtol=0, atol=1e-10)
+
+
+def test_the_weights_are_one_per_channel_scale_and_orientation():
+    penalty = l1().build((3, 32, 32), F64)
+    assert penalty.log_weights.shape == (3, 3, 3)
+    z = draw(0, 1, 3, 32, 32)
+    before = penalty.prox(z, torch.tensor(1.0, dtype=F64))
+    with torch.no_grad():
+        penalty.log_weights[1, 2, 0] += 1
+    change = penalty.wavelets.analyse(penalty.prox(z, torch.tensor(1.0, dtype=F64)) - before)
+    hit = change.abs() > 1e-12
+    assert hit[0, 1][penalty.wavelets.bands == 7].any()
+    hit[0, 1][penalty.wavelets.bands == 7] = False
+    assert not hit.any()
+
+
+def test_a_step_is_learnable_on_request():
+    prior = huber().build((1, 32, 32), F64)
+    assert [n for n, _ in ForwardBackward(prior, 0.5).named_parameters()] == ["prior.log_weights"]
+    learnable = dict(ForwardBackward(prior, 0.5, learn_step=True).named_parameters())
+    assert learnable["log_step"].exp().item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "step", "ridge", "expected"),
+    [
+        ((1, 1), 1, 0, 0),
+        ((0, 1), 1, 0, 1),
+        ((0, 1), 1, 0.02, 1 / 1.02),
+        ((0.5, 1), 1.6, 0, 0.6),
+        ((0, 1), 3, 0, 2),
+    ],
+)
+def test_the_contraction_factor_is_the_textbooks(spectrum, step, ridge, expected):
+    assert math.isclose(contraction_factor(spectrum, step, ridge), expected)

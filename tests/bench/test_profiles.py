@@ -1,0 +1,101 @@
+"""Profiles are data: what is in them becomes cells, and what is wrong with them a line."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.errors import UserError
+from bench.matrix import cells, load_profile, profile_names
+
+from .conftest import TINY
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
+def test_the_profiles_of_the_project_are_readable(name):
+    profile = load_profile(name)
+    assert profile.name == name
+    matrix = cells(profile)
+    assert len(matrix) == len(profile.tasks) * len(profile.solvers) * len(profile.seeds)
+    assert len({str(c) for c in matrix}) == len(matrix)
+    for written, cell in zip(profile.solvers, matrix, strict=False):
+        assert written == cell.solver.label, "write a solver in a profile as it stands in the tables"
+    assert {t.label for t in (c.task for c in matrix)} == set(profile.tasks)
+
+
+def test_quick_has_the_matrix_it_promises():
+    profile = load_profile("quick")
+    families = {s.split("(")[0] for s in profile.solvers}
+    assert {"unrolled", "jfb", "restarted_jfb", "deq"} <= families
+    for family in families:
+        assert sum(s.startswith(family + "(") for s in profile.solvers) >= 3
+    assert {t.split("(")[0] for t in profile.tasks} == {"denoising", "deblurring", "inpainting"}
+    assert len(profile.seeds) >= 2
+
+
+def test_paper_is_the_papers():
+    profile = load_profile("paper")
+    assert profile.images.crop == 256
+    for depth in ("1, 1", "1, 10", "10, 0", "10, 1", "10, 10"):
+        assert f"restarted_jfb({depth})" in profile.solvers
+    assert all("_colour" in task for task in profile.tasks)
+
+
+def test_a_part_of_a_profile(tiny_file):
+    profile = load_profile(str(tiny_file))
+    some = cells(profile, ["inpainting"], ["unrolled(2)", "deq(tol=1e-8)"])
+    assert [str(c) for c in some] == [
+        "inpainting(huber) · unrolled(2) · seed 0",
+        "inpainting(huber) · deq(1e-08) · seed 0",
+        "inpainting(huber) · unrolled(2) · seed 1",
+        "inpainting(huber) · deq(1e-08) · seed 1",
+    ]
+    with pytest.raises(
+        UserError, match=r"unknown solver in this profile 'unrolled\(3\)'; did you mean unrolled\(2\)"
+    ):
+        cells(profile, None, ["unrolled(3)"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("steps = 3", "stepz = 3", "unknown key 'stepz'; did you mean steps"),
+        ("seeds = [0, 1]", "seedss = [0, 1]", "unknown key 'seedss'; did you mean seeds"),
+        ("[timing]", "[timings]", "unknown key 'timings'; did you mean timing|timing is missing"),
+        ("steps = 3", "steps = -3", "training.steps: input should be greater than or equal to 0, not -3"),
+        ("steps = 3", 'steps = "3"', "training.steps: input should be a valid integer"),
+        ("rate = 0.2", "rate = nan", "training.rate"),
+        ("seeds = [0, 1]", "seeds = []", "seeds: list should have at least 1 item"),
+        ('dtype = "float64"', 'dtype = "float16"', "dtype: input should be 'float32' or 'float64'"),
+        ('dtype = "float64"', "", "the key dtype is missing"),
+        ("unrolled(2)", "unroled(2)", "unknown solver 'unroled'; did you mean unrolled"),
+        ("denoising(huber)", "denoising(hubr)", "did you mean huber"),
+        ("name =", "name", "is not TOML"),
+        ('"tiny"', '"../tiny"', "name: string should match pattern"),
+    ],
+)
+def test_a_wrong_profile_is_a_clear_line(tiny_file, old, new, message):
+    assert old in TINY
+    tiny_file.write_text(TINY.replace(old, new, 1))
+    with pytest.raises(UserError, match=message) as caught:
+        load_profile(str(tiny_file))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_profile_names_its_neighbours():
+    assert profile_names() == ["paper", "quick", "smoke"]
+    with pytest.raises(UserError, match="did you mean quick"):
+        load_profile("quik")
+    with pytest.raises(UserError, match="cannot read the profile"):
+        load_profile("/nowhere/at/all.toml")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+def test_no_bytes_make_anything_but_a_profile_or_a_clear_error(tmp_path, data):
+    file = tmp_path / "any.toml"
+    file.write_bytes(data)
+    with pytest.raises(UserError) as caught:
+        load_profile(str(file))
+    assert "\n" not in str(caught.value).replace("\\n", "")

@@ -1,0 +1,173 @@
+"""Records: one file each, whole or not at all; a finished cell is never run twice."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bench.errors import UserError
+from bench.images import find_images
+from bench.matrix import cells, load_profile
+from bench.records import Manifest, Record, Store, key_of, settings, write_atomically
+from bench.runner import plan, run
+
+RECORD = Record("k", "quality", "t", "s", "c", 0, "ok", "", {}, {"a": 1.0}, {})
+
+
+def test_a_record_survives_the_file_and_is_json_that_anybody_reads(tmp_path):
+    odd = replace(RECORD, values={"a": float("nan"), "b": [1.0, float("inf")], "c": "é"})
+    text = odd.to_json()
+    assert "\n" not in text
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["values"] == {
+        "a": None,
+        "b": [1.0, None],
+        "c": "é",
+    }
+    assert Record.from_json(RECORD.to_json()) == RECORD
+    for broken in ("{}", "[]", "nonsense", text[:-3]):
+        with pytest.raises(ValueError, match=r"."):
+            Record.from_json(broken)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    file = tmp_path / "a.json"
+    write_atomically(file, "old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_first_finished_record_stays_and_an_error_is_replaced(tmp_path):
+    store = Store(tmp_path)
+    store.claim(Manifest("p", "", "i", "cpu", ["k"]))
+    store.write(replace(RECORD, status="error"))
+    assert not store.finished("k")
+    store.write(RECORD)
+    store.write(replace(RECORD, values={"a": 2.0}))
+    assert store.read("k") == RECORD
+    assert list(store.records()) == [RECORD]
+
+
+def test_a_broken_record_counts_as_missing(tmp_path):
+    store = Store(tmp_path)
+    store.claim(Manifest("p", "", "i", "cpu", ["k"]))
+    (store.rows / "k.json").write_text(RECORD.to_json()[:40])
+    assert not store.finished("k")
+    store.write(RECORD)
+    assert store.finished("k")
+
+
+def test_a_folder_belongs_to_one_run(tmp_path):
+    store = Store(tmp_path / "out")
+    mine = Manifest("quick", "", "scikit-image", "cpu", [])
+    store.claim(mine)
+    store.claim(replace(mine, cells=["a"]))
+    for other in (
+        replace(mine, profile="paper"),
+        replace(mine, images="set14"),
+        replace(mine, device="cuda"),
+    ):
+        with pytest.raises(UserError, match="choose another --out"):
+            store.claim(other)
+    assert store.manifest().cells == ["a"]
+
+
+def test_a_useless_out_is_a_clear_line_and_nothing_is_written(tmp_path):
+    mine = Manifest("quick", "", "scikit-image", "cpu", [])
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    before = sorted(tmp_path.rglob("*"))
+    for name, message in (("file", "is a file"), ("full", "holds other files"), ("broken", "is broken")):
+        with pytest.raises(UserError, match=message):
+            Store(tmp_path / name).claim(mine)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_key_changes_with_everything_that_decides_the_result(tiny_file, monkeypatch):
+    profile = load_profile(str(tiny_file))
+    one, *others = cells(profile)
+
+    def key(cell=one, profile=profile, images="abc", device="cpu", kind="quality"):
+        return key_of(cell, settings(profile, images, torch.device(device), kind), kind)
+
+    training = profile.training.model_copy(update={"rate": 0.3})
+    keys = [
+        key(),
+        key(images="abd"),
+        key(device="cuda") if torch.cuda.is_available() else "no gpu",
+        key(kind="cost"),
+        key(profile=profile.model_copy(update={"dtype": "float32"})),
+        key(profile=profile.model_copy(update={"training": training})),
+        *(key(other) for other in others),
+    ]
+    monkeypatch.setattr("bench.provenance.fingerprint", lambda: "edited")
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    monkeypatch.undo()
+    assert key() == keys[0]
+    # How long is measured does not decide what a gradient is.
+    timing = profile.timing.model_copy(update={"rounds": 7})
+    assert key(profile=profile.model_copy(update={"timing": timing})) == keys[0]
+
+
+def test_a_finished_run_measures_nothing(tiny_run, monkeypatch):
+    monkeypatch.setattr("bench.runner._run_quality", lambda jobs, *_: jobs and pytest.fail("ran again"))
+    monkeypatch.setattr("bench.cost.measure_costs", lambda jobs: (jobs and pytest.fail("timed again")) or [])
+    outcome = run(load_profile(str(tiny_run.parent / "tiny.toml")), tiny_run, device=torch.device("cpu"))
+    assert outcome == {"stored": 18}
+
+
+def test_only_what_is_missing_runs(tiny_run, tmp_path):
+    import shutil
+
+    profile = load_profile(str(tiny_run.parent / "tiny.toml"))
+    copy = tmp_path / "out"
+    shutil.copytree(tiny_run, copy)
+    quality, _ = plan(profile, find_images(), torch.device("cpu"), cells(profile))
+    lost = quality[3].key
+    (copy / "rows" / f"{lost}.json").unlink()
+    outcome = run(profile, copy, device=torch.device("cpu"), jobs=1)
+    assert outcome == {"stored": 17, "ok": 1}
+    again, before = Store(copy).read(lost), Store(tiny_run).read(lost)
+    assert again.values == before.values, "the same cell gave another result"
+
+
+def test_stale_records_are_listed_and_kept(tiny_run, tmp_path):
+    import shutil
+
+    copy = tmp_path / "out"
+    shutil.copytree(tiny_run, copy)
+    old = replace(RECORD, key="0123456789abcdef0123")
+    write_atomically(copy / "rows" / f"{old.key}.json", old.to_json())
+    assert Store(copy).stale() == [old.key]
+    assert old.key not in {r.key for r in Store(copy).records()}
+
+
+def test_a_cell_that_raises_is_a_row_and_the_others_go_on(tiny_file, tmp_path, monkeypatch):
+    from bench import runner
+
+    profile = load_profile(str(tiny_file))
+    quality, _ = plan(profile, find_images(), torch.device("cpu"), cells(profile))
+
+    def explode(*_):
+        raise RuntimeError("out of\nluck")
+
+    monkeypatch.setattr(runner, "measure", explode)
+    Store(tmp_path / "out").claim(Manifest("tiny", "", "i", "cpu", [quality[0].key]))
+    record = runner.run_cell(quality[0], tmp_path / "out")
+    assert (record.status, record.reason) == ("error", "RuntimeError: out of luck")
+    assert Store(tmp_path / "out").read(quality[0].key) == record
+    assert not Store(tmp_path / "out").finished(quality[0].key)

@@ -1,0 +1,223 @@
+"""Tasks on real crops: physics, noise, spectra, and what a seed means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import bench.tasks
+from bench.errors import UserError
+from bench.images import Layout, find_images
+from bench.matrix import parse_task
+from bench.tasks import ROSTER, instance, loss, spectrum
+from bench.tasks.deblurring import GaussianBlur, MotionBlur
+from solvers import Iterate, deq, jfb, neumann, restarted_jfb, unrolled
+from solvers.conformance import relative_error
+
+F64 = torch.float64
+LAYOUT = Layout(32, 2, 2)
+TEXTS = (
+    "denoising(huber)",
+    "denoising_colour(l1)",
+    "deblurring(huber)",
+    "deblurring_colour(huber, noise=0.1)",
+    "inpainting(huber)",
+    "inpainting(l1, lost=0.1)",
+    "inpainting_colour(huber)",
+)
+
+
+def build(text, seed=0, dtype=F64, layout=LAYOUT):
+    task = parse_task(text)
+    return instance(task, find_images(colour=task.channels == 3), layout, seed, dtype=dtype)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_seed_is_the_same_problem_in_both_precisions(text):
+    wide, narrow = build(text), build(text, dtype=torch.float32)
+    for name in ("truth", "y", "x0"):
+        a, b = getattr(wide.train, name), getattr(narrow.train, name)
+        assert b.dtype == torch.float32
+        torch.testing.assert_close(b.double(), a, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_another_seed_is_another_problem_on_the_same_test_images(text):
+    a, b = build(text), build(text, seed=1)
+    assert not torch.equal(a.train.truth, b.train.truth)
+    assert not torch.equal(a.test.y, b.test.y)
+    assert torch.equal(a.test.truth, b.test.truth)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_adjoint_is_the_adjoint(text):
+    problem = build(text)
+    A = problem.physics
+    x, y = torch.randn_like(problem.train.truth), torch.randn_like(problem.train.truth)
+    torch.testing.assert_close((A.A(x) * y).sum(), (x * A.A_adjoint(y)).sum(), rtol=1e-11, atol=1e-12)
+
+
+def direct_convolution(kernel, x):
+    """Circular convolution by shifts, the centre of the kernel at its middle."""
+    out = torch.zeros_like(x)
+    height, width = kernel.shape
+    for i in range(height):
+        for j in range(width):
+            out += kernel[i, j] * x.roll((i - height // 2, j - width // 2), (-2, -1))
+    return out
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_the_motion_blur_is_a_convolution(channel):
+    """In float64 from the start: deepinv's ``BlurFFT(...).to(float64)`` would drop the phase of its spectrum."""
+    blur = MotionBlur(25)((3, 64, 64), torch.Generator(), F64, torch.device("cpu"))
+    x = torch.randn(1, 3, 64, 64, dtype=F64)
+    n = 25
+    kernel = torch.zeros(n, n, dtype=F64)
+    if channel == 0:
+        kernel[n // 2, :] = 1 / n
+    elif channel == 1:
+        kernel[:, n // 2] = 1 / n
+    else:
+        kernel.fill_diagonal_(1 / n)
+    torch.testing.assert_close(
+        blur.A(x)[:, channel], direct_convolution(kernel, x[:, channel]), rtol=0, atol=1e-13
+    )
+
+
+def test_the_gaussian_blur_keeps_grey_and_spreads_a_point():
+    blur = GaussianBlur(1.5)((1, 32, 32), torch.Generator(), F64, torch.device("cpu"))
+    torch.testing.assert_close(
+        blur.A(torch.ones(1, 1, 32, 32, dtype=F64)), torch.ones(1, 1, 32, 32, dtype=F64), rtol=1e-6, atol=0
+    )
+    point = torch.zeros(1, 1, 32, 32, dtype=F64)
+    point[..., 16, 16] = 1
+    image = blur.A(point)[0, 0]
+    squares = (torch.arange(32, dtype=F64) - 16).square()
+    spread = (image.sum(1) * squares).sum() / image.sum()
+    assert spread.sqrt().item() == pytest.approx(1.5, rel=0.02)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_spectrum_is_exact(text):
+    """Largest eigenvalue by power iteration, and the Lipschitz constant holds on random pairs."""
+    problem = build(text)
+    _, largest = spectrum(problem.physics)
+    x = torch.randn_like(problem.train.truth[:1])
+    with torch.no_grad():
+        for _ in range(300):
+            x = problem.physics.A_adjoint(problem.physics.A(x))
+            size = x.norm()
+            x = x / size
+        assert largest == pytest.approx(float(size), rel=1e-4)
+        T = problem.bind(problem.train)
+        for scale in (1e-3, 1.0):
+            a = problem.train.x0
+            b = a + scale * torch.randn_like(a)
+            ratio = (T(a) - T(b)).norm() / (a - b).norm()
+            assert ratio <= problem.contraction * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("text", [t for t in TEXTS if "huber" in t])
+def test_a_huber_task_contracts(text):
+    assert build(text).contraction < 1
+
+
+def test_noise_is_as_stated_in_each_channel():
+    problem = build("denoising_colour(l1)", layout=Layout(128, 4, 1))
+    noise = (problem.train.y - problem.train.truth).std(dim=(0, 2, 3))
+    torch.testing.assert_close(noise, torch.tensor([0.1, 0.25, 0.5], dtype=F64), rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_lost_pixels_are_lost_in_every_channel(share):
+    problem = build(f"inpainting_colour(l1, lost={share})", layout=Layout(64, 2, 1))
+    lost = problem.train.y == 0
+    assert torch.equal(lost.all(1), lost.any(1))
+    assert lost[:, 0].double().mean().item() == pytest.approx(share, abs=0.03)
+    # They start at mid-grey, not at black.
+    assert torch.equal(problem.train.x0[lost], torch.full_like(problem.train.x0[lost], 0.5))
+
+
+def test_with_a_unit_step_denoising_is_separable_and_every_estimator_exact():
+    """THEORY C11: T is constant in x, and the derivative is that of soft thresholding."""
+    task = replace(parse_task("denoising(l1)"), step=1.0)
+    problem = instance(task, find_images(), LAYOUT, 0, dtype=F64)
+    T, w = problem.bind(problem.train), problem.operator.prior.log_weights
+    c = problem.operator.prior.wavelets.analyse(problem.train.y)
+    grad = problem.operator.prior.wavelets.analyse(problem.train.y * 0 + 1.0)
+    limit = torch.nn.functional.pad(w.detach().exp().flatten(1), (1, 0))[
+        :, problem.operator.prior.wavelets.bands
+    ]
+    shrink = torch.where(c.abs() > limit, -limit * c.sign(), 0.0) * grad
+    bands = problem.operator.prior.wavelets.bands
+    expected = torch.stack([shrink[:, 0, bands == b].sum() for b in range(1, 10)])
+    for solver in (unrolled(1), unrolled(5), jfb(7), restarted_jfb(3, 2), neumann(4, 6), deq(1e-12)):
+        problem.operator.zero_grad()
+        solver(T, problem.train.x0).x.sum().backward()
+        assert w.grad is not None
+        assert relative_error(w.grad.flatten(), expected) < 1e-13, solver.label
+
+
+@pytest.mark.parametrize("text", ["deblurring(huber)", "inpainting(huber)"])
+def test_the_step_size_has_no_gradient_at_equilibrium(text):
+    """THEORY C20, S11: the fixed point of a forward–backward step does not depend on its length."""
+    from bench.operators import ForwardBackward
+
+    problem = build(text)
+    operator = ForwardBackward(problem.operator.prior, 1.0, learn_step=True)
+    batch = problem.train
+
+    def T(x):
+        return operator(x, batch.y, problem.physics)
+
+    with torch.no_grad():
+        star = deq(1e-14, 2000).reach(T, batch.x0).x
+    for solver in (jfb(0), neumann(0, 20), restarted_jfb(20, 0), deq(1e-12, 2000)):
+        operator.zero_grad()
+        loss(solver(T, star).x, batch.truth).backward()
+        weights = operator.prior.log_weights.grad.norm()
+        assert operator.log_step.grad.abs() < 1e-8 * weights, solver.label
+    operator.zero_grad()
+    loss(unrolled(5)(T, batch.x0).x, batch.truth).backward()
+    assert operator.log_step.grad.abs() > 1e-3 * operator.prior.log_weights.grad.norm()
+
+
+def test_the_equilibrium_minimises_the_energy():
+    problem = build("deblurring(huber)")
+    batch = problem.train
+
+    def energy(x):
+        return 0.5 * (problem.physics.A(x) - batch.y).square().flatten(1).sum(
+            1
+        ) + problem.operator.prior.energy(x)
+
+    with torch.no_grad():
+        star = deq(1e-13, 3000).reach(problem.bind(batch), batch.x0).x
+        for size in (1e-4, 1e-2, 1.0):
+            assert (energy(star + size * torch.randn_like(star)) > energy(star)).all()
+        for other in (batch.x0, batch.truth, Iterate(50)(problem.bind(batch), batch.x0).x):
+            assert (energy(other) > energy(star)).all()
+
+
+def test_small_crops_get_a_clear_error():
+    with pytest.raises(UserError, match="too small for 3 levels"):
+        build("denoising(huber)", layout=Layout(16, 1, 1))
+    with pytest.raises(UserError, match="smaller than the crops of 1024×1024"):
+        build("denoising(huber)", layout=Layout(1024, 1, 1))
+    with pytest.raises(UserError, match="multiples of 8"):
+        build("denoising(huber)", layout=Layout(44, 1, 1))
+
+
+def test_the_roster_lists_every_task_of_the_folder():
+    folder = Path(bench.tasks.__file__).parent
+    files = {f.stem for f in folder.glob("*.py") if not f.stem.startswith("_")}
+    listed = {name.removesuffix("_colour") for name in ROSTER}
+    for name in sorted(files - listed):
+        pytest.fail(f'bench/tasks/__init__.py lacks the line    "{name}": {name},')
+    assert listed <= files
+    for name, make in ROSTER.items():
+        assert make().label.startswith(name)

@@ -1,0 +1,186 @@
+"""Every conformance check turns red on a solver that is wrong in its way; a check that cannot is worth nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from solvers import (
+    Equilibrium,
+    Implicit,
+    Iterate,
+    Report,
+    Solution,
+    Solver,
+    Tracked,
+    deq,
+    restarted_jfb,
+    unrolled,
+)
+from solvers import conformance as c
+
+
+def wrap(pull: Callable, reach=Iterate(6)) -> Solver:
+    return Solver("wrong", reach, pull)
+
+
+def keeps_double(T, at):
+    solved = Tracked(2)(T, at)
+    return replace(solved, x=solved.x.double())
+
+
+def detached_parameters(T, at):
+    with torch.no_grad():
+        x = T(at.x)
+    return Solution(T(x.requires_grad_()).detach() + 0 * sum(p.sum() for p in T.parameters()), at.report, 1)
+
+
+def one_layer_less_than_said(T, at):
+    return replace(Tracked(2)(T, at), recorded=3)
+
+
+def a_residual_nobody_counted(T, at):
+    T(at.x)
+    return Tracked(2)(T, at)
+
+
+@dataclass(frozen=True)
+class Absolute:
+    """The Neumann series to an absolute tolerance, as two libraries have it."""
+
+    tol: float = 1e-3
+
+    def __call__(self, T, x0):
+        x, steps = x0, 0
+        while steps < 500:
+            y = T(x)
+            steps += 1
+            if torch.linalg.vector_norm(y - x) < self.tol:
+                break
+            x = y
+        return Equilibrium(x, Report(steps, 0.0, True))
+
+
+def one_tolerance_for_all(T, at):
+    return Implicit(Absolute(1e-6))(T, at)
+
+
+def a_hook_that_holds_its_output(T, at):
+    solved = Tracked(2)(T, at)
+    solved.x.register_hook(lambda g: g if solved.x is not None else None)
+    return solved
+
+
+def a_global_tape(T, at, kept=[]):  # noqa: B006
+    solved = Tracked(2)(T, at)
+    kept.append(solved.x)
+    return solved
+
+
+def tapes_always(T, at):
+    with torch.enable_grad():
+        return Tracked(2)(T, at)
+
+
+def draws_noise(T, at):
+    return Tracked(2)(T, Equilibrium(at.x + 1e-12 * torch.randn_like(at.x), at.report))
+
+
+def mixes_samples(T, at):
+    return Tracked(2)(T, Equilibrium(at.x.flip(0), at.report))
+
+
+class Stale:
+    """Remembers the point of its first call."""
+
+    def __init__(self):
+        self.x = None
+
+    def __call__(self, T, x0):
+        self.x = Iterate(6)(T, x0).x if self.x is None or self.x.shape != x0.shape else self.x
+        return Equilibrium(self.x, Report(6))
+
+
+def in_place(T, at):
+    at.x.add_(0)
+    return Tracked(1)(T, Equilibrium(at.x.mul_(0.5), at.report))
+
+
+@dataclass(frozen=True)
+class WrongSign:
+    def __call__(self, T, v):
+        u = v
+        for _ in range(40):
+            u = 2 * v - T(u)  # v − Jᵀu
+        return Equilibrium(u, Report(40))
+
+
+@pytest.mark.parametrize(
+    ("check", "solver"),
+    [
+        (c.keeps_shape_and_dtype, wrap(keeps_double)),
+        (c.keeps_shape_and_dtype, wrap(in_place, Iterate(0))),
+        (c.reaches_every_parameter, wrap(lambda T, at: Implicit(Iterate(0))(lambda x: x + 0 * T(x), at))),
+        (c.agrees_with_closed_form, wrap(lambda T, at: Tracked(2)(lambda x: 0.5 * (x + T(x)), at))),
+        (c.agrees_with_oracle, wrap(Implicit(WrongSign()), Iterate(200))),
+        (c.agrees_with_oracle, wrap(Implicit(Iterate(0)), Iterate(200))),
+        (c.counts_truly, wrap(one_layer_less_than_said)),
+        (c.counts_truly, wrap(a_residual_nobody_counted)),
+        (c.scales_with_the_loss, wrap(one_tolerance_for_all, Iterate(200))),
+        (c.treats_samples_alone, wrap(mixes_samples)),
+        (c.repeats_itself, wrap(draws_noise)),
+        (c.repeats_itself, wrap(Tracked(1), Stale())),
+        (c.leaves_no_tape, wrap(a_hook_that_holds_its_output)),
+        (c.leaves_no_tape, wrap(a_global_tape)),
+        (c.leaks_nothing, wrap(tapes_always)),
+        (c.leaks_nothing, wrap(draws_noise)),
+    ],
+)
+def test_the_check_turns_red(check, solver):
+    with pytest.raises(AssertionError):
+        check(solver)
+
+
+def test_the_oracle_itself_agrees_with_central_differences():
+    """The one road that shares no tape with anything: re-solve at ``θ ± h``."""
+    T = c.Contraction()
+    x0 = c._start(2, 6)
+    exact = c.dense_oracle(T, x0)
+
+    def objective() -> float:
+        with torch.no_grad():
+            return float(c.quadratic(Iterate(200)(T, x0).x))
+
+    found = []
+    for p in T.parameters():
+        for i in range(p.numel()):
+            flat = p.data.view(-1)
+            sides = []
+            for h in (1e-5, -2e-5):
+                flat[i] += h
+                sides.append(objective())
+            flat[i] += 1e-5
+            found.append((sides[0] - sides[1]) / 2e-5)
+    assert c.relative_error(torch.tensor(found, dtype=torch.float64), exact) < 1e-8
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Solver("gradient flows through the restarts", Iterate(0), Tracked(8)),
+        Solver("one layer too many", Iterate(6), Tracked(3)),
+        Solver("one layer too few", Iterate(6), Tracked(1)),
+        Solver("one restart too many", Iterate(8), Tracked(2)),
+        Solver("one restart too few", Iterate(4), Tracked(2)),
+        unrolled(2),
+        deq(1e-12),
+    ],
+)
+def test_no_neighbour_is_taken_for_restarted_jfb(wrong):
+    T = c.Contraction()
+    right, _ = c.gradient(restarted_jfb(2, 3), T, c._start(2, 6))
+    found, _ = c.gradient(wrong, T, c._start(2, 6))
+    assert c.relative_error(found, right) > 1e-9
