@@ -102,6 +102,17 @@ def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                 "largest difference": f"{largest:.2g}",
             }
         )
+    ratios = (found.loc[shared, "step_ms"] / expected.loc[shared, "step_ms"]).dropna()
+    if len(ratios):
+        seconds = f"{ratios.median():.2f} × (from {ratios.min():.2f} to {ratios.max():.2f})"
+        overview.append(
+            {
+                "column": "step_ms",
+                "tolerance": "not held",
+                "cells": len(ratios),
+                "largest difference": seconds,
+            }
+        )
     for cell in shared:
         a, b = found.at[cell, "status"], expected.at[cell, "status"]
         if a != b:

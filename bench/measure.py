@@ -12,7 +12,7 @@ import torch
 from deepinv.loss.metric import PSNR, SSIM
 from torch import Tensor
 
-from solvers import Anderson, Solution
+from solvers import Anderson, Solution, Solver
 
 from .images import Images, Layout
 from .matrix import Cell, Profile
@@ -75,10 +75,10 @@ def parameters(problem: Instance) -> list[Tensor]:
     return list(problem.operator.parameters())
 
 
-def training_step(cell: Cell, problem: Instance, batch: Batch) -> tuple[Solution, Tensor]:
+def training_step(solver: Solver, problem: Instance, batch: Batch) -> tuple[Solution, Tensor]:
     """Forward and backward on a batch; gradients are left in the parameters. Returns the loss too."""
     problem.operator.zero_grad(set_to_none=True)
-    solution = cell.solver(problem.bind(batch), batch.x0)
+    solution = solver(problem.bind(batch), batch.x0)
     value = loss(solution.x, batch.truth)
     value.backward()
     return solution, value.detach()
@@ -107,7 +107,7 @@ def _gradient_quality(
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
     device = batch.y.device
     with saved_bytes([*known, batch.truth, batch.y, batch.x0]) as saved:
-        solution, value = training_step(cell, problem, batch)
+        solution, value = training_step(cell.solver, problem, batch)
     _check(value, solution.x)
     grads = [p.grad for p in problem.operator.parameters() if p.grad is not None]
     estimate = torch.cat([g.flatten() for g in grads]).double().cpu()
@@ -126,7 +126,7 @@ def _gradient_quality(
     }
     del solution, value, x, image, grads
     with peak_bytes(device) as peak:
-        training_step(cell, problem, batch)
+        training_step(cell.solver, problem, batch)
     values["peak_bytes"] = peak.count
     exact = reference(cell.task, images, profile.images.layout(), len(batch.y), cell.seed)
     if isinstance(exact, str):
@@ -148,7 +148,7 @@ def _train(cell: Cell, problem: Instance, profile: Profile) -> dict[str, object]
     order = _batches(len(problem.train.y), table.batch, cell.seed)
     losses: list[float] = []
     for index in itertools.islice(order, table.steps):
-        solution, value = training_step(cell, problem, problem.train.pick(index))
+        solution, value = training_step(cell.solver, problem, problem.train.pick(index))
         _check(value, solution.x)
         optimiser.step()
         losses.append(value.item())

@@ -23,14 +23,16 @@ class Column:
     Attributes:
         name: of the tidy column.
         title: as it is printed.
-        show: a mean as text; a spread over seeds is printed after ``±`` where it is visible.
+        show: a mean as text; its spread is printed after ``±`` where it is visible.
         best: ``max`` or ``min`` marks the best value of a task; ``None`` marks none.
+        spread: tidy column that holds the spread; ``None`` for the standard deviation over seeds.
     """
 
     name: str
     title: str
     show: Callable[[float], str]
     best: Callable[[pd.Series], float] | None = None
+    spread: str | None = None
 
 
 def _fixed(digits: int) -> Callable[[float], str]:
@@ -62,16 +64,16 @@ COLUMNS = (
     Column("vjps", "VJPs", _whole),
     Column("saved_mib", "tape (MiB)", _fixed(2), min),
     Column("peak_mib", "peak (MiB)", _fixed(2), min),
-    Column("step_ms", "step (ms)", _fixed(1), min),
-    Column("floor_ratio", "× floor", _fixed(2)),
+    Column("step_ms", "step (ms)", _fixed(1), min, spread="step_iqr_ms"),
+    Column("floor_ratio", "× floor", _fixed(2), spread="floor_iqr"),
 )
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread over seeds of each task and solver, in the order of the frame.
 
-    The spread is the standard deviation, and 0 for a single seed. Cells that failed count as ``failed`` and
-    are left out of the means. Columns: ``task, solver, seeds, failed``, and ``X`` and ``X_spread`` for each column X.
+    The spread is the standard deviation, and 0 for a single seed; that of a timing is its interquartile
+    range. Cells that failed count as ``failed`` and are left out of the means. Columns: ``task, solver, seeds, failed``, and ``X`` and ``X_spread`` for each column X.
     """
     rows = []
     for (task, solver), group in frame.groupby(["task", "solver"], sort=False):
@@ -85,7 +87,10 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         for column in COLUMNS:
             values = good[column.name].dropna()
             row[column.name] = values.mean() if len(values) else math.nan
-            row[f"{column.name}_spread"] = values.std() if len(values) > 1 else 0.0
+            if column.spread is not None:
+                row[f"{column.name}_spread"] = good[column.spread].mean()
+            else:
+                row[f"{column.name}_spread"] = values.std() if len(values) > 1 else 0.0
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -179,5 +184,6 @@ its equilibrium. *Gradient error* and *cosine*: the solver's gradient at the ini
 certified float64 implicit gradient, itself good to 1e-10. *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's
 reconstruction there. *Applications* and *VJPs* of T in a training step. *Tape*: bytes that autograd saved;
 *peak*: the most alive at once. *Step*: median seconds of a training step; *× floor*: its ratio to a bare loop
-that does the same work, median of interleaved pairs. Best of a task in bold; ± is the standard deviation over seeds.
+that does the same work, median of interleaved pairs. Best of a task in bold; ± is the standard
+deviation over seeds, and for the two timings the interquartile range over rounds.
 """

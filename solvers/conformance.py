@@ -130,7 +130,8 @@ class _CountVJP(torch.autograd.Function):
         return cotangent, None
 
 
-def _start(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+def start(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """A fixed start of any shape, entries evenly from −1 to 1."""
     return torch.linspace(-1, 1, math.prod(shape), dtype=dtype).view(shape)
 
 
@@ -138,7 +139,7 @@ def keeps_shape_and_dtype(solver: Solver) -> None:
     """The value has the shape, dtype and device of the start, which is left as it was."""
     for dtype in (torch.float32, torch.float64):
         for shape in ((6,), (2, 6), (2, 1, 3, 6)):
-            x0 = _start(*shape, dtype=dtype)
+            x0 = start(*shape, dtype=dtype)
             before = x0.clone()
             x = solver(Contraction(dtype=dtype), x0).x
             found = (x.shape, x.dtype, x.device)
@@ -149,7 +150,7 @@ def keeps_shape_and_dtype(solver: Solver) -> None:
 def reaches_every_parameter(solver: Solver) -> None:
     """Every parameter of T gets a finite gradient that is not zero."""
     T = Contraction()
-    gradient(solver, T, _start(2, 6))
+    gradient(solver, T, start(2, 6))
     for name, p in T.named_parameters():
         assert p.grad is not None, f"no gradient reaches {name}"
         assert bool(p.grad.isfinite().all()), f"{name}: {p.grad}"
@@ -167,8 +168,8 @@ def agrees_with_closed_form(solver: Solver) -> None:
 def agrees_with_oracle(solver: Solver, tolerance: float = 1e-9) -> None:
     """The estimate equals the dense float64 implicit gradient."""
     T = Contraction()
-    exact = dense_oracle(T, _start(2, 6))
-    error = relative_error(gradient(solver, T, _start(2, 6))[0], exact)
+    exact = dense_oracle(T, start(2, 6))
+    error = relative_error(gradient(solver, T, start(2, 6))[0], exact)
     assert error <= tolerance, f"off the oracle by {error:.1e}, more than {tolerance:.0e}"
 
 
@@ -176,7 +177,7 @@ def counts_truly(solver: Solver) -> None:
     """The applications and vector-Jacobian products of the solution are those that T saw."""
     T = Contraction()
     counted = Counted(T)
-    solution = solver(counted, _start(2, 6))
+    solution = solver(counted, start(2, 6))
     quadratic(solution.x).backward()
     assert solution.applications == counted.applications, (
         f"{solution.applications} applications reported, {counted.applications} made"
@@ -187,9 +188,9 @@ def counts_truly(solver: Solver) -> None:
 def scales_with_the_loss(solver: Solver) -> None:
     """Scaling the loss by c scales the estimate by c: to the bit for powers of two, else to rounding."""
     T = Contraction()
-    plain, _ = gradient(solver, T, _start(2, 6))
+    plain, _ = gradient(solver, T, start(2, 6))
     for c, tolerance in ((2.0**-20, 0.0), (2.0**20, 0.0), (1e-4, 1e-11), (1e5, 1e-11)):
-        scaled, _ = gradient(solver, T, _start(2, 6), lambda x, c=c: c * quadratic(x))
+        scaled, _ = gradient(solver, T, start(2, 6), lambda x, c=c: c * quadratic(x))
         error = relative_error(scaled, c * plain)
         assert error <= tolerance, f"the loss times {c:g}: the estimate is off by {error:.1e}"
 
@@ -197,8 +198,8 @@ def scales_with_the_loss(solver: Solver) -> None:
 def treats_samples_alone(solver: Solver) -> None:
     """The gradient of a batch is the sum of its samples' gradients."""
     T = Contraction()
-    x0 = _start(3, 6)
-    target = _start(3, 6).flip(0)
+    x0 = start(3, 6)
+    target = start(3, 6).flip(0)
     together, _ = gradient(solver, T, x0, lambda x: (x - target).square().sum())
     alone = torch.stack(
         [
@@ -214,16 +215,16 @@ def repeats_itself(solver: Solver) -> None:
     """A second call gives the same bits, and a call after an optimiser step sees the new parameters."""
     untouched = copy.deepcopy(solver)
     T = Contraction()
-    first, _ = gradient(solver, T, _start(2, 6))
-    second, _ = gradient(solver, T, _start(2, 6))
+    first, _ = gradient(solver, T, start(2, 6))
+    second, _ = gradient(solver, T, start(2, 6))
     assert torch.equal(first, second), "two calls on the same problem differ"
     with torch.no_grad():
         for p in T.parameters():
             p.mul_(0.9)
     fresh = Contraction()
     fresh.load_state_dict(T.state_dict())
-    moved, _ = gradient(solver, T, _start(2, 6))
-    expected, _ = gradient(untouched, fresh, _start(2, 6))
+    moved, _ = gradient(solver, T, start(2, 6))
+    expected, _ = gradient(untouched, fresh, start(2, 6))
     assert torch.equal(moved, expected), "something of the old parameters is still in use after a step"
 
 
@@ -241,7 +242,7 @@ def leaves_no_tape(solver: Solver) -> None:
 
             T = Contraction()
             with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
-                solution = solver(T, _start(2, 6))
+                solution = solver(T, start(2, 6))
                 loss = quadratic(solution.x)
             assert alive, "nothing was recorded"
             if backward:
@@ -267,10 +268,10 @@ def leaks_nothing(solver: Solver) -> None:
 
     T = Contraction()
     before = state()
-    _, solution = gradient(solver, T, _start(2, 6))
+    _, solution = gradient(solver, T, start(2, 6))
     assert state() == before, "the solver changed a global setting"
     with torch.no_grad():
-        plain = solver(T, _start(2, 6))
+        plain = solver(T, start(2, 6))
         assert not torch.is_grad_enabled(), "the solver turned gradients on"
     assert not plain.x.requires_grad, "a tape was made under no_grad"
     assert torch.equal(plain.x, solution.x.detach()), "the value differs under no_grad"

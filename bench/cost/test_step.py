@@ -63,10 +63,10 @@ def test_step(benchmark, job, request):
     T = problem.bind(batch)
     # A learning rate of zero: every round does the same work, the update included.
     optimiser = torch.optim.Adam(problem.operator.parameters(), lr=0.0)
-    work = Work.of(training_step(job.cell, problem, batch)[0])
+    work = Work.of(training_step(job.cell.solver, problem, batch)[0])
 
     def step() -> None:
-        training_step(job.cell, problem, batch)
+        training_step(job.cell.solver, problem, batch)
         optimiser.step()
 
     def floor() -> None:

@@ -8,7 +8,7 @@ import torch
 from bench.cost.floor import Work, bare_step
 from bench.cost.test_step import paired_ratios
 from bench.images import Layout, find_images
-from bench.matrix import Cell, parse_solver, parse_task
+from bench.matrix import parse_solver, parse_task
 from bench.measure import parameters, training_step
 from bench.tasks import instance, loss
 from solvers.conformance import Counted
@@ -21,7 +21,7 @@ def test_the_floor_makes_the_same_gradient_with_the_same_counts(text):
     task = parse_task("deblurring(huber)")
     problem = instance(task, find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
     batch = problem.train
-    solution, _ = training_step(Cell(task, parse_solver(text), 0), problem, batch)
+    solution, _ = training_step(parse_solver(text), problem, batch)
     wanted = [p.grad.clone() for p in parameters(problem)]
     problem.operator.zero_grad()
     counted = Counted(problem.bind(batch))

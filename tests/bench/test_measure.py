@@ -72,7 +72,7 @@ def test_the_errors_of_the_quick_table_behave_as_the_theory_says(text):
     problem = instance(task, images, layout, 0, dtype=torch.float64)
 
     def gradient(solver):
-        training_step(Cell(task, solver, 0), problem, problem.train)
+        training_step(solver, problem, problem.train)
         return torch.cat([p.grad.flatten() for p in parameters(problem)])
 
     def error(solver):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.images import Layout, find_images
-from bench.matrix import Cell, parse_solver, parse_task
+from bench.matrix import parse_solver, parse_task
 from bench.measure import training_step
 from bench.memory import peak_bytes, saved_bytes
 from bench.tasks import instance
@@ -64,7 +64,7 @@ def test_the_tape_is_affine_in_the_depth_and_blind_to_restarts(text):
 
     def tape(solver):
         with saved_bytes([*known, batch.truth, batch.y, batch.x0]) as saved:
-            training_step(Cell(parse_task(text), parse_solver(solver), 0), problem, batch)
+            training_step(parse_solver(solver), problem, batch)
         return saved.count
 
     two, three, nine = (tape(f"restarted_jfb({K}, 3)") for K in (2, 3, 9))
@@ -80,9 +80,9 @@ def test_the_peak_of_a_step_holds_its_tape():
     problem = instance(
         parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
     )
-    cell = Cell(parse_task("deblurring(huber)"), parse_solver("unrolled(8)"), 0)
+    solver = parse_solver("unrolled(8)")
     with saved_bytes([*problem.operator.buffers(), *problem.physics.buffers()]) as saved:
-        training_step(cell, problem, problem.train)
+        training_step(solver, problem, problem.train)
     with peak_bytes(CPU) as peak:
-        training_step(cell, problem, problem.train)
+        training_step(solver, problem, problem.train)
     assert saved.count < peak.count < 1.5 * saved.count

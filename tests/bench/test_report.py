@@ -130,7 +130,8 @@ def test_a_folder_without_a_run_is_a_clear_line(tmp_path):
 def test_a_run_agrees_with_itself(tiny_run):
     differences, overview = compare(tiny_run, tiny_run)
     assert differences.empty
-    assert list(overview["column"]) == list(TOLERANCES)
+    assert list(overview["column"]) == [*TOLERANCES, "step_ms"]
+    assert overview["largest difference"].iloc[-1] == "1.00 × (from 1.00 to 1.00)"
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from solvers import ROSTER, Solver
 from solvers.conformance import (
     CHECKS,
     Contraction,
-    _start,
     agrees_with_oracle,
     dense_oracle,
     gradient,
     relative_error,
+    start,
 )
 
 
@@ -37,8 +37,8 @@ def test_a_consistent_estimator_tends_to_the_oracle(name: str):
     deeper = ROSTER[name].deeper
     assert deeper is not None
     T = Contraction()
-    exact = dense_oracle(T, _start(2, 6))
-    errors = [relative_error(gradient(deeper(n), T, _start(2, 6))[0], exact) for n in (1, 4, 16, 96)]
+    exact = dense_oracle(T, start(2, 6))
+    errors = [relative_error(gradient(deeper(n), T, start(2, 6))[0], exact) for n in (1, 4, 16, 96)]
     assert errors[0] > 1e-2, "the shallow one is exact already: the check would show nothing"
     assert errors[0] > errors[1] > errors[2]
     assert errors[-1] < 1e-12

@@ -22,7 +22,7 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
-from solvers.conformance import Contraction, _start, dense_oracle, gradient, relative_error
+from solvers.conformance import Contraction, dense_oracle, gradient, relative_error, start
 
 depth = st.integers(1, 8)
 restarts = st.integers(0, 5)
@@ -42,7 +42,7 @@ def power(T, K):
 def estimate(solver, T=None, module=None, x0=None):
     module = module or Contraction()
     module.zero_grad()
-    x = solver(T or module, _start(2, 6) if x0 is None else x0).x
+    x = solver(T or module, start(2, 6) if x0 is None else x0).x
     (0.5 * x.square().sum()).backward()
     return torch.cat([p.grad.flatten() for p in module.parameters()])
 
@@ -70,7 +70,7 @@ def test_restarted_jfb_is_jfb_on_the_power(K, R):
 def test_at_an_equilibrium_restarted_jfb_is_the_series(K, R):
     T = Contraction()
     with torch.no_grad():
-        star = power(T, 200)(_start(2, 6))
+        star = power(T, 200)(start(2, 6))
     a = estimate(restarted_jfb(K, R), module=T, x0=star)
     b = estimate(neumann(R, K), module=T, x0=star)
     torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-14)
@@ -81,7 +81,7 @@ def test_restarted_jfb_is_the_tail_of_backpropagation(K, R):
     """THEORY C18: truncated back-propagation, with dense Jacobians and no autograd through the loop."""
     T = Contraction()
     with torch.no_grad():
-        points = [_start(6)]
+        points = [start(6)]
         for _ in range((R + 1) * K):
             points.append(T(points[-1]))
     w = points[-1].clone()
@@ -90,23 +90,23 @@ def test_restarted_jfb_is_the_tail_of_backpropagation(K, R):
         grads = torch.autograd.grad(T(x), list(T.parameters()), w)
         expected += torch.cat([g.flatten() for g in grads])
         w = torch.autograd.functional.jacobian(T, x).T @ w
-    found = estimate(restarted_jfb(K, R), module=T, x0=_start(6))
+    found = estimate(restarted_jfb(K, R), module=T, x0=start(6))
     torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.parametrize("reach", [Picard(1e-13), Anderson(1e-13), Anderson(1e-13, memory=1)])
 def test_every_reach_solves_both_directions(reach):
     T = Contraction()
-    found, solution = gradient(Solver("both", reach, Implicit(reach)), T, _start(2, 6))
+    found, solution = gradient(Solver("both", reach, Implicit(reach)), T, start(2, 6))
     assert solution.converged
-    assert relative_error(found, dense_oracle(T, _start(2, 6))) < 1e-11
+    assert relative_error(found, dense_oracle(T, start(2, 6))) < 1e-11
 
 
 @pytest.mark.parametrize("reach", [Picard(1e-3), Anderson(1e-3), Picard(1e-12, budget=4)])
 def test_the_residual_is_that_of_the_point_returned(reach):
     T = Contraction()
     with torch.no_grad():
-        at = reach(T, _start(2, 6))
+        at = reach(T, start(2, 6))
         image = T(at.x)
         sizes = torch.linalg.vector_norm(image - at.x, dim=1) / torch.linalg.vector_norm(image, dim=1)
     assert at.report.residual == pytest.approx(float(sizes.max()), rel=1e-12)
@@ -115,7 +115,7 @@ def test_the_residual_is_that_of_the_point_returned(reach):
 
 def test_a_missed_tolerance_is_reported_in_both_directions():
     T = Contraction()
-    _, solution = gradient(deq(1e-12, 3), T, _start(2, 6))
+    _, solution = gradient(deq(1e-12, 3), T, start(2, 6))
     assert solution.reached.converged is False
     assert solution.adjoint[0].converged is False
     assert not solution.converged
@@ -155,7 +155,7 @@ def test_an_expansive_map_is_reported():
 
 def test_differentiating_twice_through_the_exchange_is_refused():
     T = Contraction()
-    x = deq(1e-10)(T, _start(2, 6)).x
+    x = deq(1e-10)(T, start(2, 6)).x
     (grad,) = torch.autograd.grad(x.square().sum(), T.c, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         grad.sum().backward()
@@ -163,7 +163,7 @@ def test_differentiating_twice_through_the_exchange_is_refused():
 
 def test_backward_twice_reports_twice_and_agrees():
     T = Contraction()
-    solution = deq(1e-12)(T, _start(2, 6))
+    solution = deq(1e-12)(T, start(2, 6))
     loss = solution.x.square().sum()
     first = torch.autograd.grad(loss, list(T.parameters()), retain_graph=True)
     second = torch.autograd.grad(loss, list(T.parameters()))
@@ -175,7 +175,7 @@ def test_backward_twice_reports_twice_and_agrees():
 def test_a_zero_cotangent_gives_a_zero_gradient():
     """C21: at an interpolating loss every estimate is zero, not nan."""
     for solver in (deq(1e-12), neumann(5, 3), restarted_jfb(2, 2)):
-        found, _ = gradient(solver, Contraction(), _start(2, 6), lambda x: 0 * x.sum())
+        found, _ = gradient(solver, Contraction(), start(2, 6), lambda x: 0 * x.sum())
         assert torch.equal(found, torch.zeros_like(found))
 
 

@@ -147,7 +147,7 @@ def test_the_check_turns_red(check, solver):
 def test_the_oracle_itself_agrees_with_central_differences():
     """The one road that shares no tape with anything: re-solve at ``θ ± h``."""
     T = c.Contraction()
-    x0 = c._start(2, 6)
+    x0 = c.start(2, 6)
     exact = c.dense_oracle(T, x0)
 
     def objective() -> float:
@@ -181,6 +181,6 @@ def test_the_oracle_itself_agrees_with_central_differences():
 )
 def test_no_neighbour_is_taken_for_restarted_jfb(wrong):
     T = c.Contraction()
-    right, _ = c.gradient(restarted_jfb(2, 3), T, c._start(2, 6))
-    found, _ = c.gradient(wrong, T, c._start(2, 6))
+    right, _ = c.gradient(restarted_jfb(2, 3), T, c.start(2, 6))
+    found, _ = c.gradient(wrong, T, c.start(2, 6))
     assert c.relative_error(found, right) > 1e-9
