@@ -73,7 +73,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread over seeds of each task and solver, in the order of the frame.
 
     The spread is the standard deviation, and 0 for a single seed; that of a timing is its interquartile
-    range. Cells that failed count as ``failed`` and are left out of the means. Columns: ``task, solver, seeds, failed``, and ``X`` and ``X_spread`` for each column X.
+    range. Cells that failed count as ``failed`` and are left out of the means. Columns: ``task``, ``solver``,
+    ``seeds``, ``failed``, and ``X`` and ``X_spread`` for each column X.
     """
     rows = []
     for (task, solver), group in frame.groupby(["task", "solver"], sort=False):
