@@ -24,7 +24,7 @@ def default_jobs():
     profile = load_profile("quick")
     images = profile.images.model_copy(update={"crop": 256, "train": 2, "test": 1})
     training = profile.training.model_copy(update={"batch": 1})
-    timing = profile.timing.model_copy(update={"rounds": 40, "seconds": 20.0})
+    timing = profile.timing.model_copy(update={"rounds": 15, "seconds": 6.0})
     profile = profile.model_copy(update={"images": images, "training": training, "timing": timing})
     solvers = ("restarted_jfb(1, 1)", "restarted_jfb(10, 4)", "restarted_jfb(10, 10)", "deq(1e-06)")
     return [
