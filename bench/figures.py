@@ -98,9 +98,11 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
     costs = [("cost", "applications + VJPs of a training step")]
     if means["step_ms"].notna().any():
         costs.append(("step_ms", "milliseconds of a training step"))
-    figure, axes = plt.subplots(
-        len(costs), len(tasks), figsize=(4.4 * len(tasks), 3.7 * len(costs)), squeeze=False, sharey="col"
-    )
+    # Tasks side by side while they fit a page, and below each other when there are more.
+    wide = len(tasks) <= 3
+    lines, columns = (len(costs), len(tasks)) if wide else (len(tasks), len(costs))
+    figure, axes = plt.subplots(lines, columns, figsize=(4.4 * columns, 3.7 * lines), squeeze=False)
+    axes = axes if wide else axes.T
     for line, (x, label) in zip(axes, costs, strict=True):
         for ax, task in zip(line, tasks, strict=True):
             part = means[(means["task"] == task) & means[x].notna()]
