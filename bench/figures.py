@@ -12,8 +12,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from .oracle import TOLERANCE
 
@@ -72,21 +74,22 @@ def _shared_legend(figure: Figure, axes, title: str) -> None:
     )
 
 
-def _labels(ax, points: pd.DataFrame, x: str, y: str) -> None:
-    """The arguments of each solver beside its point, where no label stands yet and where they fit."""
+def _labels(ax: Axes, points: pd.DataFrame, x: str, y: str) -> None:
+    """The arguments of each solver beside its point, where they fit and cover no other label."""
     ax.figure.canvas.draw()  # the limits must be final before points are turned into places
-    taken: list[tuple[float, float]] = []
     right = ax.get_window_extent().x1
+    taken: list[Bbox] = []
     for row in points.itertuples():
         point = (getattr(row, x), getattr(row, y))
-        at = ax.transData.transform(point)
-        if any(abs(at[0] - a) < 40 and abs(at[1] - b) < 12 for a, b in taken):
-            continue
-        taken.append((at[0], at[1]))
         depth = row.solver.partition("(")[2].rstrip(")")
-        fits = at[0] + 8 * len(depth) < right
+        fits = ax.transData.transform(point)[0] + 8 * len(depth) < right
         place = {"xytext": (5, 3), "ha": "left"} if fits else {"xytext": (-5, 3), "ha": "right"}
-        ax.annotate(depth, point, textcoords="offset points", fontsize=7, color="0.35", **place)
+        text = ax.annotate(depth, point, textcoords="offset points", fontsize=7, color="0.35", **place)
+        box = text.get_window_extent()
+        if any(box.overlaps(other) for other in taken):
+            text.remove()
+        else:
+            taken.append(box)
 
 
 def error_against_cost(frame: pd.DataFrame) -> Figure:
