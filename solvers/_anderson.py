@@ -23,7 +23,7 @@ class Anderson:
     problem is scaled to unit columns and regularised *relative* to them, so that scaling the
     problem by c scales the answer by c (an absolute one breaks that).
 
-    Safeguard: a sample whose residual exceeds ten times its best, or has not improved on it for
+    Safeguard: a sample whose ``‖f‖`` exceeds ten times its best, or has not improved on it for
     ``memory`` applications, forgets its history and goes on with a plain step from its best point.
     On a contraction every second application then makes at least a Picard step of progress.
 
@@ -48,7 +48,10 @@ class Anderson:
         x = rows(x0)
         history = _History(x, self.memory)
         best_x = best_y = x
+        # Progress is measured by ‖f‖, which a plain step of a contraction shrinks; the relative residual, on
+        # which a solve stops, it need not shrink (T(x) may pass near 0).
         best = torch.full_like(x[:, 0], math.inf)
+        residual = torch.full_like(best, math.inf)
         stale = torch.zeros_like(best)
         worst = math.inf
         applications = 0
@@ -56,17 +59,18 @@ class Anderson:
             y = rows(T(x.view_as(x0)))
             applications += 1
             f = y - x
-            residual = relative(f, y)
-            better = residual < best
+            size = torch.linalg.vector_norm(f, dim=1)
+            better = size < best
             best_x = torch.where(better[:, None], x, best_x)
             best_y = torch.where(better[:, None], y, best_y)
-            best = torch.where(better, residual, best)
+            best = torch.where(better, size, best)
+            residual = torch.where(better, relative(f, y), residual)
             stale = torch.where(better, 0, stale + 1)
-            worst = float(best.max())
-            if worst <= self.tol or not math.isfinite(worst):
+            worst, largest = torch.stack((residual.max(), best.max())).tolist()
+            if worst <= self.tol or not math.isfinite(largest):
                 break
             # `not <=` and not `>`, so that a nan falls back to the best point as well.
-            lost = ~(residual <= 10 * best) | (stale >= self.memory)
+            lost = ~(size <= 10 * best) | (stale >= self.memory)
             history.record(y, f)
             if bool(lost.any()):
                 history.forget(lost)

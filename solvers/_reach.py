@@ -58,7 +58,7 @@ class Picard:
         for applications in range(1, self.budget + 1):
             y = T(x)
             residual = float(relative(rows(y - x), rows(y)).max())
-            if residual <= self.tol or not math.isfinite(residual) or applications == self.budget:
+            if residual <= self.tol or math.isnan(residual) or applications == self.budget:
                 return Equilibrium(x, Report(applications, residual, residual <= self.tol))
             x = y
         raise AssertionError("the loop above returns")

@@ -9,6 +9,7 @@ import ptwt
 import pytest
 import pywt
 import torch
+from deepinv.physics import BlurFFT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,6 +138,20 @@ def test_the_weights_are_one_per_channel_scale_and_orientation():
     assert hit[0, 1][penalty.wavelets.bands == 7].any()
     hit[0, 1][penalty.wavelets.bands == 7] = False
     assert not hit.any()
+
+
+def test_the_forward_step_descends_the_data_term():
+    """With an asymmetric blur: every blur of the tasks is its own adjoint, and would hide A in place of Aᵀ."""
+    kernel = torch.zeros(1, 1, 5, 5, dtype=F64)
+    kernel[0, 0, 0, 1], kernel[0, 0, 3, 4], kernel[0, 0, 2, 2] = 0.5, 0.3, 0.2
+    physics = BlurFFT(img_size=(1, 32, 32), filter=kernel)
+    x, y = draw(0, 2, 1, 32, 32).requires_grad_(), draw(1, 2, 1, 32, 32)
+    (slope,) = torch.autograd.grad(0.5 * (physics.A(x) - y).square().sum(), x)
+    prior = l1().build((1, 32, 32), F64)
+    with torch.no_grad():
+        prior.log_weights.fill_(-800)  # no penalty left: the prox is the identity
+        moved = ForwardBackward(prior, 0.7)(x, y, physics)
+    torch.testing.assert_close(moved, x - 0.7 * slope, rtol=0, atol=1e-12)
 
 
 def test_a_step_is_learnable_on_request():

@@ -127,7 +127,7 @@ def test_anderson_needs_fewer_applications_and_survives_a_map_that_hates_it():
     """A kinked contraction on which extrapolation overshoots: the safeguard must still converge."""
 
     def kinked(x):
-        return torch.where(x.abs() < 1e-2, -0.95 * x, 0.9 * x) + 1e-3 * torch.sign(x).clamp(min=0)
+        return torch.where(x > 0, -0.95 * x, 0.3 * x) + 0.1 + 0.02 * x.roll(1, 1).abs()
 
     start = torch.linspace(-3, 3, 64, dtype=torch.float64).view(4, 16)
     with torch.no_grad():
@@ -138,6 +138,25 @@ def test_anderson_needs_fewer_applications_and_survives_a_map_that_hates_it():
     assert plain.converged
     assert fast.converged
     assert fast.applications * 10 < plain.applications
+
+
+def test_anderson_passes_a_point_whose_image_is_almost_zero():
+    """There the relative residual is huge, and no reason to turn back: found by the claims of theory_checks."""
+    x0 = torch.tensor([[-1 / 0.9 * (1 / 0.9 + 1) + 1e-9]], dtype=torch.float64)
+    assert abs(0.9 * (0.9 * x0 + 1) + 1) < 1e-8
+    assert Anderson(1e-10, 10)(lambda x: 0.9 * x + 1, x0).report.converged
+    assert Picard(1e-10, 500)(lambda x: 0.9 * x + 1, x0).report.converged
+    clipped = Picard(1e-10, 500)(lambda x: torch.relu(0.5 * x - 1) + 0.1 * (x < 0), x0.abs()).report
+    assert clipped.residual == clipped.residual
+
+
+def test_anderson_keeps_its_pace_where_its_history_is_degenerate():
+    """More differences in memory than the map has directions: the least squares are singular."""
+    W = torch.zeros(8, 8, dtype=torch.float64)
+    W[0, 0], W[1, 1] = 0.99, -0.9
+    report = Anderson(1e-13, 40)(lambda x: x @ W + 1, torch.linspace(-3, 3, 16, dtype=torch.float64).view(2, 8)).report
+    assert report.converged
+    assert report.applications <= 8
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
