@@ -17,14 +17,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
-from rich.text import Text
 
-from .errors import UserError, unknown
+from .command import call, console, print_frame
+from .errors import unknown
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
-console = Console(stderr=True)
-"""Everything for people goes to standard error; standard output is for data."""
-
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.", file_okay=True)]
 Images = Annotated[
     str | None,
@@ -167,21 +164,12 @@ def compare(
     from .compare import compare as hold
 
     differences, overview = hold(folder, reference)
-    _print_frame(overview, "held against the reference")
+    print_frame(overview, "held against the reference")
     if len(differences):
-        _print_frame(differences, "beyond the tolerance")
+        print_frame(differences, "beyond the tolerance")
         console.print(f"[red]{len(differences)} values differ from {reference}")
         raise typer.Exit(1)
     console.print(f"every value agrees with {reference}", highlight=False, soft_wrap=True)
-
-
-def _print_frame(frame, title: str) -> None:
-    table = Table(title=title, box=None, pad_edge=False, title_justify="left")
-    for name in frame.columns:
-        table.add_column(str(name), overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(Text(str(cell)) for cell in row))  # as text: a bracket in it is no markup
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 @app.command()
@@ -213,7 +201,7 @@ def cell(
     else:
         shown = tidy([record]).T.reset_index()
         shown.columns = ["", str(one)]
-        _print_frame(shown, "")
+        print_frame(shown, "")
     if record.status == "error":
         console.print(f"[red]{record.reason}", highlight=False)
         raise typer.Exit(1)
@@ -221,19 +209,7 @@ def cell(
 
 def entry(arguments: list[str] | None = None) -> int:
     """Run the command. Returns its exit code: 2 with one line on standard error for bad input."""
-    try:
-        code = app(args=arguments, prog_name="python -m bench", standalone_mode=False)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    except typer.TyperException as error:
-        line = " ".join(error.format_message().split())
-        print(f"error: {line} (python -m bench --help lists the commands)", file=sys.stderr)  # noqa: T201
-        return 2
-    except (KeyboardInterrupt, typer.Abort):
-        print("stopped; finished cells are stored, and the same line goes on from there", file=sys.stderr)  # noqa: T201
-        return 130
-    return code if isinstance(code, int) else 0
+    return call(app, "python -m bench", arguments)
 
 
 if __name__ == "__main__":

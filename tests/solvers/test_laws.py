@@ -154,7 +154,9 @@ def test_anderson_keeps_its_pace_where_its_history_is_degenerate():
     """More differences in memory than the map has directions: the least squares are singular."""
     W = torch.zeros(8, 8, dtype=torch.float64)
     W[0, 0], W[1, 1] = 0.99, -0.9
-    report = Anderson(1e-13, 40)(lambda x: x @ W + 1, torch.linspace(-3, 3, 16, dtype=torch.float64).view(2, 8)).report
+    report = Anderson(1e-13, 40)(
+        lambda x: x @ W + 1, torch.linspace(-3, 3, 16, dtype=torch.float64).view(2, 8)
+    ).report
     assert report.converged
     assert report.applications <= 8
 

@@ -1,0 +1,237 @@
+"""Learning, certificates, damping, conjugate gradients, momentum: the claims, and what they must not be taken for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from solvers import restarted_jfb
+from theory_checks import cases
+from theory_checks.cases import F64, Affine, Case, Linear, Parametric, normal
+from theory_checks.certificates import certificate
+from theory_checks.claim import Sides
+from theory_checks.claims import (
+    c12_learning,
+    c13_certificate,
+    c14_damping,
+    c15_conjugate_gradients,
+    c22_momentum,
+    c24_look_ahead,
+    c25_local_certificate,
+)
+from theory_checks.claims.c15_conjugate_gradients import spectrum
+from theory_checks.claims.c22_momentum import heavy_ball, lyapunov, spectral_radius
+from theory_checks.claims.c25_local_certificate import curved, measured, outside, radius
+from theory_checks.exact import exact, iterate, jacobians, norm
+from theory_checks.verify import holds, ratio, verify
+
+CLAIMS = [
+    module.CLAIM
+    for module in (
+        c12_learning,
+        c13_certificate,
+        c14_damping,
+        c15_conjugate_gradients,
+        c22_momentum,
+        c24_look_ahead,
+        c25_local_certificate,
+    )
+]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_holds(claim):
+    verdict = verify(claim, 30)
+    assert verdict.verdict == "holds", verdict
+
+
+def tight(sides: Sides) -> bool:
+    return holds(sides, 1e-11) and ratio(sides, 1e-11) >= 0.99
+
+
+# --- the parts of a claim that a verdict shows only together
+
+
+def test_each_part_of_learning_is_attained():
+    isotropic = cases.isotropic(3, 0.5, 0)
+    distance, step, _, _ = c12_learning.inequalities(isotropic, restarted_jfb(2, 2), 1.0, 4, False)
+    assert tight(distance)
+    assert tight(step)
+    # A single parameter cannot fit: the error does not vanish at the minimum, and there is a floor.
+    single = cases.affine(3, 1, 0.5, 3)
+    _, _, stationarity, rate = c12_learning.inequalities(single, restarted_jfb(1, 2), 1.0, 40, True)
+    assert tight(rate)
+    assert holds(stationarity, 1e-11)
+    assert ratio(stationarity, 1e-11) > 0.95
+
+
+def test_objective_of_learning_is_the_bilevel_one():
+    case = cases.affine(3, 2, 0.8, 7)
+    assert isinstance(case.T, Affine)
+    F, e = c12_learning.objective(case.T, case), exact(case)
+    theta = case.T.theta.detach()
+    torch.testing.assert_close(F.gradient(theta), e.gradient)
+    assert F(theta) == pytest.approx(float(case.loss(e.x, theta)))
+
+
+def test_both_bounds_with_look_ahead_are_attained():
+    case = cases.isotropic(3, 0.5, 0)
+    case = replace(case, x0=exact(case).x)
+    for m in (0, 1, 5):
+        assert all(tight(sides) for sides in c24_look_ahead._both(case, 2, 0, m, m))
+
+
+def test_look_ahead_measures_the_bias():
+    case = cases.tanh(4, 3, 0.8, 1)
+    e = exact(case)
+    error = norm(certificate(case, 3, 25).gradient - e.gradient)
+
+    def effectivity(m):
+        run = certificate(case, 3, 25, m)
+        return (norm(run.correction) + run.bound) / error
+
+    assert 1 <= effectivity(60) < 1.001 < effectivity(0)
+    assert (
+        norm(certificate(case, 3, 25, 60).gradient + certificate(case, 3, 25, 60).correction - e.gradient)
+        < 1e-4 * error
+    )
+
+
+@pytest.mark.parametrize("y", [-1.5, -0.5])
+def test_both_local_bounds_are_attained_on_a_parabola(y):
+    assert all(tight(sides) for sides in c25_local_certificate._both(curved(0.5, 0.3, y), 0, 2))
+
+
+def test_conjugate_gradients_end_after_as_many_steps_as_eigenvalues():
+    e = exact(spectrum(4, 0.95, 0, True))
+    A = torch.eye(4, dtype=F64) - e.J
+    assert norm(c15_conjugate_gradients.conjugate_gradients(A, e.v, 4) - e.u) < 1e-10 * norm(e.u)
+
+
+def test_lyapunov_norm_contracts_where_the_euclidean_one_does_not():
+    J = exact(heavy_ball(3, 20.0, 0.8, 0.8, 0)).J
+    s = (1 + spectral_radius(J)) / 2
+    C = lyapunov(J, s)
+    assert norm(J) > 1
+    assert norm(C @ J @ torch.linalg.inv(C)) < s < 1
+
+
+def test_damping_repairs_no_claim_about_an_expansion():
+    # 1 − λ(1−L) is above 1 exactly where L is: the bound says nothing, and nothing is reached.
+    case = cases.isotropic(2, 1.1, 0)
+    damped = c14_damping._damped(case, 0.5)
+    x, y = case.x0, normal(9, 2)
+    with torch.no_grad():
+        assert norm(damped(x) - damped(y)) == pytest.approx(1.05 * norm(x - y))
+
+
+# --- wrong certificates
+
+
+class Bent(Parametric):
+    """``θ + Lu − M u|u|/2`` with ``u = x − c``: the slope is largest, L, at the equilibrium c."""
+
+    def __init__(self, L: float, M: float, c: float) -> None:
+        super().__init__()
+        self.L, self.M, self.c = L, M, c
+        self.theta = nn.Parameter(torch.tensor([c], dtype=F64))
+
+    def forward(self, x):
+        u = x - self.c
+        return self.theta + self.L * u - self.M / 2 * u * u.abs()
+
+
+def bent(L: float, M: float, x0: float) -> Case:
+    one = torch.ones(1, dtype=F64)
+    loss = Linear(one, 0.0, torch.zeros(1, 1, dtype=F64))
+    return Case(f"bent({L}, {M}, {x0})", Bent(L, M, 0.0), x0 * one, loss, L, M, 0.0)
+
+
+def local_slope(case: Case, K: int, R: int) -> float:
+    return norm(jacobians(case, iterate(case, K * (R + 1)))[0])
+
+
+WRONG = {
+    "without M_B": (cases.scaling(0.5, 2.0, -2.0), lambda case, _: replace(case, M_B=0.0)),
+    "without M_J": (bent(0.8, 0.5, 1.0), lambda case, _: replace(case, M_J=0.0)),
+    "L measured at the point": (
+        bent(0.8, 0.5, 1.0),
+        lambda case, depth: replace(case, L=local_slope(case, *depth)),
+    ),
+    "L the spectral radius": (
+        cases.affine(3, 2, 0.9, 2),
+        lambda case, _: replace(case, L=spectral_radius(exact(case).J)),
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_certificate_with_a_wrong_constant_is_violated(wrong):
+    case, spoil = WRONG[wrong]
+    violations = 0
+    for depth in ((1, 0), (2, 0), (4, 0)):
+        error = norm(certificate(case, *depth).gradient - exact(case).gradient)
+        assert error <= certificate(case, *depth).bound * (1 + 1e-9)
+        violations += error > 1.01 * certificate(spoil(case, depth), *depth).bound
+    assert violations
+
+
+# --- where a local estimate misleads
+
+
+def test_four_in_the_discriminant_is_implied_and_not_attained():
+    case = curved(0.5, 0.3, -0.5)
+    r, slope = measured(case)
+    assert exact(case).distance == pytest.approx(radius(r, slope, case.M_J))
+    assert radius(r, slope, case.M_J) < 0.9 * radius(r, slope, case.M_J, 4)
+
+
+def test_local_slope_taken_for_a_global_one_bounds_nothing():
+    case = curved(0.5, 0.3, -1.0)
+    r, slope = measured(case)
+    error = exact(case).distance
+    assert slope < 1
+    assert r / (1 - slope) < 0.9 * error
+    assert error <= radius(r, slope, case.M_J) * (1 + 1e-12)
+
+
+def test_contraction_at_the_point_is_no_contraction_at_the_equilibrium():
+    # Slope 0.3 at y = −0.9, and 1.2 at the fixed point 0.
+    case = curved(1.2, 1.0, -0.9)
+    r, slope = measured(case)
+    assert slope < 1
+    assert jacobians(case, torch.zeros(1, dtype=F64))[0].item() > 1
+    # What is certified is the other fixed point, −0.4, at the edge of the ball; 0 is outside it.
+    assert exact(case).x.item() == pytest.approx(-0.4)
+    assert radius(r, slope, case.M_J) == pytest.approx(0.5)
+
+
+def test_certificate_refuses_where_there_is_no_equilibrium():
+    # x + (x² + 1)/2 has none, and a slope of 0.5 at y = −0.5.
+    case = Case(
+        "none", Parabola(), torch.tensor([-0.5], dtype=F64), bent(0.5, 1.0, 0.0).loss, float("inf"), 1.0, 0.0
+    )
+    assert measured(case)[1] == pytest.approx(0.5)
+    assert "discriminant" in str(outside(case))
+
+
+class Parabola(Parametric):
+    """``x + (x² + θ)/2`` at θ = 1: no fixed point."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.ones(1, dtype=F64))
+
+    def forward(self, x):
+        return x + (x.square() + self.theta) / 2
+
+
+def test_certificate_refuses_a_slope_above_one():
+    assert "not below 1" in str(outside(curved(1.2, 1.0, 0.5)))
+
+
+def test_momentum_that_diverges_is_outside():
+    assert "does not converge" in str(c22_momentum.CLAIM.outside(heavy_ball(2, 5.0, 0.5, 1.1, 0), 3, 0.5))

@@ -1,0 +1,219 @@
+"""The claims, the engine that judges them, and the command; the counter-examples of THEORY as tests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import strategies as st
+
+import theory_checks.claims
+from solvers import Iterate, restarted_jfb, unrolled
+from theory_checks import cases, detectors, mutants, real
+from theory_checks.__main__ import entry
+from theory_checks.claim import Claim, Sides
+from theory_checks.claims import ROSTER
+from theory_checks.claims.c05_descent import cosine, uphill
+from theory_checks.exact import estimate, exact, norm
+from theory_checks.verify import holds, verify
+
+TEETH = Claim(
+    id="T",
+    statement="x ≤ 10",
+    source="here",
+    assumptions="none",
+    examples=st.tuples(st.integers(0, 10)),
+    sides=lambda x: Sides(float(x), 10.0),
+    too_strong=lambda x: Sides(float(x), 5.0),
+    twin="x ≤ 5",
+)
+
+
+@pytest.mark.parametrize("claim", ROSTER.values(), ids=ROSTER)
+def test_the_claim_holds_and_has_teeth(claim):
+    found = verify(claim, 100)
+    assert found.verdict == "holds", found
+
+
+def test_the_roster_is_the_25_claims_and_the_folder():
+    assert list(ROSTER) == [f"C{i}" for i in range(1, 26)]
+    files = {int(f.stem[1:3]) for f in Path(theory_checks.claims.__file__).parent.glob("c*.py")}
+    assert files == set(range(1, 26))
+
+
+def test_a_true_claim_holds_and_is_worst_where_it_is_worst():
+    found = verify(replace(TEETH, attained=True), 60)
+    assert (found.verdict, found.worst) == ("holds", 1.0)
+    assert "refuted by" in found.twin
+
+
+def test_a_false_claim_fails_with_its_smallest_example():
+    found = verify(replace(TEETH, sides=TEETH.too_strong), 60)
+    assert found.verdict == "FAILS"
+    assert found.detail.startswith("(6,): 6 > 5")
+
+
+def test_a_claim_without_teeth_does_not_hold():
+    assert verify(replace(TEETH, too_strong=TEETH.sides), 60).verdict == "no teeth"
+
+
+def test_a_claim_that_should_be_sharp_and_is_not_does_not_hold():
+    loose = replace(TEETH, attained=True, sides=lambda x: Sides(float(x), 30.0))
+    assert verify(loose, 60).verdict == "not sharp"
+
+
+def test_outside_the_assumptions_nothing_holds():
+    found = verify(replace(TEETH, outside=lambda x: "too small a world"), 20)
+    assert found.verdict == "assumption not met"
+    assert (found.examples, found.reason) == (0, "too small a world")
+
+
+def test_what_is_not_finite_is_a_violation():
+    assert not holds(Sides(float("nan"), 1.0), 0.0)
+    assert not holds(Sides(1.0, float("nan")), 0.0)
+    assert not holds(Sides(float("inf"), float("inf")), 0.0)
+    assert holds(Sides(1.0, float("inf")), 0.0)
+
+
+def test_another_dtype_is_an_error():
+    case = cases.affine(2, 1, 0.5, 0)
+    with pytest.raises(TypeError, match="float64"):
+        exact(replace(case, x0=case.x0.float()))
+
+
+@pytest.mark.parametrize("q", [1e-3, 0.1, 0.5, 0.9])
+def test_with_few_parameters_jfb_can_point_uphill_for_every_contraction(q):
+    """The counter-example of C5: p < n."""
+    assert cosine(uphill(q), 1) == pytest.approx(-1)
+
+
+def test_a_longer_unrolling_can_be_worse_before_it_is_better():
+    """The counter-example of C7: ``T = θx + c`` from a far start."""
+    case = cases.scaling(0.9, 0.5, -60.0)
+    errors = [norm(estimate(unrolled(K), case) - exact(case).gradient) for K in (1, 5, 10, 100)]
+    assert errors[0] < errors[1] < errors[2]
+    assert errors[3] < errors[0]
+
+
+def test_each_restart_multiplies_the_trajectory_term_by_the_same_factor():
+    case, K = cases.scaling(0.8, 0.5, 3.0), 3
+    limit = estimate(restarted_jfb(K, 0), case, exact(case).x)
+    gaps = [norm(estimate(restarted_jfb(K, R), case) - limit) for R in (0, 1, 2)]
+    assert gaps[1] / gaps[0] == pytest.approx(0.8**K)
+    assert gaps[2] / gaps[1] == pytest.approx(0.8**K)
+
+
+@pytest.mark.parametrize("build", cases.FAMILIES.values(), ids=cases.FAMILIES)
+def test_a_case_prints_as_the_call_that_makes_it(build):
+    arguments = {"isotropic": (2, 0.5, 7), "scaling": (0.5, 2.0, 3.0), "network": (2, 0.5, 7)}
+    case = build(*arguments.get(build.__name__, (2, 1, 0.5, 7)))
+    again = eval(repr(case), dict(cases.FAMILIES))
+    assert torch.equal(again.x0, case.x0)
+    assert torch.equal(again.T(again.x0), case.T(case.x0))
+
+
+@pytest.mark.parametrize("build", cases.FAMILIES.values(), ids=cases.FAMILIES)
+def test_the_constants_of_a_family_are_true(build):
+    arguments = {"isotropic": (3, 0.8, 1), "scaling": (0.8, 2.0, 3.0), "network": (3, 0.8, 1)}
+    case = build(*arguments.get(build.__name__, (3, 2, 0.8, 1)))
+    from theory_checks.exact import jacobians
+
+    for seed in range(20):
+        n = len(case.x0)
+        a, b = 2 * cases.normal(seed, n), 2 * cases.normal(seed + 99, n)
+        (Ja, Ba), (Jb, Bb) = jacobians(case, a), jacobians(case, b)
+        gap = norm(a - b) * (1 + 1e-12)
+        assert norm(Ja) <= case.L * (1 + 1e-12)
+        assert norm(Ja - Jb) <= case.M_J * gap + 1e-14
+        assert norm(Ba - Bb) <= case.M_B * gap + 1e-14
+
+
+@pytest.mark.parametrize("task", real.matrix(), ids=lambda task: task.label)
+@pytest.mark.parametrize("name", ["C2", "C3", "C18"])
+def test_claims_hold_on_real_operators_or_say_why_not(task, name):
+    found = real.check(ROSTER[name], task)
+    assert found.verdict == ("holds" if found.L < 1 else "assumption not met")
+
+
+def test_a_detector_tells_a_linear_rate_from_a_sublinear_one():
+    assert detectors.regime_index(
+        lambda x: 0.9 * x + 1, torch.zeros(2, dtype=torch.float64)
+    ) == pytest.approx(2, abs=0.1)
+    sublinear = detectors.regime_index(lambda x: x - 0.5 * x**3, torch.full((1,), 0.9, dtype=torch.float64))
+    assert sublinear == pytest.approx(1, abs=0.1)
+    assert detectors.regime_index(lambda x: -x, torch.ones(1, dtype=torch.float64)) == 0
+
+
+def test_power_iteration_finds_the_norm_and_says_how_well():
+    case = cases.affine(4, 1, 0.9, 3)
+    found = detectors.jacobian_norm(case.T, case.x0, 400)
+    assert found.value == pytest.approx(0.9, rel=1e-9)
+    assert found.residual < 1e-8
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["K+1 recorded layers", "J in place of Jᵀ", "weights stale after a step", "the threshold forgets τ"],
+)
+def test_a_mutant_is_caught_and_leaves_nothing_behind(name):
+    mutant = next(m for m in mutants.MUTANTS if m.name == name)
+    assert mutants.hunt(mutant).caught
+    assert verify(ROSTER["C3"], 10).verdict == "holds"
+    assert Iterate.__call__ is mutants.ITERATE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda m: m.name)
+def test_every_mutant_is_caught(mutant):
+    assert mutants.hunt(mutant).caught
+
+
+def test_the_command_prints_verdicts_and_writes_tables(tmp_path, capsys):
+    assert entry(["verify", "--claims", "C3, C4", "--examples", "20", "--out", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "C3" in out
+    assert "holds" in out
+    for name in (
+        "verdicts.md",
+        "verdicts.tex",
+        "verdicts.json",
+        "error-against-bound.png",
+        "error-against-bound.pdf",
+    ):
+        assert (tmp_path / "out" / name).stat().st_size > 200
+
+
+def test_the_command_speaks_json(capsys):
+    assert entry(["verify", "--claims", "C4", "--examples", "10", "--json"]) == 0
+    captured = capsys.readouterr()
+    (verdict,) = json.loads(captured.out)
+    assert (verdict["id"], verdict["verdict"], verdict["examples"]) == ("C4", "holds", 10)
+    assert captured.err == ""
+
+
+def test_a_failing_claim_is_exit_code_1(monkeypatch, capsys):
+    monkeypatch.setitem(ROSTER, "C4", replace(ROSTER["C4"], sides=ROSTER["C4"].too_strong))
+    assert entry(["verify", "--claims", "C4", "--examples", "10"]) == 1
+    assert "FAILS" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["verify", "--claims", "C99"], "unknown claim 'C99'"),
+        (["verify", "--claims", ","], "names no claim"),
+        (["verify", "--examples", "0"], "examples"),
+        (["verify", "--examples", "many"], "examples"),
+        (["verify", "--out", "FILE"], "is a file"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_exit_code_2(words, message, tmp_path, capsys):
+    (tmp_path / "FILE").write_text("x")
+    assert entry([str(tmp_path / "FILE") if w == "FILE" else w for w in words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert message in captured.err

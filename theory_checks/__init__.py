@@ -1,0 +1,1 @@
+"""Executable claims: the bounds behind gradients at equilibrium, checked with computed constants."""

@@ -1,0 +1,61 @@
+"""The claims of THEORY, one a file, and their roster, written by hand."""
+
+from ..claim import Claim
+from .c01_implicit_gradient import CLAIM as C1
+from .c02_composition import CLAIM as C2
+from .c03_neumann import CLAIM as C3
+from .c04_jfb_error import CLAIM as C4
+from .c05_descent import CLAIM as C5
+from .c06_restarted_error import CLAIM as C6
+from .c07_trajectory import CLAIM as C7
+from .c08_inexact import CLAIM as C8
+from .c09_forward_backward import CLAIM as C9
+from .c10_firm_nonexpansive import CLAIM as C10
+from .c11_separable import CLAIM as C11
+from .c12_learning import CLAIM as C12
+from .c13_certificate import CLAIM as C13
+from .c14_damping import CLAIM as C14
+from .c15_conjugate_gradients import CLAIM as C15
+from .c16_plug_and_play import CLAIM as C16
+from .c17_outside import CLAIM as C17
+from .c18_truncated_backpropagation import CLAIM as C18
+from .c19_invariances import CLAIM as C19
+from .c20_step_size import CLAIM as C20
+from .c21_interpolation import CLAIM as C21
+from .c22_momentum import CLAIM as C22
+from .c23_memory import CLAIM as C23
+from .c24_look_ahead import CLAIM as C24
+from .c25_local_certificate import CLAIM as C25
+
+ROSTER: dict[str, Claim] = {
+    claim.id: claim
+    for claim in (
+        C1,
+        C2,
+        C3,
+        C4,
+        C5,
+        C6,
+        C7,
+        C8,
+        C9,
+        C10,
+        C11,
+        C12,
+        C13,
+        C14,
+        C15,
+        C16,
+        C17,
+        C18,
+        C19,
+        C20,
+        C21,
+        C22,
+        C23,
+        C24,
+        C25,
+    )
+}
+
+__all__ = ["ROSTER"]

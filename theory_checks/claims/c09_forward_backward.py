@@ -1,0 +1,72 @@
+"""C9. The contraction factor of forward–backward splitting.
+
+``T = prox_{τg} ∘ (I − τ∇f)`` with ``f = ½‖A· − y‖²``, ``αI ≤ AᵀA ≤ βI``, and g γ-strongly convex satisfies
+``‖T^N a − T^N b‖ ≤ L^N ‖a − b‖`` with ``L = max(|1 − τα|, |1 − τβ|)/(1 + τγ)``, for every ``τ > 0``, also
+where L ≥ 1. Attained for ``g = γ/2‖· − ½‖²`` and ``a − b`` an eigenvector of AᵀA for the eigenvalue that
+gives the maximum.
+
+α and β are exact: Fourier transforms of kernels, and masks. L is what ``bench`` reports for its tasks, and
+the map runs through the real ``unrolled``.
+
+Source: PROOFS S8(a)–(c); the prox is Bauschke and Combettes, *Convex analysis and monotone operator theory*,
+23.13.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from torch import Tensor
+
+from bench.operators import contraction_factor
+from solvers import Map, unrolled
+
+from ..claim import Claim, Sides
+from ..imaging import Data, Variational, build, distance, photographs, variationals
+
+
+def pair(data: Data, mode: float | None, photograph: int) -> tuple[Tensor, Tensor]:
+    """Two images: a crop, and another one or a step from the first along the eigenspace of ``mode``."""
+    other = photographs(data.truth.shape[1])[photograph][None]
+    return data.truth, other if mode is None else data.truth + 0.1 * data.modes(other, mode)
+
+
+def contracts(T: Map, N: int, a: Tensor, b: Tensor, L: float) -> Sides:
+    """Both sides of ``‖T^N a − T^N b‖ ≤ L^N ‖a − b‖``."""
+    solver = unrolled(N)
+    return Sides(distance(solver(T, a).x, solver(T, b).x), L**N * distance(a, b), float(a.norm()))
+
+
+def sides_with(
+    problem: Variational, N: int, along_mode: bool, photograph: int, spectrum: tuple[float, float]
+) -> Sides:
+    """C9 as it would read if the extreme eigenvalues of AᵀA were ``spectrum``."""
+    built = build(problem)
+    data, step = built.data, problem.step
+    # The pair goes where the true factor is attained, whatever spectrum is claimed.
+    extreme = max(data.alpha, data.beta, key=lambda eigenvalue: abs(1 - step * eigenvalue))
+    L = contraction_factor(spectrum, step, problem.penalty.ridge)
+    a, b = pair(data, extreme if along_mode else None, photograph)
+    return contracts(built.T, N, a, b, L)
+
+
+def _sides(problem: Variational, N: int, along_mode: bool, photograph: int) -> Sides:
+    data = build(problem).data
+    return sides_with(problem, N, along_mode, photograph, (data.alpha, data.beta))
+
+
+def _too_strong(problem: Variational, N: int, along_mode: bool, photograph: int) -> Sides:
+    beta = build(problem).data.beta
+    return sides_with(problem, N, along_mode, photograph, (beta, beta))
+
+
+CLAIM = Claim(
+    id="C9",
+    statement="‖T^N a − T^N b‖ ≤ [max(|1−τα|, |1−τβ|)/(1+τγ)]^N ‖a − b‖ for forward–backward",
+    source="PROOFS S8",
+    assumptions="αI ≤ AᵀA ≤ βI, g γ-strongly convex, prox exact (orthonormal transform)",
+    examples=st.tuples(variationals(), st.integers(1, 5), st.booleans(), st.integers(0, 3)),
+    sides=_sides,
+    too_strong=_too_strong,
+    twin="the same with |1−τβ| alone",
+    attained=True,
+)

@@ -1,0 +1,81 @@
+"""C11. With ``A = I`` and ``τ = 1`` every estimator is exact.
+
+``T(x) = prox_g(x − (x − y)) = prox_g(y)`` is constant in x, so unrolling, JFB, restarted JFB, the Neumann
+series and DEQ all return the derivative of (scaled) soft thresholding in each log-weight, ``−Σ_{i∈b} w_b
+sign(c_i) [|c_i| > w_b] (Wv)_i / (1 + γ)`` with ``c = W(y + γ/2)`` and ``v = ∇ℓ``. An equality. A kink,
+``|c_i| = w_b``, has no derivative and is no example.
+
+Source: THEORY C11, by inspection; the thresholding derivative is that of arXiv 2506.13239, learned weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from bench.operators import Penalty
+from solvers import Solver, deq, jfb, neumann, restarted_jfb, unrolled
+
+from .. import imaging
+from ..claim import Claim, Sides
+from ..imaging import Built, Identity, Measurement, Variational, build, differentiate, distance
+
+MARGIN = 1e-9
+"""Distance of a coefficient from its threshold below which rounding decides on which side it lies."""
+
+
+def closed_form(built: Built) -> Tensor:
+    """The derivative of the training loss of ``prox_g(y)`` in each log-weight, ``(1, levels, 3)``."""
+    prior, data = built.operator.prior, built.data
+    c, limit = _coefficients(built)
+    size = 1 + prior.ridge
+    kept = torch.where(c.abs() > limit, c - limit * c.sign(), 0.0) / size
+    v = (prior.wavelets.synthesise(kept) - data.truth) / data.truth.numel()
+    moved = torch.where(c.abs() > limit, -limit * c.sign(), 0.0) / size * prior.wavelets.analyse(v)
+    bands = prior.wavelets.bands
+    sums = [moved[0, 0][bands == band].sum() for band in range(1, int(bands.max()) + 1)]
+    return torch.stack(sums).view_as(prior.log_weights)
+
+
+def _coefficients(built: Built) -> tuple[Tensor, Tensor]:
+    prior = built.operator.prior
+    limit = nn.functional.pad(prior.log_weights.detach().exp().flatten(1), (1, 0))[:, prior.wavelets.bands]
+    return prior.wavelets.analyse(built.data.y + 0.5 * prior.ridge), limit
+
+
+def _problem(penalty: Penalty, photograph: int, seed: int, step: float) -> Variational:
+    return Variational(Measurement(Identity(), photograph, seed), penalty, step)
+
+
+def _sides(penalty: Penalty, photograph: int, seed: int, solver: Solver, step: float = 1.0) -> Sides:
+    expected = closed_form(build(_problem(penalty, photograph, seed, 1.0)))
+    built = build(_problem(penalty, photograph, seed, step))
+    found = differentiate(solver, built, built.operator.prior.log_weights, built.data.x0, built.data.truth)
+    return Sides(distance(found, expected), 0.0, float(expected.norm()))
+
+
+def _outside(penalty: Penalty, photograph: int, seed: int, solver: Solver) -> str | None:
+    c, limit = _coefficients(build(_problem(penalty, photograph, seed, 1.0)))
+    near = (c.abs() - limit)[:, limit > 0].abs().min() < MARGIN
+    return "a coefficient lies on its threshold" if near else None
+
+
+CLAIM = Claim(
+    id="C11",
+    statement="for A = I, τ = 1 every estimator returns the derivative of soft thresholding",
+    source="THEORY C11",
+    assumptions="A = I, τ = 1, no wavelet coefficient on its threshold",
+    examples=st.tuples(
+        st.builds(imaging.elastic_net, imaging.weights, imaging.ridges, imaging.levels),
+        imaging.photograph_numbers,
+        imaging.seeds,
+        st.sampled_from(
+            (unrolled(1), unrolled(5), jfb(0), jfb(7), restarted_jfb(3, 2), neumann(4, 6), deq(1e-12))
+        ),
+    ),
+    sides=_sides,
+    too_strong=lambda penalty, photograph, seed, solver: _sides(penalty, photograph, seed, solver, 0.9),
+    twin="the same for τ = 0.9",
+    outside=_outside,
+)

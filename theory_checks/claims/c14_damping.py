@@ -1,0 +1,82 @@
+"""C14. Damping keeps the equilibrium and pays for it in speed.
+
+``T_λ = (1−λ)I + λT`` with ``0 < λ ≤ 1`` has the fixed point of T, ``‖T_λ(x) − T_λ(y)‖ ≤ (1 − λ(1−L))‖x −
+y‖``, and so every solver on ``T_λ`` reaches the same x*: plain iterations within ``(1 − λ(1−L))^N ‖x⁰ −
+x*‖``, a DEQ within what its own residual says. Assumes L < 1. Attained with ``J = L·I``.
+
+Source: Geng et al. (arXiv 2111.05177), the damped unrolling of the phantom gradient; THEORY C14.
+"""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import strategies as st
+
+from solvers import Map, deq, restarted_jfb
+
+from .. import cases
+from ..cases import Case, normal
+from ..certificates import least, worst
+from ..claim import Claim, Sides
+from ..exact import exact, norm
+
+
+def _damped(case: Case, weight: float) -> Map:
+    return lambda x: (1 - weight) * x + weight * case.T(x)
+
+
+def _contracts(case: Case, weight: float, seed: int, factor: float) -> Sides:
+    x, y = case.x0, normal(seed, len(case.x0))
+    T = _damped(case, weight)
+    with torch.no_grad():
+        return Sides(norm(T(x) - T(y)), factor * norm(x - y), norm(x) + norm(y))
+
+
+def _iterates(case: Case, weight: float, K: int, R: int, factor: float) -> Sides:
+    e = exact(case)
+    reached = restarted_jfb(K, R)(_damped(case, weight), case.x0).x.detach()
+    return Sides(norm(reached - e.x), factor ** (K * (R + 1)) * e.distance, norm(e.x) + e.distance)
+
+
+def _solved(case: Case, weight: float, factor: float) -> Sides:
+    e = exact(case)
+    solution = deq(1e-8)(_damped(case, weight), case.x0)
+    y = solution.x.detach()
+    # The residual belongs to the point before the recorded application.
+    return Sides(norm(y - e.x), factor / (1 - factor) * solution.reached.residual * norm(y), norm(y))
+
+
+def _same_point(case: Case, weight: float) -> Sides:
+    x = exact(case).x
+    with torch.no_grad():
+        return Sides(norm(_damped(case, weight)(x) - x), 0.0, norm(x) + norm(case.x0))
+
+
+def _sides(case: Case, weight: float, seed: int, K: int, R: int) -> Sides:
+    factor = 1 - weight * (1 - case.L)
+    return worst(
+        _same_point(case, weight),
+        _contracts(case, weight, seed, factor),
+        _iterates(case, weight, K, R, factor),
+        _solved(case, weight, factor),
+    )
+
+
+def _too_strong(case: Case, weight: float, seed: int, K: int, R: int) -> Sides:
+    factor = case.L**weight
+    return least(_contracts(case, weight, seed, factor), _iterates(case, weight, K, R, factor))
+
+
+CLAIM = Claim(
+    id="C14",
+    statement="(1−λ)I + λT has the fixed point of T and contracts by 1 − λ(1−L)",
+    source="arXiv 2111.05177; THEORY C14",
+    assumptions="L < 1, 0 < λ ≤ 1",
+    examples=st.tuples(
+        cases.contractions, st.sampled_from((0.1, 0.5, 0.9, 1.0)), cases.seeds, cases.depths, cases.restarts
+    ),
+    sides=_sides,
+    too_strong=_too_strong,
+    twin="the same with the smaller factor L^λ",
+    attained=True,
+)

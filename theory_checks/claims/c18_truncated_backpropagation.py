@@ -1,0 +1,49 @@
+"""C18. What restarted JFB *is*: truncated back-propagation.
+
+``g_{K,R} = ∂_θℓ + Σ_{k=K−1…0} B(x_k)ᵀ w_{k+1}``, ``w_k = J(x_k)ᵀ w_{k+1}``, ``w_K = ∂_xℓ(x_K)``, over the
+last K of ``(R+1)K`` plain steps, with dense Jacobians. Equality to rounding; this one identity catches most
+wrong implementations.
+
+Source: PROOFS S0.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from torch import Tensor
+
+from solvers import restarted_jfb
+
+from .. import cases
+from ..cases import Case
+from ..claim import Claim, Sides
+from ..exact import cotangents, estimate, iterate, jacobians, norm
+
+
+def tail(case: Case, K: int, R: int) -> Tensor:
+    """The sum above, with dense Jacobians."""
+    points = [iterate(case, R * K + k) for k in range(K + 1)]
+    w, total = cotangents(case, points[-1])
+    for x in reversed(points[:-1]):
+        J, B = jacobians(case, x)
+        total = total + B.T @ w
+        w = J.T @ w
+    return total
+
+
+def _sides(case: Case, K: int, R: int, layers: int) -> Sides:
+    wanted = tail(case, K, R)
+    return Sides(norm(estimate(restarted_jfb(layers, R), case) - wanted), 0.0, norm(wanted) + norm(case.x0))
+
+
+CLAIM = Claim(
+    id="C18",
+    statement="g_{K,R} is back-propagation through the last K of (R+1)K steps",
+    source="PROOFS S0",
+    assumptions="T differentiable along the iteration",
+    examples=st.tuples(cases.contractions, st.integers(1, 8), st.integers(0, 4)),
+    sides=lambda case, K, R: _sides(case, K, R, K),
+    too_strong=lambda case, K, R: _sides(case, K, R, K + 1),
+    twin="a layer more is the same",
+    rounding=1e-13,
+)

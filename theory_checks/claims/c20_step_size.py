@@ -1,0 +1,142 @@
+"""C20. A step size has no gradient at equilibrium.
+
+The fixed point of a forward–backward step does not depend on τ, so the exact derivative in τ is 0, and every
+estimator gives 0 when it starts at the equilibrium: ``∂T/∂τ(x*) = 0``. Away from it, restarted JFB returns
+truncation error: ``|g_{K,R}| ≤ K L^{K−1} M_B δ (‖v‖ + Λ L^K δ)``, ``δ = L^{KR} ‖x⁰ − x*‖``: the bound S5 with
+b = 0, M_J = 0.
+
+The second part is checked where all constants are exact, the ridge alone: ``∂T/∂log τ = −τ((AᵀA + γI)x − (Aᵀy
++ γ/2))/(1 + τγ)²``, so that ``M_B = τ(β + γ)/(1 + τγ)²``. It is attained for A = I, τ ≤ 1, and a loss whose
+target is the start's mirror image in x*. The first part is the case δ = 0, for every penalty.
+
+Source: PROOFS S5, S11.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+from torch import Tensor
+
+from solvers import Solver, deq, jfb, neumann, restarted_jfb
+
+from ..claim import Claim, Sides
+from ..imaging import (
+    Built,
+    Identity,
+    Measurement,
+    Variational,
+    build,
+    differentiate,
+    distance,
+    equilibrium,
+    measurements,
+    penalties,
+    positive_ridges,
+    tikhonov,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """Restarted JFB from the usual start, on the ridge alone; ``mirror`` chooses the loss of the sharp case."""
+
+    measurement: Measurement
+    ridge: float
+    step: float
+    K: int
+    R: int
+    mirror: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AtEquilibrium:
+    """Any estimator, started at the equilibrium of any penalty."""
+
+    problem: Variational
+    solver: Solver
+
+
+@functools.lru_cache(maxsize=512)
+def star_of(problem: Variational) -> Tensor:
+    """The equilibrium: in closed form for the ridge alone."""
+    built = build(problem, learn_step=True)
+    if problem.penalty.weight == 0:
+        return built.data.tikhonov(problem.penalty.ridge)
+    return equilibrium(built.T, built.data.x0)
+
+
+def truncation_bound(built: Built, step: float, star: Tensor, target: Tensor, K: int, R: int) -> float:
+    """``K L^{K−1} M_B δ (‖v‖ + Λ L^K δ)`` for the ridge alone and ``ℓ(x) = ‖x − target‖²/(2n)``."""
+    ridge, L = built.operator.prior.ridge, built.L
+    M_B = step * (built.data.beta + ridge) / (1 + step * ridge) ** 2
+    delta = L ** (K * R) * distance(built.data.x0, star)
+    v = distance(star, target) / star.numel()
+    return K * L ** (K - 1) * M_B * delta * (v + L**K * delta / star.numel())
+
+
+def _sides(example: Truncated | AtEquilibrium, loosened: int = 1) -> Sides:
+    if isinstance(example, AtEquilibrium):
+        problem = example.problem
+        built, star = build(problem, learn_step=True), star_of(problem)
+        found = differentiate(example.solver, built, built.operator.log_step, star, built.data.truth)
+        weigh = distance(star, built.data.truth) / star.numel() * float(star.norm()) / (1 - built.L)
+        return Sides(float(found.abs()), 0.0, weigh)
+    problem = Variational(example.measurement, tikhonov(example.ridge), example.step)
+    built, star = build(problem, learn_step=True), star_of(problem)
+    x0 = built.data.x0
+    target = 2 * star - x0 if example.mirror else built.data.truth
+    solver = restarted_jfb(example.K, example.R)
+    found = differentiate(solver, built, built.operator.log_step, x0, target)
+    bound = truncation_bound(built, example.step, star, target, example.K, example.R)
+    weigh = distance(star, target) / star.numel() * float(star.norm()) / (1 - built.L)
+    return Sides(float(found.abs()), bound * built.L ** (1 - loosened), weigh)
+
+
+# Ridge and step keep L at most 4/5, so that equilibria are quick and good to rounding.
+steps = st.sampled_from((0.5, 1.0, 1.25))
+strong_ridges = st.sampled_from((1.0, 0.5))
+depths, restarts = st.integers(1, 8), st.integers(0, 3)
+sharp = st.builds(
+    Truncated,
+    measurements(st.just(Identity())),
+    positive_ridges,
+    st.just(0.5),
+    depths,
+    restarts,
+    st.just(True),
+)
+
+CLAIM = Claim(
+    id="C20",
+    statement="g_τ = 0 at equilibrium; |g_τ| ≤ K L^(K−1) M_B δ (‖v‖ + ΛL^Kδ) for restarted JFB",
+    source="PROOFS S5, S11",
+    assumptions="the prox scales with τ; L < 1; for the bound, the penalty is the ridge alone",
+    examples=st.tuples(
+        st.one_of(
+            st.builds(
+                Truncated,
+                measurements(),
+                positive_ridges,
+                steps,
+                depths,
+                restarts,
+                st.booleans(),
+            ),
+            sharp,
+            st.builds(
+                AtEquilibrium,
+                st.builds(Variational, measurements(), penalties(strong_ridges), steps),
+                st.sampled_from(
+                    (jfb(0), restarted_jfb(2, 0), restarted_jfb(9, 1), neumann(0, 9), deq(1e-12))
+                ),
+            ),
+        )
+    ),
+    sides=_sides,
+    too_strong=lambda example: _sides(example, loosened=0),
+    twin="the same with L^K",
+    attained=True,
+)

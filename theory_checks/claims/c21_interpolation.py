@@ -1,0 +1,45 @@
+"""C21. Where the loss is stationary at the equilibrium, all estimators agree.
+
+If ``∂_xℓ(x*) = 0`` (interpolation), K-layer JFB at the equilibrium equals the exact gradient for every ``K ≥
+1``: there is nothing for the missing terms to carry. Equality.
+
+Source: PROOFS S14.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import strategies as st
+
+from solvers import Solver, deq, jfb, neumann, restarted_jfb
+
+from .. import cases
+from ..cases import Case, Loss
+from ..claim import Claim, Sides
+from ..exact import estimate, exact, norm
+
+
+def interpolating(case: Case) -> Case:
+    """The case with its target at the equilibrium."""
+    e = exact(case)
+    return dataclasses.replace(case, loss=Loss(e.x, 1.0, 0 * case.loss.M))
+
+
+def _sides(case: Case, K: int) -> Sides:
+    e = exact(case)
+    solvers: tuple[Solver, ...] = (restarted_jfb(K, 0), neumann(0, K), jfb(0), deq(1e-12))
+    worst = max(norm(estimate(solver, case, e.x) - e.gradient) for solver in solvers)
+    return Sides(worst, 0.0, norm(e.B) * (1 + norm(e.x)))
+
+
+CLAIM = Claim(
+    id="C21",
+    statement="∂ℓ(x*) = 0 ⟹ every estimator is exact at the equilibrium",
+    source="PROOFS S14",
+    assumptions="L < 1, an interpolating loss",
+    examples=st.tuples(st.one_of(cases.symmetrics, cases.networks, cases.isotropics), cases.depths),
+    sides=lambda case, K: _sides(interpolating(case), K),
+    too_strong=_sides,
+    twin="for any loss",
+)

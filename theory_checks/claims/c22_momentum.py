@@ -1,0 +1,105 @@
+"""C22. Momentum: the iteration matrix has ``‖J‖₂ > 1`` while the iteration converges, and the bound needs
+another norm.
+
+With ``ρ(J) < s < 1`` the discrete Lyapunov equation ``(J/s)ᵀP(J/s) − P = −I`` has a positive definite
+solution ``P = CᵀC``, and ``‖J‖_P = ‖CJC⁻¹‖₂ < s``. Every bound holds in that norm; C4 reads, with ``q =
+‖J‖_P^K``,
+
+‖g_K − g_DEQ‖ ≤ ‖C ∂_θΦ_K‖ · q/(1 − q) · ‖C⁻ᵀv‖.
+
+The 2-norm bound with ρ(J) in the place of L is false: ‖J^K‖₂ first grows. Checked on the heavy ball ``x⁺ = x
+− τ(Hx − θ − c) + β(x − x⁻)`` in the state ``(x, x⁻)``, stable iff ``0 ≤ β < 1`` and ``0 < τ λ_max < 2(1+β)``.
+
+Source: Polyak (1964) for the iteration; PROOFS S8(f), S3(b).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from scipy.linalg import solve_discrete_lyapunov
+from torch import Tensor
+
+from solvers import restarted_jfb
+
+from .. import cases
+from ..cases import F64, Affine, Case, Loss, normal
+from ..claim import Claim, Sides
+from ..exact import estimate, exact, norm, powers
+
+
+def heavy_ball(n: int, kappa: float, beta: float, step: float, seed: int) -> Case:
+    """Heavy ball on a quadratic of condition number ``kappa``; stable iff ``step = τ λ_max / (2(1+β)) < 1``."""
+    Q = torch.linalg.qr(normal(seed + 10, n, n)).Q
+    H = Q @ torch.diag(torch.linspace(1 / kappa, 1, n, dtype=F64)) @ Q.T
+    tau = 2 * (1 + beta) * step
+    identity, zero = torch.eye(n, dtype=F64), torch.zeros(n, n, dtype=F64)
+    W = torch.cat(
+        (torch.cat(((1 + beta) * identity - tau * H, -beta * identity), 1), torch.cat((identity, zero), 1))
+    )
+    V, c = (
+        torch.cat((tau * identity, zero)),
+        torch.cat((tau * normal(seed + 1, n), torch.zeros(n, dtype=F64))),
+    )
+    # The loss sees both halves of the state; at the equilibrium they are equal.
+    loss = Loss(normal(seed + 3, 2 * n), 1.0, torch.zeros(n, 2 * n, dtype=F64))
+    name = f"heavy_ball(n={n}, kappa={kappa!r}, beta={beta!r}, step={step!r}, seed={seed})"
+    return Case(name, Affine(W, V, c, normal(seed, n)), normal(seed + 2, 2 * n), loss, norm(W), 0.0, 0.0)
+
+
+def lyapunov(J: Tensor, s: float) -> Tensor:
+    """C with ``‖CJC⁻¹‖₂ < s``, for ``s`` above the spectral radius of J."""
+    P = solve_discrete_lyapunov((J.T / s).numpy(), np.eye(len(J)))
+    return torch.linalg.cholesky(torch.from_numpy(P)).T
+
+
+def spectral_radius(J: Tensor) -> float:
+    """The largest modulus of an eigenvalue."""
+    return float(torch.linalg.eigvals(J).abs().max())
+
+
+def _outside(case: Case, K: int, between: float) -> str | None:
+    assert isinstance(case.T, Affine)
+    rho = spectral_radius(case.T.W)
+    return None if rho < 1 - 1e-6 else f"spectral radius {rho:.6g}: it does not converge"
+
+
+def _sides(case: Case, K: int, between: float) -> Sides:
+    e = exact(case)
+    rho = spectral_radius(e.J)
+    C = lyapunov(e.J, rho + between * (1 - rho))
+    inverse = torch.linalg.inv(C)
+    q = norm(C @ e.J @ inverse) ** K
+    error = norm(estimate(restarted_jfb(K, 0), case, e.x) - e.gradient)
+    P_K = powers(e.J, K) @ e.B
+    return Sides(error, norm(C @ P_K) * q / (1 - q) * norm(inverse.T @ e.v), norm(e.gradient))
+
+
+def _too_strong(case: Case, K: int, between: float) -> Sides:
+    e = exact(case)
+    q = spectral_radius(e.J) ** K
+    error = norm(estimate(restarted_jfb(K, 0), case, e.x) - e.gradient)
+    return Sides(error, norm(powers(e.J, K) @ e.B) * q / (1 - q) * norm(e.v), norm(e.gradient))
+
+
+balls = st.builds(
+    heavy_ball,
+    cases.sizes,
+    st.sampled_from((1.5, 5.0, 20.0)),
+    st.sampled_from((0.2, 0.5, 0.8)),
+    st.sampled_from((0.1, 0.4, 0.8, 1.1)),
+    cases.seeds,
+)
+
+CLAIM = Claim(
+    id="C22",
+    statement="‖g_K − g_DEQ‖ ≤ ‖C ∂_θΦ_K‖ · q/(1−q) · ‖C⁻ᵀv‖ with q = ‖CJC⁻¹‖^K, for momentum with ‖J‖₂ > 1",
+    source="PROOFS S8(f), S3(b)",
+    assumptions="spectral radius of J below 1",
+    examples=st.tuples(balls, st.integers(1, 30), st.sampled_from((0.1, 0.5, 0.9))),
+    sides=_sides,
+    too_strong=_too_strong,
+    twin="the 2-norm bound with the spectral radius for L",
+    outside=_outside,
+)

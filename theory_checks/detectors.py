@@ -1,0 +1,105 @@
+"""What tells, from applications and products alone, that a map is outside the theory (PROOFS S10)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from solvers import Map
+
+STALLED = 1.2
+"""A regime index below this is not that of a linear rate: 2 is linear, 1 sublinear, 0 stagnation."""
+SLOW_DECAY = 0.995
+"""An adjoint that shrinks by less than this a product does not decay at a depth anybody could pay for."""
+FLOOR = 1e-13
+"""Residuals below this are rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A lower bound on ``‖J(x)‖`` from power iteration on ``JᵀJ``, and that iteration's own relative residual."""
+
+    value: float
+    residual: float
+
+
+def regime_index(T: Map, x0: Tensor, N: int = 32) -> float:
+    """``log(r_4N/r_2N) / log(r_2N/r_N)`` of the residuals: 2 for a linear rate, 1 sublinear, 0 stagnation.
+
+    ``inf`` where the residual is rounding by then; 0 where it does not shrink.
+    """
+    residuals: list[float] = []
+    x = x0
+    with torch.no_grad():
+        for k in range(1, 4 * N + 1):
+            y = T(x)
+            if k in (N, 2 * N, 4 * N):
+                scale = float(torch.linalg.vector_norm(y)) or 1.0
+                residuals.append(float(torch.linalg.vector_norm(y - x)) / scale)
+            x = y
+    first, second, third = residuals
+    if not all(map(math.isfinite, residuals)):
+        return 0.0
+    if third < FLOOR:
+        return math.inf
+    if not third < second < first:
+        return 0.0
+    return math.log(third / second) / math.log(second / first)
+
+
+def jacobian_norm(T: Map, x: Tensor, steps: int = 50) -> Estimate:
+    """``‖∂T/∂x‖`` at ``x`` from below, by power iteration with a product forward and one back each step."""
+    w = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
+    value, residual = 0.0, math.inf
+    for _ in range(steps):
+        w = w / torch.linalg.vector_norm(w)
+        forward: Tensor = torch.func.jvp(T, (x,), (w,))[1]
+        (back,) = torch.func.vjp(T, x)[1](forward)
+        value = float(torch.linalg.vector_norm(forward))
+        if value == 0:
+            return Estimate(0.0, 0.0)
+        residual = float(torch.linalg.vector_norm(back - value**2 * w)) / value**2
+        w = back
+    return Estimate(value, residual)
+
+
+def adjoint_decay(T: Map, x: Tensor, v: Tensor, steps: int = 64) -> float:
+    """``(‖w_K‖/‖w_0‖)^{1/K}`` of ``w_k = (Jᵀ)^k v``: the rate at which a Neumann series converges here."""
+    pull = torch.func.vjp(T, x)[1]
+    w = v
+    for _ in range(steps):
+        (w,) = pull(w)
+    size = float(torch.linalg.vector_norm(v))
+    return (float(torch.linalg.vector_norm(w)) / size) ** (1 / steps) if size else 0.0
+
+
+def outside(T: Map, x0: Tensor, *, rounding: float = 1e-9) -> str | None:
+    """Why the theory does not apply to ``T`` started at ``x0``, or ``None`` where nothing speaks against it.
+
+    A refutation is rigorous where it comes from a lower bound of ``‖J‖`` (in the 2-norm); silence is no proof.
+    """
+    index = regime_index(T, x0)
+    if index < STALLED:
+        return f"the residual stalls (regime index {index:.2f}; 2 is a linear rate)"
+    x = x0
+    with torch.no_grad():
+        for _ in range(200):
+            x = T(x)
+    if not bool(x.isfinite().all()):
+        return "the iteration leaves every bounded set"
+    found = jacobian_norm(T, x)
+    if found.value >= 1 - rounding:
+        return f"‖J‖ ≥ {found.value:.4f} where it ended, by power iteration: no contraction in the 2-norm"
+    v = torch.randn(x.shape, generator=torch.Generator().manual_seed(1), dtype=x.dtype).to(x.device)
+    decay = adjoint_decay(T, x, v)
+    if decay >= SLOW_DECAY:
+        return f"the adjoint shrinks by {decay:.4f} a product: its series does not converge in practice"
+    return None
+
+
+def kink_margin(coefficients: Tensor, threshold: float) -> float:
+    """``min_i ||u_i| − t|``: how far the nearest coefficient is from where soft thresholding has its kink."""
+    return float((coefficients.abs() - threshold).abs().min())

@@ -1,0 +1,289 @@
+"""Wrong code, made on purpose: named patches of the real code, each of which some claim must turn red.
+
+A check that no wrong implementation can fail is worth nothing. Every patch is applied in process, one at a time, for as
+long as its context is open.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from deepinv.physics import BlurFFT
+from torch import Tensor
+
+from bench.operators import ForwardBackward, Penalty, Wavelets, WeightedPenalty
+from solvers import Anderson, Equilibrium, Implicit, Iterate, Picard, Solution, Solver, Tracked
+from solvers import _pull as pull
+
+from . import certificates, detectors, real
+from .cases import Case, Loss
+from .claims import ROSTER, c13_certificate, c24_look_ahead
+from .verify import verify
+
+Patch = tuple[object, str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A wrong implementation.
+
+    Attributes:
+        name: what is wrong, in words.
+        patches: what is replaced: owner, attribute, and the wrong thing.
+        claims: those expected to notice, tried first.
+    """
+
+    name: str
+    patches: tuple[Patch, ...]
+    claims: tuple[str, ...]
+
+
+@contextmanager
+def applied(mutant: Mutant) -> Generator[None]:
+    """The code with the mutant in it; as it was when the context ends."""
+    with ExitStack() as stack:
+        # What the right code computed would make a wrong one look wrong for the wrong reason.
+        _forget()
+        stack.callback(_forget)
+        for owner, name, wrong in mutant.patches:
+            stack.enter_context(patch.object(owner, name, wrong))
+        yield
+
+
+def _forget() -> None:
+    """Empty every cache of this package."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(__package__ or "theory_checks"):
+            for value in vars(module).values():
+                if callable(getattr(value, "cache_clear", None)):
+                    value.cache_clear()
+
+
+ITERATE, TRACKED, IMPLICIT = Iterate.__call__, Tracked.__call__, Implicit.__call__
+PROX, ANALYSE = WeightedPenalty.prox, Wavelets.analyse
+
+
+def _through_restarts(self: Solver, T: Any, x0: Tensor, /) -> Solution:
+    return self.pull(T, self.reach(T, x0))
+
+
+def _layers(more: int) -> Callable[..., Solution]:
+    def call(self: Tracked, T: Any, at: Equilibrium, /) -> Solution:
+        return TRACKED(Tracked(max(1, self.steps + more)), T, at)
+
+    return call
+
+
+def _restarted(change: Callable[[int, int], int]) -> Callable[..., Solver]:
+    """A constructor of the solver whose reach makes another number of steps than K·R."""
+
+    def make(label: str, reach: Iterate, pulled: Tracked) -> Solver:
+        K = pulled.steps
+        return Solver(label, Iterate(max(0, change(K, reach.steps // K))), pulled)
+
+    return make
+
+
+def _from_start(label: str, reach: Iterate, pulled: Tracked) -> Solver:
+    return Solver(label, Iterate(min(pulled.steps, reach.steps)), pulled)
+
+
+def _adjoint(change: Callable[[Callable[[Tensor], Tensor], Tensor, Any], Tensor]) -> Callable[..., Any]:
+    """A backward pass whose answer ``change(Jᵀ, v, solve)`` makes."""
+
+    def backward(ctx: Any, v: Tensor) -> Any:
+        y, x = ctx.saved_tensors
+
+        def transposed(u: Tensor) -> Tensor:
+            return torch.autograd.grad(y, x, u, retain_graph=True, materialize_grads=True)[0]
+
+        return change(transposed, v, ctx.adjoint), None, None, None
+
+    return staticmethod(backward)
+
+
+def _not_transposed(ctx: Any, v: Tensor) -> Any:
+    y, x = ctx.saved_tensors
+
+    def forward_product(u: Tensor) -> Tensor:
+        with torch.enable_grad():
+            w = torch.zeros_like(y, requires_grad=True)
+            (g,) = torch.autograd.grad(y, x, w, create_graph=True, materialize_grads=True)
+            if not g.requires_grad:
+                return torch.zeros_like(u)
+            (out,) = torch.autograd.grad(g, w, u, materialize_grads=True)
+        return out.detach()
+
+    return ctx.adjoint(lambda u: v + forward_product(u), v).x, None, None, None
+
+
+def _mean(self: Loss, x: Tensor, theta: Tensor) -> Tensor:
+    return self.q / 2 * (x - self.target).square().mean() + theta @ (self.M @ x)
+
+
+def _with_weights(self: WeightedPenalty, value: Tensor, z: Tensor, step: Tensor) -> Tensor:
+    with patch.dict(self._parameters, {"log_weights": value}):
+        return PROX(self, z, step)
+
+
+def _detached_weights(self: WeightedPenalty, z: Tensor, step: Tensor) -> Tensor:
+    return _with_weights(self, self.log_weights.detach(), z, step) + 0 * self.log_weights.sum()
+
+
+def _stale_weights(self: WeightedPenalty, z: Tensor, step: Tensor) -> Tensor:
+    # The values of the start stay, whatever an optimiser does; the derivative is there all the same.
+    now = self.log_weights
+    return _with_weights(self, now - now.detach() + math.log(Penalty("", 0, 0).weight), z, step)
+
+
+def _threshold_without_step(self: WeightedPenalty, z: Tensor, step: Tensor) -> Tensor:
+    return _with_weights(self, self.log_weights - step.log(), z, step)
+
+
+def _detached_step(self: ForwardBackward, x: Tensor, y: Tensor, physics: Any) -> Tensor:
+    step = self.log_step.exp()
+    return self.prior.prox(x - step.detach() * physics.A_adjoint(physics.A(x) - y), step)
+
+
+def _skewed(self: Wavelets, x: Tensor) -> Tensor:
+    c = ANALYSE(self, x)
+    return c + 0.3 * c.roll(1, -1)
+
+
+def _single_precision(self: Tracked, T: Any, at: Equilibrium, /) -> Solution:
+    solved = TRACKED(self, T, at)
+    return replace(solved, x=solved.x.float().double())
+
+
+def _one_later(reach: type[Picard] | type[Anderson]) -> Callable[..., Equilibrium]:
+    right = reach.__call__
+
+    def call(self: Any, T: Any, x0: Tensor, /) -> Equilibrium:
+        at = right(self, T, x0)
+        return Equilibrium(T(at.x), at.report)
+
+    return call
+
+
+def _one_power_step(T: Any, x: Tensor, steps: int = 50) -> detectors.Estimate:
+    return POWER(T, x, 1)
+
+
+POWER = detectors.jacobian_norm
+
+
+def _without_inverse(case: Case, K: int, R: int, terms: int = 0) -> certificates.Certificate:
+    right = certificates.certificate(case, K, R, terms)
+    return replace(right, bound=right.point + right.adjoint)
+
+
+RESTARTED = sys.modules["solvers.restarted_jfb"]
+EXCHANGE = pull._Exchange
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant("gradient flows through the restarts", ((Solver, "__call__", _through_restarts),), ("C18", "C3")),
+    Mutant("K−1 recorded layers", ((Tracked, "__call__", _layers(-1)),), ("C3", "C18")),
+    Mutant("K+1 recorded layers", ((Tracked, "__call__", _layers(+1)),), ("C3", "C18")),
+    Mutant("R−1 restarts", ((RESTARTED, "Solver", _restarted(lambda K, R: K * (R - 1))),), ("C18",)),
+    Mutant("R+1 restarts", ((RESTARTED, "Solver", _restarted(lambda K, R: K * (R + 1))),), ("C18",)),
+    Mutant("every restart begins again from x0", ((RESTARTED, "Solver", _from_start),), ("C18", "C7")),
+    Mutant(
+        "the step size is detached in one branch", ((ForwardBackward, "forward", _detached_step),), ("C20",)
+    ),
+    Mutant("the weights are detached", ((WeightedPenalty, "prox", _detached_weights),), ("C11", "real C1")),
+    Mutant("weights stale after a step", ((WeightedPenalty, "prox", _stale_weights),), ("real C1",)),
+    Mutant("A in place of Aᵀ", ((BlurFFT, "A_adjoint", BlurFFT.A),), ("C9", "real C1")),
+    Mutant("J in place of Jᵀ", ((EXCHANGE, "backward", staticmethod(_not_transposed)),), ("C1", "C2")),
+    Mutant(
+        "wrong sign in the adjoint equation",
+        ((EXCHANGE, "backward", _adjoint(lambda Jt, v, solve: solve(lambda u: v - Jt(u), v).x)),),
+        ("C1", "C3"),
+    ),
+    Mutant(
+        "the adjoint solve is skipped",
+        ((EXCHANGE, "backward", _adjoint(lambda Jt, v, solve: v)),),
+        ("C1", "C3"),
+    ),
+    Mutant(
+        "the first Neumann term is missing",
+        ((EXCHANGE, "backward", _adjoint(lambda Jt, v, solve: solve(lambda u: v + Jt(u), v).x - v)),),
+        ("C3", "C1"),
+    ),
+    Mutant(
+        "the last Neumann term is missing",
+        ((sys.modules["solvers.neumann"], "Iterate", lambda n: Iterate(max(0, n - 1))),),
+        ("C3",),
+    ),
+    Mutant("mean in place of sum in the loss", ((Loss, "__call__", _mean),), ("C3", "C18")),
+    Mutant("the threshold forgets τ", ((WeightedPenalty, "prox", _threshold_without_step),), ("C20",)),
+    Mutant("a transform that is not orthogonal", ((Wavelets, "analyse", _skewed),), ("C10",)),
+    Mutant(
+        "float32 where the check says float64", ((Tracked, "__call__", _single_precision),), ("C18", "C3")
+    ),
+    Mutant(
+        "power iteration stopped after one step", ((detectors, "jacobian_norm", _one_power_step),), ("C17",)
+    ),
+    Mutant(
+        "residual measured before the last iteration (Picard)",
+        ((Picard, "__call__", _one_later(Picard)),),
+        ("C8",),
+    ),
+    Mutant(
+        "residual measured before the last iteration (Anderson)",
+        ((Anderson, "__call__", _one_later(Anderson)),),
+        ("C8",),
+    ),
+    Mutant(
+        "certificate without its 1/(1−L)",
+        (
+            (c13_certificate, "certificate", _without_inverse),
+            (c24_look_ahead, "certificate", _without_inverse),
+        ),
+        ("C13", "C24"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a mutant: the claims that caught it, with the example; empty if it survived."""
+
+    name: str
+    caught: dict[str, str]
+    seconds: float
+
+
+def hunt(mutant: Mutant, examples: int = 100) -> Fate:
+    """Run the claims expected to notice a mutant, and if none does, all the others until one does."""
+    begin = time.perf_counter()
+    caught: dict[str, str] = {}
+    with applied(mutant):
+        for name in (*mutant.claims, *(n for n in ROSTER if n not in mutant.claims)):
+            if caught and name not in mutant.claims:
+                break
+            found = _red(name, examples)
+            if found:
+                caught[name] = found
+    return Fate(mutant.name, caught, time.perf_counter() - begin)
+
+
+def _red(name: str, examples: int) -> str:
+    """Why a claim is red now, or nothing. An exception is as loud as a counter-example."""
+    try:
+        if name.startswith("real "):
+            claim = ROSTER[name.removeprefix("real ")]
+            red = (v for v in (real.check(claim, task) for task in real.matrix()) if v.verdict == "FAILS")
+            first = next(red, None)
+            return f"{first.task}: off by {first.ratio:.3g}" if first else ""
+        verdict = verify(ROSTER[name], examples)
+        return verdict.detail if verdict.verdict == "FAILS" else ""
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"

@@ -1,0 +1,139 @@
+"""The benchmark's own operators as cases: real crops of real photographs, with L from the known spectrum."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from deepinv.physics import BlurFFT, DecomposablePhysics
+from torch import Tensor, nn
+
+from bench.images import Layout, find_images
+from bench.matrix import parse_task
+from bench.tasks import Batch, Instance, Task, instance
+from bench.tasks.deblurring import GaussianBlur
+
+from .cases import Case, Loss, Parametric
+from .claim import Claim, Sides
+from .claims import ROSTER
+from .verify import holds, ratio
+
+LAYOUT = Layout(16, 6, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class AsymmetricBlur:
+    """A kernel that is not its own mirror image: elsewhere A is symmetric, and would hide A in place of Aᵀ."""
+
+    def __call__(
+        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+    ) -> DecomposablePhysics:
+        """The blur for images of ``shape``."""
+        kernel = torch.zeros(1, 1, 3, 3, dtype=dtype, device=device)
+        kernel[0, 0] = torch.tensor([[0.1, 0.5, 0.0], [0.0, 0.2, 0.0], [0.0, 0.0, 0.2]], dtype=dtype)
+        return BlurFFT(img_size=shape, filter=kernel, device=device)
+
+
+class Bound(Parametric):
+    """A forward–backward operator bound to its measurements, on flat vectors, its log-weights as ``theta``."""
+
+    def __init__(self, problem: Instance, batch: Batch) -> None:
+        super().__init__()
+        self.operator, self.physics, self.batch = problem.operator, problem.physics, batch
+        self.shape = problem.operator.prior.log_weights.shape
+        # Its own copy: whoever moves theta moves nothing else.
+        self.theta = nn.Parameter(problem.operator.prior.log_weights.detach().flatten().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One application to a flat image."""
+        given = {"prior.log_weights": self.theta.view(self.shape)}
+        image = x.view(self.batch.x0.shape)
+        out = torch.func.functional_call(self.operator, given, (image, self.batch.y, self.physics))
+        return out.flatten()
+
+
+def real(task: Task) -> Case:
+    """A case on a 16×16 crop of the task (24×24 kernels do not fit, so motion blur is left to the benchmark).
+
+    ``M_J`` is infinite: the penalty has kinks, where J jumps. Claims that need it do not apply.
+    """
+    prior = dataclasses.replace(task.prior, wavelet="haar", levels=2)
+    small = dataclasses.replace(task, prior=prior)
+    problem = instance(small, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
+    # The crop with the most in it: on a flat one every detail is 0, and so is every gradient.
+    liveliest = problem.train.truth.flatten(1).std(1).argmax()
+    batch = problem.train.pick(liveliest[None])
+    T = Bound(problem, batch)
+    p, n = len(T.theta), batch.truth.numel()
+    loss = Loss(batch.truth.flatten(), 1.0, torch.zeros(p, n, dtype=torch.float64))
+    inf = float("inf")
+    return Case(f"real({task.label})", T, batch.x0.flatten(), loss, problem.contraction, inf, inf)
+
+
+def matrix() -> list[Task]:
+    """The tasks of the benchmark that fit a 16×16 crop, with both penalties, and a blur that is not symmetric."""
+    texts = [
+        "denoising(huber)",
+        "denoising(l1)",
+        "denoising_colour(huber)",
+        "deblurring(huber)",
+        "deblurring(l1)",
+        "inpainting(huber)",
+        "inpainting(huber, lost=0.1)",
+        "inpainting(l1)",
+        "inpainting_colour(huber)",
+    ]
+    tasks = [parse_task(text) for text in texts]
+    blur = next(task for task in tasks if isinstance(task.physics, GaussianBlur))
+    return [
+        *tasks,
+        dataclasses.replace(blur, label="deblurring(huber), asymmetric", physics=AsymmetricBlur()),
+    ]
+
+
+ARGUMENTS: dict[str, tuple[object, ...]] = {
+    "C1": (),
+    "C2": (3,),
+    "C3": (5, 2),
+    "C4": (10,),
+    "C18": (4, 2),
+    "C21": (4,),
+}
+"""Claims that need no more than L, and the depths at which they are checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealVerdict:
+    """A claim on a real operator.
+
+    Attributes:
+        claim, task: which.
+        L: from the spectrum.
+        verdict: ``holds``, ``FAILS`` or ``assumption not met``.
+        ratio: left over right side, or the relative deviation of an equality.
+    """
+
+    claim: str
+    task: str
+    L: float
+    verdict: str
+    ratio: float
+
+
+def check(claim: Claim, task: Task) -> RealVerdict:
+    """One claim on one task of the benchmark."""
+    case = real(task)
+    if case.L >= 1:
+        return RealVerdict(claim.id, task.label, case.L, "assumption not met", float("nan"))
+    found: Sides = claim.sides(case, *ARGUMENTS[claim.id])
+    good = "holds" if holds(found, claim.rounding) else "FAILS"
+    return RealVerdict(claim.id, task.label, case.L, good, ratio(found, claim.rounding))
+
+
+def check_all(claims: list[str]) -> list[RealVerdict]:
+    """The applicable claims among ``claims`` on every task of ``matrix()``."""
+    return [check(ROSTER[name], task) for task in matrix() for name in claims if name in ARGUMENTS]
+
+
+__all__ = ["ARGUMENTS", "RealVerdict", "check", "check_all", "matrix", "real"]

@@ -1,0 +1,132 @@
+"""The verdict table: Markdown, LaTeX and JSON, and the figure of actual error against bound."""
+
+# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
+# pyright: reportArgumentType=false
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from bench.records import write_atomically
+
+from .bounds import restarted_bound
+from .cases import Case, isotropic, network, scaling, tanh
+from .claims.c06_restarted_error import error
+from .exact import exact, norm
+from .verify import Verdict
+
+GOOD = frozenset({"holds", "assumption not met"})
+
+
+def frame(verdicts: list[Verdict]) -> pd.DataFrame:
+    """The columns that are printed, as text."""
+    rows = [
+        {
+            "claim": v.id,
+            "statement": v.statement,
+            "assumptions": v.assumptions,
+            "examples": v.examples,
+            "outside": v.outside,
+            "worst ratio": f"{v.worst:.3g}" if v.examples else "—",
+            "verdict": v.verdict,
+            "seconds": f"{v.seconds:.1f}",
+        }
+        for v in verdicts
+    ]
+    return pd.DataFrame(rows)
+
+
+def to_json(verdicts: list[Verdict]) -> str:
+    """All that is known, one object a claim."""
+    return json.dumps([asdict(v) for v in verdicts], indent=1, ensure_ascii=False) + "\n"
+
+
+def to_markdown(verdicts: list[Verdict]) -> str:
+    """The table, then for each claim its twin and the example of its worst ratio."""
+    shown = frame(verdicts).replace(r"\|", r"\\|", regex=True)
+    lines = [
+        shown.to_markdown(index=False, disable_numparse=True),
+        "",
+        "## False twins, and where it was worst",
+        "",
+    ]
+    for v in verdicts:
+        lines.append(f"- **{v.id}** ({v.source}). {v.twin}.")
+        if v.detail:
+            lines.append(f"  Worst: `{v.detail}`.")
+        if v.reason:
+            lines.append(f"  Outside, for instance: {v.reason}.")
+    return "\n".join(lines) + _LEGEND
+
+
+_LEGEND = """
+
+*Worst ratio*: the largest left side over right side of an inequality, or the largest relative deviation of an equality.
+*Outside*: examples that do not meet the assumptions; they never count as holding. Every claim has a false, stronger
+twin that the same number of examples must refute, or its verdict is `no teeth`.
+"""
+
+
+def to_latex(verdicts: list[Verdict]) -> str:
+    """A booktabs table without the statements, whose symbols LaTeX would need spelt out."""
+    shown = frame(verdicts).drop(columns=["statement", "assumptions"]).replace("—", "--")
+    style = shown.style.hide(axis="index")
+    return style.to_latex(
+        hrules=True, column_format="lrrrlr", caption="Claims and their verdicts.", label="tab:claims"
+    )
+
+
+def error_against_bound() -> Figure:
+    """Actual error of restarted JFB against its bound (C6) over depth K, for R = 0, 1, 3, on four maps."""
+    shown: dict[str, Case] = {
+        "isotropic, L = 0.8": isotropic(3, 0.8, 0),
+        "scaling, L = 0.8": scaling(0.8, 0.5, 3.0),
+        "tanh, L = 0.9": tanh(4, 3, 0.9, 3),
+        "network, L = 0.9": network(4, 0.9, 5),
+    }
+    rows = []
+    for name, case in shown.items():
+        e = exact(case)
+        for R in (0, 1, 3):
+            for K in range(1, 41):
+                sides = {"error": error(case, K, R), "bound": restarted_bound(case, e, K, R).total}
+                for side, value in sides.items():
+                    relative = max(value / norm(e.gradient), 1e-14)  # rounding begins there
+                    rows.append({"map": name, "R": str(R), "K": K, "side": side, "value": relative})
+    data = pd.DataFrame(rows)
+    figure, axes = plt.subplots(
+        1, len(shown), figsize=(3.6 * len(shown), 3.5), sharey=True, layout="constrained"
+    )
+    for ax, name in zip(axes, shown, strict=True):
+        part = data[data["map"] == name]
+        sns.lineplot(
+            part, x="K", y="value", hue="R", style="side", palette="colorblind", ax=ax, legend=ax is axes[-1]
+        )
+        ax.set(yscale="log", title=name, xlabel="recorded layers K", ylabel="error / ‖g_DEQ‖")
+        ax.grid(alpha=0.3)
+    sns.move_legend(axes[-1], "center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    return figure
+
+
+def write(verdicts: list[Verdict], folder: Path) -> list[Path]:
+    """Write ``verdicts.md``, ``.tex`` and ``.json``, and ``error-against-bound.png`` and ``.pdf``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"md": to_markdown(verdicts), "tex": to_latex(verdicts), "json": to_json(verdicts)}
+    written = [folder / f"verdicts.{suffix}" for suffix in texts]
+    for file, text in zip(written, texts.values(), strict=True):
+        write_atomically(file, text)
+    mpl.use("agg")
+    figure = error_against_bound()
+    for suffix, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
+        file = folder / f"error-against-bound.{suffix}"
+        figure.savefig(file, dpi=150, bbox_inches="tight", metadata=metadata)
+        written.append(file)
+    plt.close(figure)
+    return written

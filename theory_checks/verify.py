@@ -1,0 +1,147 @@
+"""Runs claims on drawn examples: a verdict with the worst ratio, a counter-example if any, and the twin's fate."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+
+from .claim import Claim, Sides
+
+GENERATE = (Phase.explicit, Phase.generate)
+WITH_SHRINK = (*GENERATE, Phase.shrink)
+
+
+class Violation(AssertionError):  # noqa: N818
+    """An example on which a statement is false."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was seen while examples were drawn."""
+
+    tried: int = 0
+    outside: int = 0
+    reason: str = ""
+    worst: float = 0.0
+    worst_example: str = ""
+    counter_example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a claim.
+
+    Attributes:
+        id, statement, assumptions, source: the claim's.
+        verdict: ``holds``, ``FAILS``, ``assumption not met`` (no example met them), ``no teeth`` (its
+            twin survived) or ``not sharp`` (it is attained on paper, but 0.99 was not seen).
+        examples: how many met the assumptions; ``outside`` how many did not, and ``reason`` why the last did not.
+        worst: largest ``lhs/rhs`` of an inequality, or the largest relative deviation of an equality.
+        detail: the counter-example, or the example of the worst ratio.
+        twin: the false statement and the example that refuted it.
+        seconds: all of it.
+    """
+
+    id: str
+    statement: str
+    assumptions: str
+    source: str
+    verdict: str
+    examples: int
+    outside: int
+    reason: str
+    worst: float
+    detail: str
+    twin: str
+    seconds: float = field(compare=False)
+
+
+def holds(sides: Sides, rounding: float) -> bool:
+    """``lhs ≤ rhs`` up to rounding; anything that is not finite is a violation."""
+    if not math.isfinite(sides.lhs) or math.isnan(sides.rhs):
+        return False
+    return sides.lhs <= sides.rhs * (1 + 1e-9) + rounding * sides.scale
+
+
+def ratio(sides: Sides, rounding: float) -> float:
+    """``lhs/rhs``; for an equality the relative deviation; 0 where both are rounding."""
+    if sides.rhs == 0:
+        return sides.lhs / sides.scale if sides.scale else (math.inf if sides.lhs else 0.0)
+    return sides.lhs / sides.rhs if sides.rhs > 100 * rounding * sides.scale else 0.0
+
+
+def verify(claim: Claim, examples: int = 100) -> Verdict:
+    """Draw ``examples`` examples of a claim and of its twin, the same ones every time."""
+    begin = time.perf_counter()
+    tally = _search(claim, claim.sides, examples, WITH_SHRINK)
+    twin = _search(claim, claim.too_strong, examples, GENERATE)
+    if tally.counter_example:
+        verdict = "FAILS"
+    elif tally.tried == 0:
+        verdict = "assumption not met"
+    elif not twin.counter_example:
+        verdict = "no teeth"
+    elif claim.attained and tally.worst < 0.99:
+        verdict = "not sharp"
+    else:
+        verdict = "holds"
+    return Verdict(
+        claim.id,
+        claim.statement,
+        claim.assumptions,
+        claim.source,
+        verdict,
+        tally.tried,
+        tally.outside,
+        tally.reason,
+        tally.worst,
+        tally.counter_example or tally.worst_example,
+        f"{claim.twin}: {'refuted by ' + twin.counter_example if twin.counter_example else 'SURVIVED'}",
+        time.perf_counter() - begin,
+    )
+
+
+def _search(claim: Claim, sides: Callable[..., Sides], examples: int, phases: tuple[Phase, ...]) -> Tally:
+    tally = Tally()
+
+    # Derandomised: a verdict is a fact about the code, not about the day.
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=phases,
+        report_multiple_bugs=False,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
+    )
+    @given(claim.examples)
+    def run(example: tuple[Any, ...]) -> None:
+        reason = claim.outside(*example)
+        if reason is not None:
+            tally.outside += 1
+            tally.reason = reason
+            return
+        tally.tried += 1
+        found = sides(*example)
+        if not holds(found, claim.rounding):
+            tally.counter_example = f"{example!r}: {found.lhs:.6g} > {found.rhs:.6g}"
+            raise Violation(tally.counter_example)
+        size = ratio(found, claim.rounding)
+        if size > tally.worst or not tally.worst_example:
+            tally.worst, tally.worst_example = size, repr(example)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Hypothesis remarks on how it was called
+            run()
+    except (Violation, Unsatisfiable):
+        pass
+    return tally
