@@ -61,7 +61,7 @@ class Record:
 
     def to_json(self) -> str:
         """One JSON object on one line, keys sorted, no ``NaN``."""
-        return json.dumps(_finite(asdict(self)), sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return json.dumps(finite(asdict(self)), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Record:
@@ -73,13 +73,14 @@ class Record:
         return cls(**found)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """``value`` with ``None`` for every number that JSON cannot hold."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
+        return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
+        return [finite(entry) for entry in value]
     return value
 
 

@@ -21,6 +21,7 @@ def main() -> None:
     \b
     python -m theory_checks verify
     python -m theory_checks verify --claims C4,C6 --examples 1000
+    python -m theory_checks verify --operator ./mine.py:operator
     python -m theory_checks mutations
     """
 
@@ -29,46 +30,77 @@ def main() -> None:
 def verify(
     claims: Annotated[str | None, typer.Option("--claims", help="Only these, e.g. C4,C6.")] = None,
     examples: Annotated[int, typer.Option("--examples", min=1, help="Examples a claim.")] = 100,
+    operator: Annotated[
+        str | None, typer.Option("--operator", help="An operator of yours instead: ./file.py:factory.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the tables and the figure there.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The verdicts as JSON, and nothing else.")] = False,
 ) -> None:
     """Run the claims; exit code 1 when one fails, has no teeth, or is not sharp where it should be."""
     from . import table
     from .claims import ROSTER
+    from .operator import case_of, examine, load
+    from .real import check_all
     from .verify import verify as run
 
     chosen = _chosen(claims, list(ROSTER))
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: choose a folder")
     verdicts = []
-    for name in chosen:
-        verdict = run(ROSTER[name], examples)
-        verdicts.append(verdict)
-        if not json:
-            worst = f"worst ratio {verdict.worst:.3g}, {verdict.seconds:.1f} s"
-            console.print(
-                f"{name} {verdict.verdict}: {verdict.statement} ({worst})",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
-    if json:
-        print(table.to_json(verdicts), end="")  # noqa: T201
+    if operator is not None:
+        findings = examine(*case_of(load(operator), operator), tuple(chosen))
+        if not findings:
+            raise UserError(f"none of {', '.join(chosen)} can be checked on a single operator")
     else:
-        print_frame(table.frame(verdicts).drop(columns=["statement"]), "")
+        for name in chosen:
+            verdicts.append(verdict := run(ROSTER[name], examples))
+            if not json:
+                worst = f"worst ratio {verdict.worst:.3g}, {verdict.seconds:.1f} s"
+                _say(f"{name} {verdict.verdict}: {verdict.statement} ({worst})")
+        findings = check_all(tuple(chosen))
+    if json:
+        print(table.to_json(verdicts, findings), end="")  # noqa: T201
+    else:
+        if verdicts:
+            print_frame(
+                table.frame(verdicts).drop(columns=["statement"]), "on instances with exact constants"
+            )
+        if findings:
+            print_frame(table.findings_frame(findings), "on operators")
     if out is not None:
-        table.write(verdicts, out)
-    wrong = [v for v in verdicts if v.verdict not in table.GOOD]
-    for v in wrong:
-        console.print(
-            f"{v.id} {v.verdict}: {v.detail or v.twin}",
-            style="red",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        table.write(verdicts, findings, out)
+    wrong = [f"{v.id} {v.verdict}: {v.detail or v.twin}" for v in verdicts if v.verdict not in table.GOOD]
+    wrong += [f"{f.claim} {f.verdict} on {f.of}: {f.reason}" for f in findings if f.verdict == "FAILS"]
+    for line in wrong:
+        _say(line, "red")
     if wrong:
         raise typer.Exit(1)
+
+
+@app.command()
+def mutations(
+    examples: Annotated[int, typer.Option("--examples", min=1, help="Examples a claim.")] = 100,
+    out: Annotated[Path | None, typer.Option("--out", help="Write mutations.md there.")] = None,
+) -> None:
+    """Break the code in every way listed, one at a time; exit code 1 when no claim notices one of them."""
+    from . import table
+    from .mutants import MUTANTS, hunt
+
+    fates = []
+    for mutant in MUTANTS:
+        fates.append(fate := hunt(mutant, examples))
+        by = ", ".join(fate.caught) or "NOBODY"
+        _say(f"{mutant.name}: caught by {by} ({fate.seconds:.1f} s)", None if fate.caught else "red")
+    print_frame(table.fates_frame(fates), "")
+    if out is not None:
+        table.write_fates(fates, out)
+    if survivors := [fate.name for fate in fates if not fate.caught]:
+        _say(f"{len(survivors)} survived: {'; '.join(survivors)}", "red")
+        raise typer.Exit(1)
+
+
+def _say(line: str, style: str | None = None) -> None:
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _chosen(text: str | None, known: list[str]) -> list[str]:

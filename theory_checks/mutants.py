@@ -279,10 +279,10 @@ def _red(name: str, examples: int) -> str:
     """Why a claim is red now, or nothing. An exception is as loud as a counter-example."""
     try:
         if name.startswith("real "):
-            claim = ROSTER[name.removeprefix("real ")]
+            claim = name.removeprefix("real ")
             red = (v for v in (real.check(claim, task) for task in real.matrix()) if v.verdict == "FAILS")
             first = next(red, None)
-            return f"{first.task}: off by {first.ratio:.3g}" if first else ""
+            return f"{first.of}: {first.reason}" if first else ""
         verdict = verify(ROSTER[name], examples)
         return verdict.detail if verdict.verdict == "FAILS" else ""
     except Exception as error:

@@ -15,9 +15,7 @@ from bench.tasks import Batch, Instance, Task, instance
 from bench.tasks.deblurring import GaussianBlur
 
 from .cases import Case, Loss, Parametric
-from .claim import Claim, Sides
-from .claims import ROSTER
-from .verify import holds, ratio
+from .operator import ARGUMENTS, Finding, examine
 
 LAYOUT = Layout(16, 6, 1)
 
@@ -92,48 +90,12 @@ def matrix() -> list[Task]:
     ]
 
 
-ARGUMENTS: dict[str, tuple[object, ...]] = {
-    "C1": (),
-    "C2": (3,),
-    "C3": (5, 2),
-    "C4": (10,),
-    "C18": (4, 2),
-    "C21": (4,),
-}
-"""Claims that need no more than L, and the depths at which they are checked."""
-
-
-@dataclass(frozen=True, slots=True)
-class RealVerdict:
-    """A claim on a real operator.
-
-    Attributes:
-        claim, task: which.
-        L: from the spectrum.
-        verdict: ``holds``, ``FAILS`` or ``assumption not met``.
-        ratio: left over right side, or the relative deviation of an equality.
-    """
-
-    claim: str
-    task: str
-    L: float
-    verdict: str
-    ratio: float
-
-
-def check(claim: Claim, task: Task) -> RealVerdict:
+def check(name: str, task: Task) -> Finding:
     """One claim on one task of the benchmark."""
-    case = real(task)
-    if case.L >= 1:
-        return RealVerdict(claim.id, task.label, case.L, "assumption not met", float("nan"))
-    found: Sides = claim.sides(case, *ARGUMENTS[claim.id])
-    good = "holds" if holds(found, claim.rounding) else "FAILS"
-    return RealVerdict(claim.id, task.label, case.L, good, ratio(found, claim.rounding))
+    return next(found for found in examine(real(task), "known", (name,)) if found.claim == name)
 
 
-def check_all(claims: list[str]) -> list[RealVerdict]:
-    """The applicable claims among ``claims`` on every task of ``matrix()``."""
-    return [check(ROSTER[name], task) for task in matrix() for name in claims if name in ARGUMENTS]
-
-
-__all__ = ["ARGUMENTS", "RealVerdict", "check", "check_all", "matrix", "real"]
+def check_all(claims: tuple[str, ...]) -> list[Finding]:
+    """Those of ``claims`` that apply, on every task of ``matrix()``."""
+    names = tuple(name for name in claims if name in ARGUMENTS)
+    return [found for task in matrix() for found in examine(real(task), "known", names)] if names else []

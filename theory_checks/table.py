@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from bench.records import write_atomically
+from bench.records import finite, write_atomically
 
 from .bounds import restarted_bound
 from .cases import Case, isotropic, network, scaling, tanh
 from .claims.c06_restarted_error import error
 from .exact import exact, norm
+from .mutants import Fate
+from .operator import Finding
 from .verify import Verdict
 
 GOOD = frozenset({"holds", "assumption not met"})
@@ -43,20 +46,57 @@ def frame(verdicts: list[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def to_json(verdicts: list[Verdict]) -> str:
-    """All that is known, one object a claim."""
-    return json.dumps([asdict(v) for v in verdicts], indent=1, ensure_ascii=False) + "\n"
-
-
-def to_markdown(verdicts: list[Verdict]) -> str:
-    """The table, then for each claim its twin and the example of its worst ratio."""
-    shown = frame(verdicts).replace(r"\|", r"\\|", regex=True)
-    lines = [
-        shown.to_markdown(index=False, disable_numparse=True),
-        "",
-        "## False twins, and where it was worst",
-        "",
+def findings_frame(findings: list[Finding]) -> pd.DataFrame:
+    """Claims on operators, as text."""
+    rows = [
+        {
+            "operator": f.of,
+            "claim": f.claim,
+            "L": f"{f.L:.4g} ({f.rigour})",
+            "ratio": "—" if math.isnan(f.ratio) else f"{f.ratio:.2g}",
+            "verdict": f.verdict,
+            "why": f.reason,
+        }
+        for f in findings
     ]
+    return pd.DataFrame(rows)
+
+
+def fates_frame(fates: list[Fate]) -> pd.DataFrame:
+    """What became of each mutant, as text."""
+    rows = [
+        {
+            "mutation": fate.name,
+            "caught by": ", ".join(fate.caught) or "NOBODY",
+            "for instance": next(iter(fate.caught.values()), ""),
+        }
+        for fate in fates
+    ]
+    return pd.DataFrame(rows)
+
+
+def write_fates(fates: list[Fate], folder: Path) -> Path:
+    """Write ``mutations.md``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "mutations.md", _markdown(fates_frame(fates)) + "\n")
+    return folder / "mutations.md"
+
+
+def to_json(verdicts: list[Verdict], findings: list[Finding]) -> str:
+    """All that is known: ``claims`` and ``operators``, an object each; ``null`` where a number is not finite."""
+    found = {"claims": [asdict(v) for v in verdicts], "operators": [asdict(f) for f in findings]}
+    return json.dumps(finite(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_markdown(verdicts: list[Verdict], findings: list[Finding]) -> str:
+    """The claims, the operators, then for each claim its twin and the example of its worst ratio."""
+    lines: list[str] = []
+    if verdicts:
+        lines += ["# Claims on instances with exact constants", "", _markdown(frame(verdicts)), ""]
+    if findings:
+        lines += ["# Claims on operators", "", _markdown(findings_frame(findings)), ""]
+    if verdicts:
+        lines += ["# False twins, and where it was worst", ""]
     for v in verdicts:
         lines.append(f"- **{v.id}** ({v.source}). {v.twin}.")
         if v.detail:
@@ -64,6 +104,10 @@ def to_markdown(verdicts: list[Verdict]) -> str:
         if v.reason:
             lines.append(f"  Outside, for instance: {v.reason}.")
     return "\n".join(lines) + _LEGEND
+
+
+def _markdown(shown: pd.DataFrame) -> str:
+    return shown.replace(r"\|", r"\\|", regex=True).to_markdown(index=False, disable_numparse=True)
 
 
 _LEGEND = """
@@ -115,10 +159,12 @@ def error_against_bound() -> Figure:
     return figure
 
 
-def write(verdicts: list[Verdict], folder: Path) -> list[Path]:
+def write(verdicts: list[Verdict], findings: list[Finding], folder: Path) -> list[Path]:
     """Write ``verdicts.md``, ``.tex`` and ``.json``, and ``error-against-bound.png`` and ``.pdf``."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {"md": to_markdown(verdicts), "tex": to_latex(verdicts), "json": to_json(verdicts)}
+    texts = {"md": to_markdown(verdicts, findings), "json": to_json(verdicts, findings)}
+    if verdicts:
+        texts["tex"] = to_latex(verdicts)
     written = [folder / f"verdicts.{suffix}" for suffix in texts]
     for file, text in zip(written, texts.values(), strict=True):
         write_atomically(file, text)
