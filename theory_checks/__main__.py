@@ -99,6 +99,23 @@ def mutations(
         raise typer.Exit(1)
 
 
+@app.command()
+def peers(
+    out: Annotated[Path | None, typer.Option("--out", help="Write peers.md there.")] = None,
+) -> None:
+    """Hold the implicit gradients of deepinv and torchdeq against C1, with small and with raised budgets."""
+    from . import table
+
+    try:
+        from .peers import examine_peers
+    except ImportError as error:
+        raise UserError(f"{error.name} is not installed: pip install torchdeq") from error
+    found = table.peers_frame(examine_peers())
+    print_frame(found, "relative distance to central differences of the solved problem")
+    if out is not None:
+        table.write_peers(found, out)
+
+
 def _say(line: str, style: str | None = None) -> None:
     console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 

@@ -8,6 +8,7 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -24,6 +25,9 @@ from .exact import exact, norm
 from .mutants import Fate
 from .operator import Finding
 from .verify import Verdict
+
+if TYPE_CHECKING:
+    from .peers import PeerFinding
 
 GOOD = frozenset({"holds", "assumption not met"})
 
@@ -80,6 +84,23 @@ def write_fates(fates: list[Fate], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "mutations.md", _markdown(fates_frame(fates)) + "\n")
     return folder / "mutations.md"
+
+
+def peers_frame(findings: list[PeerFinding]) -> pd.DataFrame:
+    """A row a library and case, the loss as it is and scaled."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for f in findings:
+        row = rows.setdefault((f.case, f.library), {"operator": f.case, "library, budget": f.library})
+        shown = f.verdict if math.isnan(f.error) else f"{f.error:.1e} {f.verdict}"
+        row["loss" if f.scale == 1 else f"loss × {f.scale:g}"] = shown
+    return pd.DataFrame(list(rows.values()))
+
+
+def write_peers(found: pd.DataFrame, folder: Path) -> Path:
+    """Write ``peers.md``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "peers.md", _markdown(found) + "\n")
+    return folder / "peers.md"
 
 
 def to_json(verdicts: list[Verdict], findings: list[Finding]) -> str:

@@ -72,7 +72,9 @@ def holds(sides: Sides, rounding: float) -> bool:
 
 
 def ratio(sides: Sides, rounding: float) -> float:
-    """``lhs/rhs``; for an equality the relative deviation; 0 where both are rounding."""
+    """``lhs/rhs``; for an equality the relative deviation; 0 where both are rounding or the left side is negative."""
+    if sides.lhs <= 0:
+        return 0.0
     if sides.rhs == 0:
         return sides.lhs / sides.scale if sides.scale else (math.inf if sides.lhs else 0.0)
     return sides.lhs / sides.rhs if sides.rhs > 100 * rounding * sides.scale else 0.0

@@ -37,12 +37,6 @@ CLAIMS = [
 ]
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_the_claim_holds(claim):
-    verdict = verify(claim, 30)
-    assert verdict.verdict == "holds", verdict
-
-
 def soft_thresholding_in_a_padded_transform(mode):
     """What a user gets who takes the prox in the coefficients of ``ptwt.wavedec2``."""
 
@@ -93,7 +87,7 @@ def test_c9_is_violated_with_half_the_largest_eigenvalue(share):
         examples=st.tuples(problems, st.integers(1, 5), st.booleans(), imaging.photograph_numbers),
         sides=sides,
     )
-    assert (verify(claim, 30).verdict == "FAILS") == (share < 1)
+    assert (verify(claim, 100).verdict == "FAILS") == (share < 1)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 0.7])
@@ -133,19 +127,19 @@ def test_c20_catches_a_prox_that_forgets_its_step(monkeypatch):
     monkeypatch.setattr(WeightedPenalty, "prox", lambda self, z, step: prox(self, z, torch.ones_like(step)))
     c20_step_size.star_of.cache_clear()
     try:
-        assert verify(c20_step_size.CLAIM, 30).verdict == "FAILS"
+        assert verify(c20_step_size.CLAIM, 100).verdict == "FAILS"
     finally:
         c20_step_size.star_of.cache_clear()
 
 
 def test_c23_catches_a_tape_that_grows_with_the_restarts(monkeypatch):
     monkeypatch.setattr(c23_memory, "restarted_jfb", lambda K, R: unrolled(K * (R + 1)))
-    assert verify(c23_memory.CLAIM, 30).verdict == "FAILS"
+    assert verify(c23_memory.CLAIM, 100).verdict == "FAILS"
 
 
 def test_c23_catches_a_series_that_tapes_its_terms(monkeypatch):
     monkeypatch.setattr(c23_memory, "neumann", lambda N, K: restarted_jfb(K, N))
-    assert verify(c23_memory.CLAIM, 30).verdict == "FAILS"
+    assert verify(c23_memory.CLAIM, 100).verdict == "FAILS"
 
 
 def test_c11_excludes_a_coefficient_on_its_threshold():

@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from bench.provenance import ROOT
 from theory_checks.__main__ import entry
 from theory_checks.operator import ARGUMENTS, WITH_CURVATURE, case_of, examine, load
 
@@ -113,3 +114,10 @@ def test_one_that_cannot_be_checked_is_a_clear_line(tmp_path, capsys, body, mess
 def test_a_path_that_is_none_is_a_clear_line(text, capsys):
     assert entry(["verify", "--operator", text]) == 2
     assert capsys.readouterr().err.startswith("error: --operator")
+
+
+def test_the_file_of_the_documentation_runs(tmp_path, capsys):
+    page = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+    (tmp_path / "operator.py").write_text(page.split("```python\n")[1].split("```")[0])
+    assert entry(["verify", "--operator", f"{tmp_path / 'operator.py'}:make"]) == 0
+    assert "holds" in capsys.readouterr().out
