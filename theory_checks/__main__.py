@@ -63,7 +63,8 @@ def verify(
     else:
         if verdicts:
             print_frame(
-                table.frame(verdicts).drop(columns=["statement"]), "on instances with exact constants"
+                table.frame(verdicts).drop(columns=["statement", "families"]),
+                "on instances with exact constants",
             )
         if findings:
             print_frame(table.findings_frame(findings), "on operators")

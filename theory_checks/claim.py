@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
+from .cases import Case
+
 
 @dataclass(frozen=True, slots=True)
 class Sides:
@@ -19,6 +21,12 @@ class Sides:
     lhs: float
     rhs: float
     scale: float = 0.0
+
+
+def not_contractive(*example: Any) -> str | None:
+    """The first assumption of nearly every claim, from the exact constant of each case in the example."""
+    outside = (case for case in example if isinstance(case, Case) and not case.L < 1)
+    return next((f"L = {case.L:.6g} is not below 1" for case in outside), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,8 @@ class Claim:
         twin: the false statement in a line.
         rounding: what of a violation is rounding, relative to ``Sides.scale``.
         attained: the largest ratio ``lhs/rhs`` reaches at least 0.99.
-        outside: the reason why an example does not meet the assumptions, or ``None``.
+        outside: the reason why an example does not meet the assumptions, or ``None``; unless a claim has
+            its own, that a case's exact L is not below 1.
     """
 
     id: str
@@ -49,4 +58,4 @@ class Claim:
     twin: str
     rounding: float = 1e-11
     attained: bool = False
-    outside: Callable[..., str | None] = lambda *_: None
+    outside: Callable[..., str | None] = not_contractive

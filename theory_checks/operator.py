@@ -12,9 +12,11 @@ and ``python -m theory_checks verify --operator ./file.py:mine`` runs it.
 
 from __future__ import annotations
 
-import importlib.util
 import math
+import sys
+import types
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import torch
@@ -110,6 +112,14 @@ class Finding:
     reason: str = ""
 
 
+class _Fresh(SourceFileLoader):
+    """Compiles the source each time: cached bytecode is taken for current within the second of an edit."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        """The code of the file as it stands."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def load(text: str) -> Operator:
     """The operator of ``./file.py:factory``.
 
@@ -119,13 +129,15 @@ def load(text: str) -> Operator:
     path, colon, name = text.rpartition(":")
     if not colon or not path or not name.isidentifier():
         raise UserError(f"--operator {text}: write ./file.py:factory")
-    file = Path(path)
-    spec = importlib.util.spec_from_file_location("users_operator", file)
-    if not file.is_file() or spec is None or spec.loader is None:
+    if not Path(path).is_file():
         raise UserError(f"--operator {text}: there is no Python file {path}")
-    module = importlib.util.module_from_spec(spec)
+    loader = _Fresh("users_operator", path)
+    module = types.ModuleType(loader.name)
+    module.__file__ = path
+    # Dataclasses look their module up by name.
+    sys.modules[loader.name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except Exception as error:
         raise UserError(f"--operator {text}: the file raises {_told(error)}") from error
     make = getattr(module, name, None)

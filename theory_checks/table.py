@@ -39,6 +39,7 @@ def frame(verdicts: list[Verdict]) -> pd.DataFrame:
             "claim": v.id,
             "statement": v.statement,
             "assumptions": v.assumptions,
+            "families": v.families,
             "examples": v.examples,
             "outside": v.outside,
             "worst ratio": f"{v.worst:.3g}" if v.examples else "—",
@@ -141,7 +142,7 @@ twin that the same number of examples must refute, or its verdict is `no teeth`.
 
 def to_latex(verdicts: list[Verdict]) -> str:
     """A booktabs table without the statements, whose symbols LaTeX would need spelt out."""
-    shown = frame(verdicts).drop(columns=["statement", "assumptions"]).replace("—", "--")
+    shown = frame(verdicts).drop(columns=["statement", "assumptions", "families"]).replace("—", "--")
     style = shown.style.hide(axis="index")
     return style.to_latex(
         hrules=True, column_format="lrrrlr", caption="Claims and their verdicts.", label="tab:claims"

@@ -12,6 +12,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 
+from solvers import Solver
+
 from .claim import Claim, Sides
 
 SEED = 250613239
@@ -33,6 +35,7 @@ class Tally:
     worst: float = 0.0
     worst_example: str = ""
     counter_example: str = ""
+    families: set[str] = field(default_factory=set[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Verdict:
         id, statement, assumptions, source: the claim's.
         verdict: ``holds``, ``FAILS``, ``assumption not met`` (no example met them), ``no teeth`` (its
             twin survived) or ``not sharp`` (it is attained on paper, but 0.99 was not seen).
+        families: of the instances that were drawn.
         examples: how many met the assumptions; ``outside`` how many did not, and ``reason`` why the last did not.
         worst: largest ``lhs/rhs`` of an inequality, or the largest relative deviation of an equality.
         detail: the counter-example, or the example of the worst ratio.
@@ -55,6 +59,7 @@ class Verdict:
     assumptions: str
     source: str
     verdict: str
+    families: str
     examples: int
     outside: int
     reason: str
@@ -101,6 +106,7 @@ def verify(claim: Claim, examples: int = 100) -> Verdict:
         claim.assumptions,
         claim.source,
         verdict,
+        ", ".join(sorted(tally.families)) or "its own",
         tally.tried,
         tally.outside,
         tally.reason,
@@ -134,6 +140,7 @@ def _search(claim: Claim, sides: Callable[..., Sides], examples: int, phases: tu
             tally.reason = reason
             return
         tally.tried += 1
+        tally.families.update(_family(part) for part in example if not isinstance(part, int | float | Solver))
         found = sides(*example)
         if not holds(found, claim.rounding):
             tally.counter_example = f"{example!r}: {found.lhs:.6g} > {found.rhs:.6g}"
@@ -149,3 +156,8 @@ def _search(claim: Claim, sides: Callable[..., Sides], examples: int, phases: tu
     except (Violation, Unsatisfiable):
         pass
     return tally
+
+
+def _family(part: object) -> str:
+    """The family of an instance: the call that makes it, without its arguments."""
+    return repr(part).split("(")[0].lower()

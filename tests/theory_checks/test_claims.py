@@ -71,6 +71,13 @@ def test_outside_the_assumptions_nothing_holds():
     assert (found.examples, found.reason) == (0, "too small a world")
 
 
+def test_a_case_that_does_not_contract_never_holds():
+    wide = st.tuples(st.builds(cases.isotropic, st.integers(1, 3), st.sampled_from((1.0, 1.5)), cases.seeds))
+    found = verify(replace(ROSTER["C1"], examples=wide), 10)
+    assert (found.verdict, found.examples) == ("assumption not met", 0)
+    assert "is not below 1" in found.reason
+
+
 def test_what_is_not_finite_is_a_violation():
     assert not holds(Sides(float("nan"), 1.0), 0.0)
     assert not holds(Sides(1.0, float("nan")), 0.0)

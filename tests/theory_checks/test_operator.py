@@ -121,3 +121,9 @@ def test_the_file_of_the_documentation_runs(tmp_path, capsys):
     (tmp_path / "operator.py").write_text(page.split("```python\n")[1].split("```")[0])
     assert entry(["verify", "--operator", f"{tmp_path / 'operator.py'}:make"]) == 0
     assert "holds" in capsys.readouterr().out
+
+
+def test_an_edit_is_seen_at_once(tmp_path):
+    """Same second, same size: cached bytecode would be taken for current."""
+    assert load(written(tmp_path, "mine = lambda: Operator(Step(), x0, L=0.45)")).L == 0.45
+    assert load(written(tmp_path, "mine = lambda: Operator(Step(), x0, L=0.01)")).L == 0.01

@@ -68,4 +68,5 @@ CLAIM = Claim(
     sides=lambda case, tol, accelerated: _sides(case, tol, accelerated, 1 - case.L),
     too_strong=lambda case, tol, accelerated: _sides(case, tol, accelerated, 1.0),
     twin="without the factors 1/(1−L)",
+    attained=True,
 )
