@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -196,8 +196,3 @@ def _run_quality(jobs: list[Job], out: Path, workers: int, tell: Callable[[Recor
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def describe(manifest: Manifest) -> dict[str, object]:
-    """The manifest without its keys, for people."""
-    return {name: value for name, value in asdict(manifest).items() if name != "cells"}

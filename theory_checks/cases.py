@@ -219,7 +219,6 @@ tanhs = st.builds(tanh, sizes, parameters, factors, seeds, st.booleans())
 networks = st.builds(network, sizes, factors, seeds)
 scalings = st.builds(scaling, factors, st.sampled_from((-1.0, 0.5, 2.0)), st.sampled_from((-2.0, 0.0, 3.0)))
 contractions = st.one_of(isotropics, affines, symmetrics, tanhs, networks, scalings)
-without_direct = st.one_of(isotropics, symmetrics, networks, scalings)
 
 FAMILIES: dict[str, Callable[..., Case]] = {
     f.__name__: f for f in (isotropic, affine, symmetric, tanh, network, scaling)

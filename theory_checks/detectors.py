@@ -116,6 +116,6 @@ def outside(T: Map, x0: Tensor) -> str | None:
     return None
 
 
-def kink_margin(coefficients: Tensor, threshold: float) -> float:
-    """``min_i ||u_i| − t|``: how far the nearest coefficient is from where soft thresholding has its kink."""
-    return float((coefficients.abs() - threshold).abs().min())
+def kink_margin(coefficients: Tensor, thresholds: Tensor) -> float:
+    """``min_i ||u_i| − t_i|`` over the thresholds that are not 0: how near a coefficient is to a kink of its prox."""
+    return float((coefficients.abs() - thresholds)[:, thresholds > 0].abs().min())

@@ -24,18 +24,6 @@ from theory_checks.claims import (
 from theory_checks.claims.c10_firm_nonexpansive import firmly, points
 from theory_checks.verify import verify
 
-CLAIMS = [
-    module.CLAIM
-    for module in (
-        c09_forward_backward,
-        c10_firm_nonexpansive,
-        c11_separable,
-        c16_plug_and_play,
-        c20_step_size,
-        c23_memory,
-    )
-]
-
 
 def soft_thresholding_in_a_padded_transform(mode):
     """What a user gets who takes the prox in the coefficients of ``ptwt.wavedec2``."""
@@ -56,7 +44,12 @@ def test_c10_fails_for_a_padded_wavelet_transform(mode):
         return firmly(prox, *points(photograph, other, size, shift), 1.0)
 
     arguments = (imaging.photograph_numbers, imaging.photograph_numbers, c10_firm_nonexpansive.sizes)
-    broken = replace(CLAIMS[1], examples=st.tuples(*arguments, st.booleans()), sides=sides, too_strong=sides)
+    broken = replace(
+        c10_firm_nonexpansive.CLAIM,
+        examples=st.tuples(*arguments, st.booleans()),
+        sides=sides,
+        too_strong=sides,
+    )
     assert verify(broken, 50).verdict == "FAILS"
 
 
@@ -83,7 +76,7 @@ def test_c9_is_violated_with_half_the_largest_eigenvalue(share):
     light = st.sampled_from((imaging.GaussianBlur(0.5), imaging.GaussianBlur(0.3)))
     problems = st.builds(imaging.Variational, imaging.measurements(light), imaging.penalties(), st.just(1.9))
     claim = replace(
-        CLAIMS[0],
+        c09_forward_backward.CLAIM,
         examples=st.tuples(problems, st.integers(1, 5), st.booleans(), imaging.photograph_numbers),
         sides=sides,
     )

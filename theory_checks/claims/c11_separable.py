@@ -19,6 +19,7 @@ from solvers import Solver, deq, jfb, neumann, restarted_jfb, unrolled
 
 from .. import imaging
 from ..claim import Claim, Sides
+from ..detectors import kink_margin
 from ..imaging import Built, Identity, Measurement, Variational, build, differentiate, distance
 
 MARGIN = 1e-9
@@ -57,8 +58,7 @@ def _sides(penalty: Penalty, photograph: int, seed: int, solver: Solver, step: f
 
 def _outside(penalty: Penalty, photograph: int, seed: int, solver: Solver) -> str | None:
     c, limit = _coefficients(build(_problem(penalty, photograph, seed, 1.0)))
-    near = (c.abs() - limit)[:, limit > 0].abs().min() < MARGIN
-    return "a coefficient lies on its threshold" if near else None
+    return "a coefficient lies on its threshold" if kink_margin(c, limit) < MARGIN else None
 
 
 CLAIM = Claim(
