@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import Map
+from solvers import Iterate, Map
 
 STALLED = 1.2
 """A regime index below this is not that of a linear rate: 2 is linear, 1 sublinear, 0 stagnation."""
@@ -76,15 +76,17 @@ def adjoint_decay(T: Map, x: Tensor, v: Tensor, steps: int = 64) -> float:
     return (float(torch.linalg.vector_norm(w)) / size) ** (1 / steps) if size else 0.0
 
 
-def refuted(T: Map, x0: Tensor, *, rounding: float = 1e-9) -> str | None:
-    """Why ``T`` is no contraction in the 2-norm, or ``None`` where that was not found.
+def settled(T: Map, x0: Tensor) -> Tensor:
+    """Where 200 plain steps end: the point at which a map is examined."""
+    with torch.no_grad():
+        return Iterate(200)(T, x0).x
+
+
+def refuted(T: Map, x: Tensor, *, rounding: float = 1e-9) -> str | None:
+    """Why ``T``, settled at ``x``, is no contraction in the 2-norm, or ``None`` where that was not found.
 
     Rigorous: a contraction stays bounded, and power iteration is a lower bound of ``‖J‖``.
     """
-    x = x0
-    with torch.no_grad():
-        for _ in range(200):
-            x = T(x)
     if not bool(x.isfinite().all()):
         return "the iteration leaves every bounded set"
     found = jacobian_norm(T, x)
@@ -103,12 +105,9 @@ def outside(T: Map, x0: Tensor) -> str | None:
     index = max(regime_index(T, x0, N) for N in (32, 128))
     if index < STALLED:
         return f"the residual stalls (regime index {index:.2f}; 2 is a linear rate)"
-    if (reason := refuted(T, x0)) is not None:
+    x = settled(T, x0)
+    if (reason := refuted(T, x)) is not None:
         return reason
-    x = x0
-    with torch.no_grad():
-        for _ in range(200):
-            x = T(x)
     v = torch.randn(x.shape, generator=torch.Generator().manual_seed(1), dtype=x.dtype).to(x.device)
     decay = adjoint_decay(T, x, v)
     if decay >= SLOW_DECAY:

@@ -20,7 +20,7 @@ from deepinv.physics import BlurFFT
 from torch import Tensor
 
 from bench.operators import ForwardBackward, Penalty, Wavelets, WeightedPenalty
-from solvers import Anderson, Equilibrium, Implicit, Iterate, Picard, Solution, Solver, Tracked
+from solvers import Anderson, Equilibrium, Iterate, Picard, Solution, Solver, Tracked
 from solvers import _pull as pull
 
 from . import certificates, detectors, real
@@ -67,7 +67,7 @@ def _forget() -> None:
                     value.cache_clear()
 
 
-ITERATE, TRACKED, IMPLICIT = Iterate.__call__, Tracked.__call__, Implicit.__call__
+ITERATE, TRACKED = Iterate.__call__, Tracked.__call__
 PROX, ANALYSE = WeightedPenalty.prox, Wavelets.analyse
 
 

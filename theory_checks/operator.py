@@ -26,8 +26,7 @@ from bench.errors import UserError
 
 from .cases import Case, Loss, Parametric, normal
 from .claims import ROSTER
-from .detectors import jacobian_norm, outside, refuted
-from .exact import iterate
+from .detectors import jacobian_norm, outside, refuted, settled
 from .verify import holds, ratio
 
 ROUNDING = 1e-9
@@ -197,7 +196,7 @@ def case_of(operator: Operator, name: str) -> tuple[Case, str]:
     case = Case(name, T, operator.x0.detach().flatten(), loss, operator.L or 0.0, M_J, M_B)
     if operator.L is not None:
         return case, "known"
-    L = jacobian_norm(T, iterate(case, 200), 200).value
+    L = jacobian_norm(T, settled(T, case.x0), 200).value
     return Case(name, T, case.x0, loss, L, M_J, M_B), "estimate"
 
 
@@ -212,7 +211,7 @@ def examine(
         reason = f"L = {case.L:.4g} ({rigour}) is not below 1"
     elif rigour == "known":
         # Whoever states L < 1 states what may be seen to be false; mere signs count for nothing then.
-        reason = refuted(case.T, case.x0)
+        reason = refuted(case.T, settled(case.T, case.x0))
         if reason is not None:
             verdict, reason = "FAILS", f"L = {case.L:.4g} is stated, but {reason}"
     else:
