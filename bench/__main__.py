@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from .command import call, console, print_frame
-from .errors import unknown
+from .errors import UserError, unknown
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.", file_okay=True)]
@@ -27,6 +27,12 @@ Images = Annotated[
     str | None,
     typer.Option(
         "--images", help="A folder of images, or a data set that deepinv downloads (set14, bsds500, …)."
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", help="A weight file for the denoisers, or 'download' (deepinv's published ones)."
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, or auto.")]
@@ -59,12 +65,12 @@ def list_(what: Annotated[str, typer.Argument(help="solvers, tasks or profiles")
             table.add_row(signature(name, estimator.make), _first_line(estimator.make))
     elif what == "tasks":
         from .calls import signature
-        from .operators import PRIORS
+        from .operators import DENOISED, PRIORS
         from .tasks import ROSTER as TASKS
 
         table.add_column("task or prior")
         table.add_column("what it is")
-        for name, make in (*TASKS.items(), *PRIORS.items()):
+        for name, make in (*TASKS.items(), *PRIORS.items(), *DENOISED.items()):
             table.add_row(signature(name, make), _first_line(make))
     elif what == "profiles":
         from .matrix import cells, load_profile, profile_names
@@ -73,7 +79,7 @@ def list_(what: Annotated[str, typer.Argument(help="solvers, tasks or profiles")
             table.add_column(title)
         for name in profile_names():
             profile = load_profile(name)
-            table.add_row(name, str(len(cells(profile))), profile.summary)
+            table.add_row(name, str(sum(map(len, cells(profile)))), profile.summary)
     else:
         raise unknown("list", what, ["solvers", "tasks", "profiles"])
     Console(width=None if sys.stdout.isatty() else 160).print(table)
@@ -89,6 +95,7 @@ def run(
     out: Out,
     images: Images = None,
     device: Device = "auto",
+    weights: Weights = None,
     task: Annotated[list[str] | None, typer.Option("--task", help="Only this task of the profile.")] = None,
     solver: Annotated[list[str] | None, typer.Option("--solver", help="Only this solver of it.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes side by side.")] = None,
@@ -124,6 +131,7 @@ def run(
             device=pick_device(device),
             tasks=task,
             solvers=solver,
+            weights=weights,
             jobs=jobs,
             progress=progress,
         )
@@ -182,19 +190,28 @@ def cell(
     ] = "quick",
     images: Images = None,
     device: Device = "auto",
+    weights: Weights = None,
     json: Annotated[
         bool, typer.Option("--json", help="The record as one JSON object, and nothing else.")
     ] = False,
 ) -> None:
     """Measure one cell here and now, and store nothing."""
     from .frame import tidy
-    from .matrix import Cell, load_profile, parse_solver, parse_task
+    from .matrix import Cell, admits, load_profile, parse_solver, parse_task
+    from .operators import Denoised
     from .runner import images_for, pick_device, plan, run_cell
 
     chosen = load_profile(profile)
-    one = Cell(parse_task(task), parse_solver(solver), seed)
+    one = Cell(parse_task(task, weights), parse_solver(solver), seed)
+    if not admits(one.task, one.solver):
+        raise UserError(
+            f"{one.task.label} has parameters of its own for each of {one.task.prior.layers} layers: "
+            f"give --solver 'unrolled({one.task.prior.layers})'"
+        )
+    if weights is not None and not isinstance(one.task.prior, Denoised):
+        raise UserError(f"--weights {weights}: {one.task.label} has no denoiser")
     where = pick_device(device)
-    (job, *_), _ = plan(chosen, images_for(chosen, images, [one]), where, [one])
+    (job, *_), _ = plan([(chosen, [one])], images_for([(chosen, [one])], images), where)
     record = run_cell(job, None)
     if json:
         print(record.to_json())  # noqa: T201

@@ -90,9 +90,7 @@ def _call(
 
 def _argument(node: ast.expr, text: str, kind: str, arguments: Mapping[str, Callable[..., object]]) -> object:
     match node:
-        case ast.Constant(value=bool()):
-            pass
-        case ast.Constant(value=int() | float() as number):
+        case ast.Constant(value=int() | float() as number):  # True and False are of them
             return number
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
             return -number
@@ -100,4 +98,4 @@ def _argument(node: ast.expr, text: str, kind: str, arguments: Mapping[str, Call
             return _call(node, text, arguments, f"argument of the {kind}", {})
         case _:
             pass
-    raise UserError(f"cannot read the {kind} {text!r}: its arguments are plain numbers")
+    raise UserError(f"cannot read the {kind} {text!r}: its arguments are plain numbers, True or False")

@@ -193,6 +193,34 @@ def memory_against_depth(frame: pd.DataFrame) -> Figure:
     return figure
 
 
+def psnr_past_depth(seen: pd.DataFrame) -> Figure:
+    """PSNR of the learned operator against multiples of the depth that was trained, a line a solver."""
+    means = seen.groupby(["task", "solver", "family", "multiple"], sort=False)["psnr"].mean().reset_index()
+    tasks = list(means["task"].unique())
+    figure, axes = _facets(len(tasks))
+    style = _style(means)
+    for ax, task in zip(axes, tasks, strict=True):
+        part = means[means["task"] == task]
+        sns.lineplot(
+            part, x="multiple", y="psnr", units="solver", estimator=None, dashes=False, lw=1.2, ax=ax, **style
+        )
+        ax.set(
+            xscale="log",
+            xlabel="iterations, as multiples of the trained depth",
+            ylabel="PSNR (dB)",
+            title=task,
+        )
+        # A curve that falls off the page tells enough; the others must stay readable.
+        best = part["psnr"].max()
+        ax.set_ylim(bottom=max(part["psnr"].min() - 0.3, best - 12), top=best + 0.5)
+        ax.margins(x=0.16)
+        ax.grid(alpha=0.3)
+        _labels(ax, part[part["multiple"] == part["multiple"].max()].dropna(), "multiple", "psnr")
+    _shared_legend(figure, axes, "estimator")
+    figure.tight_layout()
+    return figure
+
+
 def panels(frame: pd.DataFrame, pictures: dict[tuple[str, str], dict[str, np.ndarray]], task: str) -> Figure:
     """Truth, measurement, and for each estimator its best depth: as trained above, at equilibrium below."""
     means = _means(frame)
@@ -230,9 +258,18 @@ def _psnr(truth: np.ndarray, image: np.ndarray) -> float:
 
 
 def write_figures(
-    frame: pd.DataFrame, pictures: dict[tuple[str, str], dict[str, np.ndarray]], folder: Path
+    frame: pd.DataFrame,
+    seen: pd.DataFrame,
+    pictures: dict[tuple[str, str], dict[str, np.ndarray]],
+    folder: Path,
 ) -> list[Path]:
-    """Draw every figure as PNG and PDF; the same rows give the same bytes."""
+    """Draw every figure as PNG and PDF; the same rows give the same bytes.
+
+    Args:
+        frame, seen: the tables of ``frame.tidy`` and ``frame.trajectories``.
+        pictures: by task and solver.
+        folder: made if missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not (frame["status"] == "ok").any():
         return []
@@ -243,6 +280,7 @@ def write_figures(
             "error-against-cost": error_against_cost(frame),
             "psnr-against-depth": psnr_against_depth(frame),
             "memory-against-depth": memory_against_depth(frame),
+            "psnr-past-depth": psnr_past_depth(seen),
         }
         for task in frame["task"].unique():
             if any(t == task for t, _ in pictures):

@@ -29,6 +29,9 @@ PLAIN = (
     "recorded",
     "converged",
     "contraction",
+    "jacobian_norm",
+    "jacobian_norm_residual",
+    "stalls",
     "equilibrium_residual",
     "equilibrium_applications",
     "equilibrium_converged",
@@ -38,8 +41,9 @@ PLAIN = (
 def tidy(records: Iterable[Record]) -> pd.DataFrame:
     """A row for each quality record, with the timing of its task and solver beside it.
 
-    Columns: ``task, solver, family, seed, status, reason``; PSNR in dB and SSIM averaged over the test images, at
-    the trained depth and at equilibrium; the gradient's relative error and cosine; counts; ``saved_mib`` and
+    Columns: ``task, solver, family, seed, status, reason``; PSNR in dB and SSIM averaged over the test images, at the
+    trained depth and at equilibrium, and ``psnr_10`` and ``psnr_100`` at 10 and 100 times the trained depth; the
+    gradient's relative error and cosine; ``jacobian_norm`` at the equilibrium; counts; ``saved_mib`` and
     ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios) and its
     interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN. Rows
     keep the order of the records.
@@ -70,6 +74,8 @@ def _row(record: Record, timing: Record | None) -> dict[str, object]:
         known = [value for value in values.get(name) or [] if value is not None]
         row[column] = mean(known) if known else nan
     row |= {name: number(name) for name in PLAIN}
+    past = _past(record)
+    row |= {f"psnr_{multiple}": past.get(multiple, (nan, nan))[0] for multiple in (10, 100)}
     row["saved_mib"] = number("saved_bytes") / MIB
     row["peak_mib"] = number("peak_bytes") / MIB
     seconds = timing.values.get("seconds") if timing else None
@@ -81,6 +87,42 @@ def _row(record: Record, timing: Record | None) -> dict[str, object]:
         row["floor_iqr"] = _iqr(timing.values["ratios"])
         row["same_ratio"] = median(timing.values["ratios_of_floor"])
     return row
+
+
+def trajectories(records: Iterable[Record]) -> pd.DataFrame:
+    """A row for each look at an iterate past the trained depth.
+
+    Columns: ``task, solver, family, seed, multiple`` (of the trained depth), ``psnr`` (dB, averaged over the test
+    images; NaN once the iterate has diverged) and ``residual`` (infinite then).
+    """
+    rows = [
+        {
+            "task": record.task,
+            "solver": record.solver,
+            "family": record.solver.split("(")[0],
+            "seed": record.seed,
+            "multiple": multiple,
+            "psnr": psnr,
+            "residual": residual,
+        }
+        for record in records
+        if record.kind == "quality" and record.status == "ok"
+        for multiple, (psnr, residual) in _past(record).items()
+    ]
+    return pd.DataFrame(rows, columns=["task", "solver", "family", "seed", "multiple", "psnr", "residual"])
+
+
+def _past(record: Record) -> dict[int, tuple[float, float]]:
+    """PSNR and residual by multiples of the trained depth, as far as the iteration went."""
+    depths = record.values.get("past_depths") or []
+    seen = zip(record.values.get("past_psnr") or [], record.values.get("past_residuals") or [], strict=True)
+    return {
+        depth // depths[0]: (
+            float("nan") if psnr is None else psnr,
+            float("inf") if residual is None else residual,
+        )
+        for depth, (psnr, residual) in zip(depths, seen, strict=True)
+    }
 
 
 def _iqr(values: list[float]) -> float:

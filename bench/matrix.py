@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from solvers import ROSTER, Solver
+from solvers import ROSTER, Solver, unrolled
 
 from .calls import parse
 from .errors import UserError, unknown
 from .images import Layout
-from .operators import PRIORS
+from .operators import DENOISED, PRIORS, Denoised, with_weights
 from .tasks import ROSTER as TASKS
 from .tasks import Task
 
 FOLDER = Path(__file__).parent / "profiles"
-Choice = TypeVar("Choice", Task, Solver)
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -40,18 +40,43 @@ class ImagesTable(_Table):
 
 
 class TrainingTable(_Table):
-    """Adam on all parameters of the operator: steps, learning rate, crops in a step."""
+    """Adam on all learnable parameters of the operator.
+
+    Attributes:
+        steps: how many.
+        rate: learning rate of log-weights, log-steps and the like.
+        network_rate: learning rate of the weights of a network.
+        batch: crops in a step.
+        clip: the largest norm of a gradient, which is scaled down to it; none by default.
+        checkpoint: steps from one stored state to the next; 0 for none.
+    """
 
     steps: Annotated[int, Field(ge=0, le=1_000_000)]
     rate: Annotated[float, Field(gt=0, le=10)]
     batch: Count
+    network_rate: Annotated[float, Field(gt=0, le=10)] = 1e-4
+    clip: Annotated[float, Field(gt=0)] | None = None
+    checkpoint: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
 class EquilibriumTable(_Table):
-    """How the learned operator is run to its equilibrium: relative residual and applications at most."""
+    """How the learned operator is run to its equilibrium, and past the trained depth.
+
+    Attributes:
+        tol: relative residual of the equilibrium.
+        budget: applications at most until then.
+        longest: applications at most of plain iteration past the trained depth, which goes up to 100 times it.
+    """
 
     tol: Annotated[float, Field(gt=0, lt=1)]
     budget: Count
+    longest: Count = 20_000
+
+
+class OracleTable(_Table):
+    """The reference gradient: applications at most, and vector-Jacobian products at most."""
+
+    budget: Count = 3000
 
 
 class TimingTable(_Table):
@@ -59,6 +84,20 @@ class TimingTable(_Table):
 
     rounds: Count
     seconds: Annotated[float, Field(gt=0, le=3600)]
+
+
+class Block(_Table):
+    """Further tasks and solvers of a profile; what it does not say of how they are measured is the profile's."""
+
+    tasks: Annotated[list[str], Field(min_length=1)]
+    solvers: Annotated[list[str], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**31)]], Field(min_length=1)] | None = None
+    dtype: Literal["float32", "float64"] | None = None
+    images: ImagesTable | None = None
+    training: TrainingTable | None = None
+    equilibrium: EquilibriumTable | None = None
+    oracle: OracleTable | None = None
+    timing: TimingTable | None = None
 
 
 class Profile(_Table):
@@ -74,7 +113,14 @@ class Profile(_Table):
     images: ImagesTable
     training: TrainingTable
     equilibrium: EquilibriumTable
+    oracle: OracleTable = OracleTable()
     timing: TimingTable
+    also: list[Block] = []
+
+    def parts(self) -> list[Profile]:
+        """The profile without its blocks, then each block as a profile of its own."""
+        said = ({k: v for k in Block.model_fields if (v := getattr(b, k)) is not None} for b in self.also)
+        return [self.model_copy(update={"also": []} | given) for given in ({}, *said)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +140,21 @@ def parse_solver(text: str) -> Solver:
     return parse(text, {name: estimator.make for name, estimator in ROSTER.items()}, "solver")
 
 
-def parse_task(text: str) -> Task:
-    """The task that ``text`` calls for, e.g. ``deblurring(l1, noise=0.05)``; ``UserError`` if there is none."""
-    return parse(text, TASKS, "task", PRIORS)
+def parse_task(text: str, weights: str | None = None) -> Task:
+    """The task that ``text`` calls for, e.g. ``deblurring(l1, noise=0.05)``.
+
+    Args:
+        text: the call.
+        weights: a weight file for its denoiser, or ``download``; a task without a denoiser has no use for it.
+
+    Raises:
+        UserError: there is no such task, or the weights cannot be read.
+    """
+    task = parse(text, TASKS, "task", PRIORS | DENOISED)
+    if weights is None or not isinstance(task.prior, Denoised):
+        return task
+    prior = with_weights(task.prior, weights)
+    return replace(task, prior=prior, label=task.label.replace(task.prior.label, prior.label, 1))
 
 
 def profile_names() -> list[str]:
@@ -133,37 +191,63 @@ def _first(error: ValidationError) -> str:
     found = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in found["loc"])
     if found["type"] == "extra_forbidden":
-        table = Profile
-        for part in found["loc"][:-1]:
-            table = Profile.model_fields[str(part)].annotation
-        known = table.model_fields if isinstance(table, type) and issubclass(table, BaseModel) else {}
-        return str(unknown("key", where.rsplit(".", 1)[-1], known))
+        return str(unknown("key", where.rsplit(".", 1)[-1], _keys(found["loc"][:-1])))
     if found["type"] == "missing":
         return f"the key {where} is missing"
     return f"{where}: {found['msg'].lower()}, not {found['input']!r}"
 
 
-def cells(profile: Profile, tasks: list[str] | None = None, solvers: list[str] | None = None) -> list[Cell]:
-    """The cells of a profile in the order they are run, or those of them with given tasks and solvers.
+def _keys(path: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table that a path of a profile leads to."""
+    table: type[BaseModel] = Profile
+    for part in path:
+        if isinstance(part, str):
+            annotation = table.model_fields[part].annotation
+            inside = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
+            table = next((a for a in inside if issubclass(a, BaseModel)), table)
+    return list(table.model_fields)
+
+
+def cells(
+    profile: Profile,
+    tasks: list[str] | None = None,
+    solvers: list[str] | None = None,
+    weights: str | None = None,
+) -> list[list[Cell]]:
+    """The cells of each part of a profile in the order they are run, or those with given tasks and solvers.
 
     Cells of one task and seed stand together, since they share a reference gradient.
 
     Raises:
         UserError: a text cannot be read, or a task or solver asked for is not in the profile.
     """
-    every_task = [parse_task(text) for text in profile.tasks]
-    every_solver = [parse_solver(text) for text in profile.solvers]
-    some_tasks = _chosen("task", every_task, [parse_task(t) for t in tasks or []])
-    some_solvers = _chosen("solver", every_solver, [parse_solver(s) for s in solvers or []])
+    every = [_cells(part, weights) for part in profile.parts()]
+    if weights is not None and not any(isinstance(c.task.prior, Denoised) for part in every for c in part):
+        raise UserError(f"--weights {weights}: no task of the profile {profile.name} has a denoiser")
+    some_tasks = _labels(
+        "task", [c.task.label for p in every for c in p], [parse_task(t, weights) for t in tasks or []]
+    )
+    some_solvers = _labels(
+        "solver", [c.solver.label for p in every for c in p], [parse_solver(s) for s in solvers or []]
+    )
     return [
-        Cell(task, solver, seed) for task in some_tasks for seed in profile.seeds for solver in some_solvers
+        [cell for cell in part if cell.task.label in some_tasks and cell.solver.label in some_solvers]
+        for part in every
     ]
 
 
-def _chosen(kind: str, offered: list[Choice], wanted: list[Choice]) -> list[Choice]:
-    labels = [value.label for value in offered]
+def _cells(part: Profile, weights: str | None) -> list[Cell]:
+    tasks, solvers = [parse_task(t, weights) for t in part.tasks], [parse_solver(s) for s in part.solvers]
+    return [Cell(t, s, seed) for t in tasks for seed in part.seeds for s in solvers if admits(t, s)]
+
+
+def admits(task: Task, solver: Solver) -> bool:
+    """Whether a solver makes sense on a task: parameters of each layer's own belong to a network of that depth."""
+    return task.prior.layers == 0 or solver == unrolled(task.prior.layers)
+
+
+def _labels(kind: str, offered: list[str], wanted: Sequence[Task] | Sequence[Solver]) -> set[str]:
     for value in wanted:
-        if value.label not in labels:
-            raise unknown(f"{kind} in this profile", value.label, labels)
-    keep = {value.label for value in wanted}
-    return [value for value in offered if not keep or value.label in keep]
+        if value.label not in offered:
+            raise unknown(f"{kind} in this profile", value.label, dict.fromkeys(offered))
+    return {value.label for value in wanted} or set(offered)

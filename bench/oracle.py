@@ -20,7 +20,7 @@ class NoOracle(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """``Bᵀu`` with ``(I − Jᵀ)u = v`` at ``x = T(x)``.
+    """``∂ℓ/∂θ + Bᵀu`` with ``(I − Jᵀ)u = v`` at ``x = T(x)``.
 
     Attributes:
         gradient: in all parameters, flattened, float64.
@@ -49,7 +49,7 @@ def hypergradient(
         T: the map, in float64.
         parameters: what to differentiate.
         x0: where to start.
-        loss: of the equilibrium, a scalar.
+        loss: of the equilibrium, a scalar; it may depend on the parameters too.
         budget: applications at most, and vector-Jacobian products at most.
 
     Raises:
@@ -69,7 +69,7 @@ def hypergradient(
     if not residual <= TOLERANCE:
         raise NoOracle(f"the equilibrium is known to {residual:.1e} only after {budget} applications")
     at = x.detach().requires_grad_()
-    (v,) = torch.autograd.grad(loss(at), at)
+    v, *direct = torch.autograd.grad(loss(at), [at, *parameters], materialize_grads=True, allow_unused=True)
 
     def pulled(u: Tensor) -> Tensor:
         return torch.autograd.grad(y, x, u, retain_graph=True, materialize_grads=True)[0]
@@ -84,4 +84,5 @@ def hypergradient(
             f"the adjoint equation is solved to {adjoint_residual:.1e} only after {budget} products"
         )
     grads = torch.autograd.grad(y, list(parameters), u, materialize_grads=True)
-    return Oracle(torch.cat([g.flatten() for g in grads]).cpu(), residual, adjoint_residual)
+    total = [(g + d).flatten() for g, d in zip(grads, direct, strict=True)]
+    return Oracle(torch.cat(total).cpu(), residual, adjoint_residual)

@@ -13,15 +13,27 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("torch", "deepinv", "ptwt", "numpy")
+PACKAGES = ("torch", "deepinv", "ptwt", "numpy", "safetensors")
 DECIDING = (
     "solvers",
+    "bench/beyond.py",
+    "bench/denoisers/_denoiser.py",
+    "bench/denoisers/compact.py",
+    "bench/denoisers/dncnn.py",
+    "bench/denoisers/drunet.py",
+    "bench/denoisers/gsdrunet.py",
+    "bench/denoisers/scaled.py",
+    "bench/denoisers/scico.py",
+    "bench/denoisers/weights.py",
+    "bench/denoisers/weights/SHA256SUMS",
+    "bench/lipschitz.py",
     "bench/operators",
     "bench/tasks",
     "bench/images.py",
     "bench/memory.py",
     "bench/measure.py",
     "bench/oracle.py",
+    "bench/training.py",
 )
 """What the result of a cell depends on; a change in any of these makes stored cells stale."""
 

@@ -86,7 +86,11 @@ def finite(value: Any) -> Any:
 
 def settings(profile: Profile, images: str, device: torch.device, kind: Kind) -> dict[str, Any]:
     """What of a profile decides a cell's result, beside its task, solver and seed."""
-    tables = ("images", "training", "timing") if kind == "cost" else ("images", "training", "equilibrium")
+    tables = (
+        ("images", "training", "timing")
+        if kind == "cost"
+        else ("images", "training", "equilibrium", "oracle")
+    )
     return {
         "dtype": profile.dtype,
         "threads": profile.threads,

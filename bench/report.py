@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import UserError
-from .frame import tidy
+from .frame import tidy, trajectories
 from .records import Record, Store
 
 
@@ -32,7 +32,9 @@ def write_report(folder: Path) -> list[Path]:
     records = load(folder)
     frame = tidy(records)
     pictures = _pictures(records, Store(folder))
-    return write_tables(frame, folder / "tables") + write_figures(frame, pictures, folder / "figures")
+    return write_tables(frame, folder / "tables") + write_figures(
+        frame, trajectories(records), pictures, folder / "figures"
+    )
 
 
 def _pictures(records: list[Record], store: Store) -> dict[tuple[str, str], dict[str, np.ndarray]]:

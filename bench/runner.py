@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save as write_safetensors
 
 from .errors import UserError
 from .images import Images, find_images
 from .matrix import Cell, Profile, cells
-from .measure import measure
+from .measure import Measured, measure
 from .provenance import provenance
-from .records import Kind, Manifest, Record, Store, key_of, settings, write_atomically
+from .records import FINISHED, Kind, Manifest, Record, Store, key_of, settings, write_atomically
 from .tasks import instance
 
 Progress = Callable[[str, int, int], None]
@@ -72,55 +73,76 @@ def pick_device(text: str) -> torch.device:
     return device
 
 
-def images_for(profile: Profile, source: str | None, matrix: list[Cell]) -> Images:
+def images_for(parts: list[tuple[Profile, list[Cell]]], source: str | None) -> Images:
     """The images of a run, after trying every task of it on them, so that a misfit ends it before it begins.
+
+    Args:
+        parts: parts of a profile, with their cells.
+        source: a folder or the name of a data set; ``None`` for the packaged ones.
 
     Raises:
         UserError: no images, or a crop that an image, the transform or the blur cannot take.
     """
-    images = find_images(source, colour=any(cell.task.channels == 3 for cell in matrix))
-    for task in {cell.task.label: cell.task for cell in matrix}.values():
-        instance(task, images, profile.images.layout(), profile.seeds[0])
+    colour = any(cell.task.channels == 3 for _, matrix in parts for cell in matrix)
+    images = find_images(source, colour=colour)
+    for profile, matrix in parts:
+        for task in {cell.task.label: cell.task for cell in matrix}.values():
+            instance(task, images, profile.images.layout(), profile.seeds[0])
     return images
 
 
 def plan(
-    profile: Profile, images: Images, device: torch.device, matrix: list[Cell]
+    parts: list[tuple[Profile, list[Cell]]], images: Images, device: torch.device
 ) -> tuple[list[Job], list[Job]]:
     """The quality jobs and the cost jobs of a matrix; seconds do not depend on the seed, so one will do."""
 
-    def job(kind: Kind, cell: Cell) -> Job:
+    def job(kind: Kind, profile: Profile, cell: Cell) -> Job:
         given = settings(profile, images.digest, device, kind)
         return Job(key_of(cell, given, kind), kind, cell, profile, images, str(device))
 
-    quality = [job("quality", cell) for cell in matrix]
-    cost = [job("cost", cell) for cell in matrix if cell.seed == profile.seeds[0]]
+    quality = [job("quality", profile, cell) for profile, matrix in parts for cell in matrix]
+    cost = [job("cost", p, cell) for p, matrix in parts for cell in matrix if cell.seed == p.seeds[0]]
     return quality, cost
 
 
 def run_cell(job: Job, out: Path | None) -> Record:
     """Measure a quality cell here and now; an exception becomes a record with the status ``error``.
 
-    With ``out`` the record is published there, the pictures of the first seed before it.
+    With ``out`` the record is published there, and before it the weights that a network learned and the pictures
+    of the first seed; a long training leaves checkpoints there until then.
     """
     device = torch.device(job.device)
+    checkpoint = None if out is None else out / "checkpoints" / f"{job.key}.pt"
+    if checkpoint is not None and job.profile.training.checkpoint:
+        checkpoint.parent.mkdir(exist_ok=True)
     try:
-        found = measure(job.cell, job.profile, job.images, device)
+        found = measure(job.cell, job.profile, job.images, device, checkpoint)
         record = job.record(found.status, found.reason, found.values, provenance(device))
-        panels = found.panels
     except Exception as error:
         line = " ".join(str(error).split())[:300]
-        record = job.record("error", f"{type(error).__name__}: {line}", {}, provenance(device))
-        panels = {}
+        record, found = (
+            job.record("error", f"{type(error).__name__}: {line}", {}, provenance(device)),
+            Measured(),
+        )
     if out is not None:
-        if panels and job.cell.seed == job.profile.seeds[0]:
-            buffer = io.BytesIO()
-            np.savez_compressed(
-                buffer, allow_pickle=False, **{n: image.numpy() for n, image in panels.items()}
-            )
-            write_atomically(Store(out).rows / f"{job.key}.npz", buffer.getvalue())
-        Store(out).write(record)
+        _publish(job, record, found, out)
+        if checkpoint is not None and record.status in FINISHED:
+            checkpoint.unlink(missing_ok=True)
     return record
+
+
+def _publish(job: Job, record: Record, found: Measured, out: Path) -> None:
+    store = Store(out)
+    if found.weights:
+        (out / "weights").mkdir(exist_ok=True)
+        tensors = {name: tensor.contiguous() for name, tensor in found.weights.items()}
+        write_atomically(out / "weights" / f"{job.key}.safetensors", write_safetensors(tensors))
+    if found.panels and job.cell.seed == job.profile.seeds[0]:
+        buffer = io.BytesIO()
+        pictures = {name: image.numpy() for name, image in found.panels.items()}
+        np.savez_compressed(buffer, allow_pickle=False, **pictures)
+        write_atomically(store.rows / f"{job.key}.npz", buffer.getvalue())
+    store.write(record)
 
 
 def run(
@@ -131,6 +153,7 @@ def run(
     device: torch.device,
     tasks: list[str] | None = None,
     solvers: list[str] | None = None,
+    weights: str | None = None,
     jobs: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Counter[str]:
@@ -142,6 +165,7 @@ def run(
         images: a folder or the name of a data set; ``None`` for the packaged ones.
         device: where to compute.
         tasks, solvers: measure only these of the profile's.
+        weights: a weight file for the denoisers, or ``download``; ``None`` for those that come with the project.
         jobs: processes side by side; ``None`` for one a core, and one on a GPU.
         progress: called after each cell.
 
@@ -153,14 +177,15 @@ def run(
     """
     from .cost import measure_costs
 
-    everything = cells(profile)
-    chosen = cells(profile, tasks, solvers)
-    found = images_for(profile, images, everything)
-    quality, cost = plan(profile, found, device, everything)
+    everything = cells(profile, weights=weights)
+    chosen = cells(profile, tasks, solvers, weights)
+    parts = list(zip(profile.parts(), everything, strict=True))
+    found = images_for(parts, images)
+    quality, cost = plan(parts, found, device)
     store = Store(out)
     keys = [job.key for job in (*quality, *cost)]
     store.claim(Manifest(profile.name, profile.summary, found.source, str(device), keys))
-    labels = {str(cell) for cell in chosen}
+    labels = {str(cell) for part in chosen for cell in part}
     wanted = [job for job in (*quality, *cost) if str(job.cell) in labels]
     missing = [job for job in wanted if not store.finished(job.key)]
     outcome = Counter({"stored": len(wanted) - len(missing)})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from .lipschitz import verdict
 from .oracle import TOLERANCE
 from .records import write_atomically
 
@@ -26,6 +27,8 @@ class Column:
         show: a mean as text; its spread is printed after ``±`` where it is visible.
         best: ``max`` or ``min`` marks the best value of a task; ``None`` marks none.
         spread: tidy column that holds the spread; ``None`` for the standard deviation over seeds.
+        over: what is printed of the values of several seeds.
+        words: it is printed as words, without a spread.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Column:
     show: Callable[[float], str]
     best: Callable[[pd.Series], float] | None = None
     spread: str | None = None
+    over: Callable[[pd.Series], float] = pd.Series.mean
+    words: bool = False
 
 
 def _fixed(digits: int) -> Callable[[float], str]:
@@ -52,6 +57,10 @@ def _whole(value: float) -> str:
     return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
 
 
+def _stalled(share: float) -> str:
+    return "no" if share == 0 else "yes" if share == 1 else "on some seeds"
+
+
 COLUMNS = (
     Column("psnr", "PSNR (dB)", _fixed(2), max),
     Column("psnr_equilibrium", "PSNR at eq. (dB)", _fixed(2), max),
@@ -67,6 +76,18 @@ COLUMNS = (
     Column("step_ms", "step (ms)", _fixed(1), min, spread="step_iqr_ms"),
     Column("floor_ratio", "× floor", _fixed(2), spread="floor_iqr"),
 )
+
+PAST = (
+    Column("jacobian_norm", "T at its equilibrium", verdict, over=pd.Series.max, words=True),
+    Column("jacobian_norm_residual", "± rel.", _scientific, over=pd.Series.max, words=True),
+    Column("stalls", "residual stalls", _stalled, words=True),
+    Column("psnr", "PSNR as trained (dB)", _fixed(2), max),
+    Column("psnr_10", "at 10 ×", _fixed(2), max),
+    Column("psnr_100", "at 100 ×", _fixed(2), max),
+    Column("psnr_equilibrium", "at eq.", _fixed(2), max),
+    Column("equilibrium_residual", "residual there", _scientific),
+)
+"""What becomes of the learned operator past the depth that was trained."""
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
@@ -85,9 +106,9 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
             "seeds": len(good),
             "failed": len(group) - len(good),
         }
-        for column in COLUMNS:
-            values = good[column.name].dropna()
-            row[column.name] = values.mean() if len(values) else math.nan
+        for column in (*COLUMNS, *PAST):
+            values = good[column.name].dropna().astype(float)
+            row[column.name] = column.over(values) if len(values) else math.nan
             if column.spread is not None:
                 row[f"{column.name}_spread"] = good[column.spread].mean()
             else:
@@ -99,18 +120,22 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 def _text(column: Column, mean: float, spread: float) -> str:
     if math.isnan(mean):
         return "—"
+    if column.words:
+        return column.show(mean)
     shown, around = column.show(mean), column.show(spread)
     # A spread that prints as nothing, or is below what can be known, is not shown.
     visible = not shown.startswith("<") and not around.startswith("<") and float(around) > 0
     return f"{shown} ± {around}" if visible else shown
 
 
-def printable(summary: pd.DataFrame, task: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def printable(
+    summary: pd.DataFrame, task: str, columns: tuple[Column, ...] = COLUMNS
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of a task as text, and which of them are the best of their column."""
     part = summary[summary["task"] == task].reset_index(drop=True)
     text = pd.DataFrame({"solver": part["solver"]})
-    best = pd.DataFrame(False, index=part.index, columns=["solver", *(c.title for c in COLUMNS)])
-    for column in COLUMNS:
+    best = pd.DataFrame(False, index=part.index, columns=["solver", *(c.title for c in columns)])
+    for column in columns:
         values = part[column.name]
         cells = [_text(column, m, s) for m, s in zip(values, part[f"{column.name}_spread"], strict=True)]
         text[column.title] = cells
@@ -160,6 +185,7 @@ def write_tables(frame: pd.DataFrame, folder: Path) -> list[Path]:
     for task in summary["task"].unique():
         text, best = printable(summary, task)
         parts.append(f"## {task}\n\n{_facts(frame[frame['task'] == task])}\n\n{to_markdown(text, best)}")
+        parts.append(f"Past the trained depth:\n\n{to_markdown(*printable(summary, task, PAST))}")
         name = "".join(c if c.isalnum() else "-" for c in task).strip("-")
         written[f"{name}.tex"] = to_latex(text, best, task)
     failures = frame[frame["status"] != "ok"]
@@ -174,7 +200,12 @@ def write_tables(frame: pd.DataFrame, folder: Path) -> list[Path]:
 
 def _facts(part: pd.DataFrame) -> str:
     contraction, before = part["contraction"].mean(), part["psnr_measurement"].mean()
-    known = "L is not below 1: outside the theory" if contraction >= 1 else f"L ≤ {contraction:.3f}"
+    if math.isnan(contraction):
+        known = "No bound on L is known in advance: outside the theory"
+    elif contraction >= 1:
+        known = f"L ≤ {contraction:.3f} only: outside the theory"
+    else:
+        known = f"L ≤ {contraction:.3f}"
     return f"{known}. The measurement itself has {before:.2f} dB."
 
 
@@ -187,4 +218,11 @@ reconstruction there. *Applications* and *VJPs* of T in a training step. *Tape*:
 *peak*: the most alive at once. *Step*: median seconds of a training step; *× floor*: its ratio to a bare loop
 that does the same work, median of interleaved pairs. Best of a task in bold; ± is the standard
 deviation over seeds, and for the two timings the interquartile range over rounds.
+
+*Past the trained depth*: the learned operator iterated 10 and 100 times as long as it was trained (— where the
+profile leaves no time, or where it diverged), and at the equilibrium that Anderson acceleration finds, with its
+residual ‖T(x) − x‖ / ‖T(x)‖. *T at its equilibrium*: ‖J‖ there by power iteration on JᵀJ, an estimate from below;
+*± rel.* is that iteration's own residual; where no equilibrium was found (a large *residual there*), ‖J‖ is that of
+the point where the iteration ended. *Residual stalls*: it shrinks by less than half from 10 to 100 times the
+depth.
 """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from bench.lipschitz import jacobian_norm
 from solvers import Iterate, Map
 
 STALLED = 1.2
@@ -16,14 +16,6 @@ SLOW_DECAY = 0.995
 """An adjoint that shrinks by less than this a product does not decay at a depth anybody could pay for."""
 FLOOR = 1e-13
 """Residuals below this are rounding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A lower bound on ``‖J(x)‖`` from power iteration on ``JᵀJ``, and that iteration's own relative residual."""
-
-    value: float
-    residual: float
 
 
 def regime_index(T: Map, x0: Tensor, N: int = 32) -> float:
@@ -48,22 +40,6 @@ def regime_index(T: Map, x0: Tensor, N: int = 32) -> float:
     if not third < second < first:
         return 0.0
     return math.log(third / second) / math.log(second / first)
-
-
-def jacobian_norm(T: Map, x: Tensor, steps: int = 50) -> Estimate:
-    """``‖∂T/∂x‖`` at ``x`` from below, by power iteration with a product forward and one back each step."""
-    w = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
-    value, residual = 0.0, math.inf
-    for _ in range(steps):
-        w = w / torch.linalg.vector_norm(w)
-        forward: Tensor = torch.func.jvp(T, (x,), (w,))[1].detach()
-        back: Tensor = torch.func.vjp(T, x)[1](forward)[0].detach()
-        value = float(torch.linalg.vector_norm(forward))
-        if value == 0:
-            return Estimate(0.0, 0.0)
-        residual = float(torch.linalg.vector_norm(back - value**2 * w)) / value**2
-        w = back
-    return Estimate(value, residual)
 
 
 def adjoint_decay(T: Map, x: Tensor, v: Tensor, steps: int = 64) -> float:

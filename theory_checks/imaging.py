@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bench.images import crops, find_images
-from bench.operators import ForwardBackward, Penalty, contraction_factor
+from bench.operators import ForwardBackward, Penalty, WeightedPenalty, contraction_factor
 from bench.tasks import loss, spectrum
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
 from bench.tasks.denoising import Identity
@@ -92,6 +92,14 @@ class Built:
     operator: ForwardBackward
     data: Data
     L: float
+
+    @property
+    def prior(self) -> WeightedPenalty:
+        """The penalty of the operator."""
+        assert isinstance(self.operator.prior, WeightedPenalty), (
+            "the operators here are those of penalties on images"
+        )
+        return self.operator.prior
 
     def T(self, x: Tensor) -> Tensor:
         """One iteration."""

@@ -19,6 +19,7 @@ import torch
 from deepinv.physics import BlurFFT
 from torch import Tensor
 
+from bench.lipschitz import Estimate
 from bench.operators import ForwardBackward, Penalty, Wavelets, WeightedPenalty
 from solvers import Anderson, Equilibrium, Iterate, Picard, Solution, Solver, Tracked
 from solvers import _pull as pull
@@ -173,7 +174,7 @@ def _one_later(reach: type[Picard] | type[Anderson]) -> Callable[..., Equilibriu
     return call
 
 
-def _one_power_step(T: Any, x: Tensor, steps: int = 50) -> detectors.Estimate:
+def _one_power_step(T: Any, x: Tensor, steps: int = 50) -> Estimate:
     return POWER(T, x, 1)
 
 

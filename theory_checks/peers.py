@@ -16,6 +16,7 @@ from torch import Tensor
 from torchdeq import get_deq
 
 from bench.matrix import parse_task
+from bench.operators import ForwardBackward
 from solvers import Report, Solution, deq
 
 from .cases import Case, Loss, affine, tanh
@@ -76,6 +77,7 @@ class DeepInverse:
         """What it leaves in the log-weights of a real case."""
         T = case.T
         assert isinstance(T, Bound), "deepinv's own algorithm runs on the benchmark's operators only"
+        assert isinstance(T.operator, ForwardBackward)
         penalty = T.operator.prior
 
         class Prior(deepinv.optim.Prior):

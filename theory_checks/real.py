@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bench.images import Layout, find_images
 from bench.matrix import parse_task
+from bench.operators import Penalty
 from bench.tasks import Batch, Instance, Task, instance
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
 
@@ -34,20 +35,23 @@ class AsymmetricBlur:
 
 
 class Bound(Parametric):
-    """A forward–backward operator bound to its measurements, on flat vectors, its log-weights as ``theta``."""
+    """An operator bound to its measurements, on flat states, all its parameters as ``theta``."""
 
     def __init__(self, problem: Instance, batch: Batch) -> None:
         super().__init__()
         self.operator, self.physics, self.batch = problem.operator, problem.physics, batch
-        self.shape = problem.operator.prior.log_weights.shape
+        self.start = problem.start(batch)
+        self.shapes = {name: p.shape for name, p in problem.operator.named_parameters()}
         # Its own copy: whoever moves theta moves nothing else.
-        self.theta = nn.Parameter(problem.operator.prior.log_weights.detach().flatten().clone())
+        flat = torch.cat([p.detach().flatten() for p in problem.operator.parameters()])
+        self.theta = nn.Parameter(flat.clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """One application to a flat image."""
-        given = {"prior.log_weights": self.theta.view(self.shape)}
-        image = x.view(self.batch.x0.shape)
-        out = torch.func.functional_call(self.operator, given, (image, self.batch.y, self.physics))
+        """One application to a flat state."""
+        parts = self.theta.split([shape.numel() for shape in self.shapes.values()])
+        given = {n: part.view(shape) for part, (n, shape) in zip(parts, self.shapes.items(), strict=True)}
+        state = x.view(self.start.shape)
+        out = torch.func.functional_call(self.operator, given, (state, self.batch.y, self.physics))
         return out.flatten()
 
 
@@ -56,6 +60,7 @@ def real(task: Task) -> Case:
 
     ``M_J`` is infinite: the penalty has kinks, where J jumps. Claims that need it do not apply.
     """
+    assert isinstance(task.prior, Penalty), "the tables of claims are those of convex penalties"
     prior = dataclasses.replace(task.prior, wavelet="haar", levels=2)
     small = dataclasses.replace(task, prior=prior)
     problem = instance(small, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
@@ -63,10 +68,11 @@ def real(task: Task) -> Case:
     liveliest = problem.train.truth.flatten(1).std(1).argmax()
     batch = problem.train.pick(liveliest[None])
     T = Bound(problem, batch)
-    p, n = len(T.theta), batch.truth.numel()
-    loss = Loss(batch.truth.flatten(), 1.0, torch.zeros(p, n, dtype=torch.float64))
+    # The states that are compared; where they are images this is the training loss, up to a factor.
+    target = problem.operator.start(batch.truth).detach().flatten()
+    loss = Loss(target, 1.0, torch.zeros(len(T.theta), len(target), dtype=torch.float64))
     inf = float("inf")
-    return Case(f"real({task.label})", T, batch.x0.flatten(), loss, problem.contraction, inf, inf)
+    return Case(f"real({task.label})", T, T.start.flatten(), loss, problem.contraction, inf, inf)
 
 
 def matrix() -> list[Task]:
@@ -82,6 +88,11 @@ def matrix() -> list[Task]:
         "inpainting(huber, lost=0.1)",
         "inpainting(l1)",
         "inpainting_colour(huber)",
+        "deblurring(orientations(smoothing=0.01, ridge=0.02))",
+        "deblurring(orientations(smoothing=0.01, ridge=0.02, coupled=True))",
+        "inpainting_colour(colours(smoothing=0.01, ridge=0.02))",
+        "denoising_colour(orientations_colours(coupled=True))",
+        "inpainting(union(smoothing=0.01, ridge=0.02))",
     ]
     tasks = [parse_task(text) for text in texts]
     blur = next(task for task in tasks if isinstance(task.physics, GaussianBlur))

@@ -43,8 +43,9 @@ def bare_step(T: Map, x0: Tensor, loss: Callable[[Tensor], Tensor], work: Work) 
     x = x.detach().requires_grad_()
     y = T(x)
     end = y.detach().requires_grad_()
-    (v,) = torch.autograd.grad(loss(end), end)
-    u = v
+    loss(end).backward()
+    assert end.grad is not None, "the loss does not depend on the state"
+    v = u = end.grad
     for _ in range(work.adjoint):
         (pulled,) = torch.autograd.grad(y, x, u, retain_graph=True)
         u = v + pulled

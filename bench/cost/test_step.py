@@ -15,8 +15,8 @@ from statistics import median
 import torch
 
 from bench.cost.floor import Work, bare_step
-from bench.measure import training_step
-from bench.tasks import instance, loss
+from bench.tasks import instance
+from bench.training import optimiser_for, training_step
 
 WARM_UP = 2
 
@@ -60,9 +60,11 @@ def test_step(benchmark, job, request):
         device=device,
     )
     batch = problem.train.pick(torch.arange(min(profile.training.batch, profile.images.train)))
-    T = problem.bind(batch)
+    start = problem.start(batch)
     # A learning rate of zero: every round does the same work, the update included.
-    optimiser = torch.optim.Adam(problem.operator.parameters(), lr=0.0)
+    optimiser = optimiser_for(problem, profile.training)
+    for group in optimiser.param_groups:
+        group["lr"] = 0.0
     work = Work.of(training_step(job.cell.solver, problem, batch)[0])
 
     def step() -> None:
@@ -71,7 +73,7 @@ def test_step(benchmark, job, request):
 
     def floor() -> None:
         problem.operator.zero_grad(set_to_none=True)
-        bare_step(T, batch.x0, lambda x: loss(x, batch.truth), work)
+        bare_step(problem.bind(batch), start, lambda x: problem.loss(x, batch), work)
         optimiser.step()
 
     clock = Clock(device)

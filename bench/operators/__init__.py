@@ -1,16 +1,36 @@
 """Operators ``T_θ(x; y, physics)``: one iteration of an algorithm as an ``nn.Module``."""
 
-from .forward_backward import ForwardBackward, contraction_factor
-from .priors import PRIORS, Penalty, WeightedPenalty, huber, l1
+from ._operator import Operator, Prior
+from .forward_backward import ForwardBackward, Regulariser, contraction_factor
+from .groups import Groups
+from .plug_and_play import DENOISED, Denoised, PlugAndPlay, with_weights
+from .priors import PRIORS, Penalty, colours, huber, l1, orientations, orientations_colours, union
+from .synthesis import CoupledPenalty, SynthesisPenalty, UnionPenalty
 from .wavelets import Wavelets
+from .weighted import WeightedPenalty
 
 __all__ = [
+    "DENOISED",
     "PRIORS",
+    "CoupledPenalty",
+    "Denoised",
     "ForwardBackward",
+    "Groups",
+    "Operator",
     "Penalty",
+    "PlugAndPlay",
+    "Prior",
+    "Regulariser",
+    "SynthesisPenalty",
+    "UnionPenalty",
     "Wavelets",
     "WeightedPenalty",
+    "colours",
     "contraction_factor",
     "huber",
     "l1",
+    "orientations",
+    "orientations_colours",
+    "union",
+    "with_weights",
 ]

@@ -3,41 +3,84 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
-from .priors import WeightedPenalty
+from ._operator import Operator
 
 
-class ForwardBackward(nn.Module):
-    """``T(x; y, A) = prox_{τg}(x − τ Aᵀ(Ax − y))``, the operator whose fixed point minimises ``½‖Ax − y‖² + g(x)``.
+class Regulariser(nn.Module):
+    """A convex g with an exact proximity operator, on states from which an image is read linearly.
+
+    The image of a state s is ``S s``; S is the identity unless a subclass says otherwise.
+    """
+
+    log_weights: nn.Parameter
+    ridge: float
+
+    @abstractmethod
+    def prox(self, z: Tensor, step: Tensor) -> Tensor:
+        """``argmin_s g(s) + ‖s − z‖²/(2τ)``, a ``1/(1 + τ·ridge)`` contraction."""
+
+    def image(self, state: Tensor) -> Tensor:
+        """``S s``."""
+        return state
+
+    def pull_back(self, image: Tensor) -> Tensor:
+        """``Sᵀ x``."""
+        return image
+
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue of ``SᵀS``, from the parameters of this moment."""
+        return 1.0, 1.0
+
+
+class ForwardBackward(Operator):
+    """``T(s; y, A) = prox_{τg}(s − τ Sᵀ Aᵀ(A S s − y))``, whose fixed point minimises ``½‖A S s − y‖² + g(s)``.
 
     Its equilibrium does not depend on τ, so at equilibrium the exact derivative in τ is 0 (THEORY C20);
     a learnable step is for truncated networks and for the tests of that claim.
 
     Args:
-        prior: the penalty g with its learnable weights.
-        step: τ > 0, below ``2/‖A‖²``.
+        prior: the penalty g with its learnable weights, and S.
+        step: τ‖S‖² > 0, below ``2/‖A‖²``. The step itself is ``step / ‖S‖²``, with ‖S‖ that of the parameters at each
+            call and held constant in derivatives, as it may be: see above.
         learn_step: make ``log τ`` a parameter.
     """
 
     log_step: Tensor
 
-    def __init__(self, prior: WeightedPenalty, step: float = 1.0, *, learn_step: bool = False) -> None:
+    def __init__(self, prior: Regulariser, step: float = 1.0, *, learn_step: bool = False) -> None:
         super().__init__()
         self.prior = prior
-        log_step = torch.full_like(prior.log_weights.detach()[0, 0, 0], math.log(step))
+        log_step = torch.full_like(prior.log_weights.detach().flatten()[0], math.log(step))
         if learn_step:
             self.log_step = nn.Parameter(log_step)
         else:
             self.register_buffer("log_step", log_step)
 
     def forward(self, x: Tensor, y: Tensor, physics: LinearPhysics) -> Tensor:
-        """One iteration on images ``x`` ``(B, C, H, W)`` with measurements ``y``."""
-        step = self.log_step.exp()
-        return self.prior.prox(x - step * physics.A_adjoint(physics.A(x) - y), step)
+        """One iteration on states ``x`` with measurements ``y``."""
+        step = self.log_step.exp() / self.prior.range()[1]
+        image = self.prior.image(x)
+        return self.prior.prox(x - step * self.prior.pull_back(physics.A_adjoint(physics.A(image) - y)), step)
+
+    def start(self, image: Tensor) -> Tensor:
+        """``Sᵀ x``."""
+        return self.prior.pull_back(image)
+
+    def image(self, state: Tensor) -> Tensor:
+        """``S s``."""
+        return self.prior.image(state)
+
+    def contraction(self, spectrum: tuple[float, float]) -> float:
+        """THEORY C9, with the eigenvalues of ``SᵀAᵀAS`` between the products of the extremes."""
+        least, largest = self.prior.range()
+        step = float(self.log_step.exp()) / largest
+        return contraction_factor((spectrum[0] * least, spectrum[1] * largest), step, self.prior.ridge)
 
 
 def contraction_factor(spectrum: tuple[float, float], step: float, ridge: float) -> float:

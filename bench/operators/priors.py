@@ -1,15 +1,22 @@
-"""Weighted penalties on wavelet coefficients, with their exact proximity operators."""
+"""Penalties as values: what a weighted penalty is before it knows the size of an image, and the calls that make one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
 
 from ..errors import UserError
+from .forward_backward import ForwardBackward
+from .groups import Groups
+from .synthesis import CoupledPenalty, SynthesisPenalty, UnionPenalty
 from .wavelets import Wavelets
+from .weighted import WeightedPenalty
+
+BASES = ("haar", "db2", "db4")
+"""The wavelets of ``union``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +25,16 @@ class Penalty:
 
     Attributes:
         label: the call that made it, as it stands in the tables.
-        smoothing: δ, the half-width of the quadratic part around 0; 0 gives the ℓ1 norm.
+        smoothing: δ, the half-width of the quadratic part around 0; 0 gives norms.
         ridge: ε, the modulus of strong convexity; 0 for none.
         wavelet, levels: the transform.
         weight: the initial weight of every band.
+        groups: which coefficients share a norm.
+        coupled: learn a matrix inside every group as well.
+        union: wavelets of a union of bases, in place of ``wavelet``; it takes no groups.
+
+    Raises:
+        UserError: coupling without groups, or a union with groups.
     """
 
     label: str = field(compare=False)
@@ -30,76 +43,52 @@ class Penalty:
     wavelet: str = "db4"
     levels: int = 3
     weight: float = 0.02
+    groups: Groups = Groups()  # noqa: RUF009 (frozen)
+    coupled: bool = False
+    union: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.coupled and self.groups == Groups():
+            raise UserError("coupled weights need groups: give orientations, colours, or both")
+        if self.union and self.groups != Groups():
+            raise UserError("a union of bases has no groups: give one or the other")
 
     def build(
         self,
         shape: tuple[int, int, int],
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
-    ) -> WeightedPenalty:
-        """The penalty for images of ``shape`` ``(C, H, W)``. Raises ``UserError`` for a size it cannot take."""
-        wavelets = Wavelets(shape[1:], self.wavelet, self.levels, dtype=dtype, device=device)
-        weights = torch.full((shape[0], self.levels, 3), self.weight, dtype=dtype, device=device)
-        return WeightedPenalty(wavelets, weights, self.smoothing, self.ridge)
+    ) -> WeightedPenalty | SynthesisPenalty:
+        """The penalty for images of ``shape`` ``(C, H, W)``.
 
-
-class WeightedPenalty(nn.Module):
-    """``g(x) = Σ_b w_b Σ_{i∈b} h_δ((Wx)_i) + ε/2 ‖x − ½‖²``, one learnable log-weight per channel, scale, orientation.
-
-    ``h_δ`` is Huber's function (``|u| − δ/2`` beyond δ, ``u²/2δ`` within; ``|u|`` for δ = 0), W orthonormal
-    wavelets, and the approximation carries no weight. The ridge pulls towards mid-grey and makes g ε-strongly convex.
-
-    The weights in weighted norms of arXiv 2506.13239, section on learned weights; the prox is exact
-    because W is orthonormal and g separable in its coefficients.
-
-    Args:
-        wavelets: the transform W.
-        weights: initial ``w``, positive, ``(C, levels, 3)``.
-        smoothing: δ ≥ 0.
-        ridge: ε ≥ 0.
-    """
-
-    def __init__(self, wavelets: Wavelets, weights: Tensor, smoothing: float, ridge: float) -> None:
-        super().__init__()
-        self.wavelets = wavelets
-        self.log_weights = nn.Parameter(weights.log())
-        self.smoothing = smoothing
-        self.ridge = ridge
-
-    def prox(self, z: Tensor, step: Tensor) -> Tensor:
-        """``argmin_x g(x) + ‖x − z‖²/(2τ)``: firmly nonexpansive, and a ``1/(1+τε)`` contraction.
-
-        Args:
-            z: images ``(B, C, H, W)``.
-            step: τ > 0, a scalar tensor.
+        Raises:
+            UserError: a size that it cannot take, or colours to be grouped in a grey image.
         """
-        shrunk = 1 + step * self.ridge
-        # A leading zero is the weight of the approximation.
-        threshold = nn.functional.pad(step * self.log_weights.exp().flatten(1), (1, 0))
-        # Huber's prox is z − clamp(slope·z, ±t), all over 1 + τε: the slope is 1 for the ℓ1 norm.
-        slope = threshold / (self.smoothing * shrunk + threshold) if self.smoothing else None
-        bands = self.wavelets.bands
-        limit = threshold[:, bands]
-        c = self.wavelets.analyse(z + step * self.ridge * 0.5 if self.ridge else z)
-        scaled = c if slope is None else slope[:, bands] * c
-        c = (c - torch.clamp(scaled, -limit, limit)) / shrunk
-        return self.wavelets.synthesise(c)
+        channels = shape[0]
+        if self.groups.colours and channels == 1:
+            raise UserError(
+                f"{self.label} groups colours and the images are grey: choose a colour task, e.g. denoising_colour"
+            )
+        names = self.union or (self.wavelet,)
+        bases = [Wavelets(shape[1:], name, self.levels, dtype=dtype, device=device) for name in names]
+        kinds = self.groups.weights(len(bases) * channels, self.levels)
+        weights = torch.full(kinds, self.weight, dtype=dtype, device=device)
+        if self.union:
+            return UnionPenalty(bases, weights, self.smoothing, self.ridge)
+        if self.coupled:
+            return CoupledPenalty(bases[0], weights, self.smoothing, self.ridge, self.groups, channels)
+        return WeightedPenalty(bases[0], weights, self.smoothing, self.ridge, self.groups)
 
-    def energy(self, x: Tensor) -> Tensor:
-        """``g(x)`` of each image, ``(B,)``: what ``prox`` is the proximity operator of (used by the tests)."""
-        c = self.wavelets.analyse(x)
-        weights = nn.functional.pad(self.log_weights.exp().flatten(1), (1, 0))[:, self.wavelets.bands]
-        d = self.smoothing
-        size = c.abs()
-        huber = torch.where(size > d, size - d / 2, size.square() / (2 * d) if d else size)
-        ridge = self.ridge / 2 * (x - 0.5).square()
-        return (weights * huber + ridge).flatten(1).sum(1)
+    @property
+    def layers(self) -> int:
+        """0: all iterations share their parameters."""
+        return 0
 
-
-def _positive(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise UserError(f"{name} must be a positive number, not {value!r}")
-    return float(value)
+    def operator(
+        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+    ) -> ForwardBackward:
+        """Forward–backward with this penalty."""
+        return ForwardBackward(self.build(shape, dtype, device), step)
 
 
 def l1() -> Penalty:
@@ -118,4 +107,81 @@ def huber(smoothing: float = 0.01, ridge: float = 0.02) -> Penalty:
     return Penalty(label, _positive("smoothing", smoothing), _positive("ridge", ridge))
 
 
-PRIORS: dict[str, Callable[..., Penalty]] = {"l1": l1, "huber": huber}
+def orientations(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
+    """Norms across the three orientations of a place and scale, as in isotropic total variation.
+
+    Args:
+        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself.
+        ridge: ε ≥ 0.
+        coupled: learn a matrix inside every group as well.
+    """
+    return _grouped("orientations", smoothing, ridge, coupled, Groups(orientations=True))
+
+
+def colours(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
+    """Norms across the colour channels, which then vanish together; colour images only.
+
+    Args:
+        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself.
+        ridge: ε ≥ 0.
+        coupled: learn a matrix inside every group as well.
+    """
+    return _grouped("colours", smoothing, ridge, coupled, Groups(colours=True))
+
+
+def orientations_colours(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
+    """Norms across orientations and colour channels at once; colour images only.
+
+    Args:
+        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself.
+        ridge: ε ≥ 0.
+        coupled: learn a matrix inside every group as well.
+    """
+    return _grouped("orientations_colours", smoothing, ridge, coupled, Groups(True, True))
+
+
+def union(smoothing: float = 0.0, ridge: float = 0.0) -> Penalty:
+    """Weighted ℓ1 in a union of the bases haar, db2 and db4: iterates on coefficients of all three.
+
+    Args:
+        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for ℓ1 itself.
+        ridge: ε ≥ 0.
+    """
+    smoothing, ridge = _non_negative("smoothing", smoothing), _non_negative("ridge", ridge)
+    return Penalty(_call("union", smoothing, ridge), smoothing, ridge, union=BASES)
+
+
+def _grouped(name: str, smoothing: float, ridge: float, coupled: bool, groups: Groups) -> Penalty:
+    smoothing, ridge = _non_negative("smoothing", smoothing), _non_negative("ridge", ridge)
+    if not isinstance(coupled, bool):
+        raise UserError(f"coupled must be True or False, not {coupled!r}")
+    return Penalty(_call(name, smoothing, ridge, coupled), smoothing, ridge, groups=groups, coupled=coupled)
+
+
+def _call(name: str, smoothing: float, ridge: float, coupled: bool = False) -> str:
+    """The shortest call that makes a penalty, with every digit."""
+    given = {"smoothing": smoothing, "ridge": ridge, "coupled": coupled}
+    words = ", ".join(f"{key}={value}" for key, value in given.items() if value)
+    return f"{name}({words})" if words else name
+
+
+def _positive(name: str, value: float) -> float:
+    if _non_negative(name, value, "positive") == 0:
+        raise UserError(f"{name} must be a positive number, not {value!r}")
+    return float(value)
+
+
+def _non_negative(name: str, value: float, kind: str = "non-negative") -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UserError(f"{name} must be a {kind} number, not {value!r}")
+    return float(value)
+
+
+PRIORS: dict[str, Callable[..., Penalty]] = {
+    "l1": l1,
+    "huber": huber,
+    "orientations": orientations,
+    "colours": colours,
+    "orientations_colours": orientations_colours,
+    "union": union,
+}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from solvers import Map
 
 from ..images import Images, Layout, crops
-from ..operators import ForwardBackward, Penalty, contraction_factor
+from ..operators import Operator, Prior
 
 PEAK = 1.0
 """Largest value of an image: everything is in [0, 1]."""
@@ -37,14 +36,14 @@ class Task:
         label: the call that made it, as it stands in the tables.
         physics: the linear measurement.
         noise: standard deviation of the Gaussian noise in each channel, in units of the peak.
-        prior: the penalty whose weights are learned.
-        step: τ of the forward–backward iteration.
+        prior: what is learned, and the operator it makes.
+        step: τ at the start, of the gradient step on the measurement.
     """
 
     label: str = field(compare=False)
     physics: Blueprint
     noise: tuple[float, ...]
-    prior: Penalty
+    prior: Prior
     step: float
 
     @property
@@ -55,7 +54,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images, their measurements and the start of the iteration; each ``(B, C, H, W)``."""
+    """Images, their measurements and the image from which the iteration starts; each ``(B, C, H, W)``."""
 
     truth: Tensor
     y: Tensor
@@ -74,10 +73,11 @@ class Instance:
         operator: T_θ, at its initial parameters; nobody shares it.
         physics: the measurement.
         train, test: batches of different images.
-        contraction: a Lipschitz constant of T in x, from the exact spectrum: ``L ≤ contraction``.
+        contraction: a bound on the Lipschitz constant of T in its state, from the exact spectrum; ``nan`` where
+            none is known.
     """
 
-    operator: ForwardBackward
+    operator: Operator
     physics: DecomposablePhysics
     train: Batch
     test: Batch
@@ -85,7 +85,20 @@ class Instance:
 
     def bind(self, batch: Batch) -> Map:
         """``x -> T_θ(x; y, physics)`` for the measurements of ``batch``."""
-        return partial(self.operator, y=batch.y, physics=self.physics)
+        return self.operator.bind(batch.y, self.physics)
+
+    def limit(self, batch: Batch) -> Map:
+        """The map whose fixed point is the equilibrium (``bind``'s, unless layers differ)."""
+        return self.operator.limit(batch.y, self.physics)
+
+    def start(self, batch: Batch) -> Tensor:
+        """The state from which the iteration starts."""
+        with torch.no_grad():
+            return self.operator.start(batch.x0)
+
+    def loss(self, state: Tensor, batch: Batch) -> Tensor:
+        """The training loss of a state, a scalar."""
+        return loss(self.operator.image(state), batch.truth)
 
 
 def loss(x: Tensor, truth: Tensor) -> Tensor:
@@ -112,7 +125,7 @@ def instance(
     """
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)
-    penalty = task.prior.build(shape, dtype, device)
+    operator = task.prior.operator(shape, task.step, dtype, device)
     physics = task.physics(shape, torch.Generator().manual_seed(seed), dtype, device)
     exact = task.physics(shape, torch.Generator().manual_seed(seed), torch.float64, torch.device("cpu"))
     noise = torch.tensor(task.noise, dtype=torch.float64).view(-1, 1, 1)
@@ -130,11 +143,11 @@ def instance(
     # The same places at every seed: a table compares estimators, not crops.
     test = crops(images.test, task.channels, layout.crop, layout.test, 0)
     return Instance(
-        ForwardBackward(penalty, task.step).to(device),
+        operator,
         physics,
         measure(train, torch.Generator().manual_seed(2 * seed)),
         measure(test, torch.Generator().manual_seed(2 * seed + 1)),
-        contraction_factor(spectrum(exact), task.step, task.prior.ridge),
+        operator.contraction(spectrum(exact)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UserError
-from ..operators import Penalty
+from ..operators import Prior
 
 
 def noise_level(value: float) -> float:
@@ -13,7 +13,7 @@ def noise_level(value: float) -> float:
     return float(value)
 
 
-def label(name: str, prior: Penalty, **given: tuple[float, float]) -> str:
+def label(name: str, prior: Prior, **given: tuple[float, float]) -> str:
     """The shortest call that makes the task: ``name(prior, key=value)``, defaults left out.
 
     Args:
@@ -21,8 +21,8 @@ def label(name: str, prior: Penalty, **given: tuple[float, float]) -> str:
         prior: always shown.
         given: for each keyword its value and its default.
     """
-    if not isinstance(prior, Penalty):
-        raise UserError(f"the prior of {name} must be a penalty such as huber or l1, not {prior!r}")
+    if not hasattr(prior, "operator"):
+        raise UserError(f"the prior of {name} must be one such as huber or drunet, not {prior!r}")
     words = [
         prior.label,
         *(f"{key}={value:g}" for key, (value, default) in given.items() if value != default),

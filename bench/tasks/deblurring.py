@@ -9,7 +9,7 @@ from deepinv.physics import BlurFFT, DecomposablePhysics
 from deepinv.physics.functional import gaussian_blur
 
 from ..errors import UserError
-from ..operators import Penalty, huber
+from ..operators import Prior, huber
 from ._task import Task
 from ._values import label, noise_level
 
@@ -57,25 +57,25 @@ def _blur(
     return BlurFFT(img_size=shape, filter=kernel.to(device, dtype), device=device)
 
 
-def deblurring(prior: Penalty = huber(), noise: float = 0.02, blur: float = 1.5) -> Task:  # noqa: B008
+def deblurring(prior: Prior = huber(), noise: float = 0.02, blur: float = 1.5) -> Task:  # noqa: B008
     """Grey images, a Gaussian blur.
 
     Args:
-        prior: the penalty with learnable weights.
+        prior: what is learned: a penalty or a denoiser.
         noise: standard deviation, in (0, 1].
         blur: standard deviation of the kernel in pixels, in (0, 10].
     """
-    if not 0 < blur <= 10:
+    if isinstance(blur, bool) or not 0 < blur <= 10:
         raise UserError(f"blur must lie in (0, 10] pixels, not {blur!r}")
     text = label("deblurring", prior, noise=(noise, 0.02), blur=(blur, 1.5))
     return Task(text, GaussianBlur(float(blur)), (noise_level(noise),), prior, 1.0)
 
 
-def deblurring_colour(prior: Penalty = huber(), noise: float = 0.05) -> Task:  # noqa: B008
+def deblurring_colour(prior: Prior = huber(), noise: float = 0.05) -> Task:  # noqa: B008
     """Colour images, 25 pixels of horizontal, vertical and diagonal motion in red, green and blue.
 
     Args:
-        prior: the penalty with learnable weights.
+        prior: what is learned: a penalty or a denoiser.
         noise: standard deviation in every channel; 0.05 and 0.1 in arXiv 2506.13239.
     """
     text = label("deblurring_colour", prior, noise=(noise, 0.05))

@@ -8,7 +8,7 @@ import torch
 from deepinv.physics import DecomposablePhysics
 from deepinv.physics import Denoising as IdentityPhysics
 
-from ..operators import Penalty, huber
+from ..operators import Prior, huber
 from ._task import Task
 from ._values import label, noise_level
 
@@ -29,16 +29,16 @@ STEP = 0.5
 of the estimators, but no benchmark. Half of it makes L = 1/2, the easiest contractive task."""
 
 
-def denoising(prior: Penalty = huber(), noise: float = 0.1) -> Task:  # noqa: B008
+def denoising(prior: Prior = huber(), noise: float = 0.1) -> Task:  # noqa: B008
     """Grey images, one noise level.
 
     Args:
-        prior: the penalty with learnable weights.
+        prior: what is learned: a penalty or a denoiser.
         noise: standard deviation, in (0, 1].
     """
     return Task(label("denoising", prior, noise=(noise, 0.1)), Identity(), (noise_level(noise),), prior, STEP)
 
 
-def denoising_colour(prior: Penalty = huber()) -> Task:  # noqa: B008
+def denoising_colour(prior: Prior = huber()) -> Task:  # noqa: B008
     """Colour images with anisotropic noise: σ = 0.1, 0.25 and 0.5 in red, green and blue (arXiv 2506.13239)."""
     return Task(label("denoising_colour", prior), Identity(), (0.1, 0.25, 0.5), prior, STEP)

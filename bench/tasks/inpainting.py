@@ -8,7 +8,7 @@ import torch
 from deepinv.physics import DecomposablePhysics, Inpainting
 
 from ..errors import UserError
-from ..operators import Penalty, huber
+from ..operators import Prior, huber
 from ._task import Task
 from ._values import label, noise_level
 
@@ -37,11 +37,11 @@ def _lost(share: float) -> LostPixels:
     return LostPixels(float(share))
 
 
-def inpainting(prior: Penalty = huber(), lost: float = 0.5, noise: float = 0.05) -> Task:  # noqa: B008
+def inpainting(prior: Prior = huber(), lost: float = 0.5, noise: float = 0.05) -> Task:  # noqa: B008
     """Grey images.
 
     Args:
-        prior: the penalty with learnable weights.
+        prior: what is learned: a penalty or a denoiser.
         lost: share of the pixels lost, in (0, 1); 0.1 and 0.5 in arXiv 2506.13239.
         noise: standard deviation on the pixels kept, in (0, 1].
     """
@@ -49,7 +49,7 @@ def inpainting(prior: Penalty = huber(), lost: float = 0.5, noise: float = 0.05)
     return Task(text, _lost(lost), (noise_level(noise),), prior, 1.0)
 
 
-def inpainting_colour(prior: Penalty = huber(), lost: float = 0.5, noise: float = 0.05) -> Task:  # noqa: B008
+def inpainting_colour(prior: Prior = huber(), lost: float = 0.5, noise: float = 0.05) -> Task:  # noqa: B008
     """Colour images; arguments as for ``inpainting``."""
     text = label("inpainting_colour", prior, lost=(lost, 0.5), noise=(noise, 0.05))
     return Task(text, _lost(lost), (noise_level(noise),) * 3, prior, 1.0)

@@ -62,7 +62,7 @@ def test_a_task_reads_back_as_itself(text):
         ("restarted_jfb(1, 2, S=3)", "unexpected keyword argument 'S'"),
         ("jfb", "write jfb\\(N\\)"),
         ("jfb('3')", "arguments are plain numbers"),
-        ("jfb(True)", "arguments are plain numbers"),
+        ("jfb(True)", "must be a whole number, not True"),
         ("jfb(jfb(1))", "arguments are plain numbers"),
         ("jfb(*[1])", "cannot read|plain numbers"),
         ("jfb(**{'N': 1})", "cannot read"),
@@ -87,7 +87,7 @@ def test_a_text_that_is_no_call_gets_one_clear_line(text, message):
     [
         ("deblur", "did you mean deblurring"),
         ("deblurring(hubert)", "did you mean huber"),
-        ("deblurring(0.1)", "must be a penalty such as huber or l1"),
+        ("deblurring(0.1)", "must be one such as huber or drunet"),
         ("denoising(noise=3)", "noise must lie in"),
         ("inpainting(lost=1)", "lost must lie strictly between 0 and 1"),
         ("denoising(huber(-1))", "smoothing must be a positive number"),

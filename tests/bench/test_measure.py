@@ -9,8 +9,9 @@ import torch
 
 from bench.images import Layout, find_images
 from bench.matrix import Cell, load_profile, parse_solver, parse_task
-from bench.measure import measure, parameters, reference, training_step
+from bench.measure import measure, reference
 from bench.tasks import instance
+from bench.training import parameters, training_step
 from solvers import neumann, restarted_jfb
 from solvers.conformance import relative_error
 

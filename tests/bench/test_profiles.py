@@ -12,11 +12,13 @@ from bench.matrix import cells, load_profile, profile_names
 from .conftest import TINY
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("name", profile_names())
 def test_the_profiles_of_the_project_are_readable(name):
     profile = load_profile(name)
     assert profile.name == name
-    matrix = cells(profile)
+    matrix, *further = cells(profile)
+    assert len(further) == len(profile.also)
+    assert all(further)
     assert len(matrix) == len(profile.tasks) * len(profile.solvers) * len(profile.seeds)
     assert len({str(c) for c in matrix}) == len(matrix)
     for written, cell in zip(profile.solvers, matrix, strict=False):
@@ -44,7 +46,7 @@ def test_paper_is_the_papers():
 
 def test_a_part_of_a_profile(tiny_file):
     profile = load_profile(str(tiny_file))
-    some = cells(profile, ["inpainting"], ["unrolled(2)", "deq(tol=1e-8)"])
+    (some,) = cells(profile, ["inpainting"], ["unrolled(2)", "deq(tol=1e-8)"])
     assert [str(c) for c in some] == [
         "inpainting(huber) · unrolled(2) · seed 0",
         "inpainting(huber) · deq(1e-08) · seed 0",
@@ -55,6 +57,49 @@ def test_a_part_of_a_profile(tiny_file):
         UserError, match=r"unknown solver in this profile 'unrolled\(3\)'; did you mean unrolled\(2\)"
     ):
         cells(profile, None, ["unrolled(3)"])
+
+
+BLOCK = """
+[[also]]
+tasks = ["inpainting(l1)"]
+solvers = ["unrolled(2)", "jfb(7)"]
+seeds = [5]
+training = { steps = 1, rate = 0.1, batch = 2, clip = 1.0 }
+"""
+
+
+def test_a_block_adds_cells_that_are_measured_its_own_way(tmp_path):
+    file = tmp_path / "blocks.toml"
+    file.write_text(TINY + BLOCK)
+    profile = load_profile(str(file))
+    first, second = profile.parts()
+    assert first.training == profile.training
+    assert (second.training.steps, second.training.clip, second.seeds) == (1, 1.0, [5])
+    assert (second.images, second.dtype) == (profile.images, profile.dtype)
+    _, added = cells(profile)
+    assert [str(c) for c in added] == [
+        "inpainting(l1) · unrolled(2) · seed 5",
+        "inpainting(l1) · jfb(7) · seed 5",
+    ]
+    # A task or a solver may be asked for wherever it stands.
+    assert [len(part) for part in cells(profile, solvers=["jfb(7)"])] == [0, 1]
+    assert [len(part) for part in cells(profile, solvers=["unrolled(2)"])] == [4, 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds = [5]", "seedz = [5]", "unknown key 'seedz'; did you mean seeds"),
+        ("clip = 1.0", "clop = 1.0", "unknown key 'clop'; did you mean clip"),
+        ("clip = 1.0", "clip = -1.0", "also.0.training.clip: input should be greater than 0"),
+        ("jfb(7)", "jbf(7)", "unknown solver 'jbf'; did you mean jfb"),
+    ],
+)
+def test_what_is_wrong_in_a_block_is_one_line(tmp_path, old, new, message):
+    file = tmp_path / "blocks.toml"
+    file.write_text(TINY + BLOCK.replace(old, new))
+    with pytest.raises(UserError, match=message):
+        load_profile(str(file))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +129,7 @@ def test_a_wrong_profile_is_a_clear_line(tiny_file, old, new, message):
 
 
 def test_an_unknown_profile_names_its_neighbours():
-    assert profile_names() == ["paper", "quick", "smoke"]
+    assert profile_names() == ["paper", "paper-small", "plug-and-play", "quick", "smoke"]
     with pytest.raises(UserError, match="did you mean quick"):
         load_profile("quik")
     with pytest.raises(UserError, match="cannot read the profile"):

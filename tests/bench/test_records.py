@@ -98,7 +98,7 @@ def test_a_useless_out_is_a_clear_line_and_nothing_is_written(tmp_path):
 
 def test_a_key_changes_with_everything_that_decides_the_result(tiny_file, monkeypatch):
     profile = load_profile(str(tiny_file))
-    one, *others = cells(profile)
+    ((one, *others),) = cells(profile)
 
     def key(cell=one, profile=profile, images="abc", device="cpu", kind="quality"):
         return key_of(cell, settings(profile, images, torch.device(device), kind), kind)
@@ -136,7 +136,7 @@ def test_only_what_is_missing_runs(tiny_run, tmp_path):
     profile = load_profile(str(tiny_run.parent / "tiny.toml"))
     copy = tmp_path / "out"
     shutil.copytree(tiny_run, copy)
-    quality, _ = plan(profile, find_images(), torch.device("cpu"), cells(profile))
+    quality, _ = plan([(profile, *cells(profile))], find_images(), torch.device("cpu"))
     lost = quality[3].key
     (copy / "rows" / f"{lost}.json").unlink()
     outcome = run(profile, copy, device=torch.device("cpu"), jobs=1)
@@ -160,7 +160,7 @@ def test_a_cell_that_raises_is_a_row_and_the_others_go_on(tiny_file, tmp_path, m
     from bench import runner
 
     profile = load_profile(str(tiny_file))
-    quality, _ = plan(profile, find_images(), torch.device("cpu"), cells(profile))
+    quality, _ = plan([(profile, *cells(profile))], find_images(), torch.device("cpu"))
 
     def explode(*_):
         raise RuntimeError("out of\nluck")

@@ -11,10 +11,12 @@ import torch
 import bench.tasks
 from bench.errors import UserError
 from bench.images import Layout, find_images
-from bench.matrix import parse_task
+from bench.matrix import admits, parse_task
+from bench.oracle import hypergradient
 from bench.tasks import ROSTER, instance, loss, spectrum
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
-from solvers import Iterate, deq, jfb, neumann, restarted_jfb, unrolled
+from bench.training import parameters, training_step
+from solvers import Anderson, Iterate, deq, jfb, neumann, restarted_jfb, unrolled
 from solvers.conformance import relative_error
 
 F64 = torch.float64
@@ -221,3 +223,66 @@ def test_the_roster_lists_every_task_of_the_folder():
     assert listed <= files
     for name, make in ROSTER.items():
         assert make().label.startswith(name)
+
+
+PAST = (
+    "inpainting(orientations(ridge=0.1, smoothing=0.05))",
+    "inpainting_colour(colours(ridge=0.1, smoothing=0.05, coupled=True))",
+    "inpainting(union(ridge=0.1, smoothing=0.05))",
+    "denoising(dncnn)",
+)
+
+
+@pytest.mark.parametrize("text", PAST)
+def test_the_reference_is_the_slope_of_the_solved_problem(text):
+    """Central differences of the loss at the equilibrium, where θ acts on the state and on the image read off it."""
+    problem = build(text)
+    batch, learnable = problem.train, parameters(problem)
+    rng = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for p in learnable:
+            p += 0.3 * torch.randn(p.shape, generator=rng, dtype=F64)
+    start = problem.start(batch)
+    exact = hypergradient(
+        problem.limit(batch), learnable, start, lambda x: problem.loss(x, batch), budget=5000
+    ).gradient
+    along = [torch.randn(p.shape, generator=rng, dtype=F64) for p in learnable]
+
+    def solved(t):
+        with torch.no_grad():
+            for p, d in zip(learnable, along, strict=True):
+                p += t * d
+            found = float(problem.loss(Anderson(1e-13, 5000)(problem.limit(batch), start).x, batch))
+            for p, d in zip(learnable, along, strict=True):
+                p -= t * d
+        return found
+
+    h = 1e-5
+    slope = (solved(h) - solved(-h)) / (2 * h)
+    assert float(exact @ torch.cat([d.flatten() for d in along])) == pytest.approx(slope, rel=1e-4)
+    training_step(deq(1e-11, 3000), problem, batch)
+    estimate = torch.cat([p.grad.flatten() for p in learnable])
+    assert relative_error(estimate, exact) < 1e-6
+
+
+def test_an_image_that_is_read_off_adds_a_term_to_the_gradient():
+    """Without the direct derivative of the image in θ the reference would be another number altogether."""
+    problem = build(PAST[1])
+    with torch.no_grad():
+        problem.operator.prior.coupling += 0.3
+    state = problem.start(problem.train)
+    (direct,) = torch.autograd.grad(problem.loss(state, problem.train), [problem.operator.prior.coupling])
+    assert float(direct.abs().max()) > 1e-6
+    assert state.shape == problem.train.truth.shape
+    assert build(PAST[2]).start(problem.train.pick(torch.arange(1))).shape[1] == 3 * 3
+
+
+def test_layers_of_their_own_are_for_the_network_of_that_depth():
+    task = parse_task("denoising(dncnn(layers=3))")
+    assert [admits(task, solver) for solver in (unrolled(3), unrolled(2), restarted_jfb(3, 1), deq())] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert all(admits(parse_task("denoising(dncnn)"), solver) for solver in (unrolled(2), deq()))

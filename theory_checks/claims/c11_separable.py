@@ -28,7 +28,7 @@ MARGIN = 1e-9
 
 def closed_form(built: Built) -> Tensor:
     """The derivative of the training loss of ``prox_g(y)`` in each log-weight, ``(1, levels, 3)``."""
-    prior, data = built.operator.prior, built.data
+    prior, data = built.prior, built.data
     c, limit = _coefficients(built)
     size = 1 + prior.ridge
     kept = torch.where(c.abs() > limit, c - limit * c.sign(), 0.0) / size
@@ -40,7 +40,7 @@ def closed_form(built: Built) -> Tensor:
 
 
 def _coefficients(built: Built) -> tuple[Tensor, Tensor]:
-    prior = built.operator.prior
+    prior = built.prior
     limit = nn.functional.pad(prior.log_weights.detach().exp().flatten(1), (1, 0))[:, prior.wavelets.bands]
     return prior.wavelets.analyse(built.data.y + 0.5 * prior.ridge), limit
 
@@ -52,7 +52,7 @@ def _problem(penalty: Penalty, photograph: int, seed: int, step: float) -> Varia
 def _sides(penalty: Penalty, photograph: int, seed: int, solver: Solver, step: float = 1.0) -> Sides:
     expected = closed_form(build(_problem(penalty, photograph, seed, 1.0)))
     built = build(_problem(penalty, photograph, seed, step))
-    found = differentiate(solver, built, built.operator.prior.log_weights, built.data.x0, built.data.truth)
+    found = differentiate(solver, built, built.prior.log_weights, built.data.x0, built.data.truth)
     return Sides(distance(found, expected), 0.0, float(expected.norm()))
 
 

@@ -1,0 +1,83 @@
+"""What every operator is: an iteration on a state, and how an image is read off the state."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import partial
+from typing import Protocol
+
+import torch
+from deepinv.physics import LinearPhysics
+from torch import Tensor, nn
+
+from solvers import Map
+
+
+class Operator(nn.Module):
+    """``T_θ(x; y, physics)``: one iteration of an algorithm, differentiable in its parameters θ.
+
+    Most operators iterate on the image itself. Those that solve in coefficients iterate on a *state*, and read the
+    image off it with ``image``.
+    """
+
+    layers: int = 0
+    """0 where every iteration has the same parameters; otherwise how many iterations have parameters of their own."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, y: Tensor, physics: LinearPhysics) -> Tensor:
+        """One iteration on states ``x`` with measurements ``y``."""
+
+    @abstractmethod
+    def contraction(self, spectrum: tuple[float, float]) -> float:
+        """A bound on the Lipschitz constant of T in the state, at the parameters of this moment.
+
+        Args:
+            spectrum: smallest and largest eigenvalue of ``AᵀA``.
+
+        Returns:
+            L with ``‖T(x) − T(x')‖ ≤ L ‖x − x'‖``; ``nan`` where none is known.
+        """
+
+    def start(self, image: Tensor) -> Tensor:
+        """The state from which the iteration starts, for a first guess ``(B, C, H, W)``."""
+        return image
+
+    def image(self, state: Tensor) -> Tensor:
+        """The image ``(B, C, H, W)`` of a state; differentiable in the state and in θ."""
+        return state
+
+    def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
+        """``x -> T(x)`` for measurements ``y``: the map that a solver is given."""
+        return partial(self, y=y, physics=physics)
+
+    def limit(self, y: Tensor, physics: LinearPhysics) -> Map:
+        """The map whose fixed point is the equilibrium; it differs from ``bind`` only where layers differ."""
+        return partial(self, y=y, physics=physics)
+
+    def networks(self) -> list[nn.Parameter]:
+        """The parameters that are weights of a network; they learn at a rate of their own."""
+        return []
+
+
+class Prior(Protocol):
+    """What a task knows of its operator before it knows the size of an image: hashable, printable, picklable."""
+
+    @property
+    def label(self) -> str:
+        """The call that made it, as it stands in the tables."""
+        ...
+
+    @property
+    def layers(self) -> int:
+        """0 where all iterations share their parameters; otherwise the depth at which each has its own."""
+        ...
+
+    def operator(
+        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+    ) -> Operator:
+        """The operator for images of ``shape`` ``(C, H, W)`` with initial step ``step``.
+
+        Raises:
+            UserError: a size or a number of channels that it cannot take.
+        """
+        ...

@@ -1,0 +1,109 @@
+"""Weighted, mixed norms of wavelet coefficients, with their exact proximity operators."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .forward_backward import Regulariser
+from .groups import Groups
+from .wavelets import Wavelets
+
+
+class Shrinkage(Regulariser):
+    """A regulariser that shrinks groups of coefficients, by a learnable log-weight for every kind of group.
+
+    Its function of coefficients c with magnitudes ‖c_g‖ is ``Σ_g ω_g h_δ(‖c_g‖) + ε/2 ‖c − m‖²``, with Huber's
+    function ``h_δ`` (``|u| − δ/2`` beyond δ, ``u²/2δ`` within; ``|u|`` for δ = 0). The approximation has no weight.
+
+    Args:
+        weights: initial ``ω``, positive, ``groups.weights(C, levels)``.
+        smoothing: δ ≥ 0.
+        ridge: ε ≥ 0.
+        groups: what shares a norm.
+    """
+
+    def __init__(self, weights: Tensor, smoothing: float, ridge: float, groups: Groups) -> None:
+        super().__init__()
+        self.log_weights = nn.Parameter(weights.log())
+        self.smoothing = smoothing
+        self.ridge = ridge
+        self.groups = groups
+
+    def shrink(self, c: Tensor, bands: Tensor, step: Tensor) -> Tensor:
+        """The proximity operator in coefficients, up to the pull of the ridge towards its centre m.
+
+        Args:
+            c: coefficients plus ``τ ε m``, ``(B, C, H, W)``.
+            bands: of ``Wavelets``.
+            step: τ > 0, a scalar tensor.
+        """
+        shrunk = 1 + step * self.ridge
+        threshold = _by_band(step * self.log_weights.exp())
+        # Huber's prox is z − clamp(slope·z, ±t), all over 1 + τε: the slope is 1 for the ℓ1 norm.
+        slope = threshold / (self.smoothing * shrunk + threshold) if self.smoothing else None
+        limit = threshold[:, bands]
+        if self.groups == Groups():
+            scaled = c if slope is None else slope[:, bands] * c
+            return (c - torch.clamp(scaled, -limit, limit)) / shrunk
+        # The same along the direction of each group: z (1 − min(slope, t/‖z_g‖)).
+        share = limit / self.groups.magnitude(c, self.log_weights.shape[1])
+        share = share.clamp(max=1) if slope is None else torch.minimum(share, slope[:, bands])
+        return c * (1 - share) / shrunk
+
+    def cost(self, c: Tensor, bands: Tensor) -> Tensor:
+        """``Σ_g ω_g h_δ(‖c_g‖)`` of each sample, ``(B,)``."""
+        weights = _by_band(self.log_weights.exp())[:, bands] / self.groups.copies
+        d = self.smoothing
+        size = self.groups.magnitude(c, self.log_weights.shape[1])
+        huber = torch.where(size > d, size - d / 2, size.square() / (2 * d) if d else size)
+        return (weights * huber).flatten(1).sum(1)
+
+
+class WeightedPenalty(Shrinkage):
+    """``g(x) = Σ_g ω_g h_δ(‖(Wx)_g‖) + ε/2 ‖x − ½‖²``: learnable weights by channel, scale and orientation.
+
+    W are orthonormal wavelets; for ``h_δ`` and the approximation see ``Shrinkage``. Without groups, ‖·‖ is the absolute
+    value. The ridge pulls towards mid-grey and makes g ε-strongly convex.
+
+    The weights in weighted norms of arXiv 2506.13239, section on learned weights; the prox is exact
+    because W is orthonormal and g separable in groups of its coefficients.
+
+    Args:
+        wavelets: the transform W.
+        weights: initial ``ω``, positive, ``groups.weights(C, levels)``; ``(C, levels, 3)`` without groups.
+        smoothing: δ ≥ 0.
+        ridge: ε ≥ 0.
+        groups: what shares a norm.
+    """
+
+    def __init__(
+        self,
+        wavelets: Wavelets,
+        weights: Tensor,
+        smoothing: float,
+        ridge: float,
+        groups: Groups | None = None,
+    ) -> None:
+        super().__init__(weights, smoothing, ridge, groups or Groups())
+        self.wavelets = wavelets
+
+    def prox(self, z: Tensor, step: Tensor) -> Tensor:
+        """``argmin_x g(x) + ‖x − z‖²/(2τ)``: firmly nonexpansive, and a ``1/(1+τε)`` contraction.
+
+        Args:
+            z: images ``(B, C, H, W)``.
+            step: τ > 0, a scalar tensor.
+        """
+        c = self.wavelets.analyse(z + step * self.ridge * 0.5 if self.ridge else z)
+        return self.wavelets.synthesise(self.shrink(c, self.wavelets.bands, step))
+
+    def energy(self, x: Tensor) -> Tensor:
+        """``g(x)`` of each image, ``(B,)``: what ``prox`` is the proximity operator of (used by the tests)."""
+        ridge = self.ridge / 2 * (x - 0.5).square().flatten(1).sum(1)
+        return self.cost(self.wavelets.analyse(x), self.wavelets.bands) + ridge
+
+
+def _by_band(weights: Tensor) -> Tensor:
+    """``(C, levels, 3 or 1)`` to ``(C, 1 + 3 levels)``, as ``Wavelets.bands`` counts: 0 for the approximation."""
+    return nn.functional.pad(weights.expand(-1, -1, 3).flatten(1), (1, 0))

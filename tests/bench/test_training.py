@@ -1,0 +1,106 @@
+"""Training: checkpoints that a killed run goes on from, clipping, and rates."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench import training
+from bench.images import Layout, find_images
+from bench.matrix import Cell, TrainingTable, parse_solver, parse_task
+from bench.tasks import instance
+from bench.training import Stop, optimiser_for, parameters, train
+
+CELL = Cell(parse_task("deblurring(huber)"), parse_solver("unrolled(3)"), 0)
+
+
+def table(**changes):
+    given = {"steps": 7, "rate": 0.1, "batch": 1, "checkpoint": 2}
+    return TrainingTable(**(given | changes))
+
+
+def problem(task=CELL.task):
+    return instance(task, find_images(), Layout(32, 3, 1), 0, dtype=torch.float64)
+
+
+def outcome(found):
+    return torch.cat([p.detach().flatten() for p in parameters(found)])
+
+
+def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+    whole, file = problem(), tmp_path / "state.pt"
+    losses = train(CELL, whole, table(), None)
+    step, calls = training.training_step, []
+
+    def killed(*arguments):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    broken = problem()
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "training_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(CELL, broken, table(), file)
+    assert file.is_file()
+    again = problem()
+    assert train(CELL, again, table(), file) == losses
+    torch.testing.assert_close(outcome(again), outcome(whole), rtol=0, atol=0)
+
+
+def test_a_damaged_checkpoint_says_so(tmp_path):
+    file = tmp_path / "state.pt"
+    file.write_bytes(b"no checkpoint")
+    with pytest.raises(RuntimeError, match=r"state\.pt is damaged: remove it"):
+        train(CELL, problem(), table(), file)
+
+
+def test_without_a_place_or_an_interval_nothing_is_stored(tmp_path):
+    train(CELL, problem(), table(checkpoint=0), tmp_path / "state.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_clipping_bounds_the_gradient_that_the_optimiser_sees(monkeypatch):
+    seen = []
+    step = torch.optim.Adam.step
+
+    def watched(self, *arguments):
+        grads = [p.grad.flatten() for group in self.param_groups for p in group["params"]]
+        seen.append(float(torch.linalg.vector_norm(torch.cat(grads))))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    train(CELL, problem(), table(), None)
+    free = list(seen)
+    seen.clear()
+    bound = sorted(free)[len(free) // 2]
+    train(CELL, problem(), table(clip=bound), None)
+    assert max(free) > bound * 1.01
+    assert max(seen) <= bound * (1 + 1e-6)
+    assert seen[-1] > 0
+
+
+def test_a_gradient_that_is_not_finite_ends_the_training(monkeypatch):
+    def poisoned(solver, found, batch):
+        solution, value = step(solver, found, batch)
+        parameters(found)[0].grad[0] = torch.nan
+        return solution, value
+
+    step = training.training_step
+    monkeypatch.setattr(training, "training_step", poisoned)
+    with pytest.raises(Stop, match="the gradient of a training step is not finite"):
+        train(CELL, problem(), table(), None)
+
+
+def test_networks_learn_at_their_own_rate():
+    def groups(text):
+        found = problem(parse_task(text))
+        optimiser = optimiser_for(found, table(rate=0.3, network_rate=1e-5))
+        return {group["lr"]: sum(p.numel() for p in group["params"]) for group in optimiser.param_groups}
+
+    assert groups("deblurring(huber)") == {0.3: 9}
+    assert groups("deblurring(drunet)") == {0.3: 2}
+    both = groups("deblurring(drunet(learn_weights=True))")
+    assert both[0.3] == 2
+    assert both[1e-5] > 100_000
