@@ -35,6 +35,7 @@ Weights = Annotated[
         "--weights", help="A weight file for the denoisers, or 'download' (deepinv's published ones)."
     ),
 ]
+Bf16 = Annotated[bool, typer.Option("--bf16", help="Run the denoisers in bfloat16.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, or auto.")]
 
 
@@ -96,12 +97,13 @@ def run(
     images: Images = None,
     device: Device = "auto",
     weights: Weights = None,
+    bf16: Bf16 = False,
     task: Annotated[list[str] | None, typer.Option("--task", help="Only this task of the profile.")] = None,
     solver: Annotated[list[str] | None, typer.Option("--solver", help="Only this solver of it.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes side by side.")] = None,
 ) -> None:
     """Measure the cells of a profile that --out does not hold yet; then write its tables and figures."""
-    from .matrix import load_profile
+    from .matrix import Networks, load_profile
     from .report import write_report
     from .runner import pick_device
     from .runner import run as run_matrix
@@ -131,7 +133,7 @@ def run(
             device=pick_device(device),
             tasks=task,
             solvers=solver,
-            weights=weights,
+            networks=Networks(weights, bf16),
             jobs=jobs,
             progress=progress,
         )
@@ -191,25 +193,28 @@ def cell(
     images: Images = None,
     device: Device = "auto",
     weights: Weights = None,
+    bf16: Bf16 = False,
     json: Annotated[
         bool, typer.Option("--json", help="The record as one JSON object, and nothing else.")
     ] = False,
 ) -> None:
     """Measure one cell here and now, and store nothing."""
     from .frame import tidy
-    from .matrix import Cell, admits, load_profile, parse_solver, parse_task
+    from .matrix import Cell, Networks, admits, check_precision, load_profile, parse_solver, parse_task
     from .operators import Denoised
     from .runner import images_for, pick_device, plan, run_cell
 
     chosen = load_profile(profile)
-    one = Cell(parse_task(task, weights), parse_solver(solver), seed)
+    networks = Networks(weights, bf16)
+    check_precision(chosen, networks)
+    one = Cell(parse_task(task, networks), parse_solver(solver), seed)
     if not admits(one.task, one.solver):
         raise UserError(
             f"{one.task.label} has parameters of its own for each of {one.task.prior.layers} layers: "
             f"give --solver 'unrolled({one.task.prior.layers})'"
         )
-    if weights is not None and not isinstance(one.task.prior, Denoised):
-        raise UserError(f"--weights {weights}: {one.task.label} has no denoiser")
+    if networks.given() and not isinstance(one.task.prior, Denoised):
+        raise UserError(f"{networks.given()}: {one.task.label} has no denoiser")
     where = pick_device(device)
     (job, *_), _ = plan([(chosen, [one])], images_for([(chosen, [one])], images), where)
     record = run_cell(job, None)

@@ -5,6 +5,7 @@
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class Tolerance:
         """Whether ``found`` is within the tolerance; two missing values agree, one does not."""
         if pd.isna(found) or pd.isna(reference):
             return bool(pd.isna(found) and pd.isna(reference))
+        if found == reference:  # infinite values too
+            return True
         return abs(found - reference) <= self.absolute + self.relative * abs(reference)
 
     def __str__(self) -> str:
@@ -88,7 +91,7 @@ def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             a, b = found.at[cell, column], expected.at[cell, column]
             exact = column in FIXED and expected.at[cell, "family"] not in ADAPTIVE
             allowed = Tolerance() if exact else tolerance
-            if not pd.isna(a) and not pd.isna(b):
+            if math.isfinite(a) and math.isfinite(b):
                 largest = max(largest, abs(a - b))
             if not allowed.admits(a, b):
                 row = {

@@ -5,6 +5,7 @@
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from statistics import mean, median
 
@@ -42,11 +43,11 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     """A row for each quality record, with the timing of its task and solver beside it.
 
     Columns: ``task, solver, family, seed, status, reason``; PSNR in dB and SSIM averaged over the test images, at the
-    trained depth and at equilibrium, and ``psnr_10`` and ``psnr_100`` at 10 and 100 times the trained depth; the
-    gradient's relative error and cosine; ``jacobian_norm`` at the equilibrium; counts; ``saved_mib`` and
-    ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios) and its
-    interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN. Rows
-    keep the order of the records.
+    trained depth and at equilibrium, and ``psnr_10`` and ``psnr_100`` at 10 and 100 times the trained depth (minus
+    infinity: diverged); the gradient's relative error and cosine; ``jacobian_norm`` at the equilibrium; counts;
+    ``saved_mib`` and ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios)
+    and its interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN.
+    Rows keep the order of the records.
     """
     everything = list(records)
     timings = {(r.task, r.solver): r for r in everything if r.kind == "cost"}
@@ -75,7 +76,7 @@ def _row(record: Record, timing: Record | None) -> dict[str, object]:
         row[column] = mean(known) if known else nan
     row |= {name: number(name) for name in PLAIN}
     past = _past(record)
-    row |= {f"psnr_{multiple}": past.get(multiple, (nan, nan))[0] for multiple in (10, 100)}
+    row |= {f"psnr_{multiple}": _or_diverged(*past.get(multiple, (nan, nan))) for multiple in (10, 100)}
     row["saved_mib"] = number("saved_bytes") / MIB
     row["peak_mib"] = number("peak_bytes") / MIB
     seconds = timing.values.get("seconds") if timing else None
@@ -123,6 +124,11 @@ def _past(record: Record) -> dict[int, tuple[float, float]]:
         )
         for depth, (psnr, residual) in zip(depths, seen, strict=True)
     }
+
+
+def _or_diverged(psnr: float, residual: float) -> float:
+    """The PSNR; minus infinity where the iterate has diverged, NaN where nobody looked."""
+    return -math.inf if residual == math.inf else psnr
 
 
 def _iqr(values: list[float]) -> float:

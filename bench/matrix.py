@@ -124,6 +124,26 @@ class Profile(_Table):
 
 
 @dataclass(frozen=True, slots=True)
+class Networks:
+    """How the denoisers of a run are taken; tasks without one do not mind.
+
+    Attributes:
+        weights: a weight file, or ``download``; ``None`` for those that come with the project.
+        bf16: run them in bfloat16, whatever the dtype of the rest.
+    """
+
+    weights: str | None = None
+    bf16: bool = False
+
+    def given(self) -> str:
+        """The options that were given, as on the command line; empty for none."""
+        return " ".join([f"--weights {self.weights}"] * (self.weights is not None) + ["--bf16"] * self.bf16)
+
+
+AS_THEY_COME = Networks()
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One task, one solver, one seed."""
 
@@ -140,21 +160,23 @@ def parse_solver(text: str) -> Solver:
     return parse(text, {name: estimator.make for name, estimator in ROSTER.items()}, "solver")
 
 
-def parse_task(text: str, weights: str | None = None) -> Task:
+def parse_task(text: str, networks: Networks = AS_THEY_COME) -> Task:
     """The task that ``text`` calls for, e.g. ``deblurring(l1, noise=0.05)``.
 
     Args:
         text: the call.
-        weights: a weight file for its denoiser, or ``download``; a task without a denoiser has no use for it.
+        networks: how its denoiser is taken, if it has one.
 
     Raises:
         UserError: there is no such task, or the weights cannot be read.
     """
     task = parse(text, TASKS, "task", PRIORS | DENOISED)
-    if weights is None or not isinstance(task.prior, Denoised):
-        return task
-    prior = with_weights(task.prior, weights)
-    return replace(task, prior=prior, label=task.label.replace(task.prior.label, prior.label, 1))
+    if isinstance(task.prior, Denoised) and networks.weights is not None:
+        prior = with_weights(task.prior, networks.weights)
+        task = replace(task, prior=prior, label=task.label.replace(task.prior.label, prior.label, 1))
+    if isinstance(task.prior, Denoised) and networks.bf16:
+        task = replace(task, prior=replace(task.prior, autocast=True), label=f"{task.label}, bf16")
+    return task
 
 
 def profile_names() -> list[str]:
@@ -212,7 +234,7 @@ def cells(
     profile: Profile,
     tasks: list[str] | None = None,
     solvers: list[str] | None = None,
-    weights: str | None = None,
+    networks: Networks = AS_THEY_COME,
 ) -> list[list[Cell]]:
     """The cells of each part of a profile in the order they are run, or those with given tasks and solvers.
 
@@ -221,11 +243,11 @@ def cells(
     Raises:
         UserError: a text cannot be read, or a task or solver asked for is not in the profile.
     """
-    every = [_cells(part, weights) for part in profile.parts()]
-    if weights is not None and not any(isinstance(c.task.prior, Denoised) for part in every for c in part):
-        raise UserError(f"--weights {weights}: no task of the profile {profile.name} has a denoiser")
+    every = [_cells(part, networks) for part in profile.parts()]
+    if networks.given() and not any(isinstance(c.task.prior, Denoised) for part in every for c in part):
+        raise UserError(f"{networks.given()}: no task of the profile {profile.name} has a denoiser")
     some_tasks = _labels(
-        "task", [c.task.label for p in every for c in p], [parse_task(t, weights) for t in tasks or []]
+        "task", [c.task.label for p in every for c in p], [parse_task(t, networks) for t in tasks or []]
     )
     some_solvers = _labels(
         "solver", [c.solver.label for p in every for c in p], [parse_solver(s) for s in solvers or []]
@@ -236,14 +258,21 @@ def cells(
     ]
 
 
-def _cells(part: Profile, weights: str | None) -> list[Cell]:
-    tasks, solvers = [parse_task(t, weights) for t in part.tasks], [parse_solver(s) for s in part.solvers]
+def _cells(part: Profile, networks: Networks) -> list[Cell]:
+    check_precision(part, networks)
+    tasks, solvers = [parse_task(t, networks) for t in part.tasks], [parse_solver(s) for s in part.solvers]
     return [Cell(t, s, seed) for t in tasks for seed in part.seeds for s in solvers if admits(t, s)]
 
 
 def admits(task: Task, solver: Solver) -> bool:
     """Whether a solver makes sense on a task: parameters of each layer's own belong to a network of that depth."""
     return task.prior.layers == 0 or solver == unrolled(task.prior.layers)
+
+
+def check_precision(part: Profile, networks: Networks) -> None:
+    """Raise ``UserError`` for bfloat16 in a float64 profile, where torch's autocast would do nothing."""
+    if networks.bf16 and part.dtype != "float32":
+        raise UserError(f'--bf16 needs dtype = "float32", and {part.name} computes in {part.dtype}')
 
 
 def _labels(kind: str, offered: list[str], wanted: Sequence[Task] | Sequence[Solver]) -> set[str]:

@@ -18,7 +18,7 @@ from safetensors.torch import save as write_safetensors
 
 from .errors import UserError
 from .images import Images, find_images
-from .matrix import Cell, Profile, cells
+from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells
 from .measure import Measured, measure
 from .provenance import provenance
 from .records import FINISHED, Kind, Manifest, Record, Store, key_of, settings, write_atomically
@@ -153,7 +153,7 @@ def run(
     device: torch.device,
     tasks: list[str] | None = None,
     solvers: list[str] | None = None,
-    weights: str | None = None,
+    networks: Networks = AS_THEY_COME,
     jobs: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Counter[str]:
@@ -165,7 +165,7 @@ def run(
         images: a folder or the name of a data set; ``None`` for the packaged ones.
         device: where to compute.
         tasks, solvers: measure only these of the profile's.
-        weights: a weight file for the denoisers, or ``download``; ``None`` for those that come with the project.
+        networks: how the denoisers are taken.
         jobs: processes side by side; ``None`` for one a core, and one on a GPU.
         progress: called after each cell.
 
@@ -177,8 +177,8 @@ def run(
     """
     from .cost import measure_costs
 
-    everything = cells(profile, weights=weights)
-    chosen = cells(profile, tasks, solvers, weights)
+    everything = cells(profile, networks=networks)
+    chosen = cells(profile, tasks, solvers, networks)
     parts = list(zip(profile.parts(), everything, strict=True))
     found = images_for(parts, images)
     quality, cost = plan(parts, found, device)

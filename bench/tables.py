@@ -57,6 +57,10 @@ def _whole(value: float) -> str:
     return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
 
 
+def _decibel(value: float) -> str:
+    return "diverged" if value == -math.inf else f"{value:.2f}"
+
+
 def _stalled(share: float) -> str:
     return "no" if share == 0 else "yes" if share == 1 else "on some seeds"
 
@@ -82,8 +86,8 @@ PAST = (
     Column("jacobian_norm_residual", "± rel.", _scientific, over=pd.Series.max, words=True),
     Column("stalls", "residual stalls", _stalled, words=True),
     Column("psnr", "PSNR as trained (dB)", _fixed(2), max),
-    Column("psnr_10", "at 10 ×", _fixed(2), max),
-    Column("psnr_100", "at 100 ×", _fixed(2), max),
+    Column("psnr_10", "at 10 ×", _decibel, max),
+    Column("psnr_100", "at 100 ×", _decibel, max),
     Column("psnr_equilibrium", "at eq.", _fixed(2), max),
     Column("equilibrium_residual", "residual there", _scientific),
 )
@@ -112,7 +116,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
             if column.spread is not None:
                 row[f"{column.name}_spread"] = good[column.spread].mean()
             else:
-                row[f"{column.name}_spread"] = values.std() if len(values) > 1 else 0.0
+                several = len(values) > 1 and bool(values.map(math.isfinite).all())
+                row[f"{column.name}_spread"] = values.std() if several else 0.0
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -142,7 +147,7 @@ def printable(
         if column.best is not None and values.notna().any():
             winner = column.best(values.dropna())
             # What prints alike is marked alike.
-            best[column.title] = [not math.isnan(m) and column.show(m) == column.show(winner) for m in values]
+            best[column.title] = [math.isfinite(m) and column.show(m) == column.show(winner) for m in values]
     failed = part["failed"].to_numpy()
     if failed.any():
         text["failed"] = [str(n) if n else "" for n in failed]
@@ -220,9 +225,8 @@ that does the same work, median of interleaved pairs. Best of a task in bold; ±
 deviation over seeds, and for the two timings the interquartile range over rounds.
 
 *Past the trained depth*: the learned operator iterated 10 and 100 times as long as it was trained (— where the
-profile leaves no time, or where it diverged), and at the equilibrium that Anderson acceleration finds, with its
-residual ‖T(x) − x‖ / ‖T(x)‖. *T at its equilibrium*: ‖J‖ there by power iteration on JᵀJ, an estimate from below;
-*± rel.* is that iteration's own residual; where no equilibrium was found (a large *residual there*), ‖J‖ is that of
-the point where the iteration ended. *Residual stalls*: it shrinks by less than half from 10 to 100 times the
-depth.
+profile leaves no time), and at the equilibrium that Anderson acceleration finds, with its residual
+‖T(x) − x‖ / ‖T(x)‖. *T at its equilibrium*: ‖J‖ there by power iteration on JᵀJ, an estimate from below; *± rel.*
+is that iteration's own residual; where no equilibrium was found (a large *residual there*), ‖J‖ is that of the point
+where the iteration ended. *Residual stalls*: it shrinks by less than half from 10 to 100 times the depth.
 """

@@ -60,6 +60,28 @@ def test_lists(what, capsys):
         (["run", "quick", "--out", "OUT", "--nope"], "No such option"),
         (["cell", "--task", "denoising", "--solver", "restarted_jfb(0, 1)"], "K must be at least 1, not 0"),
         (["cell", "--task", "denoising", "--solver", "deq", "--seed", "x"], "--seed"),
+        (
+            ["run", "quick", "--out", "OUT", "--device", "cpu", "--weights", "EMPTY/none.pth"],
+            "cannot read the weights",
+        ),
+        (
+            ["run", "TINY", "--out", "OUT", "--device", "cpu", "--bf16"],
+            '--bf16 needs dtype = "float32", and tiny computes in float64',
+        ),
+        (
+            ["cell", "--task", "denoising(l1)", "--solver", "deq", "--weights", "FOREIGN"],
+            "denoising(l1) has no denoiser",
+        ),
+        (
+            ["cell", "--task", "denoising(dncnn)", "--solver", "deq", "--weights", "FOREIGN"],
+            "damaged or not safetensors",
+        ),
+        (
+            ["cell", "--task", "denoising(dncnn(layers=3))", "--solver", "unrolled(2)"],
+            "give --solver 'unrolled(3)'",
+        ),
+        (["cell", "--task", "denoising(gsdrunet)", "--solver", "jfb(2)"], "gsdrunet has no shipped weights"),
+        (["cell", "--task", "denoising(colours)", "--solver", "jfb(2)"], "colour"),
         (["report", "OUT"], "holds no run"),
         (["compare", "OUT", "OUT"], "holds no run"),
         (["frobnicate"], "No such command"),
@@ -72,7 +94,11 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(words, message, t
     (tmp_path / "SMALL").mkdir()
     for name in "ab":
         Image.new("L", (40, 40)).save(tmp_path / "SMALL" / f"{name}.png")
-    words = [str(tmp_path / w) if w in ("OUT", "EMPTY", "SMALL") else w for w in words]
+    (tmp_path / "TINY.toml").write_text(TINY)
+    (tmp_path / "FOREIGN.safetensors").write_bytes(b"no weights")
+    made = {w: w for w in ("OUT", "EMPTY", "SMALL", "EMPTY/none.pth")}
+    made |= {"TINY": "TINY.toml", "FOREIGN": "FOREIGN.safetensors"}
+    words = [str(tmp_path / made[w]) if w in made else w for w in words]
     assert entry(words) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -125,6 +151,30 @@ def test_a_cell_of_a_run_is_the_same_cell_by_itself(tiny_run, capsys):
     stored = Store(tiny_run).read(alone["key"])
     assert stored is not None
     assert stored.values == alone["values"]
+
+
+def test_bfloat16_is_another_task_with_its_own_label(tiny_file, capsys):
+    tiny_file.write_text(TINY.replace("float64", "float32"))
+    words = [
+        "cell",
+        "--task",
+        "denoising(dncnn)",
+        "--solver",
+        "jfb(1)",
+        "--profile",
+        str(tiny_file),
+        "--json",
+    ]
+    words += ["--device", "cpu"]
+    assert entry(words) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert entry([*words, "--bf16"]) == 0
+    rounded = json.loads(capsys.readouterr().out)
+    assert (plain["task"], rounded["task"]) == ("denoising(dncnn)", "denoising(dncnn), bf16")
+    assert plain["key"] != rounded["key"]
+    assert rounded["values"]["contraction"] is None
+    assert rounded["values"]["psnr_trained"] != plain["values"]["psnr_trained"]
+    assert rounded["values"]["psnr_trained"] == pytest.approx(plain["values"]["psnr_trained"], abs=0.2)
 
 
 def test_a_cell_for_people_is_a_table(tiny_file, capsys):
