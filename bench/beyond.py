@@ -27,7 +27,8 @@ class Trajectory:
         depths: applications of T.
         residuals: ``‖T(x) − x‖ / ‖T(x)‖`` there, over the whole batch; infinite once the iterate has diverged.
         scores: what ``score`` said of the iterate; ``nan`` once it has diverged.
-        state: the last iterate that was finite.
+        state: the last iterate that was looked at and finite.
+        residual: its residual; infinite where there was none.
     """
 
     rounding: float
@@ -35,6 +36,7 @@ class Trajectory:
     residuals: list[float] = field(default_factory=list[float])
     scores: list[float] = field(default_factory=list[float])
     state: Tensor | None = None
+    residual: float = float("inf")
 
     @property
     def stalls(self) -> bool | None:
@@ -80,7 +82,7 @@ def iterate_past(
             size = float(torch.linalg.vector_norm(image))
             seen.residuals.append(float(torch.linalg.vector_norm(image - x)) / size if size else 0.0)
             seen.scores.append(score(x))
-            seen.state = x
+            seen.state, seen.residual = x, seen.residuals[-1]
     return seen
 
 

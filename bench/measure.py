@@ -12,9 +12,9 @@ import torch
 from deepinv.loss.metric import PSNR, SSIM
 from torch import Tensor
 
-from solvers import Anderson, Map
+from solvers import Anderson
 
-from .beyond import Trajectory, iterate_past
+from .beyond import iterate_past
 from .images import Images, Layout
 from .lipschitz import jacobian_norm
 from .matrix import Cell, Profile
@@ -50,6 +50,9 @@ def measure(
     cell: Cell, profile: Profile, images: Images, device: torch.device, checkpoint: Path | None = None
 ) -> Measured:
     """Measure everything but seconds.
+
+    The equilibrium of the learned operator is the one that Anderson acceleration finds; where it finds none, it is
+    the point of the smaller residual of the two where Anderson and plain iteration ended.
 
     A NaN or a divergence is an outcome, not an exception; other exceptions pass.
 
@@ -156,38 +159,30 @@ def _test(cell: Cell, problem: Instance, profile: Profile, out: Measured) -> Non
         solved = cell.solver(problem.bind(batch), start)
         trained = image(solved.x)
         settled = Anderson(table.tol, table.budget)(T, start)
-        equilibrium = image(settled.x)
         past = iterate_past(T, start, solved.applications, score, table.longest)
+        # Where T is no contraction, one of the two may find an equilibrium and the other none.
+        plain = past.state is not None and past.residual < settled.report.residual > table.tol
+        where = past.state if plain and past.state is not None else settled.x
+        equilibrium = image(where)
+    norm = jacobian_norm(T, where)
     out.values |= _scores("measurement", batch.y, batch.truth)
     out.values |= _scores("trained", trained, batch.truth)
     out.values |= _scores("equilibrium", equilibrium, batch.truth)
     out.values |= {
-        "equilibrium_residual": settled.report.residual,
+        "equilibrium_residual": past.residual if plain else settled.report.residual,
         "equilibrium_applications": settled.report.applications,
         "equilibrium_converged": settled.report.converged,
-    }
-    out.values |= _past(T, past, settled.x if settled.report.converged else None)
-    shown = {"truth": batch.truth, "measurement": batch.y, "trained": trained, "equilibrium": equilibrium}
-    out.panels = {name: _picture(picture[0]) for name, picture in shown.items()}
-    check(trained, trained)
-
-
-def _past(T: Map, past: Trajectory, equilibrium: Tensor | None) -> dict[str, object]:
-    """Where the theory stops: the trajectory past the trained depth, and ‖J‖ at the equilibrium.
-
-    Where Anderson found no equilibrium, ‖J‖ is that where plain iteration ended.
-    """
-    where = equilibrium if equilibrium is not None else past.state
-    values: dict[str, object] = {
+        "equilibrium_by": "plain iteration" if plain else "Anderson acceleration",
         "past_depths": past.depths,
         "past_residuals": past.residuals,
         "past_psnr": past.scores,
         "stalls": past.stalls,
+        "jacobian_norm": norm.value,
+        "jacobian_norm_residual": norm.residual,
     }
-    if where is None:
-        return values
-    norm = jacobian_norm(T, where)
-    return values | {"jacobian_norm": norm.value, "jacobian_norm_residual": norm.residual}
+    shown = {"truth": batch.truth, "measurement": batch.y, "trained": trained, "equilibrium": equilibrium}
+    out.panels = {name: _picture(picture[0]) for name, picture in shown.items()}
+    check(trained, trained)
 
 
 def _scores(name: str, x: Tensor, truth: Tensor) -> dict[str, object]:

@@ -226,7 +226,8 @@ deviation over seeds, and for the two timings the interquartile range over round
 
 *Past the trained depth*: the learned operator iterated 10 and 100 times as long as it was trained (— where the
 profile leaves no time), and at the equilibrium that Anderson acceleration finds, with its residual
-‖T(x) − x‖ / ‖T(x)‖. *T at its equilibrium*: ‖J‖ there by power iteration on JᵀJ, an estimate from below; *± rel.*
-is that iteration's own residual; where no equilibrium was found (a large *residual there*), ‖J‖ is that of the point
-where the iteration ended. *Residual stalls*: it shrinks by less than half from 10 to 100 times the depth.
+‖T(x) − x‖ / ‖T(x)‖; where it finds none, where plain iteration or Anderson ended, whichever has the smaller residual.
+*T at its equilibrium*: ‖J‖ there by power iteration on JᵀJ, an estimate from below; *± rel.* is that iteration's own
+residual.
+*Residual stalls*: it shrinks by less than half from 10 to 100 times the depth.
 """

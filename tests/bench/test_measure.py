@@ -131,3 +131,20 @@ def test_float32_is_what_it_computes_in(tiny_file):
     found = measure(cell("deblurring(huber)", "deq(1e-06)"), profile, find_images(), CPU)
     assert found.status == "ok"
     assert 1e-8 < found.values["hypergradient_error"] < 1e-2
+
+
+def test_where_anderson_finds_nothing_plain_iteration_may(tiny_file):
+    profile = tiny(tiny_file)
+    one = cell("inpainting(huber)", "unrolled(4)")
+    whole = measure(one, profile, find_images(), CPU).values
+    assert whole["equilibrium_by"] == "Anderson acceleration"
+    assert whole["equilibrium_residual"] <= profile.equilibrium.tol
+    short = profile.equilibrium.model_copy(update={"budget": 2})
+    cut = measure(one, profile.model_copy(update={"equilibrium": short}), find_images(), CPU).values
+    assert cut["equilibrium_by"] == "plain iteration"
+    assert not cut["equilibrium_converged"]
+    assert cut["equilibrium_residual"] == cut["past_residuals"][-1] < 1e-3
+    assert cut["psnr_equilibrium"] == pytest.approx(whole["psnr_equilibrium"], abs=0.01)
+    nothing = profile.equilibrium.model_copy(update={"budget": 2, "longest": 1})
+    lost = measure(one, profile.model_copy(update={"equilibrium": nothing}), find_images(), CPU).values
+    assert (lost["equilibrium_by"], lost["past_depths"]) == ("Anderson acceleration", [])
