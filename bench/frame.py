@@ -14,6 +14,8 @@ import pandas as pd
 from .records import Record
 
 MIB = 2**20
+LOST = 10
+"""A residual beyond this many tolerances is that of no equilibrium: images from there mean nothing."""
 MEANS = {  # column -> list of per-image values in the record
     "psnr": "psnr_trained",
     "psnr_equilibrium": "psnr_equilibrium",
@@ -46,8 +48,8 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     trained depth and at equilibrium, and ``psnr_10`` and ``psnr_100`` at 10 and 100 times the trained depth (minus
     infinity: diverged); the gradient's relative error and cosine; ``jacobian_norm`` at the equilibrium; counts;
     ``saved_mib`` and ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios)
-    and its interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN.
-    Rows keep the order of the records.
+    and its interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN,
+    and so is what belongs to an equilibrium where none was found. Rows keep the order of the records.
     """
     everything = list(records)
     timings = {(r.task, r.solver): r for r in everything if r.kind == "cost"}
@@ -75,6 +77,9 @@ def _row(record: Record, timing: Record | None) -> dict[str, object]:
         known = [value for value in values.get(name) or [] if value is not None]
         row[column] = mean(known) if known else nan
     row |= {name: number(name) for name in PLAIN}
+    tolerance = record.settings.get("equilibrium", {}).get("tol", nan)
+    if row["equilibrium_residual"] > LOST * tolerance:
+        row |= dict.fromkeys(("psnr_equilibrium", "ssim_equilibrium"), nan)
     past = _past(record)
     row |= {f"psnr_{multiple}": _or_diverged(*past.get(multiple, (nan, nan))) for multiple in (10, 100)}
     row["saved_mib"] = number("saved_bytes") / MIB

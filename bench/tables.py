@@ -217,9 +217,10 @@ def _facts(part: pd.DataFrame) -> str:
 _LEGEND = """
 ---
 PSNR and SSIM of the test images at the depth that was trained, and after running the learned operator to
-its equilibrium. *Gradient error* and *cosine*: the solver's gradient at the initial parameters against the
-certified float64 implicit gradient, itself good to 1e-10. *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's
-reconstruction there. *Applications* and *VJPs* of T in a training step. *Tape*: bytes that autograd saved;
+its equilibrium (— where none was found, to ten times the tolerance of the profile). *Gradient error* and *cosine*:
+the solver's gradient at the initial parameters against the certified float64 implicit gradient, itself good to 1e-10
+(— where there is none). *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's reconstruction there.
+*Applications* and *VJPs* of T in a training step. *Tape*: bytes that autograd saved;
 *peak*: the most alive at once. *Step*: median seconds of a training step; *× floor*: its ratio to a bare loop
 that does the same work, median of interleaved pairs. Best of a task in bold; ± is the standard
 deviation over seeds, and for the two timings the interquartile range over rounds.

@@ -230,3 +230,16 @@ def test_trajectories_hold_every_look(tiny_run):
     assert sorted(seen["multiple"].unique()) == [1, 2, 5, 10, 20, 50, 100]
     assert seen["residual"].min() >= 0
     assert not seen["psnr"].isna().any()
+
+
+def test_images_from_no_equilibrium_are_not_shown(tiny_run, tmp_path):
+    def lose(record):
+        if (record["kind"], record["solver"]) == ("quality", "unrolled(2)"):
+            record["values"]["equilibrium_residual"] = 11 * record["settings"]["equilibrium"]["tol"]
+
+    frame = tidy(load(edited(tiny_run, tmp_path / "run", lose)))
+    lost = frame["solver"] == "unrolled(2)"
+    assert frame[lost][["psnr_equilibrium", "ssim_equilibrium"]].isna().all().all()
+    assert not frame[~lost][["psnr_equilibrium", "ssim_equilibrium"]].isna().any().any()
+    text, _ = printable(summarise(frame), "denoising(huber)")
+    assert list(text["PSNR at eq. (dB)"] == "—") == [True, False, False]

@@ -10,6 +10,7 @@ from bench.images import Layout, find_images
 from bench.matrix import Cell, TrainingTable, parse_solver, parse_task
 from bench.tasks import instance
 from bench.training import Stop, optimiser_for, parameters, train
+from solvers import ROSTER
 
 CELL = Cell(parse_task("deblurring(huber)"), parse_solver("unrolled(3)"), 0)
 
@@ -104,3 +105,16 @@ def test_networks_learn_at_their_own_rate():
     both = groups("deblurring(drunet(learn_weights=True))")
     assert both[0.3] == 2
     assert both[1e-5] > 100_000
+
+
+@pytest.mark.parametrize("name", sorted(ROSTER))
+def test_every_estimator_trains_all_the_weights_of_a_denoiser(name):
+    """One step through each solver moves every weight of the network, and log τ and log σ."""
+    cell = Cell(parse_task("inpainting(drunet(learn_weights=True), lost=0.1)"), ROSTER[name].example, 0)
+    found = instance(cell.task, find_images(), Layout(32, 1, 1), 0)
+    before = [p.detach().clone() for p in parameters(found)]
+    train(cell, found, table(steps=1, rate=0.01, clip=1.0), None)
+    moved = [bool((p != q).any()) for p, q in zip(parameters(found), before, strict=True)]
+    names = [n for n, p in found.operator.named_parameters() if p.requires_grad]
+    assert all(moved), [n for n, m in zip(names, moved, strict=True) if not m]
+    assert sum(p.numel() for p in parameters(found)) > 700_000
