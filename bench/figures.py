@@ -212,10 +212,12 @@ def psnr_past_depth(seen: pd.DataFrame) -> Figure:
         )
         # A curve that falls off the page tells enough; the others must stay readable.
         best = part["psnr"].max()
-        ax.set_ylim(bottom=max(part["psnr"].min() - 0.3, best - 12), top=best + 0.5)
+        bottom = max(part["psnr"].min() - 0.3, best - 12)
+        ax.set_ylim(bottom=bottom, top=best + 0.5)
         ax.margins(x=0.16)
         ax.grid(alpha=0.3)
-        _labels(ax, part[part["multiple"] == part["multiple"].max()].dropna(), "multiple", "psnr")
+        # Each line is named where it ends, or leaves the page.
+        _labels(ax, part[part["psnr"] > bottom].groupby("solver", sort=False).tail(1), "multiple", "psnr")
     _shared_legend(figure, axes, "estimator")
     figure.tight_layout()
     return figure
