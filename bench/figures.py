@@ -109,6 +109,9 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
     for line, (x, label) in zip(axes, costs, strict=True):
         for ax, task in zip(line, tasks, strict=True):
             part = means[(means["task"] == task) & means[x].notna()]
+            if part.empty:  # nothing of it was timed
+                ax.set_visible(False)
+                continue
             sns.scatterplot(part, x=x, y="hypergradient_error", s=55, ax=ax, **_style(means))
             ax.set(
                 xscale="log", yscale="log", xlabel=label, ylabel="relative error of the gradient", title=task
