@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from ..command import call, print_frame
 from ..errors import unknown
 from ..images import read_image
+from ..lipschitz import jacobian_norm
 from ._denoiser import Denoiser, Family
 from .crops import image_files
 from .dncnn import DncnnFamily
@@ -61,19 +61,8 @@ def measured_lipschitz(denoiser: Denoiser, x: Tensor, sigma: float, rounds: int 
         rounds: products with the Jacobian and its transpose.
     """
 
-    def residual(z: Tensor) -> Tensor:
-        return z - denoiser(z, torch.tensor(sigma, dtype=x.dtype))
-
-    v = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
-    size = x.new_zeros(())
-    with torch.no_grad():
-        pull_back: Callable[[Tensor], tuple[Tensor]] = torch.func.vjp(residual, x)[1]
-        # The transpose of the transpose: torch.func.jvp would do, and warn of torch's own deprecations.
-        push: Callable[[Tensor], tuple[Tensor]] = torch.func.vjp(lambda u: pull_back(u)[0], x)[1]
-        for _ in range(rounds):
-            pushed = push(v / v.norm())[0]
-            size, v = pushed.norm(), pull_back(pushed)[0]
-    return float(size)
+    level = torch.tensor(sigma, dtype=x.dtype)
+    return jacobian_norm(lambda z: z - denoiser(z, level), x, rounds).value
 
 
 def table(name: str, images: list[Tensor], weights: WeightFile | None) -> pd.DataFrame:
