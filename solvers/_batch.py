@@ -13,8 +13,11 @@ def rows(x: Tensor) -> Tensor:
     return x.reshape(x.shape[0], -1) if x.ndim > 1 else x.reshape(1, -1)
 
 
-def relative(difference: Tensor, reference: Tensor) -> Tensor:
-    """``‖difference‖ / ‖reference‖`` of each row, and 0 where both vanish. Shape ``(samples,)``."""
-    size = torch.linalg.vector_norm(difference, dim=1)
-    scale = torch.linalg.vector_norm(reference, dim=1)
+def norms(*matrices: Tensor) -> Tensor:
+    """``‖row‖`` of each matrix, float64 ``(matrices, samples)`` on the CPU: one transfer for all."""
+    return torch.stack([torch.linalg.vector_norm(m, dim=1) for m in matrices]).double().cpu()
+
+
+def ratio(size: Tensor, scale: Tensor) -> Tensor:
+    """``size / scale``, and 0 where both vanish."""
     return torch.where(size == 0, size, size / scale)

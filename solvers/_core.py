@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,12 +17,28 @@ interact. A one-dimensional ``x`` is a single sample.
 """
 
 
+@runtime_checkable
+class Divisible(Protocol):
+    """A map that can leave samples out: a solver then spends nothing on those that have converged.
+
+    A map without it is applied to the whole batch until the last sample has converged.
+    """
+
+    def __call__(self, x: Tensor, /) -> Tensor: ...
+
+    def pick(self, index: Tensor, /) -> Map:
+        """The map of the samples at ``index`` (int64) alone."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """How one fixed-point solve ended. Non-convergence is data here, never an exception.
 
     Attributes:
         applications: how often the map was applied.
+        share: the mean share of the batch that an application was made on; below 1 where samples that had converged
+            were left out of later ones.
         residual: ``‖T(x) − x‖ / ‖T(x)‖`` of the point that was returned, the largest over the
             batch; ``nan`` where the policy did not measure it.
         converged: whether ``residual`` met the tolerance; ``None`` where there was none.
@@ -31,14 +47,22 @@ class Report:
     applications: int
     residual: float = float("nan")
     converged: bool | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Equilibrium:
-    """What a reach leaves behind: a point without a tape, and the report on how it came about."""
+    """What a reach leaves behind: a point without a tape, and the report on how it came about.
+
+    Attributes:
+        x: the point.
+        report: how it was found.
+        inverse: ``v -> ≈ (I − Jᵀ)⁻¹v``, where the reach has learned it on its way (quasi-Newton); ``None`` elsewhere.
+    """
 
     x: Tensor
     report: Report
+    inverse: Map | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +75,19 @@ class Solution:
         recorded: applications of ``T`` on the tape.
         adjoint: one report for each adjoint solve made so far. It is filled by ``backward()``,
             and stays empty for estimators that solve no adjoint equation.
+        again: a 1 for every application of ``T`` that ``backward()`` made again.
     """
 
     x: Tensor
     reached: Report
     recorded: int
     adjoint: list[Report] = field(default_factory=list[Report])
+    again: list[int] = field(default_factory=list[int])
 
     @property
     def applications(self) -> int:
-        """Applications of ``T``, with and without a tape."""
-        return self.reached.applications + self.recorded
+        """Applications of ``T``, with and without a tape, those made again by ``backward()`` included."""
+        return self.reached.applications + self.recorded + sum(self.again)
 
     @property
     def vjps(self) -> int:
@@ -100,6 +126,11 @@ class Solver:
     reach: Reach
     pull: Pull
 
+    @property
+    def composition(self) -> str:
+        """What it is made of: reach × pull, every setting spelled out."""
+        return f"{self.reach!r} × {self.pull!r}"
+
     def __call__(self, T: Map, x0: Tensor, /) -> Solution:
         """Solve ``x = T(x)`` from ``x0``.
 
@@ -128,4 +159,11 @@ def positive(name: str, value: float) -> float:
     """``value``, or a ``ValueError`` that names the argument, the value and the way out."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{name} must be a positive number, not {value!r}")
+    return value
+
+
+def share(name: str, value: float) -> float:
+    """``value``, or a ``ValueError`` that names the argument, the value and the way out."""
+    if positive(name, value) > 1:
+        raise ValueError(f"{name} must lie in (0, 1], not {value!r}")
     return value

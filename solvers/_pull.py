@@ -1,5 +1,7 @@
 """What autograd sees from the point where a reach ended."""
 
+# The types of torch.utils.checkpoint are partial.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -7,8 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.utils.checkpoint import checkpoint
 
-from ._core import Equilibrium, Map, Reach, Report, Solution, at_least
+from ._adjoint import Adjoint, adjoint_map
+from ._core import Equilibrium, Map, Report, Solution, at_least, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +22,56 @@ class Tracked:
     Cost of a backward pass: ``steps`` vector-Jacobian products; tape of ``steps`` applications.
     The start of the recorded applications is a constant: no gradient flows into the reach.
 
+    Attributes:
+        steps: how many, at least 1 (there would be no gradient).
+        damping: λ in (0, 1]; each step is ``(1 − λ)x + λT(x)``, which contracts by ``1 − λ(1 − L)`` (THEORY C14).
+        segment: 0, or how many applications are made again on the way back in place of being kept: the tape is then
+            that of one segment and a point for every other.
+
     Raises:
-        ValueError: ``steps`` is below 1 (there would be no gradient).
+        ValueError: one of them is out of its range.
     """
 
     steps: int
+    damping: float = 1.0
+    segment: int = 0
 
     def __post_init__(self) -> None:
         at_least("steps", self.steps, 1)
+        share("damping", self.damping)
+        at_least("segment", self.segment, 0)
 
     def __call__(self, T: Map, at: Equilibrium, /) -> Solution:
-        x = at.x
-        for _ in range(self.steps):
-            x = T(x)
-        return Solution(x, at.report, self.steps)
+        again: list[int] = []
+        if not self.segment or not torch.is_grad_enabled():
+            return Solution(self._steps(T, at.x, self.steps), at.report, self.steps, again=again)
+        x, made = at.x, 0
+        while made < self.steps:
+            size = min(self.segment, self.steps - made)
+            x = self._segment(T, x, size, again)
+            made += size
+        return Solution(x, at.report, self.steps, again=again)
+
+    def _steps(self, T: Map, x: Tensor, count: int) -> Tensor:
+        for _ in range(count):
+            x = T(x) if self.damping == 1 else torch.lerp(x, T(x), self.damping)
+        return x
+
+    def _segment(self, T: Map, x: Tensor, size: int, again: list[int]) -> Tensor:
+        seen = 0
+
+        def counted(x: Tensor) -> Tensor:
+            nonlocal seen
+            seen += 1
+            if seen > size:  # on the way back
+                again.append(1)
+            return T(x)
+
+        def run(x: Tensor) -> Tensor:
+            return self._steps(counted, x, size)
+
+        found: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=False)  # pyright: ignore[reportAssignmentType]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +80,44 @@ class Implicit:
 
     The adjoint equation ``(I − Jᵀ)u = v`` is itself a fixed point, ``u = v + Jᵀu``, so any reach solves
     it, started at ``u = v``: ``Iterate(K − 1)`` gives the K-term Neumann series, ``Picard(tol)`` the
-    series to a tolerance, ``Anderson(tol)`` accelerates it. Autograd then carries ``u`` through the
-    one taped application into the parameters: ``Bᵀu``.
+    series to a tolerance, ``Anderson(tol)`` accelerates it. It is linear besides: ``GMRES(tol)`` and ``CG(tol)``
+    use that. Autograd then carries ``u`` through the one taped application into the parameters: ``Bᵀu``.
 
-    Cost of a backward pass: the applications of the adjoint reach, and one more, each a
+    Cost of a backward pass: the applications of the adjoint solve, and one more, each a
     vector-Jacobian product; tape of one application. Its report is appended to
     ``Solution.adjoint``. Differentiating twice raises a ``RuntimeError``.
     """
 
-    adjoint: Reach
+    adjoint: Adjoint
 
     def __call__(self, T: Map, at: Equilibrium, /) -> Solution:
         x = at.x.detach()
         if torch.is_grad_enabled():
             x.requires_grad_()
         y = T(x)
-        reports: list[Report] = []
+        solution = Solution(y, at.report, 1)
         if y.requires_grad:
-            y = _exchange(y, x, self.adjoint, reports)
-        return Solution(y, at.report, 1, reports)
+            trace = _Trace(T, at.inverse, self.adjoint, solution.adjoint, solution.again)
+            return Solution(_exchange(y, x, trace), at.report, 1, solution.adjoint, solution.again)
+        return solution
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """What an exchange needs on the way back, beside its tensors."""
+
+    T: Map
+    inverse: Map | None
+    adjoint: Adjoint
+    reports: list[Report]
+    again: list[int]
 
 
 class _Context(FunctionCtx):
     """What the exchange keeps for the way back; typed, as autograd's own context is not."""
 
     saved_tensors: tuple[Tensor, ...]
-    adjoint: Reach
-    reports: list[Report]
+    trace: _Trace
 
 
 class _Exchange(torch.autograd.Function):
@@ -77,25 +128,20 @@ class _Exchange(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: _Context, y: Tensor, x: Tensor, adjoint: Reach, reports: list[Report]) -> Tensor:
+    def forward(ctx: _Context, y: Tensor, x: Tensor, trace: _Trace) -> Tensor:
         ctx.save_for_backward(y, x)
-        ctx.adjoint = adjoint
-        ctx.reports = reports
+        ctx.trace = trace
         return y.view_as(y)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: _Context, v: Tensor) -> tuple[Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: _Context, v: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         y, x = ctx.saved_tensors
-
-        def adjoint_map(u: Tensor) -> Tensor:
-            (pulled,) = torch.autograd.grad(y, x, u, retain_graph=True, materialize_grads=True)
-            return v + pulled
-
-        solved = ctx.adjoint(adjoint_map, v)
-        ctx.reports.append(solved.report)
-        return solved.x, None, None, None
+        trace = ctx.trace
+        solved = trace.adjoint(adjoint_map(trace.T, x, y, v, trace.inverse, trace.again), v)
+        trace.reports.append(solved.report)
+        return solved.x, None, None
 
 
-def _exchange(y: Tensor, x: Tensor, adjoint: Reach, reports: list[Report]) -> Tensor:
-    return _Exchange.apply(y, x, adjoint, reports)  # pyright: ignore[reportReturnType, reportUnknownMemberType, reportUnknownVariableType]
+def _exchange(y: Tensor, x: Tensor, trace: _Trace) -> Tensor:
+    return _Exchange.apply(y, x, trace)  # pyright: ignore[reportReturnType, reportUnknownMemberType, reportUnknownVariableType]

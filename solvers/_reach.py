@@ -1,4 +1,4 @@
-"""Ways to approach a fixed point without a tape.
+"""Plain ways to approach a fixed point without a tape.
 
 The same policies serve both directions: the equilibrium ``x = T(x)``, and the adjoint equation
 ``u = v + Jᵀu``, which is a fixed point too (see ``_pull.Implicit``).
@@ -6,13 +6,14 @@ The same policies serve both directions: the equilibrium ``x = T(x)``, and the a
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from ._batch import relative, rows
+from ._batch import rows
 from ._core import Equilibrium, Map, Report, at_least, positive
+from ._loop import solve
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +41,46 @@ class Picard:
     """Plain applications until the relative residual of every sample is at most ``tol``.
 
     The point returned is the one whose residual was measured, so the number is its own: the last
-    application only proves it. Costs one application more than the iterations it makes.
+    application only proves it.
+
+    Attributes:
+        tol: relative residual to reach.
+        budget: applications at most.
+        every: applications from one look at the residual to the next; a look costs three passes over x.
 
     Raises:
-        ValueError: ``tol`` is not positive, or ``budget`` is below 1.
+        ValueError: ``tol`` is not positive, or ``budget`` or ``every`` is below 1.
     """
 
     tol: float = 1e-6
     budget: int = 1000
+    every: int = 4
 
     def __post_init__(self) -> None:
         positive("tol", self.tol)
         at_least("budget", self.budget, 1)
+        at_least("every", self.every, 1)
 
     def __call__(self, T: Map, x0: Tensor, /) -> Equilibrium:
-        x, residual = x0, math.inf
-        for applications in range(1, self.budget + 1):
-            y = T(x)
-            residual = float(relative(rows(y - x), rows(y)).max())
-            if residual <= self.tol or math.isnan(residual) or applications == self.budget:
-                return Equilibrium(x, Report(applications, residual, residual <= self.tol))
-            x = y
-        raise AssertionError("the loop above returns")
+        return solve(T, x0, _Plain(rows(x0)), self.tol, self.budget, self.every)
+
+
+class _Plain:
+    """The next point is ``T(x)``."""
+
+    patience = 0
+
+    def __init__(self, x: Tensor) -> None:
+        self._f = torch.empty_like(x)
+
+    def difference(self, y: Tensor, x: Tensor) -> Tensor:
+        return torch.sub(y, x, out=self._f)
+
+    def next(self, y: Tensor) -> Tensor:
+        return y
+
+    def forget(self, lost: Tensor) -> None:
+        pass
+
+    def keep(self, index: Tensor) -> None:
+        self._f = self._f[index]

