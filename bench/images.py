@@ -40,11 +40,15 @@ LARGEST = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many crops of which size. ``crop`` is in pixels, ``train`` and ``test`` count crops."""
+    """How many crops of which size. ``crop`` is in pixels, ``train`` and ``test`` count crops.
+
+    ``mirror`` continues images that are smaller than a crop by their mirror image: for costs, not for quality.
+    """
 
     crop: int
     train: int
     test: int
+    mirror: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,27 +174,41 @@ def read_image(file: Path, channels: int) -> Tensor:
     return tensor[None] if channels == 1 else tensor.permute(2, 0, 1).contiguous()
 
 
-def crops(files: tuple[Path, ...], channels: int, size: int, count: int, seed: int) -> Tensor:
+def crops(
+    files: tuple[Path, ...], channels: int, size: int, count: int, seed: int, mirror: bool = False
+) -> Tensor:
     """``count`` square crops at places that ``seed`` draws, the files in turn.
+
+    Args:
+        files, channels, size, count, seed: which, grey or colour, the side in pixels, how many, and where.
+        mirror: continue an image that is smaller than the crop by its mirror image.
 
     Returns:
         ``(count, channels, size, size)`` float64 in [0, 1].
 
     Raises:
-        UserError: an image is smaller than the crop.
+        UserError: an image is smaller than the crop, and is not to be mirrored.
     """
     rng = torch.Generator().manual_seed(1000 + seed)
     found: list[Tensor] = []
     for i in range(count):
         file = files[i % len(files)]
         image = read_image(file, channels)
+        if mirror:
+            image = _mirrored(image, size)
         height, width = image.shape[1:]
         if min(height, width) < size:
             raise UserError(
                 f"{file.name} is {width}×{height}, smaller than the crops of {size}×{size}: "
-                "remove it, or use a profile with smaller crops"
+                "remove it, or use a profile with smaller crops, or with images.mirror"
             )
         top = int(torch.randint(height - size + 1, (), generator=rng))
         left = int(torch.randint(width - size + 1, (), generator=rng))
         found.append(image[:, top : top + size, left : left + size])
     return torch.stack(found)
+
+
+def _mirrored(image: Tensor, size: int) -> Tensor:
+    """``(C, H, W)`` with H and W at least ``size``; what is missing is the image mirrored at its edge."""
+    lacking = [max(0, size - side) for side in image.shape[1:]]
+    return torch.from_numpy(np.pad(image.numpy(), [(0, 0), *((0, n) for n in lacking)], mode="symmetric"))

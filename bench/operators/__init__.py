@@ -1,6 +1,7 @@
 """Operators ``T_θ(x; y, physics)``: one iteration of an algorithm as an ``nn.Module``."""
 
-from ._operator import Operator, Prior
+from ._operator import Bound, Operator, Prior
+from .data_term import DataTerm, data_term
 from .forward_backward import ForwardBackward, Regulariser, contraction_factor
 from .groups import Groups
 from .plug_and_play import DENOISED, Denoised, PlugAndPlay, with_weights
@@ -12,7 +13,9 @@ from .weighted import WeightedPenalty
 __all__ = [
     "DENOISED",
     "PRIORS",
+    "Bound",
     "CoupledPenalty",
+    "DataTerm",
     "Denoised",
     "ForwardBackward",
     "Groups",
@@ -27,6 +30,7 @@ __all__ = [
     "WeightedPenalty",
     "colours",
     "contraction_factor",
+    "data_term",
     "huber",
     "l1",
     "orientations",

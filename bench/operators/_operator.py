@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import partial
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -11,6 +11,8 @@ from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
 from solvers import Map
+
+from .data_term import DataTerm, data_term
 
 
 class Operator(nn.Module):
@@ -24,8 +26,15 @@ class Operator(nn.Module):
     """0 where every iteration has the same parameters; otherwise how many iterations have parameters of their own."""
 
     @abstractmethod
-    def forward(self, x: Tensor, y: Tensor, physics: LinearPhysics) -> Tensor:
-        """One iteration on states ``x`` with measurements ``y``."""
+    def forward(
+        self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataTerm | None = None
+    ) -> Tensor:
+        """One iteration on states ``x`` with measurements ``y``.
+
+        Args:
+            x, y, physics: state, measurements, and what made them.
+            data: ``data_term(y, physics)``, where somebody has it already.
+        """
 
     @abstractmethod
     def contraction(self, spectrum: tuple[float, float]) -> float:
@@ -48,15 +57,40 @@ class Operator(nn.Module):
 
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
         """``x -> T(x)`` for measurements ``y``: the map that a solver is given."""
-        return partial(self, y=y, physics=physics)
+        return Bound(self, y, physics, data_term(y, physics))
 
     def limit(self, y: Tensor, physics: LinearPhysics) -> Map:
         """The map whose fixed point is the equilibrium; it differs from ``bind`` only where layers differ."""
-        return partial(self, y=y, physics=physics)
+        return Bound(self, y, physics, data_term(y, physics))
 
     def networks(self) -> list[nn.Parameter]:
         """The parameters that are weights of a network; they learn at a rate of their own."""
         return []
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """``x -> T_θ(x; y, physics)``: an operator with its measurements, the map that a solver is given.
+
+    Attributes:
+        operator: T_θ.
+        y: measurements ``(B, C, H, W)``.
+        physics: what made them; the same for every sample.
+        data: what both come to in an iteration, computed once.
+    """
+
+    operator: Operator
+    y: Tensor
+    physics: LinearPhysics
+    data: DataTerm
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """One iteration on states ``x`` ``(B, …)``."""
+        return self.operator(x, self.y, self.physics, data=self.data)
+
+    def pick(self, index: Tensor) -> Bound:
+        """The map of the samples at ``index`` alone."""
+        return Bound(self.operator, self.y[index], self.physics, self.data.pick(index))
 
 
 class Prior(Protocol):

@@ -10,6 +10,7 @@ from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
 from ._operator import Operator
+from .data_term import DataTerm, data_term
 
 
 class Regulariser(nn.Module):
@@ -62,11 +63,14 @@ class ForwardBackward(Operator):
         else:
             self.register_buffer("log_step", log_step)
 
-    def forward(self, x: Tensor, y: Tensor, physics: LinearPhysics) -> Tensor:
-        """One iteration on states ``x`` with measurements ``y``."""
+    def forward(
+        self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataTerm | None = None
+    ) -> Tensor:
+        """One iteration on states ``x`` with measurements ``y``; ``data`` is their data term, if it is there."""
+        data = data or data_term(y, physics)
         step = self.log_step.exp() / self.prior.range()[1]
-        image = self.prior.image(x)
-        return self.prior.prox(x - step * self.prior.pull_back(physics.A_adjoint(physics.A(image) - y)), step)
+        descent = self.prior.pull_back(data.descent(self.prior.image(x)))
+        return self.prior.prox(torch.addcmul(x, step, descent), step)
 
     def start(self, image: Tensor) -> Tensor:
         """``Sᵀ x``."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,32 @@ class Groups:
             squares = join(approximation, [d.sum(2, keepdim=True).expand_as(d) for d in details])
         # √ has no slope at 0. The bound keeps 1/size² finite in float32 as well, which the least number would not.
         return squares.clamp_min(torch.finfo(c.dtype).tiny ** 0.5).sqrt()
+
+
+class Spread(nn.Module):
+    """A number a band, made a plane: each place has that of its band.
+
+    Args:
+        bands: of ``Wavelets``, ``(H, W)``.
+    """
+
+    table: Tensor
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, bands: Tensor) -> None:
+        super().__init__()
+        # Bands are rectangles. Few rows differ, and few columns of those: whole rows are copied faster than places.
+        kinds, rows = bands.unique(dim=0, return_inverse=True)
+        table, columns = kinds.unique(dim=1, return_inverse=True)
+        self.shape = table.shape
+        for name, indices in (("table", table.flatten()), ("rows", rows), ("columns", columns)):
+            self.register_buffer(name, indices, persistent=False)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """``(..., 1 + 3 levels)``, as ``Wavelets.bands`` counts, to ``(..., H, W)``."""
+        kinds = numbers.index_select(-1, self.table).unflatten(-1, self.shape)
+        return kinds.index_select(-1, self.columns).index_select(-2, self.rows)
 
 
 def split(c: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:

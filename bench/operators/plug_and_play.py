@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,6 +25,7 @@ from ..denoisers import (
 )
 from ..errors import UserError
 from ._operator import Operator, Prior
+from .data_term import DataTerm, data_term
 from .forward_backward import contraction_factor
 
 SIGMA = 0.05
@@ -56,10 +56,13 @@ class PlugAndPlay(Operator):
         self.log_step = nn.Parameter(like.new_full(shape, math.log(step)))
         self.log_sigma = nn.Parameter(like.new_full(shape, math.log(sigma)))
 
-    def forward(self, x: Tensor, y: Tensor, physics: LinearPhysics, layer: int = -1) -> Tensor:
+    def forward(
+        self, x: Tensor, y: Tensor, physics: LinearPhysics, layer: int = -1, *, data: DataTerm | None = None
+    ) -> Tensor:
         """One iteration on images ``x`` ``(B, C, H, W)``, with the parameters of ``layer`` where layers differ."""
         step, sigma = self._of(self.log_step, layer).exp(), self._of(self.log_sigma, layer).exp()
-        z = x - step * physics.A_adjoint(physics.A(x) - y)
+        data = data or data_term(y, physics)
+        z = torch.addcmul(x, step, data.descent(x))
         if not self.autocast:
             return self.denoiser(z, sigma)
         with torch.autocast(x.device.type, torch.bfloat16):
@@ -68,7 +71,7 @@ class PlugAndPlay(Operator):
 
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
         """``x -> T(x)``; where layers differ, its k-th application is that of layer k, later ones that of the last."""
-        return Layered(self, y, physics) if self.layers else partial(self, y=y, physics=physics)
+        return Layered(self, y, physics) if self.layers else super().bind(y, physics)
 
     def contraction(self, spectrum: tuple[float, float]) -> float:
         """``(1 + ε) max(|1 − τα|, |1 − τβ|)`` (THEORY C16), ε a certified bound for the residual ``x − D_σ(x)``.
@@ -95,13 +98,14 @@ class Layered:
         self.operator = operator
         self.y = y
         self.physics = physics
+        self.data = data_term(y, physics)
         self.applied = 0
 
     def __call__(self, x: Tensor) -> Tensor:
         """``T_k(x)`` at the k-th call."""
         layer = min(self.applied, self.operator.layers - 1)
         self.applied += 1
-        return self.operator(x, self.y, self.physics, layer)
+        return self.operator(x, self.y, self.physics, layer, data=self.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,23 +35,21 @@ class SynthesisPenalty(Shrinkage):
     """
 
     centre: Tensor
-    bands: Tensor
 
     def __init__(
         self, centre: Tensor, bands: Tensor, weights: Tensor, smoothing: float, ridge: float, groups: Groups
     ) -> None:
-        super().__init__(weights, smoothing, ridge, groups)
+        super().__init__(bands, weights, smoothing, ridge, groups)
         self.register_buffer("centre", centre, persistent=False)
-        self.register_buffer("bands", bands, persistent=False)
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
         """``argmin_s g(s) + ‖s − z‖²/(2τ)`` for states ``z``: firmly nonexpansive, and a ``1/(1+τε)`` contraction."""
-        return self.shrink(z + step * self.ridge * self.centre if self.ridge else z, self.bands, step)
+        return self.shrink(z + step * self.ridge * self.centre if self.ridge else z, step)
 
     def energy(self, state: Tensor) -> Tensor:
         """``g(s)`` of each state, ``(B,)`` (used by the tests)."""
         ridge = self.ridge / 2 * (state - self.centre).square().flatten(1).sum(1)
-        return self.cost(state, self.bands) + ridge
+        return self.cost(state) + ridge
 
 
 class UnionPenalty(SynthesisPenalty):
@@ -128,6 +126,8 @@ class CoupledPenalty(SynthesisPenalty):
         self.wavelets = wavelets
         self.register_buffer("free", free_entries(groups.members(channels)).to(weights), persistent=False)
         self.coupling = nn.Parameter(weights.new_zeros(wavelets.levels, self.free.shape[0]))
+        # What ``range`` found last, with the tensor and the version of it: on a GPU, each look waits for the device.
+        self._ranges: tuple[Tensor, tuple[int, int], tuple[float, float]] | None = None
 
     def matrices(self) -> Tensor:
         """N of every scale, ``(levels, 3C, 3C)``."""
@@ -146,6 +146,15 @@ class CoupledPenalty(SynthesisPenalty):
 
         Both are nan where a training has diverged.
         """
+        if type(self.coupling) is not nn.Parameter:  # handed in from outside, for one call
+            return self._range()
+        at = (self.coupling._version, self.coupling.data_ptr())
+        seen = self._ranges
+        if seen is None or seen[0] is not self.coupling or seen[1] != at:
+            seen = self._ranges = self.coupling, at, self._range()
+        return seen[2]
+
+    def _range(self) -> tuple[float, float]:
         with torch.no_grad():
             # On the CPU, where a few singular values of a 9 × 9 matrix are cheapest.
             N = self.matrices().detach().cpu().double()

@@ -1,15 +1,16 @@
-"""Orthonormal wavelets on a finite image, as matrices."""
+"""Orthonormal wavelets on a finite image, in time and memory linear in its pixels."""
 
 from __future__ import annotations
 
-import warnings
+from typing import cast
 
 import pywt
 import torch
-from ptwt.matmul_transform import construct_boundary_a
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ._axis import Axis
+from .linear import linear
 
 ORIENTATIONS = ("horizontal", "vertical", "diagonal")
 
@@ -50,44 +51,48 @@ class Wavelets(nn.Module):
         super().__init__()
         check_size(size, wavelet, levels)
         self.levels = levels
+        self.size = size
         bands = torch.zeros(size, dtype=torch.int64)
+        # One axis for both where the image is square.
+        lengths = sorted({side >> j for side in size for j in range(levels)})
+        self.axes = nn.ModuleDict({str(n): Axis(wavelet, n, dtype, device) for n in lengths})
         for j in range(levels):
-            for axis, full in zip("rc", size, strict=True):
-                self.register_buffer(f"{axis}{j}", _analysis(wavelet, full >> j).to(device, dtype))
-            h, w = (s >> (j + 1) for s in size)
+            h, w = self._sides(j + 1)
             bands[h : 2 * h, :w] = 1 + 3 * j
             bands[:h, w : 2 * w] = 2 + 3 * j
             bands[h : 2 * h, w : 2 * w] = 3 + 3 * j
         self.register_buffer("bands", bands.to(device))
 
-    def _matrices(self, level: int) -> tuple[Tensor, Tensor]:
-        return self.get_buffer(f"r{level}"), self.get_buffer(f"c{level}")
-
     def analyse(self, x: Tensor) -> Tensor:
         """``W x``: images ``(..., H, W)`` to coefficients ``(..., H, W)``, norms kept."""
-        for level in range(self.levels):
-            rows, columns = self._matrices(level)
-            h, w = rows.shape[0], columns.shape[0]
-            block = rows @ x[..., :h, :w] @ columns.T
-            if level == 0:
-                x = block
-            else:  # x is the fresh product of the finest level, which nothing else holds
-                x[..., :h, :w] = block
-        return x
+        return linear(x, self._analyse, self._synthesise)
 
     def synthesise(self, c: Tensor) -> Tensor:
         """``Wᵀ c = W⁻¹ c``: coefficients ``(..., H, W)`` to images ``(..., H, W)``."""
-        block = c
-        for level in reversed(range(self.levels)):
-            rows, columns = self._matrices(level)
-            h, w = rows.shape[0], columns.shape[0]
-            if level < self.levels - 1:
-                inner, block = block, c[..., :h, :w].clone()
-                block[..., : h // 2, : w // 2] = inner
-            else:
-                block = c[..., :h, :w]
-            block = rows.T @ block @ columns
-        return block
+        return linear(c, self._synthesise, self._analyse)
+
+    def _analyse(self, x: Tensor) -> Tensor:
+        c = self._level(x.reshape(-1, *self.size), 0, adjoint=False)
+        for level in range(1, self.levels):
+            h, w = self._sides(level)
+            c[:, :h, :w] = self._level(c[:, :h, :w], level, adjoint=False)
+        return c.view(x.shape)
+
+    def _synthesise(self, c: Tensor) -> Tensor:
+        x = c.reshape(-1, *self.size)
+        if self.levels > 1:
+            x = x.clone()
+        for level in reversed(range(1, self.levels)):
+            h, w = self._sides(level)
+            x[:, :h, :w] = self._level(x[:, :h, :w], level, adjoint=True)
+        return self._level(x, 0, adjoint=True).view(c.shape)
+
+    def _level(self, x: Tensor, level: int, adjoint: bool) -> Tensor:
+        rows, columns = (cast(Axis, self.axes[str(side)]) for side in self._sides(level))
+        return columns.columns(rows.rows(x, adjoint), adjoint)
+
+    def _sides(self, level: int) -> tuple[int, int]:
+        return self.size[0] >> level, self.size[1] >> level
 
 
 def check_size(size: tuple[int, int], wavelet: str, levels: int) -> None:
@@ -111,10 +116,3 @@ def check_size(size: tuple[int, int], wavelet: str, levels: int) -> None:
                 f"images of {size[0]}×{size[1]} do not divide into {levels} levels: "
                 f"make both sides multiples of {step}, e.g. {side - side % step}"
             )
-
-
-def _analysis(wavelet: str, length: int) -> Tensor:
-    """The orthonormal 1-D analysis matrix of one level, dense ``(length, length)`` float64."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse")  # torch's, about ptwt's construction
-        return construct_boundary_a(wavelet, length).to_dense()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .forward_backward import Regulariser
-from .groups import Groups
+from .groups import Groups, Spread
 from .wavelets import Wavelets
 
 
@@ -17,47 +17,59 @@ class Shrinkage(Regulariser):
     function ``h_δ`` (``|u| − δ/2`` beyond δ, ``u²/2δ`` within; ``|u|`` for δ = 0). The approximation has no weight.
 
     Args:
+        bands: of ``Wavelets``, ``(H, W)``.
         weights: initial ``ω``, positive, ``groups.weights(C, levels)``.
         smoothing: δ ≥ 0.
         ridge: ε ≥ 0.
         groups: what shares a norm.
     """
 
-    def __init__(self, weights: Tensor, smoothing: float, ridge: float, groups: Groups) -> None:
+    def __init__(
+        self, bands: Tensor, weights: Tensor, smoothing: float, ridge: float, groups: Groups
+    ) -> None:
         super().__init__()
+        self.spread = Spread(bands)
         self.log_weights = nn.Parameter(weights.log())
         self.smoothing = smoothing
         self.ridge = ridge
         self.groups = groups
 
-    def shrink(self, c: Tensor, bands: Tensor, step: Tensor) -> Tensor:
+    def shrink(self, c: Tensor, step: Tensor) -> Tensor:
         """The proximity operator in coefficients, up to the pull of the ridge towards its centre m.
 
         Args:
             c: coefficients plus ``τ ε m``, ``(B, C, H, W)``.
-            bands: of ``Wavelets``.
             step: τ > 0, a scalar tensor.
         """
         shrunk = 1 + step * self.ridge
         threshold = _by_band(step * self.log_weights.exp())
-        # Huber's prox is z − clamp(slope·z, ±t), all over 1 + τε: the slope is 1 for the ℓ1 norm.
+        # Huber's prox is (z − clamp(slope·z, ±t)) / (1 + τε): the slope is 1 for the ℓ1 norm.
         slope = threshold / (self.smoothing * shrunk + threshold) if self.smoothing else None
-        limit = threshold[:, bands]
         if self.groups == Groups():
-            scaled = c if slope is None else slope[:, bands] * c
-            return (c - torch.clamp(scaled, -limit, limit)) / shrunk
+            # Divided already, by band and not by place.
+            limit, slopes = self._planes(threshold / shrunk, None if slope is None else slope / shrunk)
+            scaled = c / shrunk if self.ridge else c
+            clamped = torch.clamp(scaled if slopes is None else c * slopes, -limit, limit)
+            return scaled - clamped
         # The same along the direction of each group: z (1 − min(slope, t/‖z_g‖)).
+        limit, slopes = self._planes(threshold, slope)
         share = limit / self.groups.magnitude(c, self.log_weights.shape[1])
-        share = share.clamp(max=1) if slope is None else torch.minimum(share, slope[:, bands])
+        share = share.clamp(max=1) if slopes is None else torch.minimum(share, slopes)
         return c * (1 - share) / shrunk
 
-    def cost(self, c: Tensor, bands: Tensor) -> Tensor:
+    def cost(self, c: Tensor) -> Tensor:
         """``Σ_g ω_g h_δ(‖c_g‖)`` of each sample, ``(B,)``."""
-        weights = _by_band(self.log_weights.exp())[:, bands] / self.groups.copies
+        weights = self.spread(_by_band(self.log_weights.exp())) / self.groups.copies
         d = self.smoothing
         size = self.groups.magnitude(c, self.log_weights.shape[1])
         huber = torch.where(size > d, size - d / 2, size.square() / (2 * d) if d else size)
         return (weights * huber).flatten(1).sum(1)
+
+    def _planes(self, limit: Tensor, slope: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if slope is None:
+            return self.spread(limit), None
+        limits, slopes = self.spread(torch.stack((limit, slope))).unbind()
+        return limits, slopes
 
 
 class WeightedPenalty(Shrinkage):
@@ -85,7 +97,7 @@ class WeightedPenalty(Shrinkage):
         ridge: float,
         groups: Groups | None = None,
     ) -> None:
-        super().__init__(weights, smoothing, ridge, groups or Groups())
+        super().__init__(wavelets.bands, weights, smoothing, ridge, groups or Groups())
         self.wavelets = wavelets
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
@@ -96,12 +108,12 @@ class WeightedPenalty(Shrinkage):
             step: τ > 0, a scalar tensor.
         """
         c = self.wavelets.analyse(z + step * self.ridge * 0.5 if self.ridge else z)
-        return self.wavelets.synthesise(self.shrink(c, self.wavelets.bands, step))
+        return self.wavelets.synthesise(self.shrink(c, step))
 
     def energy(self, x: Tensor) -> Tensor:
         """``g(x)`` of each image, ``(B,)``: what ``prox`` is the proximity operator of (used by the tests)."""
         ridge = self.ridge / 2 * (x - 0.5).square().flatten(1).sum(1)
-        return self.cost(self.wavelets.analyse(x), self.wavelets.bands) + ridge
+        return self.cost(self.wavelets.analyse(x)) + ridge
 
 
 def _by_band(weights: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from solvers import Map
 
 from ..images import Images, Layout, crops
 from ..operators import Operator, Prior
+from ..step import Step, Wrapped, channels_last, wrap
 
 PEAK = 1.0
 """Largest value of an image: everything is in [0, 1]."""
@@ -73,19 +74,33 @@ class Instance:
         operator: T_θ, at its initial parameters; nobody shares it.
         physics: the measurement.
         train, test: batches of different images.
-        contraction: a bound on the Lipschitz constant of T in its state, from the exact spectrum; ``nan`` where
-            none is known.
+        spectrum: smallest and largest eigenvalue of ``AᵀA``, exact.
+        applied: how T is, where that can be done (see ``bench.step``).
     """
 
     operator: Operator
     physics: DecomposablePhysics
     train: Batch
     test: Batch
-    contraction: float
+    spectrum: tuple[float, float]
+    applied: Step = "eager"
+
+    @property
+    def contraction(self) -> float:
+        """A bound on the Lipschitz constant of T in its state, at the parameters of this moment.
+
+        ``nan`` where none is known. A certificate of a network takes a second: ask once.
+        """
+        return self.operator.contraction(self.spectrum)
 
     def bind(self, batch: Batch) -> Map:
         """``x -> T_θ(x; y, physics)`` for the measurements of ``batch``."""
-        return self.operator.bind(batch.y, self.physics)
+        return self.wrapped(batch).T
+
+    def wrapped(self, batch: Batch) -> Wrapped:
+        """The same, with what came of the wish for ``applied``."""
+        T = self.operator.bind(batch.y, self.physics)
+        return Wrapped(T, "eager") if self.applied == "eager" else wrap(T, self.start(batch), self.applied)
 
     def limit(self, batch: Batch) -> Map:
         """The map whose fixed point is the equilibrium (``bind``'s, unless layers differ)."""
@@ -114,6 +129,7 @@ def instance(
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    applied: Step = "eager",
 ) -> Instance:
     """The task with the crops, the masks and the noise of a seed.
 
@@ -125,7 +141,7 @@ def instance(
     """
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)
-    operator = task.prior.operator(shape, task.step, dtype, device)
+    operator = channels_last(task.prior.operator(shape, task.step, dtype, device))
     physics = task.physics(shape, torch.Generator().manual_seed(seed), dtype, device)
     exact = task.physics(shape, torch.Generator().manual_seed(seed), torch.float64, torch.device("cpu"))
     noise = torch.tensor(task.noise, dtype=torch.float64).view(-1, 1, 1)
@@ -139,15 +155,16 @@ def instance(
         grey = torch.full_like(truth, 0.5 * PEAK)
         return Batch(truth, y, grey + physics.A_adjoint(y - physics.A(grey)))
 
-    train = crops(images.train, task.channels, layout.crop, layout.train, seed)
+    train = crops(images.train, task.channels, layout.crop, layout.train, seed, layout.mirror)
     # The same places at every seed: a table compares estimators, not crops.
-    test = crops(images.test, task.channels, layout.crop, layout.test, 0)
+    test = crops(images.test, task.channels, layout.crop, layout.test, 0, layout.mirror)
     return Instance(
         operator,
         physics,
         measure(train, torch.Generator().manual_seed(2 * seed)),
         measure(test, torch.Generator().manual_seed(2 * seed + 1)),
-        operator.contraction(spectrum(exact)),
+        spectrum(exact),
+        applied,
     )
 
 

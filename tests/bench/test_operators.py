@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
+from unittest.mock import patch
 
 import ptwt
 import pytest
 import pywt
 import torch
-from deepinv.physics import BlurFFT
+from deepinv.physics import Blur, BlurFFT, Denoising, Inpainting
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UserError
+from bench.memory import saved_bytes
 from bench.operators import ForwardBackward, Wavelets, contraction_factor, huber, l1
+from bench.operators.data_term import Composed, data_term, normal
 from bench.operators.wavelets import check_size
 
 F64 = torch.float64
@@ -173,3 +176,88 @@ def test_a_step_is_learnable_on_request():
 )
 def test_the_contraction_factor_is_the_textbooks(spectrum, step, ridge, expected):
     assert math.isclose(contraction_factor(spectrum, step, ridge), expected)
+
+
+def asymmetric(channels):
+    kernel = torch.zeros(1, channels, 5, 5, dtype=F64)
+    kernel[0, :, 0, 1], kernel[0, :, 3, 4], kernel[0, -1, 2, 2] = 0.5, 0.3, 0.2  # channels differ
+    return kernel
+
+
+class Doubled(BlurFFT):
+    """Another map with the spectrum of a blur."""
+
+    def A(self, x, filter=None, **kwargs):
+        return 2 * super().A(x, filter, **kwargs)
+
+    def A_adjoint(self, x, filter=None, **kwargs):
+        return 2 * super().A_adjoint(x, filter, **kwargs)
+
+    def A_adjoint_A(self, x, mask=None, **kwargs):
+        return self.A_adjoint(self.A(x))
+
+
+MEASUREMENTS = {
+    "blur, grey": (1, lambda: BlurFFT((1, 12, 17), asymmetric(1))),
+    "blur, colours": (3, lambda: BlurFFT((3, 12, 17), asymmetric(3))),
+    "one blur, colours": (3, lambda: BlurFFT((3, 12, 17), asymmetric(1))),
+    "inpainting": (3, lambda: Inpainting((3, 12, 17), mask=draw(0, 3, 12, 17).abs())),
+    "denoising": (1, Denoising),
+    "a subclass": (1, lambda: Doubled((1, 12, 17), asymmetric(1))),
+    "no singular values": (1, lambda: Blur(asymmetric(1)[..., 1:4, 1:4], padding="circular")),
+}
+measurements = pytest.mark.parametrize("name", MEASUREMENTS)
+
+
+@measurements
+def test_the_normal_operator_is_the_adjoint_after_the_measurement(name):
+    channels, make = MEASUREMENTS[name]
+    physics, x = make(), draw(1, 2, channels, 12, 17)
+    expected = physics.A_adjoint(physics.A(x))
+    N = normal(physics)
+    torch.testing.assert_close(N(x), expected, rtol=0, atol=1e-13)
+    torch.testing.assert_close(N(x[None].expand(3, -1, -1, -1, -1))[2], expected, rtol=0, atol=1e-13)
+    assert isinstance(N, Composed) == (name in ("a subclass", "no singular values"))
+
+
+@measurements
+def test_the_slope_of_the_data_term_and_its_derivatives(name):
+    channels, make = MEASUREMENTS[name]
+    physics, x, y = make(), draw(1, 2, channels, 12, 17).requires_grad_(), draw(2, 2, channels, 12, 17)
+    v = draw(3, *x.shape)
+    value = 0.5 * (physics.A(x) - y).square().sum()
+    (slope,) = torch.autograd.grad(value, x, create_graph=True)
+    (hessian,) = torch.autograd.grad(slope, x, v)
+    term = data_term(y, physics)
+    descent = term.descent(x)
+    torch.testing.assert_close(descent, -slope, rtol=0, atol=1e-12)
+    torch.testing.assert_close(torch.autograd.grad(descent, x, v)[0], -hessian, rtol=0, atol=1e-12)
+    alone = term.pick(torch.tensor([1])).descent(x[1:])
+    torch.testing.assert_close(alone, descent[1:], rtol=0, atol=1e-14)
+
+
+def test_a_bound_operator_pulls_its_measurements_back_once():
+    physics = BlurFFT((1, 32, 32), asymmetric(1))
+    x, y = draw(0, 2, 1, 32, 32), draw(1, 2, 1, 32, 32)
+    operator = huber().operator((1, 32, 32), 0.7, F64, "cpu")
+    with patch.object(physics, "A_adjoint", wraps=physics.A_adjoint) as pulled:
+        T = operator.bind(y, physics)
+        first = T.pick(torch.tensor([0]))
+        for _ in range(3):
+            T(x), first(x[:1])
+    assert pulled.call_count == 1
+    torch.testing.assert_close(T(x), operator(x, y, physics), rtol=0, atol=0)
+    torch.testing.assert_close(first(x[:1]), operator(x[:1], y[:1], physics), rtol=0, atol=1e-14)
+
+
+def test_the_tape_of_a_step_holds_the_prox_alone():
+    """Three planes of the weights, the coefficients and what is clamped: neither A nor the wavelets leave anything."""
+    physics = BlurFFT((1, 32, 32), asymmetric(1))
+    operator = huber().operator((1, 32, 32), 0.7, F64, "cpu")
+    T, x = operator.bind(draw(1, 4, 1, 32, 32), physics), draw(0, 4, 1, 32, 32).requires_grad_()
+    known = [*operator.parameters(), *operator.buffers(), x]
+    with saved_bytes(known) as saved:
+        out = T(x)
+    assert out.requires_grad
+    plane = 8 * 32 * 32
+    assert saved.count <= (3 + 2 * 4) * plane + 1024

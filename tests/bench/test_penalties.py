@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from dataclasses import replace
 from unittest.mock import patch
@@ -26,7 +27,7 @@ from bench.operators import (
     orientations_colours,
     union,
 )
-from bench.operators.groups import join, split
+from bench.operators.groups import Spread, join, split
 from bench.operators.synthesis import free_entries
 from solvers import deq
 
@@ -109,6 +110,36 @@ def test_a_plane_taken_apart_has_the_bands_of_the_wavelets_and_joins_again():
     for j, detail in enumerate(details):
         assert all((detail[:, :, o] == 1 + 3 * j + o).all() for o in range(3))
     assert torch.equal(join(approximation, details), bands)
+
+
+@pytest.mark.parametrize(("size", "levels"), [((32, 64), 3), ((8, 8), 1), ((72, 40), 2)])
+def test_a_number_a_band_is_spread_over_its_places(size, levels):
+    bands = replace(l1(), wavelet="haar", levels=levels).build((1, *size)).wavelets.bands
+    numbers = draw(0, 2, 3, 1 + 3 * levels).requires_grad_()
+    found = Spread(bands)(numbers)
+    assert torch.equal(found, numbers[..., bands])
+    v = draw(1, *found.shape)
+    (expected,) = torch.autograd.grad(numbers[..., bands], numbers, v)
+    torch.testing.assert_close(torch.autograd.grad(found, numbers, v)[0], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_the_shrinkage_and_its_gradients_are_the_textbooks(smoothing, ridge):
+    """``z − clamp(slope·z, ±t)`` over ``1 + τε``, place by place, at random weights."""
+    penalty = scatter(small(Penalty("x", smoothing, ridge)).build((3, 8, 8), F64), 0)
+    c, v = 0.5 * draw(1, 2, 3, 8, 8), draw(2, 2, 3, 8, 8)
+    c.requires_grad_()
+    tau = torch.tensor(0.7, dtype=F64, requires_grad=True)
+    inputs = (c, penalty.log_weights, tau)
+    w = torch.nn.functional.pad(penalty.log_weights.exp().flatten(1), (1, 0))[:, penalty.wavelets.bands]
+    t, k = tau * w, 1 + tau * ridge
+    expected = (c - torch.clamp(c * t / (smoothing * k + t) if smoothing else c, -t, t)) / k
+    found = penalty.shrink(c, tau)
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-15)
+    one, two = (torch.autograd.grad(out, inputs, v) for out in (found, expected))
+    for a, b in zip(one, two, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-13)
 
 
 def test_groups_of_one_are_l1():
@@ -296,6 +327,61 @@ def test_gradients_in_the_parameters_agree_with_differences(prior):
 
     values = tuple(p.detach().clone().requires_grad_() for p in penalty.parameters())
     assert torch.autograd.gradcheck(both, values, fast_mode=True)
+
+
+def test_the_range_is_found_once_for_the_parameters_of_a_moment():
+    penalty = built(COUPLED[0], 0)
+    optimiser = torch.optim.Adam(penalty.parameters(), 0.1)
+
+    def looks(f):
+        with patch.object(torch.linalg, "svdvals", wraps=torch.linalg.svdvals) as svd:
+            found = f()
+        return found, svd.call_count
+
+    first, count = looks(lambda: [penalty.range() for _ in range(3)][-1])
+    assert count == 1
+    assert looks(penalty.range) == (first, 0)
+    penalty.image(draw(0, *state_shape(COUPLED[0]))).square().sum().backward()
+    optimiser.step()
+    seen = {first}
+    for change in (
+        lambda: None,
+        lambda: penalty.load_state_dict({k: 0.9 * v for k, v in penalty.state_dict().items()}),
+        lambda: setattr(penalty.coupling, "data", 1.1 * penalty.coupling.data),
+        lambda: setattr(penalty, "coupling", torch.nn.Parameter(0.9 * penalty.coupling.detach())),
+    ):
+        change()
+        found = penalty.range()
+        assert found == penalty._range()
+        assert found not in seen, "stale"
+        seen.add(found)
+    largest = []
+
+    def wrapped(coupling):
+        with patch.dict(penalty._parameters, coupling=coupling):
+            largest.append(penalty.range()[1])
+        return coupling.sum()
+
+    torch.func.jacrev(torch.func.jacrev(wrapped))(torch.zeros_like(penalty.coupling))
+    assert largest == [1]
+    outside = {"coupling": torch.zeros_like(penalty.coupling)}
+    assert torch.func.functional_call(
+        Ranged(penalty), {f"penalty.{k}": v for k, v in outside.items()}, ()
+    ) == (1, 1)
+    assert penalty.range() == found
+    twin = copy.deepcopy(penalty)
+    with torch.no_grad():
+        twin.coupling.zero_()
+    assert twin.range() == (1, 1)
+
+
+class Ranged(torch.nn.Module):
+    def __init__(self, penalty):
+        super().__init__()
+        self.penalty = penalty
+
+    def forward(self):
+        return self.penalty.range()
 
 
 def test_parameters_from_outside_reach_the_whole_step():

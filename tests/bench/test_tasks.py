@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import bench.tasks
 from bench.errors import UserError
 from bench.images import Layout, find_images
 from bench.matrix import admits, parse_task
+from bench.operators import ForwardBackward
 from bench.oracle import hypergradient
 from bench.tasks import ROSTER, instance, loss, spectrum
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
@@ -167,8 +169,6 @@ def test_with_a_unit_step_denoising_is_separable_and_every_estimator_exact():
 @pytest.mark.parametrize("text", ["deblurring(huber)", "inpainting(huber)"])
 def test_the_step_size_has_no_gradient_at_equilibrium(text):
     """THEORY C20, S11: the fixed point of a forward–backward step does not depend on its length."""
-    from bench.operators import ForwardBackward
-
     problem = build(text)
     operator = ForwardBackward(problem.operator.prior, 1.0, learn_step=True)
     batch = problem.train
@@ -286,3 +286,12 @@ def test_layers_of_their_own_are_for_the_network_of_that_depth():
         False,
     ]
     assert all(admits(parse_task("denoising(dncnn)"), solver) for solver in (unrolled(2), deq()))
+
+
+def test_a_bound_is_worked_out_when_asked_for():
+    """The certificate of a network takes longer than the whole of the rest."""
+    with patch.object(ForwardBackward, "contraction", autospec=True, return_value=0.5) as asked:
+        problem = build("deblurring(huber)")
+        assert not asked.called
+        assert problem.contraction == 0.5
+        assert asked.call_args.args[1] == problem.spectrum
