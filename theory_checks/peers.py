@@ -10,14 +10,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import deepinv
 import torch
 from torch import Tensor
-from torchdeq import get_deq
 
 from bench.matrix import parse_task
-from bench.operators import ForwardBackward
-from solvers import Report, Solution, deq
+from bench.peers import DeepInverse, Peer, deepinv_deq, torchdeq_ift
+from solvers import Solver, deq
 
 from .cases import Case, Loss, affine, tanh
 from .claims.c01_implicit_gradient import differences
@@ -27,99 +25,33 @@ from .real import Bound, real
 GOOD = 1e-3
 """Relative error up to which a gradient counts as right."""
 
-Gradient = Callable[[Case], Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class TorchDEQ:
-    """torchdeq's ``get_deq`` with implicit differentiation and plain iterations both ways.
-
-    Attributes:
-        budget: iterations at most, forward and backward; tol: its tolerance for both.
-        hook: implicit gradient by a hook; otherwise by an autograd function.
-    """
-
-    budget: int
-    tol: float
-    hook: bool
-
-    def __call__(self, T: Callable[[Tensor], Tensor], x0: Tensor) -> Solution:
-        """The solution with torchdeq's tape; it insists on a batch dimension."""
-        solve = get_deq(
-            ift=not self.hook,
-            hook_ift=self.hook,
-            f_solver="fixed_point_iter",
-            b_solver="fixed_point_iter",
-            f_max_iter=self.budget,
-            b_max_iter=self.budget,
-            f_tol=self.tol,
-            b_tol=self.tol,
-        )
-        found, _ = solve(lambda z: T(z[0])[None], x0[None])
-        return Solution(found[-1][0], Report(0), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class DeepInverse:
-    """deepinv's ``PGD(..., DEQ=...)`` on the same physics, step and penalty.
-
-    Attributes:
-        max_iter, backward: iterations forward and backward.
-        threshold: its ``thres_conv``; early_stop: whether it stops the forward iteration (it always stops the other).
-    """
-
-    max_iter: int
-    backward: int
-    threshold: float
-    early_stop: bool
-
-    def gradient(self, case: Case) -> Tensor:
-        """What it leaves in the log-weights of a real case."""
-        T = case.T
-        assert isinstance(T, Bound), "deepinv's own algorithm runs on the benchmark's operators only"
-        assert isinstance(T.operator, ForwardBackward)
-        penalty = T.operator.prior
-
-        class Prior(deepinv.optim.Prior):
-            """Our penalty behind deepinv's interface."""
-
-            def prox(self, x: Tensor, *arguments: object, gamma: Tensor, **named: object) -> Tensor:
-                """``prox_{γg}(x)``."""
-                return penalty.prox(x, torch.as_tensor(gamma, dtype=x.dtype))
-
-        algorithm = deepinv.optim.PGD(
-            data_fidelity=deepinv.optim.L2(),
-            prior=Prior(),
-            stepsize=float(T.operator.log_step.exp()),
-            lambda_reg=1.0,
-            max_iter=self.max_iter,
-            thres_conv=self.threshold,
-            early_stop=self.early_stop,
-            unfold=True,
-            trainable_params=[],
-            DEQ=deepinv.optim.DEQConfig(max_iter_backward=self.backward),
-        )
-        penalty.zero_grad()
-        x = algorithm(T.batch.y, T.physics, init=T.batch.x0)
-        case.loss(x.flatten(), torch.zeros(len(T.theta), dtype=torch.float64)).backward()
-        assert penalty.log_weights.grad is not None, "no gradient reached the weights"
-        return penalty.log_weights.grad.flatten().clone()
-
-
-def _solver(solve: Callable[..., Solution]) -> Gradient:
-    return lambda case: estimate(solve, case)  # pyright: ignore[reportArgumentType]
-
-
-EVERYWHERE: dict[str, Gradient] = {
-    "eqgrad deq(1e-09)": _solver(deq(1e-9, 500)),
-    "torchdeq 0.1, hook, 100 + 100, tol 1e-6": _solver(TorchDEQ(100, 1e-6, True)),
-    "torchdeq 0.1, function, 100 + 100, tol 1e-6": _solver(TorchDEQ(100, 1e-6, False)),
-    "torchdeq 0.1, function, 5000 + 5000, tol 1e-12": _solver(TorchDEQ(5000, 1e-12, False)),
+LIBRARIES: dict[str, Callable[[], Solver | Peer]] = {
+    "eqgrad deq(1e-09)": lambda: deq(1e-9, 500),
+    "torchdeq 0.1, hook, 100 + 100, tol 1e-6": lambda: torchdeq_ift(100, 100, hook=True, tol=1e-6),
+    "torchdeq 0.1, function, 100 + 100, tol 1e-6": lambda: torchdeq_ift(100, 100, tol=1e-6),
+    "torchdeq 0.1, function, 5000 + 5000, tol 1e-12": lambda: torchdeq_ift(
+        5000, 5000, tol=1e-12, tol_backward=1e-12
+    ),
+    "deepinv 0.5 DEQ, 100 + 50 (defaults)": deepinv_deq,
+    "deepinv 0.5 DEQ, 5000 + 5000, threshold 1e-12": lambda: deepinv_deq(
+        5000, 5000, thres=1e-12, early_stop=True
+    ),
 }
-ON_IMAGES: dict[str, Gradient] = {
-    "deepinv 0.5 DEQ, 100 + 50 (defaults)": DeepInverse(100, 50, 1e-5, False).gradient,
-    "deepinv 0.5 DEQ, 5000 + 5000, threshold 1e-12": DeepInverse(5000, 5000, 1e-12, True).gradient,
-}
+
+
+def gradient(solver: Solver | Peer, case: Case) -> Tensor:
+    """What a solver or a peer leaves in the parameters of a case."""
+    if not isinstance(solver, DeepInverse):
+        return estimate(solver, case)  # pyright: ignore[reportArgumentType]
+    # deepinv has an algorithm of its own: it is given the operator itself, not the map of flat states.
+    assert isinstance(case.T, Bound), "deepinv's own algorithm runs on the benchmark's operators only"
+    operator, batch = case.T.operator, case.T.batch
+    operator.zero_grad()
+    x = solver(operator.bind(batch.y, case.T.physics), case.T.start).x
+    case.loss(x.flatten(), torch.zeros_like(case.T.theta)).backward()
+    return torch.cat([p.grad.flatten().clone() for p in operator.parameters() if p.grad is not None])
+
+
 SCALES = (1.0, 1e-4)
 
 
@@ -145,12 +77,14 @@ def examine_peers() -> list[PeerFinding]:
     for case in made:
         coordinates = list(range(min(6, len(case.T.theta))))
         wanted = differences(case, coordinates)
-        libraries = EVERYWHERE | (ON_IMAGES if isinstance(case.T, Bound) else {})
+        libraries = {name: make() for name, make in LIBRARIES.items()}
         for scale in SCALES:
             loss = Loss(case.loss.target, scale * case.loss.q, scale * case.loss.M)
-            for name, gradient in libraries.items():
+            for name, solver in libraries.items():
+                if isinstance(solver, DeepInverse) and not isinstance(case.T, Bound):
+                    continue
                 try:
-                    estimated = gradient(replace(case, loss=loss))[coordinates] / scale
+                    estimated = gradient(solver, replace(case, loss=loss))[coordinates] / scale
                     error = norm(estimated - wanted) / norm(wanted)
                 except Exception as failed:
                     line = f"raises {type(failed).__name__}: {' '.join(str(failed).split())[:80]}"

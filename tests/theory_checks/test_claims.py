@@ -229,13 +229,13 @@ def test_bad_arguments_are_one_line_and_exit_code_2(words, message, tmp_path, ca
 
 
 def test_peers_are_right_when_their_budgets_allow_and_an_absolute_tolerance_shows():
-    from theory_checks.peers import TorchDEQ
+    from bench.peers import torchdeq_ift
 
     case = cases.affine(3, 2, 0.5, 0)
     scaled = replace(case, loss=replace(case.loss, q=1e-4 * case.loss.q, M=1e-4 * case.loss.M))
     wanted = exact(case).gradient
-    right = TorchDEQ(500, 1e-13, False)
+    right = torchdeq_ift(500, 500, tol=1e-13, tol_backward=1e-13)
     assert norm(estimate(right, case) - wanted) < 1e-9 * norm(wanted)
-    loose = TorchDEQ(100, 1e-4, False)
+    loose = torchdeq_ift(100, 100, tol=1e-4, tol_backward=1e-4)
     off = norm(estimate(loose, scaled) / 1e-4 - wanted) / norm(wanted)
     assert off > 10 * norm(estimate(loose, case) - wanted) / norm(wanted)
