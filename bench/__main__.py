@@ -53,17 +53,19 @@ def main() -> None:
 
 @app.command("list")
 def list_(what: Annotated[str, typer.Argument(help="solvers, tasks or profiles")]) -> None:
-    """List what there is: solvers, tasks or profiles."""
+    """List what there is: solvers (the parts of implicit, and the peers, below them), tasks or profiles."""
     table = Table(box=None, pad_edge=False)
     if what == "solvers":
-        from solvers import ROSTER
+        from solvers import PARTS, ROSTER
 
         from .calls import signature
+        from .peers import PEERS
 
-        table.add_column("solver")
+        table.add_column("solver, part of one, or peer")
         table.add_column("what it does")
-        for name, estimator in ROSTER.items():
-            table.add_row(signature(name, estimator.make), _first_line(estimator.make))
+        solvers = {name: estimator.make for name, estimator in ROSTER.items()}
+        for name, make in (*solvers.items(), *PARTS.items(), *PEERS.items()):
+            table.add_row(signature(name, make), _first_line(make))
     elif what == "tasks":
         from .calls import signature
         from .operators import DENOISED, PRIORS

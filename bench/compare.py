@@ -13,6 +13,7 @@ import pandas as pd
 
 from .errors import UserError
 from .frame import tidy
+from .peers import PEERS
 from .report import load
 
 
@@ -56,7 +57,7 @@ TOLERANCES = {
     "saved_mib": Tolerance(relative=0.01),
 }
 FIXED = frozenset({"applications", "vjps"})
-ADAPTIVE = frozenset({"deq"})
+ADAPTIVE = frozenset({"deq", "implicit", *PEERS})
 
 
 def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -69,7 +70,7 @@ def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises:
         UserError: one of the folders holds no run, or they have no cell in common.
     """
-    key = ["task", "solver", "seed"]
+    key = ["task", "crop", "batch", "solver", "seed"]
     found, expected = (tidy(load(f)).set_index(key) for f in (folder, reference))
     shared = expected.index.intersection(found.index)
     if shared.empty:

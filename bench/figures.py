@@ -12,92 +12,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-from matplotlib.transforms import Bbox
+from matplotlib.ticker import LogLocator, MaxNLocator
 
+from . import curves
+from .drawing import FAMILIES, RC, facets, label_points, means_of, number_log, save, shared_legend, style_of
 from .oracle import TOLERANCE
-
-FAMILIES = ("unrolled", "restarted_jfb", "jfb", "neumann", "deq")
-"""Fixed places in the palette, so that an estimator keeps its colour in every figure."""
-MARKERS = ("o", "s", "^", "D", "P", "X", "v", "*")
-METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
-
-
-def _style(frame: pd.DataFrame) -> dict[str, object]:
-    families = [*(f for f in FAMILIES if (frame["family"] == f).any())]
-    families += [f for f in frame["family"].unique() if f not in families]
-    palette = sns.color_palette("colorblind", max(len(FAMILIES), len(families)))
-    places = [FAMILIES.index(f) if f in FAMILIES else len(FAMILIES) + i for i, f in enumerate(families)]
-    return {
-        "hue": "family",
-        "hue_order": families,
-        "style": "family",
-        "style_order": families,
-        "palette": [palette[p % len(palette)] for p in places],
-        "markers": [MARKERS[p % len(MARKERS)] for p in places],
-    }
-
-
-def _means(frame: pd.DataFrame) -> pd.DataFrame:
-    good = frame[frame["status"] == "ok"]
-    numbers = good.select_dtypes("number").columns.drop("seed")
-    means = good.groupby(["task", "solver", "family"], sort=False)[list(numbers)].mean().reset_index()
-    means["cost"] = means["applications"] + means["vjps"]
-    return means
-
-
-def _facets(count: int, height: float = 3.9) -> tuple[Figure, np.ndarray]:
-    columns = min(count, 3)
-    lines = -(-count // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(4.4 * columns, height * lines), squeeze=False)
-    for ax in axes.flat[count:]:
-        ax.set_visible(False)
-    return figure, axes.flat[:count]
-
-
-def _shared_legend(figure: Figure, axes, title: str) -> None:
-    handles: dict[str, object] = {}
-    for ax in axes:
-        if (legend := ax.get_legend()) is not None:
-            found, labels = ax.get_legend_handles_labels()
-            handles |= dict(zip(labels, found, strict=True))
-            legend.remove()
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        title=title,
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-        frameon=False,
-    )
-
-
-def _labels(ax: Axes, points: pd.DataFrame, x: str, y: str) -> None:
-    """The arguments of each solver beside its point, where they fit and cover no other label."""
-    ax.figure.canvas.draw()  # the limits must be final before points are turned into places
-    right = ax.get_window_extent().x1
-    taken: list[Bbox] = []
-    for row in points.itertuples():
-        point = (getattr(row, x), getattr(row, y))
-        depth = row.solver.partition("(")[2].rstrip(")")
-        fits = ax.transData.transform(point)[0] + 8 * len(depth) < right
-        place = {"xytext": (5, 3), "ha": "left"} if fits else {"xytext": (-5, 3), "ha": "right"}
-        text = ax.annotate(depth, point, textcoords="offset points", fontsize=7, color="0.35", **place)
-        box = text.get_window_extent()
-        if any(box.overlaps(other) for other in taken):
-            text.remove()
-        else:
-            taken.append(box)
+from .pareto import points
+from .tables import slug
 
 
 def error_against_cost(frame: pd.DataFrame) -> Figure:
     """Relative error of the gradient against applications + VJPs and against seconds, a column a task."""
-    means = _means(frame).dropna(subset=["hypergradient_error"])
+    means = means_of(frame).dropna(subset=["hypergradient_error"])
     # What lies below the reference's own accuracy is not known to be any smaller.
     means["hypergradient_error"] = means["hypergradient_error"].clip(lower=TOLERANCE)
-    tasks = list(means["task"].unique())
+    tasks = list(means["heading"].unique())
     costs = [("cost", "applications + VJPs of a training step")]
     if means["step_ms"].notna().any():
         costs.append(("step_ms", "milliseconds of a training step"))
@@ -108,31 +38,33 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
     axes = axes if wide else axes.T
     for line, (x, label) in zip(axes, costs, strict=True):
         for ax, task in zip(line, tasks, strict=True):
-            part = means[(means["task"] == task) & means[x].notna()]
+            part = means[(means["heading"] == task) & means[x].notna()]
             if part.empty:  # nothing of it was timed
                 ax.set_visible(False)
                 continue
-            sns.scatterplot(part, x=x, y="hypergradient_error", s=55, ax=ax, **_style(means))
+            sns.scatterplot(part, x=x, y="hypergradient_error", s=55, ax=ax, **style_of(means))
             ax.set(
                 xscale="log", yscale="log", xlabel=label, ylabel="relative error of the gradient", title=task
             )
             ax.yaxis.set_minor_locator(LogLocator(subs=[]))
             ax.margins(x=0.16, y=0.08)
+            number_log(ax.xaxis)
+            number_log(ax.yaxis)
             ax.grid(alpha=0.3)
-            _labels(ax, part, x, "hypergradient_error")
-    _shared_legend(figure, axes.flat, "estimator")
+            label_points(ax, part, x, "hypergradient_error")
+    shared_legend(figure, axes.flat, "estimator")
     figure.tight_layout()
     return figure
 
 
 def psnr_against_depth(frame: pd.DataFrame) -> Figure:
     """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass."""
-    means = _means(frame)
-    tasks = list(means["task"].unique())
-    figure, axes = _facets(len(tasks))
-    style = _style(means)
+    means = means_of(frame)
+    tasks = list(means["heading"].unique())
+    figure, axes = facets(len(tasks))
+    style = style_of(means)
     for ax, task in zip(axes, tasks, strict=True):
-        part = means[means["task"] == task]
+        part = means[means["heading"] == task]
         for row in part.itertuples():
             ax.plot([row.applications] * 2, [row.psnr, row.psnr_equilibrium], color="0.75", lw=1, zorder=0)
         sns.scatterplot(part, x="applications", y="psnr", s=55, ax=ax, **style)
@@ -167,19 +99,19 @@ def psnr_against_depth(frame: pd.DataFrame) -> Figure:
         )
         ax.yaxis.set_major_locator(MaxNLocator(6))
         ax.grid(alpha=0.3)
-    _shared_legend(figure, axes, "filled: as trained\nhollow: at equilibrium")
+    shared_legend(figure, axes, "filled: as trained\nhollow: at equilibrium")
     figure.tight_layout()
     return figure
 
 
 def memory_against_depth(frame: pd.DataFrame) -> Figure:
     """Bytes that autograd saved against the applications of a forward pass, log–log."""
-    means = _means(frame).dropna(subset=["saved_mib"])
-    tasks = list(means["task"].unique())
-    figure, axes = _facets(len(tasks))
+    means = means_of(frame).dropna(subset=["saved_mib"])
+    tasks = list(means["heading"].unique())
+    figure, axes = facets(len(tasks))
     for ax, task in zip(axes, tasks, strict=True):
-        part = means[means["task"] == task].sort_values("applications")
-        sns.scatterplot(part, x="applications", y="saved_mib", s=55, ax=ax, **_style(means))
+        part = means[means["heading"] == task].sort_values("applications")
+        sns.scatterplot(part, x="applications", y="saved_mib", s=55, ax=ax, **style_of(means))
         ax.set(
             xscale="log",
             yscale="log",
@@ -187,23 +119,24 @@ def memory_against_depth(frame: pd.DataFrame) -> Figure:
             ylabel="tape (MiB)",
             title=task,
         )
-        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.margins(x=0.16, y=0.12)
+        number_log(ax.xaxis)
+        number_log(ax.yaxis)
         ax.grid(alpha=0.3, which="both")
-        _labels(ax, part, "applications", "saved_mib")
-    _shared_legend(figure, axes, "estimator")
+        label_points(ax, part, "applications", "saved_mib")
+    shared_legend(figure, axes, "estimator")
     figure.tight_layout()
     return figure
 
 
 def psnr_past_depth(seen: pd.DataFrame) -> Figure:
     """PSNR of the learned operator against multiples of the depth that was trained, a line a solver."""
-    means = seen.groupby(["task", "solver", "family", "multiple"], sort=False)["psnr"].mean().reset_index()
-    tasks = list(means["task"].unique())
-    figure, axes = _facets(len(tasks))
-    style = _style(means)
+    means = seen.groupby(["heading", "solver", "family", "multiple"], sort=False)["psnr"].mean().reset_index()
+    tasks = list(means["heading"].unique())
+    figure, axes = facets(len(tasks))
+    style = style_of(means)
     for ax, task in zip(axes, tasks, strict=True):
-        part = means[means["task"] == task]
+        part = means[means["heading"] == task]
         sns.lineplot(
             part, x="multiple", y="psnr", units="solver", estimator=None, dashes=False, lw=1.2, ax=ax, **style
         )
@@ -220,16 +153,18 @@ def psnr_past_depth(seen: pd.DataFrame) -> Figure:
         ax.margins(x=0.16)
         ax.grid(alpha=0.3)
         # Each line is named where it ends, or leaves the page.
-        _labels(ax, part[part["psnr"] > bottom].groupby("solver", sort=False).tail(1), "multiple", "psnr")
-    _shared_legend(figure, axes, "estimator")
+        label_points(
+            ax, part[part["psnr"] > bottom].groupby("solver", sort=False).tail(1), "multiple", "psnr"
+        )
+    shared_legend(figure, axes, "estimator")
     figure.tight_layout()
     return figure
 
 
 def panels(frame: pd.DataFrame, pictures: dict[tuple[str, str], dict[str, np.ndarray]], task: str) -> Figure:
     """Truth, measurement, and for each estimator its best depth: as trained above, at equilibrium below."""
-    means = _means(frame)
-    means = means[means["task"] == task]
+    means = means_of(frame)
+    means = means[means["heading"] == task]
     means = means[[(task, solver) in pictures for solver in means["solver"]]]
     best = means.sort_values("psnr", kind="stable").groupby("family", sort=False).tail(1)
     best = best.sort_values(
@@ -265,36 +200,43 @@ def _psnr(truth: np.ndarray, image: np.ndarray) -> float:
 def write_figures(
     frame: pd.DataFrame,
     seen: pd.DataFrame,
+    looked: pd.DataFrame,
+    sizes: pd.DataFrame,
     pictures: dict[tuple[str, str], dict[str, np.ndarray]],
     folder: Path,
 ) -> list[Path]:
-    """Draw every figure as PNG and PDF; the same rows give the same bytes.
+    """Draw every figure that there are measurements for, as PNG and PDF; the same rows give the same bytes.
 
     Args:
-        frame, seen: the tables of ``frame.tidy`` and ``frame.trajectories``.
-        pictures: by task and solver.
+        frame, seen, looked: the tables of ``frame.tidy``, ``frame.trajectories`` and ``frame.looks``.
+        sizes: that of ``growth.sizes``.
+        pictures: by heading and solver.
         folder: made if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not (frame["status"] == "ok").any():
+    good = frame[frame["status"] == "ok"]
+    if good.empty:
         return []
-    written = []
-    with mpl.rc_context({"font.size": 9, "axes.titlesize": 10, "pdf.fonttype": 42, "svg.hashsalt": "eqgrad"}):
+    with mpl.rc_context(RC):
         mpl.use("agg")
-        drawn = {
-            "error-against-cost": error_against_cost(frame),
-            "psnr-against-depth": psnr_against_depth(frame),
-            "memory-against-depth": memory_against_depth(frame),
-            "psnr-past-depth": psnr_past_depth(seen),
-        }
-        for task in frame["task"].unique():
-            if any(t == task for t, _ in pictures):
-                name = "".join(c if c.isalnum() else "-" for c in task).strip("-")
-                drawn[f"panels-{name}"] = panels(frame, pictures, task)
-        for name, figure in drawn.items():
-            for suffix, metadata in METADATA.items():
-                file = folder / f"{name}.{suffix}"
-                figure.savefig(file, dpi=150, bbox_inches="tight", metadata=metadata)
-                written.append(file)
-            plt.close(figure)
-    return written
+        drawn: dict[str, Figure | None] = {"memory-against-depth": memory_against_depth(frame)}
+        if good["hypergradient_error"].notna().any():
+            drawn["error-against-cost"] = error_against_cost(frame)
+        if len(found := points(frame)):
+            drawn["pareto"] = curves.pareto(found)
+        if good["psnr"].notna().any():
+            drawn["psnr-against-depth"] = psnr_against_depth(frame)
+        if len(seen):
+            drawn["psnr-past-depth"] = psnr_past_depth(seen)
+        if len(looked):
+            drawn["psnr-against-work"] = curves.learning(looked)
+        drawn["growth"] = curves.growth(sizes)
+        for heading in frame["heading"].unique():
+            if any(h == heading for h, _ in pictures):
+                drawn[f"panels-{slug(heading)}"] = panels(frame, pictures, heading)
+        return [
+            file
+            for name, figure in drawn.items()
+            if figure is not None
+            for file in save(figure, name, folder)
+        ]

@@ -11,9 +11,13 @@ from statistics import mean, median
 
 import pandas as pd
 
+from solvers import ROSTER
+
 from .records import Record
 
 MIB = 2**20
+WHO = ("task", "crop", "batch", "heading", "solver", "family", "peer", "seed")
+"""The columns that say what a row is of."""
 LOST = 10
 """A residual beyond this many tolerances is that of no equilibrium: images from there mean nothing."""
 MEANS = {  # column -> list of per-image values in the record
@@ -29,6 +33,7 @@ PLAIN = (
     "residual",
     "applications",
     "vjps",
+    "evaluations",
     "recorded",
     "converged",
     "contraction",
@@ -42,9 +47,11 @@ PLAIN = (
 
 
 def tidy(records: Iterable[Record]) -> pd.DataFrame:
-    """A row for each quality record, with the timing of its task and solver beside it.
+    """A row for each quality record, with the timing of its task, size and solver beside it.
 
-    Columns: ``task, solver, family, seed, status, reason``; PSNR in dB and SSIM averaged over the test images, at the
+    Columns: ``task``; ``crop`` (pixels a side) and ``batch``; ``heading``, the task with its size where the records
+    have several sizes of it; ``solver, family``; ``peer``, whether the family is another library's; ``seed, status,
+    reason``; PSNR in dB and SSIM averaged over the test images, at the
     trained depth and at equilibrium, and ``psnr_10`` and ``psnr_100`` at 10 and 100 times the trained depth (minus
     infinity: diverged); the gradient's relative error and cosine; ``jacobian_norm`` at the equilibrium; counts;
     ``saved_mib`` and ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios)
@@ -52,12 +59,54 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     and so is what belongs to an equilibrium where none was found. Rows keep the order of the records.
     """
     everything = list(records)
-    timings = {(r.task, r.solver): r for r in everything if r.kind == "cost"}
-    rows = [_row(r, timings.get((r.task, r.solver))) for r in everything if r.kind == "quality"]
+    timings = timings_of(everything)
+    shown = headings(everything)
+    rows = [_row(r, timings.get(place(r)), shown) for r in everything if r.kind == "quality"]
     return pd.DataFrame(rows)
 
 
-def _row(record: Record, timing: Record | None) -> dict[str, object]:
+Place = tuple[str, int, int, str]
+"""Task, crop, batch and solver: what a timing is of."""
+
+
+def place(record: Record) -> Place:
+    """What a record is of, apart from its seed."""
+    return record.task, record.crop, record.batch, record.solver
+
+
+def timings_of(records: Iterable[Record]) -> dict[Place, Record]:
+    """The timings among the records, by what they are of."""
+    return {place(r): r for r in records if r.kind == "cost"}
+
+
+def headings(records: Iterable[Record]) -> dict[tuple[str, int, int], str]:
+    """What a task of a size is headed with: its size only where the records have several sizes of it."""
+    sizes: dict[str, set[tuple[int, int]]] = {}
+    for record in records:
+        sizes.setdefault(record.task, set()).add((record.crop, record.batch))
+    return {
+        (task, crop, batch): f"{task} · {crop}² × {batch}" if len(several) > 1 else task
+        for task, several in sizes.items()
+        for crop, batch in several
+    }
+
+
+def _who(record: Record, shown: dict[tuple[str, int, int], str]) -> dict[str, object]:
+    """The columns that say what a row is of."""
+    family = record.solver.split("(")[0]
+    return {
+        "task": record.task,
+        "crop": record.crop,
+        "batch": record.batch,
+        "heading": shown[record.task, record.crop, record.batch],
+        "solver": record.solver,
+        "family": family,
+        "peer": family not in ROSTER,
+        "seed": record.seed,
+    }
+
+
+def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int], str]) -> dict[str, object]:
     values = record.values
     nan = float("nan")
 
@@ -65,14 +114,7 @@ def _row(record: Record, timing: Record | None) -> dict[str, object]:
         found = values.get(name)
         return nan if found is None else float(found)
 
-    row: dict[str, object] = {
-        "task": record.task,
-        "solver": record.solver,
-        "family": record.solver.split("(")[0],
-        "seed": record.seed,
-        "status": record.status,
-        "reason": record.reason,
-    }
+    row = _who(record, shown) | {"status": record.status, "reason": record.reason}
     for column, name in MEANS.items():
         known = [value for value in values.get(name) or [] if value is not None]
         row[column] = mean(known) if known else nan
@@ -98,24 +140,40 @@ def _row(record: Record, timing: Record | None) -> dict[str, object]:
 def trajectories(records: Iterable[Record]) -> pd.DataFrame:
     """A row for each look at an iterate past the trained depth.
 
-    Columns: ``task, solver, family, seed, multiple`` (of the trained depth), ``psnr`` (dB, averaged over the test
-    images; NaN once the iterate has diverged) and ``residual`` (infinite then).
+    Columns: those of ``tidy`` that say what a row is of; ``multiple`` (of the trained depth), ``psnr`` (dB,
+    averaged over the test images; NaN once the iterate has diverged) and ``residual`` (infinite then).
     """
+    everything = list(records)
+    shown = headings(everything)
     rows = [
-        {
-            "task": record.task,
-            "solver": record.solver,
-            "family": record.solver.split("(")[0],
-            "seed": record.seed,
-            "multiple": multiple,
-            "psnr": psnr,
-            "residual": residual,
-        }
-        for record in records
+        _who(record, shown) | {"multiple": multiple, "psnr": psnr, "residual": residual}
+        for record in everything
         if record.kind == "quality" and record.status == "ok"
         for multiple, (psnr, residual) in _past(record).items()
     ]
-    return pd.DataFrame(rows, columns=["task", "solver", "family", "seed", "multiple", "psnr", "residual"])
+    return pd.DataFrame(rows, columns=[*WHO, "multiple", "psnr", "residual"])
+
+
+def looks(records: Iterable[Record]) -> pd.DataFrame:
+    """A row for each look at the test images in the course of a training.
+
+    Columns: those of ``tidy`` that say what a row is of; ``step``, and ``work`` (applications + VJPs) and ``seconds``
+    until then (NaN where a step was not timed); ``psnr`` of the solver's own reconstructions in dB.
+    """
+    everything = list(records)
+    shown, timings = headings(everything), timings_of(everything)
+    rows: list[dict[str, object]] = []
+    for record in everything:
+        if record.kind != "quality" or record.status != "ok" or not record.values.get("look_steps"):
+            continue
+        timing = timings.get(place(record))
+        each = timing.values.get("seconds") if timing else None
+        step_seconds = median(each) if each else float("nan")
+        seen = (record.values[name] for name in ("look_steps", "look_work", "look_psnr"))
+        for step, work, psnr in zip(*seen, strict=True):
+            found = {"step": step, "work": work, "seconds": step * step_seconds}
+            rows.append(_who(record, shown) | found | {"psnr": float("nan") if psnr is None else psnr})
+    return pd.DataFrame(rows, columns=[*WHO, "step", "work", "seconds", "psnr"])
 
 
 def _past(record: Record) -> dict[int, tuple[float, float]]:

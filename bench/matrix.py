@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from solvers import ROSTER, Solver, unrolled
+from solvers import PARTS, ROSTER, Solver, unrolled
 
 from .calls import parse
 from .errors import UserError, unknown
 from .images import Layout
 from .operators import DENOISED, PRIORS, Denoised, with_weights
+from .peers import PEERS, Peer
+from .step import Step
 from .tasks import ROSTER as TASKS
 from .tasks import Task
 
@@ -28,27 +30,30 @@ class _Table(BaseModel):
 
 
 class ImagesTable(_Table):
-    """Crops: their side in pixels, how many to train and to test on."""
+    """Crops: their side in pixels, how many to train and to test on, and whether small images are mirrored."""
 
     crop: Count
     train: Count
     test: Count
+    mirror: bool = False
 
     def layout(self) -> Layout:
         """The same as a value of ``images``."""
-        return Layout(self.crop, self.train, self.test)
+        return Layout(self.crop, self.train, self.test, self.mirror)
 
 
 class TrainingTable(_Table):
     """Adam on all learnable parameters of the operator.
 
     Attributes:
-        steps: how many.
+        steps: how many; 0 for a profile that measures gradients and costs, and learns nothing.
         rate: learning rate of log-weights, log-steps and the like.
         network_rate: learning rate of the weights of a network.
         batch: crops in a step.
         clip: the largest norm of a gradient, which is scaled down to it; none by default.
         checkpoint: steps from one stored state to the next; 0 for none.
+        look: steps from one look at the test images to the next; 0 for none.
+        warm: start a crop where its last visit ended, from its second visit on; a step is timed from a cold start.
     """
 
     steps: Annotated[int, Field(ge=0, le=1_000_000)]
@@ -57,6 +62,8 @@ class TrainingTable(_Table):
     network_rate: Annotated[float, Field(gt=0, le=10)] = 1e-4
     clip: Annotated[float, Field(gt=0)] | None = None
     checkpoint: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    look: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    warm: bool = False
 
 
 class EquilibriumTable(_Table):
@@ -74,9 +81,9 @@ class EquilibriumTable(_Table):
 
 
 class OracleTable(_Table):
-    """The reference gradient: applications at most, and vector-Jacobian products at most."""
+    """The reference gradient: applications at most, and vector-Jacobian products at most; 0 asks for none."""
 
-    budget: Count = 3000
+    budget: Annotated[int, Field(ge=0, le=1_000_000)] = 3000
 
 
 class TimingTable(_Table):
@@ -87,10 +94,10 @@ class TimingTable(_Table):
 
 
 class Block(_Table):
-    """Further tasks and solvers of a profile; what it does not say of how they are measured is the profile's."""
+    """Further cells of a profile; what it does not say of them, and of how they are measured, is the profile's."""
 
-    tasks: Annotated[list[str], Field(min_length=1)]
-    solvers: Annotated[list[str], Field(min_length=1)]
+    tasks: Annotated[list[str], Field(min_length=1)] | None = None
+    solvers: Annotated[list[str], Field(min_length=1)] | None = None
     seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**31)]], Field(min_length=1)] | None = None
     dtype: Literal["float32", "float64"] | None = None
     images: ImagesTable | None = None
@@ -98,6 +105,7 @@ class Block(_Table):
     equilibrium: EquilibriumTable | None = None
     oracle: OracleTable | None = None
     timing: TimingTable | None = None
+    step: Step | None = None
 
 
 class Profile(_Table):
@@ -115,6 +123,7 @@ class Profile(_Table):
     equilibrium: EquilibriumTable
     oracle: OracleTable = OracleTable()
     timing: TimingTable
+    step: Step = "eager"
     also: list[Block] = []
 
     def parts(self) -> list[Profile]:
@@ -148,16 +157,21 @@ class Cell:
     """One task, one solver, one seed."""
 
     task: Task
-    solver: Solver
+    solver: Solver | Peer
     seed: int
 
     def __str__(self) -> str:
         return f"{self.task.label} · {self.solver.label} · seed {self.seed}"
 
 
-def parse_solver(text: str) -> Solver:
-    """The solver that ``text`` calls for, e.g. ``restarted_jfb(10, 10)``; ``UserError`` if there is none."""
-    return parse(text, {name: estimator.make for name, estimator in ROSTER.items()}, "solver")
+def parse_solver(text: str) -> Solver | Peer:
+    """The solver, ours or a peer's, that ``text`` calls for: ``restarted_jfb(10, 10)``, ``deepinv_deq(100, 50)``.
+
+    Raises:
+        UserError: there is none, or its library is not installed.
+    """
+    made: dict[str, Callable[..., Solver | Peer]] = {name: e.make for name, e in ROSTER.items()}
+    return parse(text, made | PEERS, "solver", PARTS)
 
 
 def parse_task(text: str, networks: Networks = AS_THEY_COME) -> Task:
@@ -203,8 +217,21 @@ def load_profile(text: str) -> Profile:
         profile = Profile.model_validate(table)
     except ValidationError as error:
         raise UserError(f"profile {text}: {_first(error)}") from error
-    cells(profile)  # every task and solver in it must be readable before anything is run
+    # Every task and solver in it must be readable before anything is run.
+    _check_distinct(profile, cells(profile))
     return profile
+
+
+def _check_distinct(profile: Profile, parts: list[list[Cell]]) -> None:
+    """Raise ``UserError`` where two cells could not be told apart in a table."""
+    seen: set[str] = set()
+    for part, matrix in zip(profile.parts(), parts, strict=True):
+        size = f"crop {part.images.crop}, batch {min(part.training.batch, part.images.train)}"
+        for cell in matrix:
+            line = f"{cell}, {size}"
+            if line in seen:
+                raise UserError(f"profile {profile.name}: {line} stands in it twice")
+            seen.add(line)
 
 
 def _first(error: ValidationError) -> str:
@@ -261,11 +288,19 @@ def cells(
 def _cells(part: Profile, networks: Networks) -> list[Cell]:
     check_precision(part, networks)
     tasks, solvers = [parse_task(t, networks) for t in part.tasks], [parse_solver(s) for s in part.solvers]
+    if part.step != "eager":
+        tasks = [replace(task, label=f"{task.label}, {part.step}") for task in tasks]
+    check_warm(part, tasks)
     return [Cell(t, s, seed) for t in tasks for seed in part.seeds for s in solvers if admits(t, s)]
 
 
-def admits(task: Task, solver: Solver) -> bool:
-    """Whether a solver makes sense on a task: parameters of each layer's own belong to a network of that depth."""
+def admits(task: Task, solver: Solver | Peer) -> bool:
+    """Whether a solver makes sense on a task.
+
+    Parameters of each layer's own belong to a network of that depth; some peers run on some operators only.
+    """
+    if isinstance(solver, Peer):
+        return task.prior.layers == 0 and solver.admits(task.prior)
     return task.prior.layers == 0 or solver == unrolled(task.prior.layers)
 
 
@@ -275,7 +310,16 @@ def check_precision(part: Profile, networks: Networks) -> None:
         raise UserError(f'--bf16 needs dtype = "float32", and {part.name} computes in {part.dtype}')
 
 
-def _labels(kind: str, offered: list[str], wanted: Sequence[Task] | Sequence[Solver]) -> set[str]:
+def check_warm(part: Profile, tasks: Sequence[Task]) -> None:
+    """Raise ``UserError`` for warm starts of layers with parameters of their own: they end where the last one does."""
+    for task in tasks:
+        if part.training.warm and task.prior.layers:
+            raise UserError(
+                f"{task.label} has layers of its own: training.warm cannot start them where they ended"
+            )
+
+
+def _labels(kind: str, offered: list[str], wanted: Sequence[Task] | Sequence[Solver | Peer]) -> set[str]:
     for value in wanted:
         if value.label not in offered:
             raise unknown(f"{kind} in this profile", value.label, dict.fromkeys(offered))

@@ -12,7 +12,7 @@ import torch
 from deepinv.loss.metric import PSNR, SSIM
 from torch import Tensor
 
-from solvers import Anderson
+from solvers import Anderson, Solution
 
 from .beyond import iterate_past
 from .images import Images, Layout
@@ -49,7 +49,7 @@ class Measured:
 def measure(
     cell: Cell, profile: Profile, images: Images, device: torch.device, checkpoint: Path | None = None
 ) -> Measured:
-    """Measure everything but seconds.
+    """Measure everything but seconds. In a profile without training there is no learned operator to test.
 
     The equilibrium of the learned operator is the one that Anderson acceleration finds; where it finds none, it is
     the point of the smaller residual of the two where Anderson and plain iteration ended.
@@ -63,13 +63,18 @@ def measure(
     torch.set_num_threads(profile.threads)
     torch.manual_seed(cell.seed)
     dtype = getattr(torch, profile.dtype)
-    problem = instance(cell.task, images, profile.images.layout(), cell.seed, dtype=dtype, device=device)
+    layout = profile.images.layout()
+    problem = instance(cell.task, images, layout, cell.seed, dtype=dtype, device=device, applied=profile.step)
     first = problem.train.pick(torch.arange(min(profile.training.batch, profile.images.train)))
     out = Measured()
     out.values["contraction"] = problem.contraction
     try:
         out.values |= _gradient_quality(cell, problem, first, profile, images)
-        out.values["losses"] = train(cell, problem, profile.training, checkpoint)
+        if not profile.training.steps:
+            return out
+        out.values |= train(
+            cell, problem, profile.training, checkpoint, lambda: _look(cell, problem)
+        ).values()
         learned = {n: p.detach().cpu() for n, p in problem.operator.named_parameters() if p.requires_grad}
         out.values["learned"] = {n: p.tolist() for n, p in learned.items() if p.numel() <= LARGEST}
         if problem.operator.networks():
@@ -121,6 +126,7 @@ def _gradient_quality(
         "applications": solution.applications,
         "recorded": solution.recorded,
         "vjps": solution.vjps,
+        "evaluations": evaluations(solution),
         "converged": solution.converged,
         "residual": residual,
         "saved_bytes": saved.count,
@@ -131,11 +137,14 @@ def _gradient_quality(
     with peak_bytes(device) as peak:
         training_step(cell.solver, problem, batch)
     values["peak_bytes"] = peak.count
+    unknown: dict[str, object] = {"hypergradient_error": math.nan, "hypergradient_cosine": math.nan}
+    if not profile.oracle.budget:
+        return values | unknown | {"oracle": "none was asked for"}
     exact = reference(
         cell.task, images, profile.images.layout(), len(batch.y), cell.seed, profile.oracle.budget
     )
     if isinstance(exact, str):
-        return values | {"hypergradient_error": math.nan, "hypergradient_cosine": math.nan, "oracle": exact}
+        return values | unknown | {"oracle": exact}
     check(estimate, estimate)
     size = torch.linalg.vector_norm(exact.gradient)
     return values | {
@@ -147,13 +156,35 @@ def _gradient_quality(
     }
 
 
+def evaluations(solution: Solution) -> float:
+    """Applications of T and adjoint products, each counted as the share of the batch that it was made on.
+
+    Call it after ``backward()``. Applications on the tape count once, and their products not at all.
+    """
+    solves = (solution.reached, *solution.adjoint)
+    return solution.recorded + sum(solve.applications * solve.share for solve in solves)
+
+
+def _psnr(image: Tensor, truth: Tensor) -> Tensor:
+    """In dB against a peak of 1, of each clipped image."""
+    return PSNR(max_pixel=1)(_shown(image), truth.float())
+
+
+def _look(cell: Cell, problem: Instance) -> float:
+    """PSNR in dB of the solver's own reconstructions of the test images, on average."""
+    batch = problem.test
+    with torch.no_grad():
+        state = cell.solver(problem.bind(batch), problem.start(batch)).x
+        return float(_psnr(problem.operator.image(state), batch.truth).mean())
+
+
 def _test(cell: Cell, problem: Instance, profile: Profile, out: Measured) -> None:
     table = profile.equilibrium
     batch, start = problem.test, problem.start(problem.test)
     T, image = problem.limit(batch), problem.operator.image
 
     def score(state: Tensor) -> float:
-        return float(PSNR(max_pixel=1)(_shown(image(state)), batch.truth.float()).mean())
+        return float(_psnr(image(state), batch.truth).mean())
 
     with torch.no_grad():
         solved = cell.solver(problem.bind(batch), start)

@@ -58,7 +58,7 @@ def hypergradient(
     """
     if x0.dtype != torch.float64:
         raise TypeError(f"the oracle works in float64, not {x0.dtype}")
-    solve = Anderson(tol=TOLERANCE / 100, budget=budget)
+    solve = Anderson(tol=TOLERANCE / 100, budget=budget, memory=10)
     with torch.no_grad():
         x = solve(T, x0).x
     x = x.detach().requires_grad_()

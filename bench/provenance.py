@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import os
 import platform
 import subprocess
@@ -27,7 +28,10 @@ DECIDING = (
     "bench/denoisers/weights.py",
     "bench/denoisers/weights/SHA256SUMS",
     "bench/lipschitz.py",
+    "bench/graphs.py",
     "bench/operators",
+    "bench/peers",
+    "bench/step.py",
     "bench/tasks",
     "bench/images.py",
     "bench/memory.py",
@@ -82,6 +86,41 @@ def device_name(device: torch.device) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def gpu_state(device: torch.device) -> dict[str, object] | None:
+    """Driver, clocks, power and temperature of a GPU as they are now.
+
+    Returns:
+        ``driver``; ``sm_mhz`` and ``memory_mhz``; ``watts`` and their ``limit_watts``; ``performance_state`` (0 is
+        the fastest); ``celsius``; ``throttled``, the driver's bit mask of reasons. ``None`` on a CPU, without
+        nvidia-ml-py, or where the driver does not answer.
+    """
+    if device.type != "cuda":
+        return None
+    try:
+        # Optional, and not installed with the project: a GPU can be timed without it.
+        nvml = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+    except Exception:
+        return None
+    try:
+        # By its UUID: CUDA may count the cards otherwise, or be shown only some.
+        handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        return {
+            "driver": str(nvml.nvmlSystemGetDriverVersion()),
+            "sm_mhz": nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+            "memory_mhz": nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
+            "watts": nvml.nvmlDeviceGetPowerUsage(handle) / 1e3,
+            "limit_watts": nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3,
+            "performance_state": nvml.nvmlDeviceGetPerformanceState(handle),
+            "celsius": nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+            "throttled": nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
+        }
+    except Exception:  # what a driver or a container refuses, no timing needs
+        return None
+    finally:
+        nvml.nvmlShutdown()
 
 
 def provenance(device: torch.device) -> dict[str, object]:

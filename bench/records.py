@@ -55,9 +55,20 @@ class Record:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def identity(self) -> tuple[str, str, str, int]:
+    def crop(self) -> int:
+        """The side of its images in pixels; 0 where nothing is known of them."""
+        return self.settings.get("images", {}).get("crop", 0)
+
+    @property
+    def batch(self) -> int:
+        """Crops in a training step: no more than there are; 0 where nothing is known of them."""
+        size = self.settings.get("training", {}).get("batch", 0)
+        return min(size, self.settings.get("images", {}).get("train", size))
+
+    @property
+    def identity(self) -> tuple[str, str, int, int, str, int]:
         """What two runs have in common when they measured the same thing."""
-        return self.kind, self.task, self.solver, self.seed
+        return self.kind, self.task, self.crop, self.batch, self.solver, self.seed
 
     def to_json(self) -> str:
         """One JSON object on one line, keys sorted, no ``NaN``."""
@@ -94,6 +105,7 @@ def settings(profile: Profile, images: str, device: torch.device, kind: Kind) ->
     return {
         "dtype": profile.dtype,
         "threads": profile.threads,
+        "step": profile.step,
         "device": device.type,
         # Seconds belong to a machine; the rest does not.
         "machine": provenance.device_name(device) if kind == "cost" else None,

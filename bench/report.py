@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from .errors import UserError
-from .frame import tidy, trajectories
-from .records import Record, Store
+from .frame import headings, looks, tidy, trajectories
+from .records import Record, Store, write_atomically
 
 
 def load(folder: Path) -> list[Record]:
@@ -26,22 +26,35 @@ def load(folder: Path) -> list[Record]:
 def write_report(folder: Path) -> list[Path]:
     """Write ``tables/`` and ``figures/`` into the folder of a run; the same records give the same bytes."""
     # Here, not above: matplotlib and seaborn take a second that no other command should wait for.
+    from . import growth, pareto
     from .figures import write_figures
     from .tables import write_tables
 
     records = load(folder)
-    frame = tidy(records)
+    frame, looked, measured = tidy(records), looks(records), growth.sizes(records)
+    written = write_tables(frame, folder / "tables")
+    fronts, fitted = pareto.table(frame, looked), growth.fits(measured)
+    further: dict[str, str] = {}
+    if len(fronts):
+        further |= {"pareto.csv": fronts.to_csv(index=False), "pareto.md": pareto.to_markdown(fronts)}
+    if len(fitted):
+        further |= {"growth.csv": fitted.to_csv(index=False), "growth.md": growth.to_markdown(fitted)}
+    for name, content in further.items():
+        written.append(folder / "tables" / name)
+        write_atomically(written[-1], content)
     pictures = _pictures(records, Store(folder))
-    return write_tables(frame, folder / "tables") + write_figures(
-        frame, trajectories(records), pictures, folder / "figures"
+    return written + write_figures(
+        frame, trajectories(records), looked, measured, pictures, folder / "figures"
     )
 
 
 def _pictures(records: list[Record], store: Store) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    shown = headings(records)
     for record in records:
         file = store.rows / f"{record.key}.npz"
         if record.status == "ok" and file.is_file():
             with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
-                found[record.task, record.solver] = {name: arrays[name] for name in arrays.files}
+                heading = shown[record.task, record.crop, record.batch]
+                found[heading, record.solver] = {name: arrays[name] for name in arrays.files}
     return found

@@ -18,7 +18,7 @@ from safetensors.torch import save as write_safetensors
 
 from .errors import UserError
 from .images import Images, find_images
-from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells
+from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells, check_warm
 from .measure import Measured, measure
 from .provenance import provenance
 from .records import FINISHED, Kind, Manifest, Record, Store, key_of, settings, write_atomically
@@ -46,7 +46,7 @@ class Job:
             self.kind,
             self.cell.task.label,
             self.cell.solver.label,
-            f"{self.cell.solver.reach!r} × {self.cell.solver.pull!r}",
+            self.cell.solver.composition,
             self.cell.seed,
             status,
             reason,
@@ -81,12 +81,15 @@ def images_for(parts: list[tuple[Profile, list[Cell]]], source: str | None) -> I
         source: a folder or the name of a data set; ``None`` for the packaged ones.
 
     Raises:
-        UserError: no images, or a crop that an image, the transform or the blur cannot take.
+        UserError: no images, a crop that an image, the transform or the blur cannot take, or warm starts of an
+            operator that has layers of its own.
     """
     colour = any(cell.task.channels == 3 for _, matrix in parts for cell in matrix)
     images = find_images(source, colour=colour)
     for profile, matrix in parts:
-        for task in {cell.task.label: cell.task for cell in matrix}.values():
+        tasks = {cell.task.label: cell.task for cell in matrix}.values()
+        check_warm(profile, list(tasks))
+        for task in tasks:
             instance(task, images, profile.images.layout(), profile.seeds[0])
     return images
 
@@ -193,7 +196,8 @@ def run(
     def tell(record: Record) -> None:
         outcome[record.status] += 1
         done = sum(outcome.values())
-        progress(f"{record.task} · {record.solver} · {record.kind}", done, len(wanted))
+        what = f"{record.task} · {record.crop}² × {record.batch} · {record.solver} · {record.kind}"
+        progress(what, done, len(wanted))
 
     progress("", outcome["stored"], len(wanted))
     workers = jobs or (1 if device.type == "cuda" else os.cpu_count() or 1)

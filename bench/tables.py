@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,14 +99,15 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean and spread over seeds of each task and solver, in the order of the frame.
 
     The spread is the standard deviation, and 0 for a single seed; that of a timing is its interquartile
-    range. Cells that failed count as ``failed`` and are left out of the means. Columns: ``task``, ``solver``,
-    ``seeds``, ``failed``, and ``X`` and ``X_spread`` for each column X.
+    range. Cells that failed count as ``failed`` and are left out of the means. Columns: ``task``, ``crop``, ``batch``,
+    ``heading``, ``solver``, ``seeds``, ``failed``, and ``X`` and ``X_spread`` for each column X.
     """
     rows = []
-    for (task, solver), group in frame.groupby(["task", "solver"], sort=False):
+    for (heading, solver), group in frame.groupby(["heading", "solver"], sort=False):
         good = group[group["status"] == "ok"]
         row: dict[str, object] = {
-            "task": task,
+            **{name: group[name].iloc[0] for name in ("task", "crop", "batch")},
+            "heading": heading,
             "solver": solver,
             "seeds": len(good),
             "failed": len(group) - len(good),
@@ -134,10 +136,14 @@ def _text(column: Column, mean: float, spread: float) -> str:
 
 
 def printable(
-    summary: pd.DataFrame, task: str, columns: tuple[Column, ...] = COLUMNS
+    summary: pd.DataFrame, heading: str, columns: tuple[Column, ...] = COLUMNS
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of a task as text, and which of them are the best of their column."""
-    part = summary[summary["task"] == task].reset_index(drop=True)
+    """The rows under a heading as text, and which of them are the best of their column.
+
+    A column of which nothing was measured is left out.
+    """
+    part = summary[summary["heading"] == heading].reset_index(drop=True)
+    columns = tuple(c for c in columns if part[c.name].notna().any())
     text = pd.DataFrame({"solver": part["solver"]})
     best = pd.DataFrame(False, index=part.index, columns=["solver", *(c.title for c in columns)])
     for column in columns:
@@ -162,7 +168,12 @@ def to_markdown(text: pd.DataFrame, best: pd.DataFrame) -> str:
     return marked.to_markdown(index=False, colalign=align, disable_numparse=True) + "\n"
 
 
-def to_latex(text: pd.DataFrame, best: pd.DataFrame, task: str) -> str:
+def slug(heading: str) -> str:
+    """A heading as the name of a file."""
+    return re.sub(r"[^0-9A-Za-z]+", "-", heading).strip("-")
+
+
+def to_latex(text: pd.DataFrame, best: pd.DataFrame, heading: str) -> str:
     """A booktabs table, the best in bold. Needs ``\\usepackage{booktabs}``."""
     shown = text.replace(r"\s*±\s*", " $\\\\pm$ ", regex=True).replace("—", "--")
     shown["solver"] = shown["solver"].str.replace("_", r"\_", regex=False)
@@ -172,14 +183,17 @@ def to_latex(text: pd.DataFrame, best: pd.DataFrame, task: str) -> str:
     style = shown.style.hide(axis="index")
     weights = best.map(lambda is_best: "textbf:--rwrap;" if is_best else "")
     style = style.apply(lambda _: weights, axis=None)
-    caption = f"Estimators on {task}: mean $\\pm$ spread over seeds.".replace("_", r"\_")
-    label = "tab:" + "".join(c if c.isalnum() else "-" for c in task).strip("-")
+    named = (
+        heading.replace("_", r"\_").replace("²", "$^2$").replace("×", r"$\times$").replace("·", r"$\cdot$")
+    )
+    caption = f"Estimators on {named}: mean $\\pm$ spread over seeds."
+    label = f"tab:{slug(heading)}"
     column_format = "l" + "r" * (len(shown.columns) - 1)
     return style.to_latex(hrules=True, column_format=column_format, caption=caption, label=label)
 
 
 def write_tables(frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write ``tables.md``, ``summary.csv``, ``cells.csv`` and a ``.tex`` for each task.
+    """Write ``tables.md``, ``summary.csv``, ``cells.csv`` and a ``.tex`` for each task and size.
 
     The same frame gives the same bytes.
     """
@@ -187,15 +201,17 @@ def write_tables(frame: pd.DataFrame, folder: Path) -> list[Path]:
     summary = summarise(frame)
     written = {"summary.csv": summary.to_csv(index=False), "cells.csv": frame.to_csv(index=False)}
     parts = []
-    for task in summary["task"].unique():
-        text, best = printable(summary, task)
-        parts.append(f"## {task}\n\n{_facts(frame[frame['task'] == task])}\n\n{to_markdown(text, best)}")
-        parts.append(f"Past the trained depth:\n\n{to_markdown(*printable(summary, task, PAST))}")
-        name = "".join(c if c.isalnum() else "-" for c in task).strip("-")
-        written[f"{name}.tex"] = to_latex(text, best, task)
+    for heading in summary["heading"].unique():
+        text, best = printable(summary, heading)
+        part = frame[frame["heading"] == heading]
+        parts.append(f"## {heading}\n\n{_facts(part)}\n\n{to_markdown(text, best)}")
+        if part["psnr"].notna().any():
+            parts.append(f"Past the trained depth:\n\n{to_markdown(*printable(summary, heading, PAST))}")
+        written[f"{slug(heading)}.tex"] = to_latex(text, best, heading)
     failures = frame[frame["status"] != "ok"]
     if len(failures):
-        listed = failures[["task", "solver", "seed", "status", "reason"]].to_markdown(index=False)
+        listed = failures[["heading", "solver", "seed", "status", "reason"]]
+        listed = listed.rename(columns={"heading": "task"}).to_markdown(index=False)
         parts.append(f"## Cells that failed\n\n{listed}\n")
     written["tables.md"] = "\n".join(parts) + _LEGEND
     for name, content in written.items():
@@ -211,7 +227,12 @@ def _facts(part: pd.DataFrame) -> str:
         known = f"L ≤ {contraction:.3f} only: outside the theory"
     else:
         known = f"L ≤ {contraction:.3f}"
-    return f"{known}. The measurement itself has {before:.2f} dB."
+    facts = [known]
+    if not math.isnan(before):
+        facts.append(f"The measurement itself has {before:.2f} dB")
+    if part["hypergradient_error"].isna().all():
+        facts.append("There is no reference gradient")
+    return ". ".join(facts) + "."
 
 
 _LEGEND = """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from solvers import Solution, Solver
 
 from .beyond import WILD
 from .matrix import Cell, TrainingTable
+from .peers import Peer
 from .records import write_atomically
 from .tasks import Batch, Instance
 
@@ -39,10 +42,15 @@ def parameters(problem: Instance) -> list[nn.Parameter]:
     return [p for p in problem.operator.parameters() if p.requires_grad]
 
 
-def training_step(solver: Solver, problem: Instance, batch: Batch) -> tuple[Solution, Tensor]:
-    """Forward and backward on a batch; gradients are left in the parameters. Returns the loss too."""
+def training_step(
+    solver: Solver | Peer, problem: Instance, batch: Batch, start: Tensor | None = None
+) -> tuple[Solution, Tensor]:
+    """Forward and backward on a batch; gradients are left in the parameters. Returns the loss too.
+
+    ``start`` is a state; by default that of the task.
+    """
     problem.operator.zero_grad(set_to_none=True)
-    solution = solver(problem.bind(batch), problem.start(batch))
+    solution = solver(problem.bind(batch), problem.start(batch) if start is None else start)
     value = problem.loss(solution.x, batch)
     value.backward()
     return solution, value.detach()
@@ -57,54 +65,111 @@ def optimiser_for(problem: Instance, table: TrainingTable) -> torch.optim.Adam:
     return torch.optim.Adam([group for group in groups if group["params"]])
 
 
-def train(cell: Cell, problem: Instance, table: TrainingTable, checkpoint: Path | None) -> list[float]:
+@dataclass(slots=True)
+class History:
+    """What a training left behind, beside the operator.
+
+    Attributes:
+        losses: of each step.
+        work: applications and vector-Jacobian products of T so far.
+        look_steps, look_work: steps, and applications and products, until each look at the test images.
+        look_psnr: what was seen there, in dB.
+        ended: the state where the last visit of a crop ended, by its index; kept for warm starts alone.
+    """
+
+    losses: list[float] = field(default_factory=list[float])
+    work: int = 0
+    look_steps: list[int] = field(default_factory=list[int])
+    look_work: list[int] = field(default_factory=list[int])
+    look_psnr: list[float] = field(default_factory=list[float])
+    ended: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
+
+    def values(self) -> dict[str, Any]:
+        """What belongs in a record: the losses, and the looks if there were any."""
+        looks = (
+            {n: getattr(self, n) for n in ("look_steps", "look_work", "look_psnr")} if self.look_steps else {}
+        )
+        return {"losses": self.losses} | looks
+
+    def start(self, problem: Instance, batch: Batch, index: Tensor) -> Tensor:
+        """The state from which each crop of ``batch`` starts: where its last visit ended, if there was one."""
+        start = problem.start(batch)
+        return torch.stack([self.ended.get(i, cold) for i, cold in zip(index.tolist(), start, strict=True)])
+
+
+def train(
+    cell: Cell,
+    problem: Instance,
+    table: TrainingTable,
+    checkpoint: Path | None,
+    look: Callable[[], float] | None = None,
+) -> History:
     """Train the operator of ``problem`` in place.
 
     With ``checkpoint``, the state is stored there every ``table.checkpoint`` steps, and a state found there is gone
     on from: the outcome is that of an uninterrupted run. The file is removed by whoever stores the outcome.
 
-    Returns:
-        The loss of each step.
+    Args:
+        cell, problem, table: the solver and the seed, what is trained, and how.
+        checkpoint: where the state is stored; ``None`` for nowhere.
+        look: the score of the operator as it is, asked for every ``table.look`` steps and at the end.
 
     Raises:
         Stop: a value is not finite, or the iteration has diverged.
     """
     optimiser = optimiser_for(problem, table)
     learnable = parameters(problem)
-    losses = _resume(problem, optimiser, checkpoint)
-    order = itertools.islice(_batches(len(problem.train.y), table.batch, cell.seed), len(losses), table.steps)
-    for index in order:
-        solution, value = training_step(cell.solver, problem, problem.train.pick(index))
+    history = _resume(problem, optimiser, checkpoint)
+    order = _batches(len(problem.train.y), table.batch, cell.seed)
+    for index in itertools.islice(order, len(history.losses), table.steps):
+        batch = problem.train.pick(index)
+        start = history.start(problem, batch, index) if table.warm else None
+        solution, value = training_step(cell.solver, problem, batch, start)
         check(value, solution.x)
+        if table.warm:
+            # A copy of each: a view would keep the states of its whole batch alive.
+            ended = [x.clone() for x in solution.x.detach()]
+            history.ended |= dict(zip(index.tolist(), ended, strict=True))
         size = nn.utils.get_total_norm([p.grad for p in learnable if p.grad is not None])
         if not bool(size.isfinite()):
             raise Stop("nan", "the gradient of a training step is not finite")
         if table.clip is not None:
             nn.utils.clip_grads_with_norm_(learnable, table.clip, size)
         optimiser.step()
-        losses.append(value.item())
-        if checkpoint is not None and table.checkpoint and len(losses) % table.checkpoint == 0:
-            state = {
-                "operator": problem.operator.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "losses": losses,
-            }
-            buffer = io.BytesIO()
-            torch.save(state, buffer)
-            write_atomically(checkpoint, buffer.getvalue())
-    return losses
+        history.losses.append(value.item())
+        history.work += solution.applications + solution.vjps
+        done = len(history.losses)
+        if look is not None and table.look and (done % table.look == 0 or done == table.steps):
+            history.look_steps.append(done)
+            history.look_work.append(history.work)
+            history.look_psnr.append(look())
+        if checkpoint is not None and table.checkpoint and done % table.checkpoint == 0:
+            _store(problem, optimiser, history, checkpoint)
+    return history
 
 
-def _resume(problem: Instance, optimiser: torch.optim.Optimizer, checkpoint: Path | None) -> list[float]:
+def _store(problem: Instance, optimiser: torch.optim.Optimizer, history: History, checkpoint: Path) -> None:
+    state = {
+        "operator": problem.operator.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        # Not asdict: it copies every tensor.
+        "history": {name: getattr(history, name) for name in History.__slots__},
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(checkpoint, buffer.getvalue())
+
+
+def _resume(problem: Instance, optimiser: torch.optim.Optimizer, checkpoint: Path | None) -> History:
     if checkpoint is None or not checkpoint.is_file():
-        return []
+        return History()
     try:
         state = torch.load(
             checkpoint, map_location=next(problem.operator.parameters()).device, weights_only=True
         )
         problem.operator.load_state_dict(state["operator"])
         optimiser.load_state_dict(state["optimiser"])
-        return list(state["losses"])
+        return History(**state["history"])
     except Exception as error:
         # Ours, written atomically, under a key that holds the digest of the code: this is a damaged disk.
         raise RuntimeError(

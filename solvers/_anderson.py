@@ -70,11 +70,10 @@ class _Mixing:
 
     def __init__(self, x: Tensor, memory: int, every: int) -> None:
         self.patience = 2 + memory // every
+        self.records = True
         self._every = every
         self._y = x.new_zeros(x.shape[0], memory + 1, x.shape[1])
         self._f = torch.zeros_like(self._y)
-        # ⟨f_i, f_j⟩, in float64 on the CPU, where a few small systems are solved at once; 0 for what is not there.
-        self._gram = torch.zeros(x.shape[0], memory + 1, memory + 1, dtype=torch.float64)
         self._ridge = (memory + 1) * torch.finfo(x.dtype).eps
         self._slot = self._filled = self._fresh = 0
 
@@ -89,19 +88,20 @@ class _Mixing:
     def next(self, y: Tensor) -> Tensor:
         if self._fresh < self._every or self._filled == 1:
             return y
-        self._measure()
-        weights = self._weights().to(y)[:, None, : self._filled]
-        return torch.bmm(weights, self._y[:, : self._filled])[:, 0]
+        self._fresh = 0
+        f = self._f[:, : self._filled]
+        # Small systems are solved on the CPU, and in float64, since a Gram matrix squares its condition.
+        weights = self._weights(torch.bmm(f, f.mT).double().cpu())
+        return torch.bmm(weights.to(y)[:, None], self._y[:, : self._filled])[:, 0]
 
     def forget(self, lost: Tensor) -> None:
-        self._gram[lost] = 0
         gone = lost.to(self._f.device)
         # Not a product with 0: a nan in a dropped history must not outlive it.
         self._f[gone] = 0
         self._y[gone] = 0
 
     def keep(self, index: Tensor) -> None:
-        self._y, self._f, self._gram = self._y[index], self._f[index], self._gram[index.cpu()]
+        self._y, self._f = self._y[index], self._f[index]
 
     def inverse(self) -> Map:
         """``v -> ≈ (I − Jᵀ)⁻¹v``, from the secant equations that the history fulfils.
@@ -123,22 +123,13 @@ class _Mixing:
 
         return apply
 
-    def _measure(self) -> None:
-        """The entries of the Gram matrix that are new since the last time: one product of matrices."""
-        new = [(self._slot - k) % self._f.shape[1] for k in range(self._fresh, 0, -1)]
-        f = self._f[:, : self._filled]
-        products = torch.bmm(f, self._f[:, new].mT).double().cpu()
-        self._gram[:, : self._filled, new] = products
-        self._gram[:, new, : self._filled] = products.mT
-        self._fresh = 0
-
-    def _weights(self) -> Tensor:
-        """α, float64 ``(samples, memory + 1)``; the last application alone where no mixture is known."""
-        there = (self._gram.diagonal(dim1=1, dim2=2) > 0).double()
-        weights = _regularised(self._gram, there, self._ridge)
+    def _weights(self, gram: Tensor) -> Tensor:
+        """α, float64 ``(samples, filled)``; the last application alone where no mixture is known."""
+        there = (gram.diagonal(dim1=1, dim2=2) > 0).double()
+        weights = _regularised(gram, there, self._ridge)
         total = weights.sum(1, keepdim=True)
         last = torch.zeros_like(weights)
-        last[:, self._slot - 1] = 1
+        last[:, (self._slot - 1) % self._filled] = 1
         known = (total > 0) & weights.isfinite().all(1, keepdim=True)
         return torch.where(known, weights / torch.where(known, total, 1), last)
 

@@ -118,7 +118,10 @@ def _least(H: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Minimise ``‖β e₁ − H c‖``: c, the minimum, and ``‖T(u)‖`` for ``u = Q c``, of each sample."""
     right = torch.zeros(*H.shape[:2], 1, dtype=H.dtype)
     right[:, 0] = start
-    c = torch.linalg.lstsq(H, right, driver="gelsd").solution
+    basis, triangle = torch.linalg.qr(H)
+    # A cotangent of zero has a triangle of zeros, and the solution zero.
+    empty = triangle.diagonal(dim1=1, dim2=2) == 0
+    c = torch.linalg.solve_triangular(triangle + torch.diag_embed(empty.to(H)), basis.mT @ right, upper=True)
     left = right - H @ c
     reached = left.clone()
     reached[:, :-1] += c

@@ -25,6 +25,8 @@ class Step(Protocol):
 
     patience: int
     """Looks without progress after which a sample starts anew from its best point; 0 for no such guard."""
+    records: bool
+    """Whether it needs every ``difference``, and not only those that are looked at."""
 
     def difference(self, y: Tensor, x: Tensor) -> Tensor:
         """``y − x``, where ``y = T(x)``; both ``(samples, entries)``."""
@@ -84,8 +86,9 @@ def solve(T: Map, x0: Tensor, step: Step, tol: float, budget: int, every: int) -
         y = rows(current(x.view(shape)))
         applications += 1
         evaluations += len(x)
-        f = step.difference(y, x)
-        if applications % every and 1 < applications < budget:
+        looking = not applications % every or applications in (1, budget)
+        f = step.difference(y, x) if looking or step.records else y
+        if not looking:
             x = step.next(y)
             continue
         size, scale = norms(f, y)

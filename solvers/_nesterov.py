@@ -51,6 +51,7 @@ class Nesterov:
 
 class _Momentum:
     patience = 10
+    records = True
 
     def __init__(self, x: Tensor) -> None:
         self._f = torch.empty_like(x)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 from torch.utils.checkpoint import checkpoint
 
 from ._adjoint import Adjoint, adjoint_map
@@ -85,7 +85,7 @@ class Implicit:
 
     Cost of a backward pass: the applications of the adjoint solve, and one more, each a
     vector-Jacobian product; tape of one application. Its report is appended to
-    ``Solution.adjoint``. Differentiating twice raises a ``RuntimeError``.
+    ``Solution.adjoint``. Asking for a graph of the gradient (``create_graph=True``) raises a ``RuntimeError``.
     """
 
     adjoint: Adjoint
@@ -134,8 +134,12 @@ class _Exchange(torch.autograd.Function):
         return y.view_as(y)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: _Context, v: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if torch.is_grad_enabled():
+            # Not once_differentiable: torch.autograd.grad leaves its error out of the graph in silence.
+            raise RuntimeError(
+                "an implicit gradient cannot be differentiated again: leave create_graph=True out"
+            )
         y, x = ctx.saved_tensors
         trace = ctx.trace
         solved = trace.adjoint(adjoint_map(trace.T, x, y, v, trace.inverse, trace.again), v)

@@ -69,6 +69,7 @@ class _Plain:
     """The next point is ``T(x)``."""
 
     patience = 0
+    records = False
 
     def __init__(self, x: Tensor) -> None:
         self._f = torch.empty_like(x)

@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def default_jobs():
-    """What ``pytest bench/cost`` times by itself: restarted JFB on real 256×256 crops."""
+    """What ``pytest bench/cost`` times by itself: an estimator of each kind on real 256×256 crops."""
     from bench.images import find_images
     from bench.matrix import Cell, load_profile, parse_solver, parse_task
     from bench.runner import Job
@@ -26,7 +26,16 @@ def default_jobs():
     training = profile.training.model_copy(update={"batch": 1})
     timing = profile.timing.model_copy(update={"rounds": 15, "seconds": 6.0})
     profile = profile.model_copy(update={"images": images, "training": training, "timing": timing})
-    solvers = ("restarted_jfb(1, 1)", "restarted_jfb(10, 4)", "restarted_jfb(10, 10)", "deq(1e-06)")
+    solvers = (
+        "restarted_jfb(1, 1)",
+        "restarted_jfb(10, 10)",
+        "neumann(40, 40)",
+        "phantom(40, 10)",
+        "implicit(picard(0.001), picard(0.01))",
+        "implicit(nesterov(0.0001), cg(0.003))",
+        "implicit(anderson(0.0001), gmres(0.003))",
+        "deq(0.0001)",
+    )
     return [
         Job(
             f"{task} {solver}",

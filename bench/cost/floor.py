@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import Map, Solution
+from solvers import Map, Report, Solution
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a training step is made of: applications without a tape, on it, and adjoint products."""
+    """What a training step is made of: applications without a tape, on it, and adjoint products.
+
+    Each is of the whole batch: those that a solver made on a share of it count as that share.
+    """
 
     untaped: int
     recorded: int
@@ -23,10 +26,14 @@ class Work:
     def of(cls, solution: Solution) -> Work:
         """The work that a solution did, after its ``backward()``."""
         return cls(
-            solution.reached.applications,
+            _whole(solution.reached),
             solution.recorded,
-            sum(report.applications for report in solution.adjoint),
+            sum(_whole(report) for report in solution.adjoint),
         )
+
+
+def _whole(report: Report) -> int:
+    return round(report.applications * report.share)
 
 
 def bare_step(T: Map, x0: Tensor, loss: Callable[[Tensor], Tensor], work: Work) -> None:

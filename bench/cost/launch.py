@@ -52,10 +52,14 @@ def measure_costs(jobs: list[Job]) -> Iterator[Record]:
                 process.terminate()
             log.seek(0)
             last = " ".join(log.read().split())[-300:]
-        where = provenance(torch.device(jobs[0].device))
         for job in jobs:
             if job.key not in done:
-                yield job.record("error", f"the timing did not finish: {last}", {}, where)
+                yield job.record("error", f"the timing did not finish: {last}", {}, _where(job))
+
+
+def _where(job: Job) -> dict[str, object]:
+    """The provenance of a timing, whose threads are those of its profile, not of this process."""
+    return provenance(torch.device(job.device)) | {"threads": job.profile.threads, "gpu": None}
 
 
 def _follow(process, lines, jobs: dict[str, Job]):
@@ -70,7 +74,7 @@ def _follow(process, lines, jobs: dict[str, Job]):
             found = json.loads(line)
             job = jobs[found.pop("key")]
             done.add(job.key)
-            where = provenance(torch.device(job.device)) | {"threads": job.profile.threads}
+            where = _where(job) | {"gpu": found.pop("gpu")}
             yield job.record("ok", "", found, where)
         if ended:
             return done

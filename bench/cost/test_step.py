@@ -15,6 +15,7 @@ from statistics import median
 import torch
 
 from bench.cost.floor import Work, bare_step
+from bench.provenance import gpu_state
 from bench.tasks import instance
 from bench.training import optimiser_for, training_step
 
@@ -58,6 +59,7 @@ def test_step(benchmark, job, request):
         job.cell.seed,
         dtype=getattr(torch, profile.dtype),
         device=device,
+        applied=profile.step,
     )
     batch = problem.train.pick(torch.arange(min(profile.training.batch, profile.images.train)))
     start = problem.start(batch)
@@ -66,6 +68,7 @@ def test_step(benchmark, job, request):
     for group in optimiser.param_groups:
         group["lr"] = 0.0
     work = Work.of(training_step(job.cell.solver, problem, batch)[0])
+    made = problem.wrapped(batch)
 
     def step() -> None:
         training_step(job.cell.solver, problem, batch)
@@ -88,6 +91,8 @@ def test_step(benchmark, job, request):
         iterations=1,
     )
     floors.append(clock(floor))
+    # Now, while it is still as warm as it was for the rounds.
+    gpu = gpu_state(device)
     # The floor against itself, in the same minute: a ratio within this spread of 1 says nothing.
     again = [clock(floor) for _ in range(2 * rounds + 1)]
     ratios = paired_ratios(seconds, floors)
@@ -102,10 +107,13 @@ def test_step(benchmark, job, request):
         "untaped": work.untaped,
         "recorded": work.recorded,
         "adjoint": work.adjoint,
+        "step": made.how,
+        "step_why": made.why,
+        "step_seconds": made.seconds,
     }
     if report:
         with Path(report).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"key": job.key, **found}) + "\n")
+            stream.write(json.dumps({"key": job.key, "gpu": gpu, **found}) + "\n")
     else:
         name = f"{job.cell.task.label} · {job.cell.solver.label}"
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():

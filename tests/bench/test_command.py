@@ -80,6 +80,10 @@ def test_lists(what, capsys):
             ["cell", "--task", "denoising(dncnn(layers=3))", "--solver", "unrolled(2)"],
             "give --solver 'unrolled(3)'",
         ),
+        (
+            ["cell", "--task", "denoising(dncnn(layers=3))", "--solver", "unrolled(3)", "--profile", "WARM"],
+            "has layers of its own: training.warm cannot",
+        ),
         (["cell", "--task", "denoising(gsdrunet)", "--solver", "jfb(2)"], "gsdrunet has no shipped weights"),
         (["cell", "--task", "denoising(colours)", "--solver", "jfb(2)"], "colour"),
         (["report", "OUT"], "holds no run"),
@@ -95,9 +99,10 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(words, message, t
     for name in "ab":
         Image.new("L", (40, 40)).save(tmp_path / "SMALL" / f"{name}.png")
     (tmp_path / "TINY.toml").write_text(TINY)
+    (tmp_path / "WARM.toml").write_text(TINY.replace("steps = 3", "steps = 3\nwarm = true"))
     (tmp_path / "FOREIGN.safetensors").write_bytes(b"no weights")
     made = {w: w for w in ("OUT", "EMPTY", "SMALL", "EMPTY/none.pth")}
-    made |= {"TINY": "TINY.toml", "FOREIGN": "FOREIGN.safetensors"}
+    made |= {"TINY": "TINY.toml", "WARM": "WARM.toml", "FOREIGN": "FOREIGN.safetensors"}
     words = [str(tmp_path / made[w]) if w in made else w for w in words]
     assert entry(words) == 2
     captured = capsys.readouterr()

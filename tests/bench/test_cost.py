@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -10,7 +13,10 @@ from bench.cost.test_step import paired_ratios
 from bench.images import Layout, find_images
 from bench.matrix import parse_solver, parse_task
 from bench.measure import parameters, training_step
+from bench.provenance import gpu_state
+from bench.records import Store
 from bench.tasks import instance, loss
+from solvers import Report, Solution
 from solvers.conformance import Counted
 
 
@@ -32,6 +38,53 @@ def test_the_floor_makes_the_same_gradient_with_the_same_counts(text):
     tolerance = 1e-13 if "deq" not in text else 1.0
     for p, grad in zip(parameters(problem), wanted, strict=True):
         assert (p.grad - grad).norm() <= tolerance * grad.norm()
+
+
+def test_the_floor_counts_what_was_made_on_a_share_of_the_batch_as_that_share():
+    done = Solution(torch.zeros(1), Report(10, share=0.5), 3, [Report(8, share=0.3), Report(1)])
+    assert Work.of(done) == Work(untaped=5, recorded=3, adjoint=2 + 1)
+
+
+def test_a_timing_carries_its_threads_and_the_state_of_its_gpu(tiny_run):
+    timings = [r for r in Store(tiny_run).records() if r.kind == "cost"]
+    assert timings
+    for record in timings:
+        assert record.provenance["threads"] == record.settings["threads"] == 1
+        assert record.provenance["gpu"] is None
+        assert "gpu" not in record.values
+
+
+def test_the_state_of_a_gpu_is_read_by_its_uuid_and_is_null_where_the_driver_refuses(monkeypatch):
+    calls = []
+    nvml = SimpleNamespace(
+        NVML_CLOCK_SM=1,
+        NVML_CLOCK_MEM=2,
+        NVML_TEMPERATURE_GPU=0,
+        nvmlInit=lambda: calls.append("init"),
+        nvmlShutdown=lambda: calls.append("shutdown"),
+        nvmlDeviceGetHandleByUUID=lambda uuid: calls.append(uuid),
+        nvmlSystemGetDriverVersion=lambda: "580.1",
+        nvmlDeviceGetClockInfo=lambda card, which: {1: 1980, 2: 3201}[which],
+        nvmlDeviceGetPowerUsage=lambda card: 345_600,
+        nvmlDeviceGetEnforcedPowerLimit=lambda card: 700_000,
+        nvmlDeviceGetPerformanceState=lambda card: 0,
+        nvmlDeviceGetTemperature=lambda card, which: 51,
+        nvmlDeviceGetCurrentClocksThrottleReasons=lambda card: 0,
+    )
+    device = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="1234"))
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    found = gpu_state(device)
+    assert found is not None
+    assert (found["driver"], found["sm_mhz"], found["memory_mhz"]) == ("580.1", 1980, 3201)
+    assert (found["watts"], found["limit_watts"], found["performance_state"]) == (345.6, 700.0, 0)
+    assert calls == ["init", "GPU-1234", "shutdown"]
+    nvml.nvmlDeviceGetPowerUsage = lambda card: 1 / 0
+    assert gpu_state(device) is None
+    assert calls[-1] == "shutdown"
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
+    assert gpu_state(device) is None
+    assert gpu_state(torch.device("cpu")) is None
 
 
 def test_a_drift_of_the_machine_cancels():

@@ -9,10 +9,10 @@ import torch
 
 from bench.images import Layout, find_images
 from bench.matrix import Cell, load_profile, parse_solver, parse_task
-from bench.measure import measure, reference
+from bench.measure import evaluations, measure, reference
 from bench.tasks import instance
 from bench.training import parameters, training_step
-from solvers import neumann, restarted_jfb
+from solvers import Report, Solution, neumann, restarted_jfb
 from solvers.conformance import relative_error
 
 CPU = torch.device("cpu")
@@ -42,6 +42,46 @@ def test_a_cell_is_what_it_says(tiny_file):
     assert learned.shape == (1, 3, 3)
     start = torch.tensor(0.02).log()
     assert ((learned - start).abs() > 0.1).any(), "training did not move the weights"
+
+
+def test_without_training_the_gradient_and_the_costs_are_measured_and_nothing_else(tiny_file):
+    one, images = cell("inpainting(huber)", "restarted_jfb(2, 3)"), find_images()
+    whole = measure(one, tiny(tiny_file), images, CPU)
+    found = measure(one, tiny(tiny_file, steps=0), images, CPU)
+    assert found.status == "ok"
+    assert (found.panels, found.weights) == ({}, {})
+    assert found.values == {name: whole.values[name] for name in found.values}
+    assert {"hypergradient_error", "applications", "vjps", "saved_bytes", "peak_bytes"} <= set(found.values)
+    assert {"losses", "learned", "psnr_trained", "jacobian_norm"}.isdisjoint(found.values)
+
+
+def test_a_profile_may_do_without_the_reference(tiny_file, monkeypatch):
+    from bench import measure as module
+
+    monkeypatch.setattr(module, "reference", lambda *_: pytest.fail("was asked for"))
+    profile = tiny(tiny_file, steps=0)
+    profile = profile.model_copy(update={"oracle": profile.oracle.model_copy(update={"budget": 0})})
+    values = measure(cell("inpainting(huber)", "unrolled(2)"), profile, find_images(), CPU).values
+    assert values["oracle"] == "none was asked for"
+    assert values["hypergradient_error"] != values["hypergradient_error"]
+    assert values["saved_bytes"] > 0
+
+
+def test_a_look_is_at_the_solvers_own_reconstruction(tiny_file):
+    values = measure(
+        cell("inpainting(huber)", "restarted_jfb(2, 3)"), tiny(tiny_file, look=2), find_images(), CPU
+    ).values
+    assert values["look_steps"] == [2, 3]
+    assert values["look_work"] == [20, 30]
+    mean = sum(values["psnr_trained"]) / len(values["psnr_trained"])
+    assert values["look_psnr"][-1] == pytest.approx(mean, abs=1e-4)  # float32
+    assert abs(values["look_psnr"][0] - mean) > 1e-3
+
+
+def test_evaluations_count_shares():
+    done = Solution(torch.zeros(1), Report(10, share=0.5), 3, [Report(8, share=0.25), Report(1)])
+    assert evaluations(done) == 10 * 0.5 + 3 + 8 * 0.25 + 1
+    assert evaluations(Solution(torch.zeros(1), Report(10), 3)) == 13
 
 
 def test_a_cell_repeats_itself(tiny_file):

@@ -86,6 +86,53 @@ def test_a_block_adds_cells_that_are_measured_its_own_way(tmp_path):
     assert [len(part) for part in cells(profile, solvers=["unrolled(2)"])] == [4, 1]
 
 
+SIZE = """
+[[also]]
+tasks = ["inpainting(huber)"]
+solvers = ["unrolled(2)"]
+images = { crop = 64, train = 2, test = 1 }
+"""
+
+
+def test_the_same_cell_may_be_measured_at_other_sizes_and_not_twice_at_one(tmp_path):
+    file = tmp_path / "sizes.toml"
+    file.write_text(TINY + SIZE + SIZE.replace("64", "128"))
+    assert [part.images.crop for part in load_profile(str(file)).parts()] == [32, 64, 128]
+    batches = SIZE.replace("images = { crop = 64", "training = { steps = 0, rate = 1.0, batch = 2 }\n#")
+    file.write_text(TINY + batches)
+    assert [part.training.batch for part in load_profile(str(file)).parts()] == [1, 2]
+    # Two crops in all: a batch of 2 and one of 3 are the same.
+    again = batches.replace("batch = 2", "batch = 3")
+    for text in (SIZE + SIZE, SIZE.replace("64", "32"), batches + again):
+        file.write_text(TINY + text)
+        with pytest.raises(UserError, match=r"inpainting\(huber\) · unrolled\(2\) · seed 0, crop .* twice"):
+            load_profile(str(file))
+
+
+def test_growth_and_cost_ask_for_enough_sizes_and_no_reference():
+    for name in ("growth", "cost"):
+        parts = load_profile(name).parts()
+        assert {part.oracle.budget for part in parts} == {0}
+        assert {part.training.steps for part in parts} == {0}
+        assert all(part.images.mirror and part.images.train == part.training.batch for part in parts)
+        for task in {task for part in parts for task in part.tasks}:
+            crops = {part.images.crop for part in parts if part.training.batch == 1 and task in part.tasks}
+            assert len(crops) >= 3
+
+
+def test_warm_starts_are_not_for_layers_of_their_own(tiny_file):
+    warm = TINY.replace("steps = 3", "steps = 3\nwarm = true")
+    tiny_file.write_text(warm)
+    assert load_profile(str(tiny_file)).training.warm
+    task = '"denoising(dncnn(layers=2))"'
+    tiny_file.write_text(warm.replace('"denoising(huber)"', task))
+    with pytest.raises(UserError, match=r"has layers of its own: training\.warm cannot") as caught:
+        load_profile(str(tiny_file))
+    assert "\n" not in str(caught.value)
+    tiny_file.write_text(TINY.replace('"denoising(huber)"', task))
+    assert load_profile(str(tiny_file))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -129,7 +176,16 @@ def test_a_wrong_profile_is_a_clear_line(tiny_file, old, new, message):
 
 
 def test_an_unknown_profile_names_its_neighbours():
-    assert profile_names() == ["paper", "paper-small", "plug-and-play", "quick", "smoke"]
+    assert profile_names() == [
+        "cost",
+        "growth",
+        "paper",
+        "paper-small",
+        "pareto",
+        "plug-and-play",
+        "quick",
+        "smoke",
+    ]
     with pytest.raises(UserError, match="did you mean quick"):
         load_profile("quik")
     with pytest.raises(UserError, match="cannot read the profile"):

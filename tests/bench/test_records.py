@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from bench.errors import UserError
+from bench.frame import tidy
 from bench.images import find_images
 from bench.matrix import cells, load_profile
+from bench.provenance import ROOT
 from bench.records import Manifest, Record, Store, key_of, settings, write_atomically
 from bench.runner import plan, run
 
@@ -31,6 +33,36 @@ def test_a_record_survives_the_file_and_is_json_that_anybody_reads(tmp_path):
     for broken in ("{}", "[]", "nonsense", text[:-3]):
         with pytest.raises(ValueError, match=r"."):
             Record.from_json(broken)
+
+
+def test_the_same_cell_at_two_sizes_is_two_records():
+    def sized(crop, batch, train=8):
+        return replace(
+            RECORD, settings={"images": {"crop": crop, "train": train}, "training": {"batch": batch}}
+        )
+
+    several = [
+        RECORD,
+        sized(64, 1),
+        sized(128, 1),
+        sized(64, 2),
+        sized(64, 2, train=2),
+        sized(64, 3, train=2),
+    ]
+    assert [r.batch for r in several] == [0, 1, 1, 2, 2, 2]
+    assert len({r.identity for r in several}) == 4
+    assert (RECORD.crop, several[2].crop) == (0, 128)
+
+
+def test_the_records_that_are_committed_load():
+    """They were written before a profile had sizes, looks and warm starts."""
+    records = list(Store(ROOT / "results" / "reference" / "quick-cpu").records())
+    assert len(records) > 100
+    assert {(r.crop, r.batch) for r in records} == {(64, 2), (48, 1)}
+    assert len({r.identity for r in records}) == len(records)
+    frame = tidy(records)
+    assert list(frame["heading"]) == list(frame["task"])
+    assert not frame["peer"].any()
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

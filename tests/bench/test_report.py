@@ -9,12 +9,15 @@ import shutil
 import pandas as pd
 import pytest
 
+from bench import curves
 from bench.compare import TOLERANCES, Tolerance, compare
 from bench.errors import UserError
-from bench.frame import tidy, trajectories
-from bench.records import Store
+from bench.frame import looks, tidy, trajectories
+from bench.growth import fits, sizes
+from bench.pareto import table
+from bench.records import Manifest, Record, Store
 from bench.report import load, write_report
-from bench.tables import COLUMNS, PAST, printable, summarise, to_latex, to_markdown
+from bench.tables import COLUMNS, PAST, printable, summarise, to_latex, to_markdown, write_tables
 
 
 @pytest.fixture
@@ -30,6 +33,174 @@ def edited(run, target, change):
         change(record)
         file.write_text(json.dumps(record))
     return target
+
+
+def gradients(task, crop, batch, solver, error, work, **further):
+    """The two records of a cell of a profile that trains nothing; its seconds tell its size and its solver."""
+    settings = {
+        "images": {"crop": crop, "train": batch},
+        "training": {"batch": batch},
+        "equilibrium": {"tol": 1e-3},
+    }
+    products = {
+        "applications": work,
+        "vjps": work // 2,
+        "evaluations": float(work),
+        "recorded": 1,
+        "residual": 0.1,
+    }
+    tape = {
+        "saved_bytes": work * crop**2 * batch,
+        "peak_bytes": 2 * work * crop**2 * batch,
+        "contraction": 0.9,
+    }
+    quality = products | tape | {"hypergradient_error": error, "hypergradient_cosine": 0.5} | further
+    seconds = [1e-9 * work * crop**2 * batch * (1 + 0.1 * k) for k in range(3)]
+    ratios = {"ratios": [1.0, 1.1, 1.2], "ratios_of_floor": [1.0, 1.0, 1.0]}
+    key = f"{task}-{crop}-{batch}-{solver}"
+    return [
+        Record(f"q{key}", "quality", task, solver, "", 0, "ok", "", settings, quality),
+        Record(f"c{key}", "cost", task, solver, "", 0, "ok", "", settings, {"seconds": seconds} | ratios),
+    ]
+
+
+SOLVERS = (
+    ("jfb(1)", 0.5, 4),
+    ("deq(0.1)", 0.02, 30),
+    ("deq(0.01)", 1e-6, 60),
+    ("elsewhere_deq(1)", 0.005, 50),
+)
+
+
+def sized():
+    """Three sizes of one task, and one of another that has no reference gradient."""
+    found = [
+        record
+        for crop, batch in ((64, 1), (64, 2), (128, 1), (256, 1))
+        for solver, error, work in SOLVERS
+        for record in gradients("deblurring(huber)", crop, batch, solver, error, work)
+    ]
+    for solver, _, work in SOLVERS:
+        found += gradients("denoising(l1)", 64, 1, solver, None, work)
+    return found
+
+
+def folder_of(records, folder):
+    store = Store(folder)
+    store.claim(Manifest("made", "", "i", "cpu", [r.key for r in records]))
+    for record in records:
+        store.write(record)
+    return folder
+
+
+def test_a_size_gets_its_own_seconds_and_its_own_heading():
+    frame = tidy(sized())
+    assert len(frame) == 20
+    for row in frame.itertuples():
+        # The median of three rounds is the second.
+        work = {s: w for s, _, w in SOLVERS}[row.solver]
+        assert row.step_ms == pytest.approx(1e-6 * work * row.crop**2 * row.batch * 1.1)
+    assert list(frame["heading"].unique()) == [
+        "deblurring(huber) · 64² × 1",
+        "deblurring(huber) · 64² × 2",
+        "deblurring(huber) · 128² × 1",
+        "deblurring(huber) · 256² × 1",
+        "denoising(l1)",
+    ]
+    assert set(frame[frame["peer"]]["family"]) == {"elsewhere_deq"}
+    summary = summarise(frame)
+    assert len(summary) == 20
+    assert set(summary["seeds"]) == {1}
+    assert list(summary["crop"].unique()) == [64, 128, 256]
+    text, _ = printable(summary, "deblurring(huber) · 128² × 1")
+    assert len(text) == len(SOLVERS)
+
+
+def test_what_was_not_measured_has_no_column_and_no_table(tmp_path):
+    write_tables(tidy(sized()), tmp_path)
+    text = (tmp_path / "tables.md").read_text().split("---\nPSNR")[0]
+    assert "PSNR" not in text
+    assert "Past the trained depth" not in text
+    assert "measurement itself" not in text
+    assert "nan" not in text
+    with_errors, without = text.split("## denoising(l1)")
+    assert with_errors.count("gradient error") == 4
+    assert "gradient error" not in without
+    assert "There is no reference gradient" in without
+    latex = (tmp_path / "deblurring-huber-64-2.tex").read_text()
+    assert (tmp_path / "denoising-l1.tex").is_file()
+    assert "64$^2$" in latex
+    assert not {"²", "×", "·"} & set(latex)
+
+
+def test_too_little_for_a_front_or_a_line_makes_neither():
+    records = [r for r in sized() if r.crop < 256]
+    assert curves.growth(sizes(records)) is None
+    assert fits(sizes(records)).empty
+    assert len(table(tidy(records), looks(records)))
+    two = [r for r in records if r.solver.startswith("deq")]
+    assert table(tidy(two), looks(two)).empty
+
+
+def test_a_run_compares_size_by_size(tmp_path):
+    records = sized()
+    run = folder_of(records, tmp_path / "run")
+    assert compare(run, run)[0].empty
+    worse = [
+        Record(**{**{n: getattr(r, n) for n in r.__slots__}, "values": r.values | {"saved_bytes": 1}})
+        if (r.kind, r.crop, r.batch, r.solver) == ("quality", 64, 2, "jfb(1)")
+        else r
+        for r in records
+    ]
+    differences, overview = compare(folder_of(worse, tmp_path / "worse"), run)
+    (row,) = differences.itertuples()
+    assert (row.column, row.crop, row.batch, row.solver) == ("saved_mib", 64, 2, "jfb(1)")
+    assert set(overview["cells"]) == {20}
+
+
+def test_looks_are_against_work_and_the_seconds_of_a_timed_step():
+    def looked(factor):
+        return {
+            "look_steps": [5, 10],
+            "look_psnr": [20.0 * factor, 25.0 * factor],
+            "look_work": [100, 200],
+            "psnr_trained": [25.0],
+        }
+
+    records = [
+        record
+        for (solver, error, work), factor in zip(SOLVERS, (0.9, 1.0, 1.1, 1.0), strict=True)
+        for record in gradients("denoising(l1)", 64, 1, solver, error, work, **looked(factor))
+    ]
+    untimed = [r for r in records if r.key != "cdenoising(l1)-64-1-deq(0.1)"]
+    seen = looks(untimed)
+    assert len(seen) == 8
+    first = seen[seen["solver"] == "jfb(1)"]
+    assert list(first["psnr"]) == pytest.approx([18.0, 22.5])
+    assert list(first["work"]) == [100, 200]
+    step = 1e-9 * 4 * 64**2 * 1.1
+    assert list(first["seconds"]) == pytest.approx([5 * step, 10 * step])
+    assert seen[seen["solver"] == "deq(0.1)"]["seconds"].isna().all()
+    work, seconds = curves.learning(seen).axes
+    assert (len(work.lines), len(seconds.lines)) == (4 + 1, 3 + 1), "a line a solver, and the level"
+
+
+def test_the_same_records_give_the_same_bytes_of_fronts_growth_and_looks(tmp_path):
+    records = [r for r in sized() if r.batch == 1 and r.task != "denoising(l1)"]
+    for i, record in enumerate(records):
+        looked = {"look_steps": [5], "look_psnr": [20.0 + i], "look_work": [100 + i]}
+        record.values.update(looked if record.kind == "quality" and record.crop == 64 else {})
+    contents = []
+    for name in ("a", "b"):
+        run = folder_of(records, tmp_path / name)
+        contents.append({f.relative_to(run): f.read_bytes() for f in write_report(run)})
+    assert contents[0] == contents[1]
+    names = {f.name for f in contents[0]}
+    for wanted in ("pareto.md", "pareto.csv", "pareto.png", "growth.md", "growth.csv", "growth.pdf"):
+        assert wanted in names
+    assert "psnr-against-work.png" in names
+    # Nothing was trained to a depth, let alone past it.
+    assert names.isdisjoint({"psnr-against-depth.png", "psnr-past-depth.png"})
 
 
 def test_the_tidy_table_has_a_row_a_cell_and_no_holes(frame):

@@ -30,7 +30,7 @@ def outcome(found):
 
 def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
     whole, file = problem(), tmp_path / "state.pt"
-    losses = train(CELL, whole, table(), None)
+    losses = train(CELL, whole, table(), None).losses
     step, calls = training.training_step, []
 
     def killed(*arguments):
@@ -46,8 +46,103 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatc
             train(CELL, broken, table(), file)
     assert file.is_file()
     again = problem()
-    assert train(CELL, again, table(), file) == losses
+    assert train(CELL, again, table(), file).losses == losses
     torch.testing.assert_close(outcome(again), outcome(whole), rtol=0, atol=0)
+
+
+def test_warm_starts_and_looks_survive_a_killed_run(tmp_path, monkeypatch):
+    """Bit for bit: the states where crops ended, the work and the looks are in the checkpoint."""
+    warm, cell = table(warm=True, look=2, steps=8), Cell(CELL.task, parse_solver("deq(1e-04)"), 0)
+    whole = problem()
+    wanted = train(cell, whole, warm, None, lambda: float(outcome(whole).sum()))
+    broken, file = problem(), tmp_path / "state.pt"
+    step, calls = training.training_step, []
+
+    def killed(*arguments):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "training_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(cell, broken, warm, file, lambda: float(outcome(broken).sum()))
+    again = problem()
+    found = train(cell, again, warm, file, lambda: float(outcome(again).sum()))
+    assert found.values() == wanted.values()
+    assert found.work == wanted.work
+    assert sorted(found.ended) == [0, 1, 2]
+    for i, state in wanted.ended.items():
+        assert torch.equal(found.ended[i], state)
+    assert torch.equal(outcome(again), outcome(whole))
+
+
+def residuals_and_work(solver, **changes):
+    """Of each step: the residual of where it ended, and how often the map was applied."""
+    seen, step = [], training.training_step
+
+    def watched(solver, found, batch, *start):
+        solution, value = step(solver, found, batch, *start)
+        with torch.no_grad():
+            x = solution.x.detach()
+            seen.append((float((found.bind(batch)(x) - x).norm() / x.norm()), solution.applications))
+        return solution, value
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training, "training_step", watched)
+        found = problem()
+        train(Cell(CELL.task, parse_solver(solver), 0), found, table(steps=9, rate=0.02, **changes), None)
+    return seen
+
+
+def test_a_warm_start_gains_from_the_second_epoch_on():
+    """Three crops, one a step: the first three steps are the same, and each later one ends closer, or sooner."""
+    cold, warm = (residuals_and_work("unrolled(5)", warm=w) for w in (False, True))
+    assert cold[:3] == warm[:3]
+    assert all(w[0] < 0.7 * c[0] for c, w in zip(cold[3:], warm[3:], strict=True))
+    cold, warm = (residuals_and_work("deq(1e-04)", warm=w) for w in (False, True))
+    assert cold[:3] == warm[:3]
+    assert all(w[1] < c[1] for c, w in zip(cold[3:], warm[3:], strict=True))
+
+
+def test_a_crop_starts_where_it_ended_itself_and_not_where_another_did():
+    found, warm = problem(), table(steps=6, warm=True, batch=2)
+    starts, step = [], training.training_step
+
+    def watched(solver, prob, batch, start):
+        starts.append((batch, start))
+        return step(solver, prob, batch, start)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training, "training_step", watched)
+        history = train(CELL, found, warm, None)
+    truths = found.train.truth
+    visited: set[int] = set()
+    for batch, start in starts:
+        for truth, cold, state in zip(batch.truth, found.start(batch), start, strict=True):
+            (i,) = [i for i in range(len(truths)) if torch.equal(truths[i], truth)]
+            assert torch.equal(cold, state) == (i not in visited)
+            # Closer to its own picture than to any other.
+            distances = [float((state - other).norm()) for other in truths]
+            assert distances.index(min(distances)) == i
+            visited.add(i)
+    assert visited == set(history.ended)
+    assert not any(state.requires_grad for state in history.ended.values())
+
+
+def test_looks_are_at_their_steps_and_at_the_end():
+    found, scores = problem(), iter(range(100))
+    history = train(CELL, found, table(steps=7, look=3), None, lambda: float(next(scores)))
+    assert history.values() == {
+        "losses": history.losses,
+        "look_steps": [3, 6, 7],
+        "look_psnr": [0.0, 1.0, 2.0],
+        # Three applications and three products a step.
+        "look_work": [18, 36, 42],
+    }
+    assert train(CELL, problem(), table(look=7), None, lambda: 1.0).look_steps == [7]
+    assert set(train(CELL, problem(), table(), None, lambda: 1.0).values()) == {"losses"}
 
 
 def test_a_damaged_checkpoint_says_so(tmp_path):
@@ -83,8 +178,8 @@ def test_clipping_bounds_the_gradient_that_the_optimiser_sees(monkeypatch):
 
 
 def test_a_gradient_that_is_not_finite_ends_the_training(monkeypatch):
-    def poisoned(solver, found, batch):
-        solution, value = step(solver, found, batch)
+    def poisoned(solver, found, batch, start):
+        solution, value = step(solver, found, batch, start)
         parameters(found)[0].grad[0] = torch.nan
         return solution, value
 

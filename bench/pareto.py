@@ -1,0 +1,182 @@
+"""What an error of the gradient costs: the fronts, and the cheapest solver of each family to 10, 1 and 0.1 %."""
+
+# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from .oracle import TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A column of ``points`` or ``reaching`` that one would rather have small.
+
+    Attributes:
+        name: of the column.
+        title: on an axis and over a table.
+        unit: behind a number.
+    """
+
+    name: str
+    title: str
+    unit: str
+
+    def show(self, value: float) -> str:
+        """A value with its unit, to three digits."""
+        digits = f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+        return f"{digits} {self.unit}"
+
+
+COSTS = (
+    Cost("work", "applications + VJPs", "products"),
+    Cost("step_ms", "milliseconds of a training step", "ms"),
+    Cost("saved_mib", "tape (MiB)", "MiB"),
+)
+"""Of a training step."""
+TRAINING = (
+    Cost("work", "applications + VJPs", "products"),
+    Cost("seconds", "seconds of training steps", "s"),
+)
+"""Of a training until it is good enough."""
+LEVELS = (0.1, 0.01, 0.001)
+"""Relative errors of the gradient that are asked for."""
+NEAR = 0.1
+"""dB below the best PSNR of a task that count as having got there."""
+LEAST = 3
+"""Solvers with an error that a task must have before a front says anything."""
+WHO = ["heading", "solver", "family", "peer"]
+
+
+def points(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row for each task, size and solver with an error: means over the seeds that ended well.
+
+    Args:
+        frame: that of ``frame.tidy``.
+
+    Returns:
+        Columns ``heading, solver, family, peer``; ``error``, of the hypergradient, relative and not below what
+        the reference itself is certified to; ``work`` (applications + VJPs), ``step_ms`` and ``saved_mib``. Tasks with
+        fewer than three solvers are left out.
+    """
+    good = frame[(frame["status"] == "ok") & frame["hypergradient_error"].notna()]
+    good = good.assign(
+        error=good["hypergradient_error"].clip(lower=TOLERANCE), work=good["applications"] + good["vjps"]
+    )
+    columns = ["error", *(cost.name for cost in COSTS)]
+    means = good.groupby(WHO, sort=False)[columns].mean().reset_index()
+    enough = means.groupby("heading")["solver"].transform("size").ge(LEAST)
+    return means[enough].reset_index(drop=True)
+
+
+def front(part: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """The rows that no other row beats: as cheap and more exact, or cheaper and as exact. From cheap to dear."""
+    known = part.dropna(subset=[cost]).sort_values([cost, "error"], kind="stable")
+    before = known["error"].cummin().shift(fill_value=math.inf)
+    return known[known["error"] < before]
+
+
+def cheapest(part: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """The cheapest row of each family, cheap families first, with ``ratio`` to the cheapest of all.
+
+    Of rows that cost the same (many leave the same tape) the one with the least ``work`` is taken.
+    """
+    known = part.dropna(subset=[cost]).sort_values([cost, "work"], kind="stable")
+    known = known.groupby("family", sort=False).head(1)
+    return known.assign(ratio=known[cost] / known[cost].min() if len(known) else math.nan)
+
+
+def reaching(looked: pd.DataFrame) -> pd.DataFrame:
+    """For each task and solver, the first look at which its PSNR is within 0.1 dB of the best of the task.
+
+    Args:
+        looked: that of ``frame.looks``; PSNR, work and seconds are averaged over seeds at equal steps.
+
+    Returns:
+        Columns ``heading, solver, family, peer``; ``step``, ``psnr``, ``best`` (both in dB), ``work``, ``seconds``.
+        A solver that does not get there has no row.
+    """
+    means = looked.groupby([*WHO, "step"], sort=False)[["psnr", "work", "seconds"]].mean().reset_index()
+    means["best"] = means.groupby("heading")["psnr"].transform("max")
+    there = means[means["psnr"] >= means["best"] - NEAR].sort_values("step", kind="stable")
+    first = there.groupby(["heading", "solver"], sort=False).head(1)
+    return first.sort_index().reset_index(drop=True)
+
+
+def table(frame: pd.DataFrame, looked: pd.DataFrame) -> pd.DataFrame:
+    """The cheapest solver of each family, for each task, cost and goal.
+
+    Returns:
+        Columns ``heading``; ``goal`` (an error, or ``psnr``: 0.1 dB below the best); ``cost`` (the title) and ``unit``;
+        ``family, peer, solver``; ``value`` and its ``ratio`` to the cheapest; NaN for a family that does not reach it.
+    """
+    rows: list[pd.DataFrame] = []
+    found = points(frame)
+    for heading, part in found.groupby("heading", sort=False):
+        for cost in COSTS:
+            timed = part.dropna(subset=[cost.name])
+            for level in LEVELS:
+                rows.append(_goal(timed, timed[timed["error"] <= level], cost, heading, f"{level:.3g}"))
+    reached = reaching(looked)
+    for heading, part in looked.groupby("heading", sort=False):
+        for cost in TRAINING:
+            timed = part.dropna(subset=[cost.name])
+            there = reached[reached["heading"] == heading]
+            rows.append(_goal(timed, there, cost, heading, "psnr"))
+    columns = ["heading", "goal", "cost", "unit", "family", "peer", "solver", "value", "ratio"]
+    rows = [row for row in rows if len(row)]
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
+def _goal(every: pd.DataFrame, there: pd.DataFrame, cost: Cost, heading: object, goal: str) -> pd.DataFrame:
+    """The families of ``every``: those that are ``there`` with their cheapest, then the others without."""
+    best = cheapest(there, cost.name).rename(columns={cost.name: "value"})
+    absent = every[~every["family"].isin(best["family"])].drop_duplicates("family")
+    absent = absent[["family", "peer"]].assign(solver="", value=math.nan, ratio=math.nan)
+    best = best[["family", "peer", "solver", "value", "ratio"]]
+    both = pd.concat([p for p in (best, absent) if len(p)]) if len(best) or len(absent) else best
+    return both.assign(heading=heading, goal=goal, cost=cost.title, unit=cost.unit)
+
+
+def to_markdown(found: pd.DataFrame) -> str:
+    """``table`` for people: what is cheapest to each goal, and how many times as dear the other families are."""
+    shown = {cost.title: cost for cost in (*COSTS, *TRAINING)}
+    parts = []
+    for heading, part in found.groupby("heading", sort=False):
+        lines = []
+        for (goal, title), group in part.groupby(["goal", "cost"], sort=False):
+            there = group.dropna(subset=["value"])
+            others = [f"{row.solver} {_times(row.ratio)}" for row in there.iloc[1:].itertuples()]
+            cheapest_of_all = there.iloc[0] if len(there) else None
+            lines.append(
+                {
+                    "to": "best PSNR − 0.1 dB" if goal == "psnr" else f"{100 * float(goal):g} %",
+                    "in": title,
+                    "cheapest": "—" if cheapest_of_all is None else f"**{cheapest_of_all['solver']}**",
+                    "cost": "" if cheapest_of_all is None else shown[title].show(cheapest_of_all["value"]),
+                    "other families": ", ".join(others) or "—",
+                    "never": ", ".join(group[group["value"].isna()]["family"]) or "—",
+                }
+            )
+        text = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+        parts.append(f"## {heading}\n\n{text}\n")
+    return "\n".join(parts) + _LEGEND
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f} ×" if ratio >= 99.5 else f"{ratio:.3g} ×"
+
+
+_LEGEND = """
+---
+The cheapest solver whose gradient at the initial parameters is within 10, 1 and 0.1 % of the certified float64 implicit
+gradient, by what a training step costs; then the cheapest of each other family, in times that cost. *Never*: no solver
+of the family that was measured is that exact. Seconds are medians on the machine of the run: ratios near 1 are ties.
+Where a training was looked at: applications + VJPs, and seconds, of the training steps until a solver's own
+reconstructions of the test images are within 0.1 dB of the best that any solver got to; looks are not counted.
+"""

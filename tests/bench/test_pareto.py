@@ -1,0 +1,202 @@
+"""Fronts and the cheapest of each family, against brute force and by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.oracle import TOLERANCE
+from bench.pareto import cheapest, front, points, reaching, table, to_markdown
+
+NONE = pd.DataFrame(columns=["heading", "solver", "family", "peer", "step", "work", "seconds", "psnr"])
+
+
+def rows(*cells):
+    """Of ``(solver, error, applications, vjps, ms, tape)``; a task of its own may stand in front."""
+    found = []
+    for cell in cells:
+        heading, solver, error, applications, vjps, ms, tape = cell if len(cell) == 7 else ("t", *cell)
+        family = solver.split("(")[0]
+        found.append(
+            {
+                "heading": heading,
+                "solver": solver,
+                "family": family,
+                "peer": family.startswith("peer"),
+                "status": "ok",
+                "hypergradient_error": error,
+                "applications": applications,
+                "vjps": vjps,
+                "step_ms": ms,
+                "saved_mib": tape,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+FRAME = rows(
+    ("deq(1)", 0.05, 30, 14, 50.0, 1.0),
+    ("deq(2)", 0.0005, 60, 28, 90.0, 1.0),
+    ("restarted_jfb(1)", 0.009, 400, 40, 20.0, 8.0),
+    ("peer_deq(1)", 0.004, 100, 76, 200.0, 2.0),
+    ("jfb(1)", 0.8, 10, 1, 9.0, 0.5),
+)
+
+plane = st.lists(
+    st.tuples(st.sampled_from([1.0, 2.0, 3.0, 5.0, 8.0]), st.sampled_from([1.0, 0.5, 0.1, 0.02, 0.001])),
+    min_size=1,
+    max_size=14,
+)
+
+
+@given(plane)
+def test_a_front_is_what_no_other_point_beats(cells):
+    part = pd.DataFrame(cells, columns=["work", "error"])
+    found = {(row.work, row.error) for row in front(part, "work").itertuples()}
+    unbeaten = {
+        (c, e)
+        for c, e in cells
+        if not any(other != (c, e) and other[0] <= c and other[1] <= e for other in cells)
+    }
+    assert found == unbeaten
+    assert front(part, "work")["work"].is_monotonic_increasing
+    assert len(front(part, "work")) == len(unbeaten), "a point stands on a front once"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 9)), max_size=14))
+def test_the_cheapest_of_each_family(cells):
+    part = pd.DataFrame(cells, columns=["family", "work"]).astype({"work": float})
+    found = cheapest(part, "work")
+    least = {f: min(w for g, w in cells if g == f) for f, _ in cells}
+    assert dict(zip(found["family"], found["work"], strict=True)) == least
+    assert list(found["work"]) == sorted(found["work"])
+    assert list(found["ratio"]) == [w / min(least.values()) for w in found["work"]]
+
+
+def test_of_equal_tapes_the_least_work_is_taken():
+    part = pd.DataFrame({"family": ["a", "a"], "saved_mib": [1.0, 1.0], "work": [9.0, 4.0]})
+    assert list(cheapest(part, "saved_mib")["work"]) == [4.0]
+
+
+def test_what_was_not_measured_is_on_no_front():
+    part = pd.DataFrame(
+        {"step_ms": [math.nan, 2.0], "error": [0.1, 0.5], "work": [1.0, 1.0], "family": ["a", "b"]}
+    )
+    assert list(front(part, "step_ms")["error"]) == [0.5]
+    assert list(cheapest(part, "step_ms")["family"]) == ["b"]
+
+
+def test_it_reads_as_one_says_it():
+    """To 1 %: deq(2), 88 products; peer_deq(1) 2 ×, restarted_jfb(1) 5 ×; never jfb."""
+    found = table(FRAME, NONE)
+    part = found[(found["goal"] == "0.01") & (found["cost"] == "applications + VJPs")]
+    assert list(part["solver"]) == ["deq(2)", "peer_deq(1)", "restarted_jfb(1)", ""]
+    assert list(part["value"])[:3] == [88, 176, 440]
+    assert list(part["ratio"])[:3] == [1, 2, 5]
+    assert list(part["family"])[-1] == "jfb"
+    assert list(part["peer"]) == [False, True, False, False]
+    # In seconds another one is the cheapest, and with 10 % to spare a rougher one.
+    assert found[(found["goal"] == "0.01") & (found["unit"] == "ms")]["solver"].iloc[0] == "restarted_jfb(1)"
+    assert found[(found["goal"] == "0.1") & (found["unit"] == "products")]["solver"].iloc[0] == "deq(1)"
+    line = next(
+        line for line in to_markdown(found).splitlines() if line.startswith("| 1 %") and "VJPs" in line
+    )
+    words = [word.strip() for word in line.strip("|").split("|")]
+    assert words == [
+        "1 %",
+        "applications + VJPs",
+        "**deq(2)**",
+        "88 products",
+        "peer_deq(1) 2 ×, restarted_jfb(1) 5 ×",
+        "jfb",
+    ]
+
+
+def test_a_level_that_nobody_reaches():
+    found = table(FRAME[FRAME["family"] != "deq"], NONE)
+    part = found[(found["goal"] == "0.001") & (found["unit"] == "products")]
+    assert part["value"].isna().all()
+    assert sorted(part["family"]) == ["jfb", "peer_deq", "restarted_jfb"]
+    assert "never" in to_markdown(found)
+
+
+def test_two_solvers_make_no_front_and_a_failed_one_does_not_count():
+    assert len(points(FRAME)) == 5
+    assert points(FRAME.head(2)).empty
+    failed = FRAME.head(3).copy()
+    failed.loc[0, "status"] = "nan"
+    assert points(failed).empty
+    unknown = FRAME.head(3).copy()
+    unknown.loc[0, "hypergradient_error"] = math.nan
+    assert points(unknown).empty
+    assert table(FRAME.head(2), NONE).empty
+
+
+def test_points_are_means_over_seeds_and_no_better_than_the_reference():
+    found = points(pd.concat([FRAME, FRAME.assign(hypergradient_error=FRAME["hypergradient_error"] * 3)]))
+    assert list(found["error"]) == pytest.approx([2 * e for e in FRAME["hypergradient_error"]])
+    assert (points(FRAME.assign(hypergradient_error=1e-14))["error"] == TOLERANCE).all()
+
+
+def test_tasks_do_not_mix():
+    other = FRAME.assign(heading="u", applications=FRAME["applications"] / 2)
+    found = table(pd.concat([FRAME, other]), NONE)
+    for heading, work in (("t", 88), ("u", 58)):
+        part = found[(found["heading"] == heading) & (found["goal"] == "0.01")]
+        assert part["value"].iloc[0] == work
+
+
+def looks(solver, *seen, seed=0):
+    """Of ``(step, work, seconds, psnr)``."""
+    return [
+        {
+            "heading": "t",
+            "solver": solver,
+            "family": solver.split("(")[0],
+            "peer": False,
+            "seed": seed,
+            "step": step,
+            "work": work,
+            "seconds": seconds,
+            "psnr": psnr,
+        }
+        for step, work, seconds, psnr in seen
+    ]
+
+
+def test_the_cheapest_way_to_the_best_psnr():
+    looked = pd.DataFrame(
+        [
+            *looks("a(1)", (1, 10, 1.0, 20.0), (2, 20, 2.0, 29.95), (3, 30, 3.0, 29.85)),
+            *looks("b(1)", (1, 100, 0.5, 29.89), (2, 200, 1.0, 29.92), (3, 300, 1.5, 30.0)),
+            *looks("c(1)", (1, 1, 0.1, 25.0), (2, 2, 0.2, 29.0), (3, 3, 0.3, 29.8)),
+        ]
+    )
+    found = reaching(looked)
+    assert [(r.solver, r.step, r.work) for r in found.itertuples()] == [("a(1)", 2, 20), ("b(1)", 2, 200)]
+    assert (found["best"] == 30.0).all()
+    rows_of = table(FRAME.head(0), looked)
+    assert list(rows_of["goal"].unique()) == ["psnr"]
+    work = rows_of[rows_of["unit"] == "products"]
+    assert [(r.family, r.solver) for r in work.itertuples()] == [("a", "a(1)"), ("b", "b(1)"), ("c", "")]
+    seconds = rows_of[rows_of["unit"] == "s"]
+    assert (seconds["solver"].iloc[0], seconds["value"].iloc[0], seconds["ratio"].iloc[1]) == (
+        "b(1)",
+        1.0,
+        2.0,
+    )
+    assert "best PSNR − 0.1 dB" in to_markdown(rows_of)
+
+
+def test_the_psnr_that_counts_is_the_mean_over_seeds():
+    looked = pd.DataFrame(
+        [
+            *looks("a(1)", (1, 10, 1.0, 30.0), (2, 20, 2.0, 30.0)),
+            *looks("a(1)", (1, 10, 1.0, 20.0), (2, 20, 2.0, 30.0), seed=1),
+        ]
+    )
+    assert list(reaching(looked)["step"]) == [2]
