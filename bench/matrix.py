@@ -288,8 +288,9 @@ def cells(
 def _cells(part: Profile, networks: Networks) -> list[Cell]:
     check_precision(part, networks)
     tasks, solvers = [parse_task(t, networks) for t in part.tasks], [parse_solver(s) for s in part.solvers]
-    if part.step != "eager":
-        tasks = [replace(task, label=f"{task.label}, {part.step}") for task in tasks]
+    # What a table must tell apart stands in the label.
+    words = "".join([f", {part.step}"] * (part.step != "eager") + [", warm"] * part.training.warm)
+    tasks = [replace(task, label=task.label + words) for task in tasks]
     check_warm(part, tasks)
     return [Cell(t, s, seed) for t in tasks for seed in part.seeds for s in solvers if admits(t, s)]
 

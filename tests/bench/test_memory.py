@@ -74,6 +74,20 @@ def test_the_tape_is_affine_in_the_depth_and_blind_to_restarts(text):
     assert tape("unrolled(9)") == nine
     assert tape("neumann(30, 50)") == tape("neumann(30, 2)")
     assert tape("neumann(30, 50)") < two
+    assert tape("implicit(anderson(1e-3), gmres(1e-3))") == tape("neumann(1, 1)")
+
+
+def test_one_layer_takes_a_fiftieth_of_the_tape_of_a_hundred():
+    problem = instance(parse_task("deblurring(huber)"), find_images(), Layout(64, 1, 1), 0)
+    known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
+
+    def tape(solver):
+        with saved_bytes([*known, problem.train.truth, problem.train.y, problem.train.x0]) as saved:
+            training_step(parse_solver(solver), problem, problem.train)
+        return saved.count
+
+    assert 50 * tape("neumann(100, 100)") <= tape("unrolled(100)")
+    assert 4 * tape("checkpointed(100)") <= tape("unrolled(100)")
 
 
 def test_the_peak_of_a_step_holds_its_tape():

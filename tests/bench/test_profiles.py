@@ -179,6 +179,7 @@ def test_an_unknown_profile_names_its_neighbours():
     assert profile_names() == [
         "cost",
         "growth",
+        "learning",
         "paper",
         "paper-small",
         "pareto",
@@ -200,3 +201,19 @@ def test_no_bytes_make_anything_but_a_profile_or_a_clear_error(tmp_path, data):
     with pytest.raises(UserError) as caught:
         load_profile(str(file))
     assert "\n" not in str(caught.value).replace("\\n", "")
+
+
+def test_what_changes_a_cell_and_not_its_task_stands_in_its_label(tiny_file):
+    """Otherwise two blocks that measure the same otherwise could not be told apart."""
+    block = "\n[[also]]\n"
+    compiled, warm = (
+        block + 'step = "compiled"\n',
+        block + "training = { steps = 3, rate = 1.0, batch = 1, warm = true }\n",
+    )
+    tiny_file.write_text(TINY + compiled + warm)
+    labels = [part[0].task.label for part in cells(load_profile(str(tiny_file)))]
+    assert labels == ["denoising(huber)", "denoising(huber), compiled", "denoising(huber), warm"]
+    assert len({part[0].task for part in cells(load_profile(str(tiny_file)))}) == 1  # one reference for all
+    tiny_file.write_text(TINY + block)
+    with pytest.raises(UserError, match="twice"):
+        load_profile(str(tiny_file))
