@@ -66,7 +66,7 @@ def _front(ax: Axes, part: pd.DataFrame, cost: Cost, points: pd.DataFrame) -> No
     ax.step([x[0], *x], [100, *y], where="post", color="0.35", lw=1.2, zorder=1)
     looks = looks_of(points)
     for row in part.itertuples():
-        ax.plot(getattr(row, cost.name), row.error, ls="", ms=7.5, zorder=2, **looks[row.family])
+        ax.plot(getattr(row, cost.name), row.error, ls="", zorder=2, **looks[row.family])
     ringed = [
         found.iloc[0] for level in LEVELS if len(found := cheapest(part[part["error"] <= level], cost.name))
     ]
@@ -80,7 +80,6 @@ def _front(ax: Axes, part: pd.DataFrame, cost: Cost, points: pd.DataFrame) -> No
     number_log(ax.xaxis)
     ax.yaxis.set_minor_locator(LogLocator(subs=[]))
     ax.grid(alpha=0.2)
-    name_points(ax, marked, cost.name, "error", away=8)
 
 
 def learning(looked: pd.DataFrame) -> Figure:
@@ -101,7 +100,7 @@ def learning(looked: pd.DataFrame) -> Figure:
         part = means[means["heading"] == task]
         for cost, ax in zip(costs, line, strict=True):
             for _, run in part.dropna(subset=[cost.name]).groupby("solver", sort=False):
-                ax.plot(run[cost.name], run["psnr"], lw=1, ms=4, **looks[run["family"].iloc[0]])
+                ax.plot(run[cost.name], run["psnr"], lw=1, **looks[run["family"].iloc[0]] | {"ms": 4})
             ax.set(xscale="log", xlabel=f"{cost.title} of the training so far", title=task)
             # Whoever starts or ends far below tells enough; the others must stay readable.
             best = part["psnr"].max()
@@ -152,7 +151,7 @@ def growth(sizes: pd.DataFrame) -> Figure | None:
                 continue
             for _, run in known.groupby("solver", sort=False):
                 run = run.sort_values("pixels")
-                ax.plot(run["pixels"], run[name], lw=1.2, ms=5, **looks[run["family"].iloc[0]])
+                ax.plot(run["pixels"], run[name], lw=1.2, **looks[run["family"].iloc[0]] | {"ms": 5})
             ends = np.array([known["pixels"].min(), known["pixels"].max()], float)
             ax.plot(ends, known[name].min() * 0.6 * ends / ends[0], color="0.4", lw=1, ls=":")
             ax.set(xscale="log", yscale="log", ylabel=title)

@@ -20,10 +20,10 @@ from matplotlib.transforms import Bbox
 
 from solvers import ROSTER
 
-_FIRST = ("unrolled", "restarted_jfb", "jfb", "neumann", "deq")
+_FIRST = ("unrolled", "restarted_jfb", "jfb", "neumann", "deq", "implicit")
 FAMILIES = (*_FIRST, *(name for name in ROSTER if name not in _FIRST))
 """Fixed places in the palette, so that an estimator keeps its colour in every figure."""
-MARKERS = ("o", "s", "^", "D", "P", "X", "v", "*")
+MARKERS = ("o", "s", "^", "D", "P", "*", "X", "v")
 METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
 
 
@@ -139,6 +139,7 @@ def looks_of(frame: pd.DataFrame) -> dict[str, dict[str, object]]:
             "mfc": "none" if family in peers else colour,
             "mec": colour if family in peers else "white",
             "mew": 1.3 if family in peers else 0.3,
+            "ms": 11 if marker == "*" else 7.5,
         }
         for family, colour, marker in looks
     }

@@ -12,6 +12,9 @@ import pandas as pd
 
 from .oracle import TOLERANCE
 
+LONG = 45
+"""Characters of arguments that a table has room for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -144,28 +147,49 @@ def _goal(every: pd.DataFrame, there: pd.DataFrame, cost: Cost, heading: object,
 
 
 def to_markdown(found: pd.DataFrame) -> str:
-    """``table`` for people: what is cheapest to each goal, and how many times as dear the other families are."""
+    """``table`` for people: a table a task and cost, a line a family, a column a goal; the cheapest in bold."""
     shown = {cost.title: cost for cost in (*COSTS, *TRAINING)}
     parts = []
     for heading, part in found.groupby("heading", sort=False):
-        lines = []
-        for (goal, title), group in part.groupby(["goal", "cost"], sort=False):
-            there = group.dropna(subset=["value"])
-            others = [f"{row.solver} {_times(row.ratio)}" for row in there.iloc[1:].itertuples()]
-            cheapest_of_all = there.iloc[0] if len(there) else None
-            lines.append(
-                {
-                    "to": "best PSNR − 0.1 dB" if goal == "psnr" else f"{100 * float(goal):g} %",
-                    "in": title,
-                    "cheapest": "—" if cheapest_of_all is None else f"**{cheapest_of_all['solver']}**",
-                    "cost": "" if cheapest_of_all is None else shown[title].show(cheapest_of_all["value"]),
-                    "other families": ", ".join(others) or "—",
-                    "never": ", ".join(group[group["value"].isna()]["family"]) or "—",
-                }
-            )
-        text = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
-        parts.append(f"## {heading}\n\n{text}\n")
+        parts.append(f"## {heading}\n")
+        # The goal that most are asked for decides the order of the families.
+        for titles, group in _alike(part):
+            goals = list(group["goal"].unique())
+            lines = []
+            for title in titles:
+                of_cost = group[group["cost"] == title]
+                ranked = of_cost[of_cost["goal"] == goals[len(goals) // 2]].sort_values(
+                    "value", kind="stable"
+                )
+                for family in ranked["family"]:
+                    cells = of_cost[of_cost["family"] == family].set_index("goal")
+                    line = {"in": title, "family": family}
+                    lines.append(line | {_goal_title(g): _cell(cells.loc[g], shown[title]) for g in goals})
+            parts.append(pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True) + "\n")
     return "\n".join(parts) + _LEGEND
+
+
+def _alike(part: pd.DataFrame) -> list[tuple[list[str], pd.DataFrame]]:
+    """The costs of a task that have the same goals, and their rows."""
+    groups = [part[part["goal"] != "psnr"], part[part["goal"] == "psnr"]]
+    return [(list(group["cost"].unique()), group) for group in groups if len(group)]
+
+
+def _goal_title(goal: str) -> str:
+    return "to best PSNR − 0.1 dB" if goal == "psnr" else f"to {100 * float(goal):g} %"
+
+
+def _cell(row: pd.Series, cost: Cost) -> str:
+    if math.isnan(row["value"]):
+        return "—"
+    text = f"{cost.show(row['value'])}, {_times(row['ratio'])}: {brief(row['solver'])}"
+    return f"**{text}**" if row["ratio"] == 1 else text
+
+
+def brief(solver: str) -> str:
+    """The arguments of a call; of many, the first two (all of them stand in ``pareto.csv``)."""
+    arguments = solver.partition("(")[2].removesuffix(")")
+    return arguments if len(arguments) <= LONG else ", ".join(arguments.split(", ")[:2]) + ", …"
 
 
 def _times(ratio: float) -> str:
@@ -174,9 +198,10 @@ def _times(ratio: float) -> str:
 
 _LEGEND = """
 ---
-The cheapest solver whose gradient at the initial parameters is within 10, 1 and 0.1 % of the certified float64 implicit
-gradient, by what a training step costs; then the cheapest of each other family, in times that cost. *Never*: no solver
-of the family that was measured is that exact. Seconds are medians on the machine of the run: ratios near 1 are ties.
+For each family of solvers the cheapest whose gradient at the initial parameters is within 10, 1 and 0.1 % of the
+certified float64 implicit gradient: what a training step costs, how many times the cheapest of all, and the arguments
+of the solver (all of them in `pareto.csv`). In bold the cheapest; — where none of the family that was measured is that
+exact. Seconds are medians on the machine of the run: ratios near 1 are ties.
 Where a training was looked at: applications + VJPs, and seconds, of the training steps until a solver's own
 reconstructions of the test images are within 0.1 dB of the best that any solver got to; looks are not counted.
 """

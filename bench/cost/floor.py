@@ -13,7 +13,7 @@ from solvers import Map, Report, Solution
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a training step is made of: applications without a tape, on it, and adjoint products.
+    """What a training step is made of: applications without a tape, on it, and again on the way back; adjoint products.
 
     Each is of the whole batch: those that a solver made on a share of it count as that share.
     """
@@ -21,6 +21,7 @@ class Work:
     untaped: int
     recorded: int
     adjoint: int
+    again: int = 0
 
     @classmethod
     def of(cls, solution: Solution) -> Work:
@@ -29,6 +30,7 @@ class Work:
             _whole(solution.reached),
             solution.recorded,
             sum(_whole(report) for report in solution.adjoint),
+            sum(solution.again),
         )
 
 
@@ -42,6 +44,8 @@ def bare_step(T: Map, x0: Tensor, loss: Callable[[Tensor], Tensor], work: Work) 
     with torch.no_grad():
         for _ in range(work.untaped):
             x = T(x)
+    for _ in range(work.again):
+        T(x.detach().requires_grad_())
     if not work.adjoint:
         for _ in range(work.recorded):
             x = T(x)

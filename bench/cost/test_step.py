@@ -107,6 +107,7 @@ def test_step(benchmark, job, request):
         "untaped": work.untaped,
         "recorded": work.recorded,
         "adjoint": work.adjoint,
+        "again": work.again,
         "step": made.how,
         "step_why": made.why,
         "step_seconds": made.seconds,
