@@ -24,6 +24,8 @@ _FIRST = ("unrolled", "restarted_jfb", "jfb", "neumann", "deq", "implicit")
 FAMILIES = (*_FIRST, *(name for name in ROSTER if name not in _FIRST))
 """Fixed places in the palette, so that an estimator keeps its colour in every figure."""
 MARKERS = ("o", "s", "^", "D", "P", "*", "X", "v")
+LONGEST_NAME = 12
+"""Characters of a name beside a point."""
 METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
 
 
@@ -103,7 +105,7 @@ def name_points(
     Args:
         ax: with final data; its limits are not touched.
         points, x, y: rows with a ``solver``, and their columns.
-        short: the arguments alone.
+        short: the arguments alone, and none where they are long.
         away: points of type between a label and its point.
     """
     for limits in (ax.get_xlim, ax.get_ylim):
@@ -112,7 +114,9 @@ def name_points(
     taken: list[Bbox] = []
     for row in points.itertuples():
         point = (getattr(row, x), getattr(row, y))
-        name = row.solver.partition("(")[2].rstrip(")") if short else row.solver
+        name = row.solver.partition("(")[2].removesuffix(")") if short else row.solver
+        if short and len(name) > LONGEST_NAME:  # a figure has no room for compositions; the tables have
+            continue
         fits = ax.transData.transform(point)[0] + 8 * len(name) < right
         place = (
             {"xytext": (away, away - 2), "ha": "left"}
