@@ -402,3 +402,32 @@ def test_bad_arguments_are_refused_by_name(make, message):
 def test_the_adjoint_map_of_a_plain_map_does_not_pretend_to_be_divisible():
     x = start(2, 3).requires_grad_()
     assert type(adjoint_map(lambda x: 2 * x, x, 2 * x, x, None, [])) is AdjointMap
+
+
+def test_anderson_forgets_a_nan_at_once():
+    W = torch.diag(torch.linspace(0, 0.97, 16, dtype=F64))
+
+    def run(broken: int):
+        calls = 0
+
+        def T(x):
+            nonlocal calls
+            calls += 1
+            return x @ W + (1 if calls != broken else math.nan)
+
+        return Anderson(1e-9)(T, start(1, 16)).report
+
+    assert run(7).converged
+    # The look that sees it, and the round that begins anew.
+    assert run(7).applications <= run(0).applications + 9
+
+
+def test_gmres_reports_a_true_residual_where_the_problem_is_hard():
+    """The residual that is reported stays that of the point: eigenvalues of I − J from 1e-9 to 1."""
+    values = 1 - torch.logspace(-9, 0, 60, dtype=F64)
+    rotation = torch.linalg.qr(matrix(60, 1, 4)).Q
+    T = Linear(rotation @ torch.diag(values) @ rotation.T, start(1, 60))
+    at = GMRES(1e-13, 58, memory=58)(T, T.v)
+    y = T(at.x)
+    true = float(torch.linalg.vector_norm(y - at.x) / torch.linalg.vector_norm(y))
+    assert at.report.residual == pytest.approx(true, rel=0.1)
