@@ -56,6 +56,16 @@ def signature(name: str, make: Callable[..., object]) -> str:
     return f"{name}({', '.join(words)})"
 
 
+def family(call: str) -> str:
+    """The name of a call: ``deq`` of ``deq(1e-06)``."""
+    return call.partition("(")[0]
+
+
+def arguments(call: str) -> str:
+    """What stands in the parentheses of a call: ``10, 4`` of ``restarted_jfb(10, 4)``."""
+    return call.partition("(")[2].removesuffix(")")
+
+
 def _call(
     node: ast.expr,
     text: str,

@@ -20,6 +20,8 @@ from matplotlib.transforms import Bbox
 
 from solvers import ROSTER
 
+from .calls import arguments
+
 _FIRST = ("unrolled", "restarted_jfb", "jfb", "neumann", "deq", "implicit")
 FAMILIES = (*_FIRST, *(name for name in ROSTER if name not in _FIRST))
 """Fixed places in the palette, so that an estimator keeps its colour in every figure."""
@@ -92,21 +94,12 @@ def shared_legend(figure: Figure, axes, title: str) -> None:
     )
 
 
-def label_points(ax: Axes, points: pd.DataFrame, x: str, y: str) -> None:
-    """The arguments of each solver beside its point, where they fit and cover no other label."""
-    name_points(ax, points, x, y, short=True)
-
-
-def name_points(
-    ax: Axes, points: pd.DataFrame, x: str, y: str, *, short: bool = False, away: int = 5
-) -> None:
-    """The label of each solver beside its point, where it fits and covers no other label.
+def name_points(ax: Axes, points: pd.DataFrame, x: str, y: str) -> None:
+    """The arguments of each solver beside its point, where they are short, fit, and cover no other label.
 
     Args:
         ax: with final data; its limits are not touched.
         points, x, y: rows with a ``solver``, and their columns.
-        short: the arguments alone, and none where they are long.
-        away: points of type between a label and its point.
     """
     for limits in (ax.get_xlim, ax.get_ylim):
         limits()  # asking makes them final, before points are turned into places
@@ -114,15 +107,11 @@ def name_points(
     taken: list[Bbox] = []
     for row in points.itertuples():
         point = (getattr(row, x), getattr(row, y))
-        name = row.solver.partition("(")[2].removesuffix(")") if short else row.solver
-        if short and len(name) > LONGEST_NAME:  # a figure has no room for compositions; the tables have
+        name = arguments(row.solver)
+        if len(name) > LONGEST_NAME:  # a figure has no room for compositions; the tables have
             continue
         fits = ax.transData.transform(point)[0] + 8 * len(name) < right
-        place = (
-            {"xytext": (away, away - 2), "ha": "left"}
-            if fits
-            else {"xytext": (-away, away - 2), "ha": "right"}
-        )
+        place = {"xytext": (5, 3), "ha": "left"} if fits else {"xytext": (-5, 3), "ha": "right"}
         text = ax.annotate(name, point, textcoords="offset points", fontsize=7, color="0.35", **place)
         box = text.get_window_extent()
         if any(box.overlaps(other) for other in taken):

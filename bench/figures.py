@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from . import curves
-from .drawing import FAMILIES, RC, facets, label_points, means_of, number_log, save, shared_legend, style_of
+from .drawing import FAMILIES, RC, facets, means_of, name_points, number_log, save, shared_legend, style_of
 from .oracle import TOLERANCE
 from .pareto import points
 from .tables import slug
@@ -51,7 +51,7 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
             number_log(ax.xaxis)
             number_log(ax.yaxis)
             ax.grid(alpha=0.3)
-            label_points(ax, part, x, "hypergradient_error")
+            name_points(ax, part, x, "hypergradient_error")
     shared_legend(figure, axes.flat, "estimator")
     figure.tight_layout()
     return figure
@@ -123,7 +123,7 @@ def memory_against_depth(frame: pd.DataFrame) -> Figure:
         number_log(ax.xaxis)
         number_log(ax.yaxis)
         ax.grid(alpha=0.3, which="both")
-        label_points(ax, part, "applications", "saved_mib")
+        name_points(ax, part, "applications", "saved_mib")
     shared_legend(figure, axes, "estimator")
     figure.tight_layout()
     return figure
@@ -153,9 +153,7 @@ def psnr_past_depth(seen: pd.DataFrame) -> Figure:
         ax.margins(x=0.16)
         ax.grid(alpha=0.3)
         # Each line is named where it ends, or leaves the page.
-        label_points(
-            ax, part[part["psnr"] > bottom].groupby("solver", sort=False).tail(1), "multiple", "psnr"
-        )
+        name_points(ax, part[part["psnr"] > bottom].groupby("solver", sort=False).tail(1), "multiple", "psnr")
     shared_legend(figure, axes, "estimator")
     figure.tight_layout()
     return figure

@@ -13,6 +13,7 @@ import pandas as pd
 
 from solvers import ROSTER
 
+from .calls import family
 from .records import Record
 
 MIB = 2**20
@@ -93,15 +94,15 @@ def headings(records: Iterable[Record]) -> dict[tuple[str, int, int], str]:
 
 def _who(record: Record, shown: dict[tuple[str, int, int], str]) -> dict[str, object]:
     """The columns that say what a row is of."""
-    family = record.solver.split("(")[0]
+    name = family(record.solver)
     return {
         "task": record.task,
         "crop": record.crop,
         "batch": record.batch,
         "heading": shown[record.task, record.crop, record.batch],
         "solver": record.solver,
-        "family": family,
-        "peer": family not in ROSTER,
+        "family": name,
+        "peer": name not in ROSTER,
         "seed": record.seed,
     }
 

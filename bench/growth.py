@@ -14,6 +14,7 @@ import pandas as pd
 
 from solvers import ROSTER
 
+from .calls import family
 from .frame import MIB, place
 from .records import Record
 
@@ -45,8 +46,8 @@ def sizes(records: Iterable[Record]) -> pd.DataFrame:
     for where, values in cells.items():
         timed = rounds.get(where, [])
         row = dict(zip(("task", "crop", "batch", "solver"), where, strict=True))
-        family = where[3].split("(")[0]
-        row |= {"family": family, "peer": family not in ROSTER, "pixels": where[1] ** 2, "rounds": timed}
+        name = family(where[3])
+        row |= {"family": name, "peer": name not in ROSTER, "pixels": where[1] ** 2, "rounds": timed}
         row["seconds"] = median(timed) if timed else math.nan
         row["peak_mib"] = _mean(values, "peak_bytes") / MIB
         row["saved_mib"] = _mean(values, "saved_bytes") / MIB

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from .calls import arguments
 from .oracle import TOLERANCE
 
 LONG = 45
@@ -152,12 +153,12 @@ def to_markdown(found: pd.DataFrame) -> str:
     parts = []
     for heading, part in found.groupby("heading", sort=False):
         parts.append(f"## {heading}\n")
-        # The goal that most are asked for decides the order of the families.
         for titles, group in _alike(part):
             goals = list(group["goal"].unique())
             lines = []
             for title in titles:
                 of_cost = group[group["cost"] == title]
+                # The goal in the middle decides the order of the families.
                 ranked = of_cost[of_cost["goal"] == goals[len(goals) // 2]].sort_values(
                     "value", kind="stable"
                 )
@@ -188,8 +189,8 @@ def _cell(row: pd.Series, cost: Cost) -> str:
 
 def brief(solver: str) -> str:
     """The arguments of a call; of many, the first two (all of them stand in ``pareto.csv``)."""
-    arguments = solver.partition("(")[2].removesuffix(")")
-    return arguments if len(arguments) <= LONG else ", ".join(arguments.split(", ")[:2]) + ", …"
+    words = arguments(solver)
+    return words if len(words) <= LONG else ", ".join(words.split(", ")[:2]) + ", …"
 
 
 def _times(ratio: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -28,22 +30,29 @@ def outcome(found):
     return torch.cat([p.detach().flatten() for p in parameters(found)])
 
 
-def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
-    whole, file = problem(), tmp_path / "state.pt"
-    losses = train(CELL, whole, table(), None).losses
+@contextmanager
+def killed_in_step(number, monkeypatch):
+    """A training that is begun in here is stopped in that step, and must be."""
     step, calls = training.training_step, []
 
     def killed(*arguments):
         calls.append(1)
-        if len(calls) == 6:
+        if len(calls) == number:
             raise KeyboardInterrupt
         return step(*arguments)
 
-    broken = problem()
     with monkeypatch.context() as patched:
         patched.setattr(training, "training_step", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(CELL, broken, table(), file)
+            yield
+
+
+def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+    whole, file = problem(), tmp_path / "state.pt"
+    losses = train(CELL, whole, table(), None).losses
+    broken = problem()
+    with killed_in_step(6, monkeypatch):
+        train(CELL, broken, table(), file)
     assert file.is_file()
     again = problem()
     assert train(CELL, again, table(), file).losses == losses
@@ -56,18 +65,8 @@ def test_warm_starts_and_looks_survive_a_killed_run(tmp_path, monkeypatch):
     whole = problem()
     wanted = train(cell, whole, warm, None, lambda: float(outcome(whole).sum()))
     broken, file = problem(), tmp_path / "state.pt"
-    step, calls = training.training_step, []
-
-    def killed(*arguments):
-        calls.append(1)
-        if len(calls) == 6:
-            raise KeyboardInterrupt
-        return step(*arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(training, "training_step", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train(cell, broken, warm, file, lambda: float(outcome(broken).sum()))
+    with killed_in_step(6, monkeypatch):
+        train(cell, broken, warm, file, lambda: float(outcome(broken).sum()))
     again = problem()
     found = train(cell, again, warm, file, lambda: float(outcome(again).sum()))
     assert found.values() == wanted.values()
