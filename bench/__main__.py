@@ -103,9 +103,18 @@ def run(
     task: Annotated[list[str] | None, typer.Option("--task", help="Only this task of the profile.")] = None,
     solver: Annotated[list[str] | None, typer.Option("--solver", help="Only this solver of it.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes side by side.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Start so many Dask workers here, one a GPU.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="A Dask scheduler that runs: tcp://HOST:PORT or its file."),
+    ] = None,
 ) -> None:
     """Measure the cells of a profile that --out does not hold yet; then write its tables and figures."""
+    from .cluster import Lost, chosen_cluster
     from .matrix import Networks, load_profile
+    from .records import FINISHED
     from .report import write_report
     from .runner import pick_device
     from .runner import run as run_matrix
@@ -128,18 +137,25 @@ def run(
             console.print(f"{done}/{total} {what}", highlight=False, soft_wrap=True)
 
     try:
-        outcome = run_matrix(
-            chosen,
-            out,
-            images=images,
-            device=pick_device(device),
-            tasks=task,
-            solvers=solver,
-            networks=Networks(weights, bf16),
-            jobs=jobs,
-            progress=progress,
-        )
-        bar.update(line, description="done")
+        with chosen_cluster(device, jobs, workers, scheduler) as cluster:
+            outcome = run_matrix(
+                chosen,
+                out,
+                images=images,
+                device=cluster.ask(pick_device, device) if cluster else pick_device(device),
+                tasks=task,
+                solvers=solver,
+                networks=Networks(weights, bf16),
+                jobs=jobs,
+                cluster=cluster,
+                progress=progress,
+                notice=lambda line: console.print(line, style="yellow", highlight=False, soft_wrap=True),
+            )
+            bar.update(line, description="done")
+    except Lost as error:
+        bar.stop()
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1) from error
     finally:
         bar.stop()
     words = [f"{count} {status}" for status, count in outcome.items() if count]
@@ -148,9 +164,60 @@ def run(
     console.print(
         f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}", highlight=False, soft_wrap=True
     )
-    if outcome["error"]:
-        console.print("[red]cells with errors are listed at the end of the tables; they run again next time")
+    failed = sum(count for status, count in outcome.items() if status not in FINISHED | {"stored"})
+    if failed:
+        console.print(
+            f"[red]{failed} cells failed: the tables list them at the end; they run again next time"
+        )
         raise typer.Exit(1)
+
+
+@app.command()
+def slurm(
+    profile: Annotated[str, typer.Argument(help="quick, paper, or a .toml file")],
+    out: Out,
+    options: Annotated[
+        list[str] | None, typer.Argument(help="Further options of run, after --: -- --images DIR")
+    ] = None,
+    gpus: Annotated[int, typer.Option("--gpus", min=0, help="A worker for each; 0 for a CPU run.")] = 0,
+    time: Annotated[str, typer.Option("--time", help="As SLURM writes it.")] = "24:00:00",
+    partition: Annotated[str | None, typer.Option("--partition")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Without GPUs: how many.")] = 1,
+) -> None:
+    """Print the batch script that runs a profile on SLURM: > job.sh, then sbatch job.sh."""
+    from .matrix import load_profile
+    from .slurm import Matrix, Request, script
+
+    found = load_profile(profile)
+    request = Request(gpus, workers, time, partition)
+    print(script(Matrix(profile, found.name, out, found.threads, options or []), request), end="")  # noqa: T201
+
+
+@app.command()
+def plan(
+    profile: Annotated[str, typer.Argument(help="quick, paper, or a .toml file")],
+    source: Annotated[
+        list[Path] | None, typer.Option("--from", help="A run to learn from; by default the committed ones.")
+    ] = None,
+    workers: Annotated[
+        list[int] | None, typer.Option("--workers", min=1, help="1, 2, 4 and 8 by default.")
+    ] = None,
+) -> None:
+    """Predict the time and memory of a profile from stored records, beside what was measured."""
+    from .forecast import checks, matrix_table, needs_of, precedents, remarks, workers_table
+    from .matrix import load_profile
+    from .provenance import ROOT
+
+    needs = needs_of(load_profile(profile))
+    found = sorted(file.parent for file in (ROOT / "results" / "reference").glob("*/manifest.json"))
+    known = precedents(source or found)
+    model = known.model(range(len(known.pairs)))
+    guesses = [model.guess(need) for need in needs]
+    print_frame(matrix_table(guesses, known), "what it takes")
+    print_frame(workers_table(guesses, workers or [1, 2, 4, 8], known.device), "and with workers")
+    print_frame(checks(known), "predictions of what was run, by what knew nothing of it")
+    for line in remarks(guesses, known, model):
+        print(line)  # noqa: T201
 
 
 @app.command()
@@ -161,7 +228,13 @@ def report(folder: Annotated[Path, typer.Argument(help="The --out of a run.")]) 
 
     for file in write_report(folder):
         print(file)  # noqa: T201
-    if stale := Store(folder).stale():
+    store = Store(folder)
+    manifest = store.manifest()
+    if damaged := store.damaged(manifest.cells if manifest else []):
+        console.print(
+            f"{len(damaged)} damaged records are not shown: the run makes them again", highlight=False
+        )
+    if stale := store.stale():
         console.print(
             f"{len(stale)} records of older code, versions or settings are not shown", highlight=False
         )
@@ -229,6 +302,107 @@ def cell(
     if record.status == "error":
         console.print(f"[red]{record.reason}", highlight=False)
         raise typer.Exit(1)
+
+
+@app.command()
+def certify(
+    task: Annotated[str, typer.Option("--task", help="As in the tables, e.g. 'deblurring(huber)'.")],
+    solver: Annotated[str, typer.Option("--solver", help="Ours or a peer's, e.g. 'restarted_jfb(10, 10)'.")],
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    profile: Annotated[str, typer.Option("--profile", help="Sizes and dtype are this profile's.")] = "quick",
+    images: Images = None,
+    device: Device = "auto",
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Measure the constants, even where the task knows them.")
+    ] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit/--no-audit", help="Hold the gradient against a better, certified one.")
+    ] = True,
+    oracle: Annotated[
+        bool, typer.Option("--oracle/--no-oracle", help="Hold it against the float64 reference as well.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on standard output, and nothing else.")
+    ] = False,
+) -> None:
+    """Bound the error of one gradient at the initial parameters, and store nothing."""
+    from .certify import Wishes, examine, to_frame, to_json
+    from .matrix import Cell, load_profile, parse_solver, parse_task
+    from .runner import images_for, pick_device
+
+    chosen = load_profile(profile)
+    one = Cell(parse_task(task), parse_solver(solver), seed)
+    where = pick_device(device)
+    wishes = Wishes(estimate, audit, oracle)
+    found = examine(one, chosen, images_for([(chosen, [one])], images), where, wishes)
+    if json:
+        print(to_json(found, one, wishes))  # noqa: T201
+    else:
+        print_frame(to_frame(found, str(one)), "")
+
+
+@app.command()
+def trajectory(
+    task: Annotated[str, typer.Option("--task", help="As in the tables, e.g. 'deblurring(huber)'.")],
+    out: Out,
+    steps: Annotated[int, typer.Option("--steps", min=1)] = 60,
+    crop: Annotated[int, typer.Option("--crop", min=8, help="Side of the crops in pixels.")] = 48,
+    crops: Annotated[int, typer.Option("--crops", min=1, help="How many; all are in the one batch.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    eta: Annotated[
+        float | None, typer.Option("--eta", help="Step size; by default 1/G, with G measured.")
+    ] = None,
+    first: Annotated[float, typer.Option("--first", help="The schedule's first relative error.")] = 0.3,
+    last: Annotated[float, typer.Option("--last", help="And its smallest.")] = 0.01,
+    solver: Annotated[list[str] | None, typer.Option("--solver", help="In place of the usual ones.")] = None,
+    warm: Annotated[bool, typer.Option("--warm", help="All of it from warm starts as well.")] = False,
+    images: Images = None,
+) -> None:
+    """Descend with a schedule of certified errors beside the DEQ trajectory, with a bound on their distance."""
+    from .images import Layout, find_images
+    from .matrix import parse_task
+    from .trajectory_report import pick_solvers, schedule_of, study, write
+
+    chosen = parse_task(task)
+    found, setting = study(
+        chosen,
+        pick_solvers(solver),
+        schedule_of(first, last),
+        find_images(images, colour=chosen.channels == 3),
+        Layout(crop, crops, 1),
+        seed,
+        steps,
+        eta,
+        warm,
+        lambda what: console.print(what, highlight=False),
+    )
+    for file in write(found, setting, out):
+        print(file)  # noqa: T201
+
+
+@app.command()
+def certificates(
+    out: Out,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="rigorous, estimates or depths; all three by default.")
+    ] = None,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Time training steps with certificates instead: minutes, alone.")
+    ] = False,
+    images: Images = None,
+) -> None:
+    """Measure certificates on real operators: bounds against actual errors, and what they cost (20 minutes)."""
+    from .certificates.study import PARTS, TIMING, study
+
+    if timing and part:
+        raise UserError("--timing measures no other part: leave out --part")
+    chosen = [TIMING] if timing else part or list(PARTS)
+
+    def progress(what: str) -> None:
+        console.print(what, highlight=False, soft_wrap=True)
+
+    for file in study(out, chosen, images, progress=progress):
+        print(file)  # noqa: T201
 
 
 def entry(arguments: list[str] | None = None) -> int:

@@ -31,6 +31,7 @@ MEANS = {  # column -> list of per-image values in the record
 PLAIN = (
     "hypergradient_error",
     "hypergradient_cosine",
+    "certified",
     "residual",
     "applications",
     "vjps",
@@ -54,7 +55,8 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     have several sizes of it; ``solver, family``; ``peer``, whether the family is another library's; ``seed, status,
     reason``; PSNR in dB and SSIM averaged over the test images, at the
     trained depth and at equilibrium, and ``psnr_10`` and ``psnr_100`` at 10 and 100 times the trained depth (minus
-    infinity: diverged); the gradient's relative error and cosine; ``jacobian_norm`` at the equilibrium; counts;
+    infinity: diverged); the gradient's relative error and cosine, and the
+    error that the solver certified, if it did; ``jacobian_norm`` at the equilibrium; counts;
     ``saved_mib`` and ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios)
     and its interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN,
     and so is what belongs to an equilibrium where none was found. Rows keep the order of the records.

@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from solvers import Map
+from solvers import Map, Regularity
 
 from .operators import Bound
 
@@ -111,6 +111,10 @@ class Graphed:
 
     def __post_init__(self) -> None:
         self._where = self._addresses()
+
+    def regularity(self) -> Regularity | None:
+        """That of the bound operator."""
+        return self.bound.regularity()
 
     def __call__(self, x: Tensor) -> Tensor:
         """One iteration."""

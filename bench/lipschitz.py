@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import Map
+from solvers import Divisible, Map
 
 MARGIN = 1e-4
 """A norm within this of 1 is called nonexpansive; it is also where the printed digits end."""
@@ -25,7 +25,7 @@ class Estimate:
     residual: float
 
 
-def jacobian_norm(T: Map, x: Tensor, steps: int = 50) -> Estimate:
+def jacobian_norm(T: Map, x: Tensor, steps: int = 50, *, apart: bool = False) -> Estimate:
     """``‖∂T/∂x‖`` at ``x`` from below: the largest over the samples of the batch.
 
     T is applied once. A step is a product with Jᵀ and one with J, the latter as the derivative of ``u ↦ Jᵀu``, so T
@@ -35,10 +35,24 @@ def jacobian_norm(T: Map, x: Tensor, steps: int = 50) -> Estimate:
         T: the map.
         x: where, any shape; dimension 0 is the batch if there are two or more.
         steps: of power iteration.
+        apart: one sample after another, in the memory of one, where T can be divided.
 
     Returns:
         Zero and zero where J vanishes; ``nan`` where it is not finite.
     """
+    w = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
+    if apart and isinstance(T, Divisible):
+        places = torch.arange(len(x), device=x.device).split(1)
+        return max((_from(T.pick(i), x[i], w[i], steps) for i in places), key=_order)
+    return _from(T, x, w, steps)
+
+
+def _order(found: Estimate) -> float:
+    return math.inf if math.isnan(found.value) else found.value
+
+
+def _from(T: Map, x: Tensor, w: Tensor, steps: int) -> Estimate:
+    """The same, from the directions w."""
     at = x.detach().requires_grad_()
     with torch.enable_grad():
         y = T(at)
@@ -46,7 +60,6 @@ def jacobian_norm(T: Map, x: Tensor, steps: int = 50) -> Estimate:
             return Estimate(0.0, 0.0)
         dummy = torch.zeros_like(y, requires_grad=True)
         (pulled,) = torch.autograd.grad(y, at, dummy, create_graph=True, materialize_grads=True)
-    w = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
     value = residual = torch.zeros(())
     for _ in range(steps):
         w = w / _norms(w).clamp(min=torch.finfo(x.dtype).tiny)

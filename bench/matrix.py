@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from solvers import PARTS, ROSTER, Solver, unrolled
+from solvers import PARTS, ROSTER, Schedule, Solver, unrolled
 
 from .calls import parse
 from .errors import UserError, unknown
@@ -42,6 +42,22 @@ class ImagesTable(_Table):
         return Layout(self.crop, self.train, self.test, self.mirror)
 
 
+class ScheduleTable(_Table):
+    """How the tolerance of ``certified(…)`` follows the progress of a training: see ``solvers.Schedule``."""
+
+    first: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    last: Annotated[float, Field(gt=0, lt=1)] = 1e-2
+    power: Annotated[float, Field(ge=0, le=10)] = 1.0
+
+    def model_post_init(self, _: object) -> None:
+        """Raise ``ValueError`` where ``last`` is above ``first``."""
+        self.schedule()
+
+    def schedule(self) -> Schedule:
+        """The same as a value of ``solvers``."""
+        return Schedule(self.first, self.last, self.power)
+
+
 class TrainingTable(_Table):
     """Adam on all learnable parameters of the operator.
 
@@ -54,6 +70,8 @@ class TrainingTable(_Table):
         checkpoint: steps from one stored state to the next; 0 for none.
         look: steps from one look at the test images to the next; 0 for none.
         warm: start a crop where its last visit ended, from its second visit on; a step is timed from a cold start.
+        schedule: the tolerance of ``certified(…)`` at each step, in place of its own, which stays that of images and
+            timings; solvers without one do not mind. None by default.
     """
 
     steps: Annotated[int, Field(ge=0, le=1_000_000)]
@@ -64,6 +82,7 @@ class TrainingTable(_Table):
     checkpoint: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     look: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     warm: bool = False
+    schedule: ScheduleTable | None = None
 
 
 class EquilibriumTable(_Table):
@@ -124,6 +143,8 @@ class Profile(_Table):
     oracle: OracleTable = OracleTable()
     timing: TimingTable
     step: Step = "eager"
+    limit: Annotated[float, Field(ge=0, le=1e7)] = 0.0
+    """Seconds that a cell may take; 0 for as long as it likes. It decides no result."""
     also: list[Block] = []
 
     def parts(self) -> list[Profile]:

@@ -12,7 +12,7 @@ import torch
 from deepinv.loss.metric import PSNR, SSIM
 from torch import Tensor
 
-from solvers import Anderson, Solution
+from solvers import Anderson, Divisible, Map, Solution
 
 from .beyond import iterate_past
 from .images import Images, Layout
@@ -47,7 +47,12 @@ class Measured:
 
 
 def measure(
-    cell: Cell, profile: Profile, images: Images, device: torch.device, checkpoint: Path | None = None
+    cell: Cell,
+    profile: Profile,
+    images: Images,
+    device: torch.device,
+    checkpoint: Path | None = None,
+    alone: bool = False,
 ) -> Measured:
     """Measure everything but seconds. In a profile without training there is no learned operator to test.
 
@@ -59,6 +64,7 @@ def measure(
     Args:
         cell, profile, images, device: what, how, on what and where.
         checkpoint: where a long training stores its state; ``None`` for nowhere.
+        alone: test one image after another, which takes less memory and changes no result but by rounding.
     """
     torch.set_num_threads(profile.threads)
     torch.manual_seed(cell.seed)
@@ -79,7 +85,7 @@ def measure(
         out.values["learned"] = {n: p.tolist() for n, p in learned.items() if p.numel() <= LARGEST}
         if problem.operator.networks():
             out.weights = learned
-        _test(cell, problem, profile, out)
+        _test(cell, problem, profile, out, alone)
     except Stop as stop:
         out.status, out.reason = stop.status, str(stop)
     return out
@@ -133,6 +139,9 @@ def _gradient_quality(
         "gradient_norm": float(torch.linalg.vector_norm(estimate)),
         "gradient": estimate.tolist() if len(estimate) <= LARGEST else None,
     }
+    if solution.certificates:
+        found = solution.certificates[-1]
+        values |= {"certified": found.relative, "rigorous": found.rigorous}
     del solution, value, x, image, grads
     with peak_bytes(device) as peak:
         training_step(cell.solver, problem, batch)
@@ -162,7 +171,7 @@ def evaluations(solution: Solution) -> float:
     Call it after ``backward()``. Applications on the tape count once, and their products not at all.
     """
     solves = (solution.reached, *solution.adjoint)
-    return solution.recorded + sum(solve.applications * solve.share for solve in solves)
+    return solution.recorded + sum(solve.evaluations for solve in solves)
 
 
 def _psnr(image: Tensor, truth: Tensor) -> Tensor:
@@ -178,16 +187,38 @@ def _look(cell: Cell, problem: Instance) -> float:
         return float(_psnr(problem.operator.image(state), batch.truth).mean())
 
 
-def _test(cell: Cell, problem: Instance, profile: Profile, out: Measured) -> None:
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A map applied to one sample after another: the same values, in the memory of one.
+
+    Attributes:
+        T: the map.
+    """
+
+    T: Divisible
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``T(x)``."""
+        return torch.cat([self.pick(torch.tensor([i]))(x[i : i + 1]) for i in range(len(x))])
+
+    def pick(self, index: Tensor) -> Map:
+        """The map of the samples at ``index``; apart, where there are several."""
+        picked = self.T.pick(index)
+        return Apart(picked) if len(index) > 1 and isinstance(picked, Divisible) else picked
+
+
+def _test(cell: Cell, problem: Instance, profile: Profile, out: Measured, alone: bool) -> None:
     table = profile.equilibrium
     batch, start = problem.test, problem.start(problem.test)
-    T, image = problem.limit(batch), problem.operator.image
+    trains, T, image = problem.bind(batch), problem.limit(batch), problem.operator.image
+    if alone:
+        trains, T = (Apart(m) if isinstance(m, Divisible) else m for m in (trains, T))
 
     def score(state: Tensor) -> float:
         return float(_psnr(image(state), batch.truth).mean())
 
     with torch.no_grad():
-        solved = cell.solver(problem.bind(batch), start)
+        solved = cell.solver(trains, start)
         trained = image(solved.x)
         settled = Anderson(table.tol, table.budget)(T, start)
         past = iterate_past(T, start, solved.applications, score, table.longest)
@@ -195,7 +226,7 @@ def _test(cell: Cell, problem: Instance, profile: Profile, out: Measured) -> Non
         plain = past.state is not None and past.residual < settled.report.residual > table.tol
         where = past.state if plain and past.state is not None else settled.x
         equilibrium = image(where)
-    norm = jacobian_norm(T, where)
+    norm = jacobian_norm(T, where, apart=alone)
     out.values |= _scores("measurement", batch.y, batch.truth)
     out.values |= _scores("trained", trained, batch.truth)
     out.values |= _scores("equilibrium", equilibrium, batch.truth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,24 +23,45 @@ class Bytes:
 
 @contextmanager
 def saved_bytes(known: Iterable[Tensor]) -> Generator[Bytes]:
-    """Bytes that autograd keeps for the way back, each storage once.
+    """The most bytes that autograd keeps for the way back at once, each storage counted once.
 
     Args:
         known: tensors that are there anyway (parameters, spectra, measurements); their storages do
             not count.
     """
     found = Bytes()
-    seen = {tensor.untyped_storage().data_ptr() for tensor in known}
+    apart = {tensor.untyped_storage().data_ptr() for tensor in known}
+    kept: Counter[int] = Counter()
+    total = 0
 
-    def pack(tensor: Tensor) -> Tensor:
+    def pack(tensor: Tensor) -> _Kept:
+        nonlocal total
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in seen:
-            seen.add(storage.data_ptr())
-            found.count += storage.nbytes()
-        return tensor
+        address, size = storage.data_ptr(), storage.nbytes()
+        held = _Kept(tensor.detach())
+        if address not in apart:
+            total += 0 if kept[address] else size
+            kept[address] += 1
+            found.count = max(found.count, total)
+            weakref.finalize(held, drop, address, size)
+        return held
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    def drop(address: int, size: int) -> None:
+        nonlocal total
+        kept[address] -= 1
+        total -= 0 if kept[address] else size
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda held: held.tensor):
         yield found
+
+
+class _Kept:
+    """A saved tensor whose end can be noticed; without its own tape, which would hold it for ever."""
+
+    __slots__ = ("__weakref__", "tensor")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
 
 
 @contextmanager

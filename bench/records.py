@@ -1,14 +1,12 @@
-"""Records of measured cells: one JSON file each, written whole or not at all."""
+"""Records of measured cells: one JSON file each, written whole or not at all, and sealed by a checksum."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +15,15 @@ import torch
 
 from . import provenance
 from .errors import UserError
+from .files import Unwritable, publish, write_atomically
 from .matrix import Cell, Profile
 
-SCHEMA = 1
+SCHEMA = 2
 Kind = Literal["quality", "cost"]
+KEY = re.compile(r"[\w-]{1,200}")
+"""What may stand in the name of a file; above all no way out of the folder."""
 FINISHED = frozenset({"ok", "nan", "diverged"})
-"""Outcomes that a further run would only repeat. An ``error`` is tried again."""
+"""Outcomes that a further run would only repeat. Any other is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Record:
         task, solver: as they are written on the command line.
         composition: the solver as reach × pull.
         seed: of crops, masks, noise and the order of training.
-        status: ``ok``, ``nan``, ``diverged`` or ``error``.
+        status: ``ok``, ``nan``, ``diverged``; ``error``, ``oom`` (out of memory), ``timeout`` or ``killed``.
         reason: why it is not ``ok``, in a line.
         settings: dtype, device kind, images and the profile's tables.
         values: numbers and lists of numbers; ``null`` where a number is not finite.
@@ -71,17 +72,43 @@ class Record:
         return self.kind, self.task, self.crop, self.batch, self.solver, self.seed
 
     def to_json(self) -> str:
-        """One JSON object on one line, keys sorted, no ``NaN``."""
-        return json.dumps(finite(asdict(self)), sort_keys=True, ensure_ascii=False, allow_nan=False)
+        """One JSON object on one line, keys sorted, no ``NaN``; with the ``checksum`` of everything else."""
+        content = finite(asdict(self))
+        return _line(content | {"checksum": _checksum(content)})
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """The record in ``text``. Raises ``ValueError`` if it is not one."""
-        found = json.loads(text)
-        names = {f.name for f in fields(cls)}
-        if not isinstance(found, dict) or set(found) != names:
+        """The record in ``text``. Raises ``ValueError`` if it is not one, or was cut short or changed."""
+        try:
+            found = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("not a record") from error
+        if not isinstance(found, dict) or set(found) != {f.name for f in fields(cls)} | {"checksum"}:
+            raise ValueError("not a record")
+        try:
+            fits = found.pop("checksum") == _checksum(found)
+        except RecursionError as error:
+            raise ValueError("not a record") from error
+        if not fits:
+            raise ValueError("its checksum does not fit")
+        if not all(isinstance(found[name], kind) for name, kind in TYPES.items()):
             raise ValueError("not a record")
         return cls(**found)
+
+
+TYPES = {
+    **dict.fromkeys(("key", "kind", "task", "solver", "composition", "status", "reason"), str),
+    "seed": int,
+    **dict.fromkeys(("settings", "values", "provenance"), dict),
+}
+
+
+def _line(content: dict[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(_line(content).encode()).hexdigest()[:16]
 
 
 def finite(value: Any) -> Any:
@@ -141,6 +168,27 @@ class Manifest:
     cells: list[str]
     schema: int = SCHEMA
 
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """The manifest in ``text``. Raises ``ValueError`` if it is none, or a key in it is no name of a file."""
+        try:
+            found = cls(**json.loads(text))
+        except (RecursionError, TypeError) as error:
+            raise ValueError("not a manifest") from error
+        texts = (found.profile, found.summary, found.images, found.device)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(found.schema, int):
+            raise ValueError("not a manifest")
+        if not isinstance(found.cells, list) or not all(
+            isinstance(key, str) and KEY.fullmatch(key) for key in found.cells
+        ):
+            raise ValueError("not keys of records")
+        return found
+
+
+def _ours(file: Path) -> bool:
+    """Whether a run that was killed before it had its manifest may have left this."""
+    return file.name in ("rows", "locks") or file.name.startswith(".manifest.json.")
+
 
 class Store:
     """A folder of records. Reading never writes; every write is atomic, and the first writer wins."""
@@ -149,14 +197,18 @@ class Store:
         self.folder = folder
         self.rows = folder / "rows"
 
+    def lock(self, key: str) -> Path:
+        """The file whose lock whoever measures a cell holds."""
+        return self.folder / "locks" / key
+
     def manifest(self) -> Manifest | None:
         """What the folder belongs to; ``None`` if it holds no run. Raises ``UserError`` if it is broken."""
         file = self.folder / "manifest.json"
         try:
-            found = Manifest(**json.loads(file.read_text(encoding="utf-8")))
+            found = Manifest.from_json(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"{file} is broken: remove it, or choose another --out") from error
         if found.schema != SCHEMA:
             raise UserError(
@@ -173,7 +225,7 @@ class Store:
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"--out {self.folder} is a file: choose a folder")
         before = self.manifest()
-        if before is None and self.folder.is_dir() and any(self.folder.iterdir()):
+        if before is None and self.folder.is_dir() and any(not _ours(f) for f in self.folder.iterdir()):
             raise UserError(f"--out {self.folder} holds other files and no run: choose an empty folder")
         for name in ("profile", "images", "device"):
             if before is not None and getattr(before, name) != getattr(manifest, name):
@@ -183,16 +235,21 @@ class Store:
                 )
         try:
             self.rows.mkdir(parents=True, exist_ok=True)
+            (self.folder / "locks").mkdir(exist_ok=True)
             write_atomically(self.folder / "manifest.json", json.dumps(asdict(manifest), indent=1) + "\n")
         except OSError as error:
-            raise UserError(f"cannot write to --out {self.folder}: {error.strerror}") from error
+            cause = error.__cause__ if isinstance(error, Unwritable) else error
+            raise UserError(
+                f"cannot write to --out {self.folder}: {getattr(cause, 'strerror', error)}"
+            ) from error
 
     def read(self, key: str) -> Record | None:
-        """The record of a cell; ``None`` if there is none that can be read."""
+        """The record of a cell; ``None`` if there is none, or none that is whole."""
         try:
-            return Record.from_json((self.rows / f"{key}.json").read_text(encoding="utf-8"))
+            found = Record.from_json((self.rows / f"{key}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError):
             return None
+        return found if found.key == key else None
 
     def finished(self, key: str) -> bool:
         """Whether a cell is done for good."""
@@ -200,9 +257,28 @@ class Store:
         return record is not None and record.status in FINISHED
 
     def write(self, record: Record) -> None:
-        """Publish a record; a finished one that is already there stays."""
-        if not self.finished(record.key):
-            write_atomically(self.rows / f"{record.key}.json", record.to_json() + "\n")
+        """Publish a record; a finished one that is already there stays, whoever wrote it.
+
+        Raises:
+            Unwritable: the disk is full, or may only be read.
+        """
+        file, content = self.rows / f"{record.key}.json", record.to_json() + "\n"
+        if not publish(file, content) and not self.finished(record.key):
+            write_atomically(file, content)
+
+    def damaged(self, keys: Iterable[str]) -> list[str]:
+        """Those of ``keys`` whose record is there and is not whole: cut short, changed, or of another cell."""
+        return [key for key in keys if (self.rows / f"{key}.json").exists() and self.read(key) is None]
+
+    def set_aside(self, key: str) -> Path:
+        """Move a damaged record out of the way, under ``damaged/``, so that its cell runs again; where it is now."""
+        folder = self.folder / "damaged"
+        try:
+            folder.mkdir(exist_ok=True)
+            number = sum(1 for _ in folder.glob(f"{key}.*"))
+            return (self.rows / f"{key}.json").replace(folder / f"{key}.{number}.json")
+        except OSError as error:
+            raise UserError(f"cannot set aside the damaged record {key}.json: {error.strerror}") from error
 
     def records(self) -> Iterator[Record]:
         """The records of the last run's matrix that are there, in its order."""
@@ -217,20 +293,3 @@ class Store:
         manifest = self.manifest()
         current = set(manifest.cells) if manifest else set()
         return sorted(file.stem for file in self.rows.glob("*.json") if file.stem not in current)
-
-
-def write_atomically(file: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: a temporary one beside it, flushed to disk, then renamed."""
-    data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from .errors import UserError
+from .files import write_atomically
 from .frame import headings, looks, tidy, trajectories
-from .records import Record, Store, write_atomically
+from .records import Record, Store
 
 
 def load(folder: Path) -> list[Record]:

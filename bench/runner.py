@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import gc
 import io
-import multiprocessing
 import os
+import resource
+import sys
+import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from safetensors.torch import save as write_safetensors
 
+from .determinism import deterministic
 from .errors import UserError
+from .files import Unwritable, make_folder, write_atomically
 from .images import Images, find_images
+from .isolate import Ended, Pool
+from .locks import held, machine
 from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells, check_warm
 from .measure import Measured, measure
 from .provenance import provenance
-from .records import FINISHED, Kind, Manifest, Record, Store, key_of, settings, write_atomically
+from .records import FINISHED, Kind, Manifest, Record, Store, key_of, settings
 from .tasks import instance
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 Progress = Callable[[str, int, int], None]
 """Told what was finished last, how many are done, and how many there are."""
+
+Said: TypeAlias = tuple[str, str]
+"""What a process says in the end: ``stored``, ``elsewhere`` or ``unwritable``, and why."""
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+POLL = 0.5
+"""Seconds between looks at what another run is at."""
+ARRIVAL = 30.0
+"""Seconds that a file written elsewhere may take to show on a shared disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +128,28 @@ def plan(
 
 
 def run_cell(job: Job, out: Path | None) -> Record:
-    """Measure a quality cell here and now; an exception becomes a record with the status ``error``.
+    """Measure a quality cell here and now; an exception becomes a record with the status ``error`` or ``oom``.
 
     With ``out`` the record is published there, and before it the weights that a network learned and the pictures
     of the first seed; a long training leaves checkpoints there until then.
+
+    Raises:
+        Unwritable: the disk is full, or may only be read.
     """
     device = torch.device(job.device)
     checkpoint = None if out is None else out / "checkpoints" / f"{job.key}.pt"
     if checkpoint is not None and job.profile.training.checkpoint:
-        checkpoint.parent.mkdir(exist_ok=True)
-    try:
-        found = measure(job.cell, job.profile, job.images, device, checkpoint)
-        record = job.record(found.status, found.reason, found.values, provenance(device))
-    except Exception as error:
-        line = " ".join(str(error).split())[:300]
-        record, found = (
-            job.record("error", f"{type(error).__name__}: {line}", {}, provenance(device)),
-            Measured(),
-        )
+        make_folder(checkpoint.parent)
+    begin = time.perf_counter()
+    with deterministic() as undetermined:
+        found = _attempt(job, device, checkpoint, alone=False)
+        if found.status == "oom":
+            gc.collect()
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            found = _attempt(job, device, checkpoint, alone=True)
+    where = provenance(device) | {"undetermined": sorted(undetermined)} | _spent(begin, device)
+    record = job.record(found.status, found.reason, found.values, where)
     if out is not None:
         _publish(job, record, found, out)
         if checkpoint is not None and record.status in FINISHED:
@@ -134,10 +157,36 @@ def run_cell(job: Job, out: Path | None) -> Record:
     return record
 
 
+def _spent(begin: float, device: torch.device) -> dict[str, object]:
+    """Seconds since ``begin``, and the most bytes that this process and its GPU have held."""
+    gpu = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    # Kilobytes on Linux, bytes on a Mac.
+    unit = 1 if sys.platform == "darwin" else 1024
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"seconds": time.perf_counter() - begin, "peak_rss": rss, "peak_gpu": gpu}
+
+
+def _attempt(job: Job, device: torch.device, checkpoint: Path | None, alone: bool) -> Measured:
+    try:
+        return measure(job.cell, job.profile, job.images, device, checkpoint, alone)
+    except Unwritable:
+        raise
+    except Exception as error:
+        line = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        # Its traceback would keep everything alive that the attempt had allocated.
+        error.__traceback__ = None
+        return Measured("oom" if out_of_memory(error) else "error", line)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether it was for want of memory; on a CPU torch raises a plain ``RuntimeError``."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
 def _publish(job: Job, record: Record, found: Measured, out: Path) -> None:
     store = Store(out)
     if found.weights:
-        (out / "weights").mkdir(exist_ok=True)
+        make_folder(out / "weights")
         tensors = {name: tensor.contiguous() for name, tensor in found.weights.items()}
         write_atomically(out / "weights" / f"{job.key}.safetensors", write_safetensors(tensors))
     if found.panels and job.cell.seed == job.profile.seeds[0]:
@@ -158,7 +207,9 @@ def run(
     solvers: list[str] | None = None,
     networks: Networks = AS_THEY_COME,
     jobs: int | None = None,
+    cluster: Cluster | None = None,
     progress: Progress = lambda what, done, total: None,
+    notice: Callable[[str], None] = lambda line: None,
 ) -> Counter[str]:
     """Measure what of a profile is missing in ``out``.
 
@@ -170,24 +221,31 @@ def run(
         tasks, solvers: measure only these of the profile's.
         networks: how the denoisers are taken.
         jobs: processes side by side; ``None`` for one a core, and one on a GPU.
+        cluster: where to run them, in place of processes of this one.
         progress: called after each cell.
+        notice: told what a user should know, in a line.
 
     Returns:
         How many cells ended with which status; ``stored`` counts those found finished.
 
     Raises:
         UserError: bad input; nothing has been written then.
+        Unwritable: the disk is full, or may only be read; what was finished is stored.
+        cluster.Lost: the scheduler of the cluster is gone; what was finished is stored.
     """
-    from .cost import measure_costs
-
     everything = cells(profile, networks=networks)
     chosen = cells(profile, tasks, solvers, networks)
     parts = list(zip(profile.parts(), everything, strict=True))
     found = images_for(parts, images)
-    quality, cost = plan(parts, found, device)
+    # A timing's key and the provenance name the machine that computes.
+    there = cluster.ask if cluster is not None else _here
+    quality, cost = there(plan, parts, found, device)
+    where = there(provenance, device)
     store = Store(out)
     keys = [job.key for job in (*quality, *cost)]
     store.claim(Manifest(profile.name, profile.summary, found.source, str(device), keys))
+    for key in store.damaged(keys):
+        notice(f"the record {key} was damaged: it is in {store.set_aside(key)} now, and its cell runs again")
     labels = {str(cell) for part in chosen for cell in part}
     wanted = [job for job in (*quality, *cost) if str(job.cell) in labels]
     missing = [job for job in wanted if not store.finished(job.key)]
@@ -201,27 +259,106 @@ def run(
 
     progress("", outcome["stored"], len(wanted))
     workers = jobs or (1 if device.type == "cuda" else os.cpu_count() or 1)
-    _run_quality([job for job in missing if job.kind == "quality"], out, workers, tell)
-    for record in measure_costs([job for job in missing if job.kind == "cost"]):
-        store.write(record)
+    for record in _run_quality([j for j in missing if j.kind == "quality"], store, workers, cluster, where):
+        tell(record)
+    timings = [job for job in missing if job.kind == "cost"]
+    if cluster is None or cluster.here or not timings:
+        timed = run_cost(timings, store)
+    else:
+        from .remote import run_cost_there
+
+        timed = run_cost_there(timings, store, cluster, where)
+    for record in timed:
         tell(record)
     return outcome
 
 
-def _run_quality(jobs: list[Job], out: Path, workers: int, tell: Callable[[Record], None]) -> None:
-    if not jobs:
-        return
-    # Fresh processes: a fork would carry torch's thread pools, and on a GPU its context, into the child.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        waiting = [pool.submit(run_cell, job, out) for job in jobs]
+def _here(what: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+    return what(*args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a process of a cell does: everything but telling how it ended, which its record does."""
+
+    out: Path
+
+    def __call__(self, job: Job) -> Said:
+        """Measure the cell and publish its record, unless another run is at it."""
+        store = Store(self.out)
         try:
-            for future in as_completed(waiting):
-                tell(future.result())
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a worker process was killed (out of memory?): what was finished is stored; run the same "
-                "line again, perhaps with --jobs 1"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            with held(store.lock(job.key)) as free, held(machine(), shared=True, wait=True):
+                if not free:
+                    return "elsewhere", ""
+                if not store.finished(job.key):
+                    run_cell(job, self.out)
+                return "stored", ""
+        except Unwritable as error:
+            return "unwritable", str(error.strerror)
+
+
+def _run_quality(
+    jobs: list[Job], store: Store, workers: int, cluster: Cluster | None, where: dict[str, object]
+) -> Iterator[Record]:
+    """Each in a process of its own; those that another run is at are waited for."""
+    limit = {job.key: job.profile.limit for job in jobs}
+    for seconds in sorted(set(limit.values())):
+        waiting = [job for job in jobs if limit[job.key] == seconds]
+        while waiting:
+            elsewhere: list[Job] = []
+            forks, work = waiting[0].device == "cpu", Work(store.folder.absolute())
+            beside = Pool(work, min(workers, len(waiting)), seconds, forks)
+            pool_of = beside if cluster is None else cluster.pool(work, work.out, seconds, forks)
+            # Waited for here, where no cell's time runs yet, until nobody is timing.
+            quiet = held(machine(), shared=True, wait=True) if cluster is None else nullcontext()
+            with quiet, pool_of as pool:
+                for ended in pool(waiting):
+                    said, why = ended.answer or ("", "")
+                    if said == "unwritable":
+                        raise Unwritable(0, why)
+                    if said == "elsewhere":
+                        elsewhere.append(ended.task)
+                        continue
+                    yield record_of(ended, store, seconds, where)
+            waiting = elsewhere
+            if waiting:
+                time.sleep(POLL)
+
+
+def record_of(ended: Ended[Job], store: Store, seconds: float, where: dict[str, object]) -> Record:
+    """The record that a process left, or one that says why it left none; ``where`` is its provenance."""
+    job = ended.task
+    record = store.read(job.key) if ended.answer else None
+    end = time.monotonic() + ARRIVAL
+    while record is None and ended.answer and time.monotonic() < end:
+        time.sleep(POLL)
+        record = store.read(job.key)
+    if record is None:
+        status = "timeout" if ended.late else "killed"
+        reason = f"not done after {seconds:g} s" if ended.late else ended.reason or "it left no record"
+        record = job.record(status, reason, {}, where)
+        store.write(record)
+    return record
+
+
+def run_cost(jobs: list[Job], store: Store) -> Iterator[Record]:
+    """Alone on this machine, one after another; those that another run is at are waited for."""
+    from .cost import measure_costs
+
+    while jobs:
+        with ExitStack() as locks:
+            mine = [job for job in jobs if locks.enter_context(held(store.lock(job.key)))]
+            jobs = [job for job in jobs if job not in mine]
+            left = []
+            for job in mine:
+                if store.finished(job.key) and (record := store.read(job.key)) is not None:
+                    yield record
+                else:
+                    left.append(job)
+            if left:
+                locks.enter_context(held(machine(), wait=True))
+            for record in measure_costs(left):
+                store.write(record)
+                yield record
+        if jobs:
+            time.sleep(POLL)

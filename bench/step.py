@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from solvers import Map
+from solvers import Map, Regularity
 
 from .graphs import Capture, Graphed, StaysEager
 from .operators import Bound, CoupledPenalty, ForwardBackward, Operator, PlugAndPlay
@@ -97,6 +97,10 @@ class Compiled:
         if torch.is_grad_enabled() or x.shape != self.shape:
             return self.bound(x)
         return _compiler(self.bound, x)
+
+    def regularity(self) -> Regularity | None:
+        """That of the bound operator."""
+        return self.bound.regularity()
 
     def pick(self, index: Tensor) -> Map:
         """The map of the samples at ``index``, eager: their number is another shape, and changes all the time."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from .files import write_atomically
 from .lipschitz import verdict
 from .oracle import TOLERANCE
-from .records import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ COLUMNS = (
     Column("ssim", "SSIM", _fixed(3), max),
     Column("ssim_equilibrium", "SSIM at eq.", _fixed(3), max),
     Column("hypergradient_error", "gradient error", _error, min),
+    Column("certified", "certified", _error),
     Column("hypergradient_cosine", "cosine", _fixed(4), max),
     Column("residual", "residual", _scientific),
     Column("applications", "applications", _whole),

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from solvers import Solution, Solver
 
 from .beyond import WILD
+from .files import write_atomically
 from .matrix import Cell, TrainingTable
 from .peers import Peer
-from .records import write_atomically
 from .tasks import Batch, Instance
 
 
@@ -50,7 +50,8 @@ def training_step(
     ``start`` is a state; by default that of the task.
     """
     problem.operator.zero_grad(set_to_none=True)
-    solution = solver(problem.bind(batch), problem.start(batch) if start is None else start)
+    start = problem.start(batch) if start is None else start
+    solution = solver(problem.bind(batch), start, problem.criterion(batch))
     value = problem.loss(solution.x, batch)
     value.backward()
     return solution, value.detach()
@@ -75,6 +76,9 @@ class History:
         look_steps, look_work: steps, and applications and products, until each look at the test images.
         look_psnr: what was seen there, in dB.
         ended: the state where the last visit of a crop ended, by its index; kept for warm starts alone.
+        sizes: norms of the gradients of all steps, before clipping.
+        rtols: the relative error that a schedule asked for at each step; of solvers that certify, as the next.
+        errors: the relative error of each step's gradient, as certified; infinite where there is no bound.
     """
 
     losses: list[float] = field(default_factory=list[float])
@@ -83,13 +87,15 @@ class History:
     look_work: list[int] = field(default_factory=list[int])
     look_psnr: list[float] = field(default_factory=list[float])
     ended: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
+    sizes: list[float] = field(default_factory=list[float])
+    rtols: list[float] = field(default_factory=list[float])
+    errors: list[float] = field(default_factory=list[float])
 
     def values(self) -> dict[str, Any]:
-        """What belongs in a record: the losses, and the looks if there were any."""
-        looks = (
-            {n: getattr(self, n) for n in ("look_steps", "look_work", "look_psnr")} if self.look_steps else {}
-        )
-        return {"losses": self.losses} | looks
+        """What belongs in a record: the losses, and the looks and the certified errors if there were any."""
+        looks = ("look_steps", "look_work", "look_psnr") if self.look_steps else ()
+        certified = ("sizes", *(("rtols",) if self.rtols else ()), "errors") if self.errors else ()
+        return {name: getattr(self, name) for name in ("losses", *looks, *certified)}
 
     def start(self, problem: Instance, batch: Batch, index: Tensor) -> Tensor:
         """The state from which each crop of ``batch`` starts: where its last visit ended, if there was one."""
@@ -109,6 +115,9 @@ def train(
     With ``checkpoint``, the state is stored there every ``table.checkpoint`` steps, and a state found there is gone
     on from: the outcome is that of an uninterrupted run. The file is removed by whoever stores the outcome.
 
+    With ``table.schedule`` a solver ``certified(…)`` takes each step with the tolerance that the gradients before it
+    ask for; others are untouched. Its theory is that of gradient descent on one batch: see ``solvers.Schedule``.
+
     Args:
         cell, problem, table: the solver and the seed, what is trained, and how.
         checkpoint: where the state is stored; ``None`` for nowhere.
@@ -121,10 +130,14 @@ def train(
     learnable = parameters(problem)
     history = _resume(problem, optimiser, checkpoint)
     order = _batches(len(problem.train.y), table.batch, cell.seed)
+    schedule = table.schedule.schedule() if table.schedule is not None else None
     for index in itertools.islice(order, len(history.losses), table.steps):
         batch = problem.train.pick(index)
         start = history.start(problem, batch, index) if table.warm else None
-        solution, value = training_step(cell.solver, problem, batch, start)
+        solver = cell.solver
+        if schedule is not None and isinstance(solver, Solver):
+            solver = schedule.tighten(solver, history.sizes)
+        solution, value = training_step(solver, problem, batch, start)
         check(value, solution.x)
         if table.warm:
             # A copy of each: a view would keep the states of its whole batch alive.
@@ -137,6 +150,11 @@ def train(
             nn.utils.clip_grads_with_norm_(learnable, table.clip, size)
         optimiser.step()
         history.losses.append(value.item())
+        if solution.certificates:
+            history.errors.append(solution.certificates[0].relative)
+            if schedule is not None:
+                history.rtols.append(schedule.rtol(history.sizes))
+        history.sizes.append(size.item())
         history.work += solution.applications + solution.vjps
         done = len(history.losses)
         if look is not None and table.look and (done % table.look == 0 or done == table.steps):

@@ -85,9 +85,7 @@ class DivisibleAdjointMap(AdjointMap):
             y = T(x)
         self.taped.append(1)
         v = self.v[index]
-        if isinstance(T, Divisible):
-            return DivisibleAdjointMap(x, y, v, None, T, self.taped)
-        return AdjointMap(x, y, v, None)
+        return adjoint_map(T, x, y, v, None, self.taped)
 
 
 def adjoint_map(T: Map, x: Tensor, y: Tensor, v: Tensor, inverse: Map | None, taped: list[int]) -> AdjointMap:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from .certificate import Certificate
 
 Map: TypeAlias = Callable[[Tensor], Tensor]
 """``x -> T(x)``, with the shape, dtype and device of ``x`` kept.
@@ -15,6 +18,10 @@ Map: TypeAlias = Callable[[Tensor], Tensor]
 Dimension 0 of an ``x`` with two or more dimensions is the batch; samples of a batch must not
 interact. A one-dimensional ``x`` is a single sample.
 """
+
+
+Loss: TypeAlias = Callable[[Tensor], Tensor]
+"""``x -> ℓ(x)``, a scalar of the equilibrium; it may depend on the parameters too."""
 
 
 @runtime_checkable
@@ -49,6 +56,17 @@ class Report:
     converged: bool | None = None
     share: float = 1.0
 
+    @property
+    def evaluations(self) -> float:
+        """Applications, each counted as the share of the batch that it was made on."""
+        return self.applications * self.share
+
+    def then(self, more: Report) -> Report:
+        """This solve, gone on with by another."""
+        total = self.applications + more.applications
+        share = (self.evaluations + more.evaluations) / total if total else 1.0
+        return replace(more, applications=total, share=share)
+
 
 @dataclass(frozen=True, slots=True)
 class Equilibrium:
@@ -75,7 +93,9 @@ class Solution:
         recorded: applications of ``T`` on the tape.
         adjoint: one report for each adjoint solve made so far. It is filled by ``backward()``,
             and stays empty for estimators that solve no adjoint equation.
-        again: a 1 for every application of ``T`` that ``backward()`` made again.
+        again: a 1 for every further application of ``T`` on a tape: those that ``backward()`` made again, and those at
+            points that were not good enough.
+        certificates: of the gradient, where the estimator makes one; there once it is known.
     """
 
     x: Tensor
@@ -83,6 +103,7 @@ class Solution:
     recorded: int
     adjoint: list[Report] = field(default_factory=list[Report])
     again: list[int] = field(default_factory=list[int])
+    certificates: list[Certificate] = field(default_factory=list["Certificate"])
 
     @property
     def applications(self) -> int:
@@ -109,7 +130,7 @@ class Reach(Protocol):
 class Pull(Protocol):
     """A policy that lets autograd see the map at the point where a reach ended."""
 
-    def __call__(self, T: Map, at: Equilibrium, /) -> Solution: ...
+    def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +152,21 @@ class Solver:
         """What it is made of: reach × pull, every setting spelled out."""
         return f"{self.reach!r} × {self.pull!r}"
 
-    def __call__(self, T: Map, x0: Tensor, /) -> Solution:
+    def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
         """Solve ``x = T(x)`` from ``x0``.
 
         Args:
             T: the map; the parameters to differentiate are those that it closes over.
             x0: the start, any shape and floating dtype; no gradient flows into it.
+            loss: what will be made of the solution. ``certified`` needs it to know when the gradient is good enough;
+                estimators of a depth of their own do not look at it.
 
         Returns:
             A solution whose ``x`` has the shape, dtype and device of ``x0``.
         """
         with torch.no_grad():
             at = self.reach(T, x0.detach())
-        return self.pull(T, at)
+        return self.pull(T, at, loss)
 
 
 def at_least(name: str, value: int, least: int) -> int:

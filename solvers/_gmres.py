@@ -56,18 +56,29 @@ class GMRES:
             u = rows(u0)
             r = rows(T(u0)) - u
             made = 1
+        return self.improve(T, u0, u, r, made)
+
+    def improve(self, T: Affine, like: Tensor, u: Tensor, r: Tensor, made: int = 0) -> Equilibrium:
+        """Go on from ``u``, whose residual ``r = v + Jᵀu − u`` is known after ``made`` products.
+
+        Args:
+            T: the adjoint map.
+            like: what the solution is to have the shape of.
+            u, r: ``(samples, entries)``.
+            made: products so far.
+        """
         residual = ratio(*norms(r, u + r))
         while float(residual.max()) > self.tol and made < self.budget:
-            u, residual, steps = self._space(T, u0, u, r, min(self.memory, self.budget - made))
+            u, residual, steps = self._space(T, like, u, r, min(self.memory, self.budget - made))
             made += steps
             if float(residual.max()) <= self.tol or made >= self.budget:
                 break
-            y = rows(T(u.view_as(u0)))
+            y = rows(T(u.view_as(like)))
             made += 1
             r = y - u
             residual = ratio(*norms(r, y))
         worst = float(residual.max())
-        return Equilibrium(u.view_as(u0), Report(made, worst, worst <= self.tol))
+        return Equilibrium(u.view_as(like), Report(made, worst, worst <= self.tol))
 
     def _space(self, T: Affine, like: Tensor, u: Tensor, r: Tensor, size: int) -> tuple[Tensor, Tensor, int]:
         """u corrected in a Krylov space of at most ``size`` dimensions, its residual, and the products made."""

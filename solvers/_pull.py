@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,7 +12,9 @@ from torch.autograd.function import FunctionCtx
 from torch.utils.checkpoint import checkpoint
 
 from ._adjoint import Adjoint, adjoint_map
-from ._core import Equilibrium, Map, Report, Solution, at_least, share
+from ._core import Equilibrium, Loss, Map, Report, Solution, at_least, share
+
+REFUSAL = "an implicit gradient cannot be differentiated again: leave create_graph=True out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Tracked:
         share("damping", self.damping)
         at_least("segment", self.segment, 0)
 
-    def __call__(self, T: Map, at: Equilibrium, /) -> Solution:
+    def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
         again: list[int] = []
         if not self.segment or not torch.is_grad_enabled():
             return Solution(self._steps(T, at.x, self.steps), at.report, self.steps, again=again)
@@ -90,34 +92,33 @@ class Implicit:
 
     adjoint: Adjoint
 
-    def __call__(self, T: Map, at: Equilibrium, /) -> Solution:
+    def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
         x = at.x.detach()
         if torch.is_grad_enabled():
             x.requires_grad_()
         y = T(x)
-        solution = Solution(y, at.report, 1)
-        if y.requires_grad:
-            trace = _Trace(T, at.inverse, self.adjoint, solution.adjoint, solution.again)
-            return Solution(_exchange(y, x, trace), at.report, 1, solution.adjoint, solution.again)
-        return solution
+        if not y.requires_grad:
+            return Solution(y, at.report, 1)
+        trace = Trace(T, at.inverse, self.adjoint)
+        return Solution(exchange(y, x, trace), at.report, 1, trace.reports, trace.again)
 
 
 @dataclass(frozen=True, slots=True)
-class _Trace:
+class Trace:
     """What an exchange needs on the way back, beside its tensors."""
 
     T: Map
     inverse: Map | None
     adjoint: Adjoint
-    reports: list[Report]
-    again: list[int]
+    reports: list[Report] = field(default_factory=list[Report])
+    again: list[int] = field(default_factory=list[int])
 
 
 class _Context(FunctionCtx):
     """What the exchange keeps for the way back; typed, as autograd's own context is not."""
 
     saved_tensors: tuple[Tensor, ...]
-    trace: _Trace
+    trace: Trace
 
 
 class _Exchange(torch.autograd.Function):
@@ -128,7 +129,7 @@ class _Exchange(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: _Context, y: Tensor, x: Tensor, trace: _Trace) -> Tensor:
+    def forward(ctx: _Context, y: Tensor, x: Tensor, trace: Trace) -> Tensor:
         ctx.save_for_backward(y, x)
         ctx.trace = trace
         return y.view_as(y)
@@ -137,9 +138,7 @@ class _Exchange(torch.autograd.Function):
     def backward(ctx: _Context, v: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         if torch.is_grad_enabled():
             # Not once_differentiable: torch.autograd.grad leaves its error out of the graph in silence.
-            raise RuntimeError(
-                "an implicit gradient cannot be differentiated again: leave create_graph=True out"
-            )
+            raise RuntimeError(REFUSAL)
         y, x = ctx.saved_tensors
         trace = ctx.trace
         solved = trace.adjoint(adjoint_map(trace.T, x, y, v, trace.inverse, trace.again), v)
@@ -147,5 +146,6 @@ class _Exchange(torch.autograd.Function):
         return solved.x, None, None
 
 
-def _exchange(y: Tensor, x: Tensor, trace: _Trace) -> Tensor:
+def exchange(y: Tensor, x: Tensor, trace: Trace) -> Tensor:
+    """``y = T(x)``, through which cotangents are exchanged for their adjoints."""
     return _Exchange.apply(y, x, trace)  # pyright: ignore[reportReturnType, reportUnknownMemberType, reportUnknownVariableType]

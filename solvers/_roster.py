@@ -12,6 +12,7 @@ from ._gmres import GMRES
 from ._nesterov import Nesterov
 from ._reach import Iterate, Picard
 from ._shared import Shared
+from .certified import certified
 from .checkpointed import checkpointed
 from .deq import deq
 from .implicit import implicit
@@ -84,6 +85,7 @@ ROSTER: dict[str, Estimator] = {
         implicit(Anderson(1e-12), GMRES(1e-12)),
     ),
     "deq": Estimator(deq, deq(1e-12)),
+    "certified": Estimator(certified, certified(1e-10)),
 }
 
 PARTS: dict[str, Callable[..., object]] = {

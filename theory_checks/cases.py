@@ -123,6 +123,20 @@ class Scaling(Parametric):
         return self.theta * x + self.c
 
 
+class Bent(Parametric):
+    """``θ + Lx − M x|x|/2`` up to ``|x| = L/M``, and constant beyond: the slope falls from L at 0."""
+
+    def __init__(self, L: float, M: float) -> None:
+        super().__init__()
+        self.L, self.M = L, M
+        self.theta = nn.Parameter(torch.zeros(1, dtype=F64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One application."""
+        size = x.clamp(-self.L / self.M, self.L / self.M)
+        return self.theta + self.L * size - self.M / 2 * size * size.abs()
+
+
 def normal(seed: int, *shape: int) -> Tensor:
     """Standard normal entries, float64, decided by ``seed``."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
@@ -193,6 +207,13 @@ def scaling(L: float, c: float, x0: float) -> Case:
     return Case(f"scaling(L={L!r}, c={c!r}, x0={x0!r})", T, x0 * one, loss, L, 0.0, 1.0, sharp=True)
 
 
+def bent(L: float, M: float, x0: float) -> Case:
+    """A scalar map whose slope is largest at the equilibrium 0, and whose B does not change: only J does."""
+    one = torch.ones(1, dtype=F64)
+    loss = Linear(one, 0.0, torch.zeros(1, 1, dtype=F64))
+    return Case(f"bent(L={L!r}, M={M!r}, x0={x0!r})", Bent(L, M), x0 * one, loss, L, M, 0.0)
+
+
 class Linear(Loss):
     """``⟨target, x⟩ + ⟨θ, Mx⟩``: a loss without curvature (``Λ = 0``)."""
 
@@ -219,7 +240,10 @@ tanhs = st.builds(tanh, sizes, parameters, factors, seeds, st.booleans())
 networks = st.builds(network, sizes, factors, seeds)
 scalings = st.builds(scaling, factors, st.sampled_from((-1.0, 0.5, 2.0)), st.sampled_from((-2.0, 0.0, 3.0)))
 contractions = st.one_of(isotropics, affines, symmetrics, tanhs, networks, scalings)
+bents = st.builds(bent, factors, st.sampled_from((0.1, 0.5, 2.0)), st.sampled_from((-1.0, 0.2, 1.0)))
+certifiable = st.one_of(contractions, bents)
+"""What is certified: also where the derivative in x alone changes."""
 
 FAMILIES: dict[str, Callable[..., Case]] = {
-    f.__name__: f for f in (isotropic, affine, symmetric, tanh, network, scaling)
+    f.__name__: f for f in (isotropic, affine, symmetric, tanh, network, scaling, bent)
 }

@@ -1,18 +1,45 @@
-"""The a-posteriori certificates B1 and B2 of PROOFS, and how a claim of several inequalities becomes one."""
+"""What the library says of its own gradients on a case, and how a claim of several inequalities becomes one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import restarted_jfb
+from solvers import (
+    GMRES,
+    Anderson,
+    Certificate,
+    Iterate,
+    Lipschitz,
+    Picard,
+    Regular,
+    Regularity,
+    SmoothLoss,
+    Solution,
+    Solver,
+    Taped,
+    Watch,
+    audit,
+    certificate,
+    checkpointed,
+    deq,
+    implicit,
+    jfb,
+    last_pass,
+    neumann,
+    phantom,
+    restarted_jfb,
+    unrolled,
+)
 
 from .cases import Case
 from .claim import Sides
-from .exact import cotangents, estimate, iterate, jacobians, norm
+from .exact import jacobians, norm
 from .verify import holds, ratio
 
 ROUNDING = 1e-11
@@ -20,80 +47,123 @@ ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """What a run of ``restarted_jfb(K, R)`` proves about its own gradient, from L, M_J, M_B, Λ and the run alone.
+class Known:
+    """The map of a case, which knows its own regularity: what makes a certificate rigorous."""
+
+    case: Case
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """One application."""
+        return self.case.T(x)
+
+    def regularity(self) -> Regularity | None:
+        """That of the map where it has one, as the benchmark's operators do; else the case's exact constants."""
+        case = self.case
+        if isinstance(case.T, Regular):
+            return case.T.regularity()
+        if not (math.isfinite(case.M_J) and math.isfinite(case.M_B)):
+            return None
+        return Lipschitz(case.L, case.M_J, case.M_B, lambda x: norm(jacobians(case, x)[1]))
+
+
+def criterion(case: Case) -> SmoothLoss:
+    """The loss of a case with its exact constants ``Λ = q`` and ``H = ‖M‖``."""
+    return SmoothLoss(lambda x: case.loss(x, case.T.theta), case.loss.q, norm(case.loss.M))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a solver left behind on a case.
 
     Attributes:
-        gradient: ``g``, what the real estimator returns.
-        correction: the look-ahead terms ``B(y)ᵀ Σ_{i<m} a_i``; zero when ``m = 0``.
-        point: what the inexact point costs in h and B: ``H e_K + M_B S``.
-        adjoint: what the adjoint equation misses, before the inverse: ``b(‖a_m‖ + Λ e_K + M_J S)``.
-        bound: ``point + adjoint/(1 − L)``, on ``‖g + correction − F'‖``.
+        gradient: ``g``, what it returned for theta.
+        taped: the applications on its tape.
+        y: the value that it returned; ``v`` the cotangent there.
+        solution: its account of itself.
     """
 
     gradient: Tensor
-    correction: Tensor
-    point: float
-    adjoint: float
-    bound: float
+    taped: Sequence[Taped]
+    y: Tensor
+    v: Tensor
+    solution: Solution
 
 
-def certificate(case: Case, K: int, R: int, terms: int = 0) -> Certificate:
-    """B1 (``terms = 0``) or B2 (``terms = m`` look-ahead terms) after ``restarted_jfb(K, R)`` from the case's start.
-
-    ``e_k`` bounds ``‖x_k − x*‖`` by residuals, ``w_k`` are the adjoints of the K recorded iterates, ``a_0 = w_0``
-    and ``a_{i+1} = J(y)ᵀa_i``; ``S = Σ e_{k−1}‖w_k‖ + e_K Σ_{i<m} ‖a_i‖``. Source: PROOFS B1, B2.
-    """
-    points = _recorded(case, K, R)
-    y = points[-1].detach()
-    adjoints = _adjoints(case, points)
-    w = [norm(adjoint) for adjoint in adjoints]
-    e = _errors(case, points)
-    S = sum(e[k - 1] * w[k] for k in range(1, K + 1))
-    J, B = jacobians(case, y)
-    a = adjoints[0]
-    total = torch.zeros_like(a)
-    for _ in range(terms):
-        total = total + a
-        S += e[K] * norm(a)
-        a = J.T @ a
-    b = norm(B) + case.M_B * e[K]
-    point = norm(case.loss.M) * e[K] + case.M_B * S
-    adjoint = b * (norm(a) + case.loss.q * e[K] + case.M_J * S)
-    return Certificate(
-        estimate(restarted_jfb(K, R), case), B.T @ total, point, adjoint, point + adjoint / (1 - case.L)
+def run(solver: Solver, case: Case) -> Run:
+    """Use the real solver as a user would, with ``Watch`` in place of the map."""
+    case.T.zero_grad()
+    watch = Watch(case.T)
+    solution = solver(watch, case.x0)
+    cotangents: list[Tensor] = []
+    solution.x.register_hook(cotangents.append)
+    case.loss(solution.x, case.T.theta).backward()
+    assert case.T.theta.grad is not None, "no gradient reached theta"
+    return Run(
+        case.T.theta.grad.clone(), last_pass(watch.taped), solution.x.detach(), cotangents[0], solution
     )
 
 
-def _recorded(case: Case, K: int, R: int) -> list[Tensor]:
-    """``x_0 … x_K``: the point where the restarts end, and the K iterates on the tape."""
-    # A copy: without restarts the iterate is the case's own start.
-    points = [iterate(case, K * R).clone().requires_grad_()]
-    for _ in range(K):
-        points.append(case.T(points[-1]))
-    return points
+def certify(case: Case, found: Run) -> Certificate:
+    """The library's certificate of a run, from L, M_J, M_B, Λ, H and the run alone."""
+    known = Known(case).regularity()
+    assert known is not None, f"{case}: nothing is known of its derivatives"
+    loss = criterion(case)
+    return certificate(
+        found.taped, found.y, found.v, known, loss.smoothness, loss.direct, norm(found.gradient)
+    )
 
 
-def _adjoints(case: Case, points: list[Tensor]) -> tuple[Tensor, ...]:
-    """``w_0 … w_K``: derivatives of the loss with respect to the recorded iterates, by autograd."""
-    v, _ = cotangents(case, points[-1])
-    return torch.autograd.grad(points[-1], points, v, retain_graph=True)
+def audited(case: Case, x: Tensor, gradient: Tensor, sharp: float = 0.5, budget: int = 2000) -> Certificate:
+    """The library's audit of any gradient, of which it is told the point ``x`` alone."""
+    return audit(Known(case), x, criterion(case), [case.T.theta], [gradient], sharp, budget)
 
 
-def _errors(case: Case, points: list[Tensor]) -> list[float]:
-    """``e_k = min(‖x_{k+1} − x_k‖/(1 − L), L e_{k−1})``, one application beyond the last iterate."""
-    with torch.no_grad():
-        trajectory = [*points, case.T(points[-1])]
-        e: list[float] = []
-        for here, after in pairwise(trajectory):
-            measured = norm(after - here) / (1 - case.L)
-            e.append(min(measured, case.L * e[-1]) if e else measured)
-    return e
+def look_ahead(case: Case, found: Run, m: int) -> tuple[Tensor, Run]:
+    """What m further terms at the point that was returned add, and the run with them (bound B2 of PROOFS).
+
+    One more application is taped at ``y``, and pulled once with ``δ = Σ_{i<m} a_i``: ``a_0`` is what is left of
+    the adjoint equation, and ``a_{i+1} = J(y)ᵀa_i``.
+
+    Returns:
+        The correction ``B(y)ᵀδ``, and the run whose gradient is corrected.
+    """
+    theta, x = case.T.theta, found.y.clone().requires_grad_()
+    y = case.T(x)
+    a = found.v.clone()
+    for kept in found.taped:
+        assert kept.u is not None, "no cotangent has passed"
+        assert kept.a is not None, "no cotangent has passed"
+        a = a + kept.a - kept.u
+    delta = torch.zeros_like(a)
+    for _ in range(m):
+        delta = delta + a
+        (a,) = torch.autograd.grad(y, x, a, retain_graph=True)
+    pulled, correction = torch.autograd.grad(y, [x, theta], delta)
+    latest = max(kept.run for kept in found.taped)
+    taped = [*found.taped, Taped(x.detach(), y.detach(), delta, pulled, latest)]
+    return correction, Run(found.gradient + correction, taped, found.y, found.v, found.solution)
+
+
+depths, steps, tolerances = st.integers(1, 12), st.integers(0, 30), st.sampled_from((0.3, 1e-2, 1e-4, 1e-8))
+adjoints = st.one_of(
+    st.builds(Iterate, st.integers(0, 12)), st.builds(Picard, tolerances), st.builds(GMRES, tolerances)
+)
+estimators = st.one_of(
+    st.builds(restarted_jfb, depths, st.integers(0, 5)),
+    st.builds(neumann, steps, depths),
+    st.builds(phantom, steps, depths, st.sampled_from((0.3, 0.7, 1.0))),
+    st.builds(deq, tolerances),
+    st.builds(implicit, st.one_of(st.builds(Iterate, steps), st.builds(Anderson, tolerances)), adjoints),
+    st.builds(checkpointed, depths, st.integers(0, 4)),
+    st.builds(jfb, steps),
+    st.builds(unrolled, st.integers(1, 40)),
+)
+"""Every way to make a gradient that the library has, at depths and tolerances from poor to good."""
 
 
 def worst(*sides: Sides) -> Sides:
     """The conjunction of several inequalities: one that is violated, else the tightest."""
-    return max(sides, key=_severity)
+    return replace(max(sides, key=_severity), first=(sides[0].lhs, sides[0].rhs))
 
 
 def least(*sides: Sides) -> Sides:

@@ -15,12 +15,14 @@ from .cases import Case
 class Sides:
     """``lhs ≤ rhs``. ``scale`` is the size of what was compared, to which rounding is relative.
 
-    An equality is ``lhs = ‖a − b‖``, ``rhs = 0`` and ``scale = ‖b‖``.
+    An equality is ``lhs = ‖a − b‖``, ``rhs = 0`` and ``scale = ‖b‖``. Where it stands for several inequalities,
+    ``first`` holds both sides of the first of them, whichever was the tightest.
     """
 
     lhs: float
     rhs: float
     scale: float = 0.0
+    first: tuple[float, float] | None = None
 
 
 def not_contractive(*example: Any) -> str | None:

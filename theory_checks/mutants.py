@@ -21,14 +21,24 @@ from torch import Tensor
 
 from bench.lipschitz import Estimate
 from bench.operators import ForwardBackward, Penalty, Wavelets, WeightedPenalty
-from solvers import Anderson, Equilibrium, Iterate, Picard, Solution, Solver, Tracked
+from bench.operators.regularity import ShrinkageRegularity
+from solvers import (
+    Anderson,
+    Equilibrium,
+    Iterate,
+    Picard,
+    Solution,
+    Solver,
+    Tracked,
+)
 from solvers import _pull as pull
 from solvers._adjoint import AdjointMap
 
 from . import certificates, detectors, real
-from .cases import Case, Loss
-from .claims import ROSTER, c13_certificate, c24_look_ahead
+from .cases import Loss
+from .claims import ROSTER
 from .verify import verify
+from .wrong import credulous_audit, kinks_ignored, still, wrong_certificate
 
 Patch = tuple[object, str, object]
 
@@ -73,12 +83,12 @@ ITERATE, TRACKED = Iterate.__call__, Tracked.__call__
 PROX, ANALYSE = WeightedPenalty.prox, Wavelets.analyse
 
 
-def _through_restarts(self: Solver, T: Any, x0: Tensor, /) -> Solution:
+def _through_restarts(self: Solver, T: Any, x0: Tensor, loss: Any = None, /) -> Solution:
     return self.pull(T, self.reach(T, x0))
 
 
 def _layers(more: int) -> Callable[..., Solution]:
-    def call(self: Tracked, T: Any, at: Equilibrium, /) -> Solution:
+    def call(self: Tracked, T: Any, at: Equilibrium, loss: Any = None, /) -> Solution:
         return TRACKED(Tracked(max(1, self.steps + more)), T, at)
 
     return call
@@ -160,7 +170,7 @@ def _skewed(self: Wavelets, x: Tensor) -> Tensor:
     return c + 0.3 * c.roll(1, -1)
 
 
-def _single_precision(self: Tracked, T: Any, at: Equilibrium, /) -> Solution:
+def _single_precision(self: Tracked, T: Any, at: Equilibrium, loss: Any = None, /) -> Solution:
     solved = TRACKED(self, T, at)
     return replace(solved, x=solved.x.float().double())
 
@@ -181,11 +191,6 @@ def _one_power_step(T: Any, x: Tensor, steps: int = 50) -> Estimate:
 
 LINEAR = AdjointMap.linear
 POWER = detectors.jacobian_norm
-
-
-def _without_inverse(case: Case, K: int, R: int, terms: int = 0) -> certificates.Certificate:
-    right = certificates.certificate(case, K, R, terms)
-    return replace(right, bound=right.point + right.adjoint)
 
 
 RESTARTED = sys.modules["solvers.restarted_jfb"]
@@ -251,11 +256,30 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "certificate without its 1/(1−L)",
-        (
-            (c13_certificate, "certificate", _without_inverse),
-            (c24_look_ahead, "certificate", _without_inverse),
+        wrong_certificate(
+            adjoint=lambda c: c.adjoint * (1 - c.L), equilibrium=lambda c: c.equilibrium * (1 - c.L)
         ),
+        ("C13", "C24", "C26", "C27"),
+    ),
+    Mutant("certificate without the change of J", wrong_certificate(regularity=still(J=0.0)), ("C13", "C24")),
+    Mutant("certificate without the change of B", wrong_certificate(regularity=still(B=0.0)), ("C13", "C24")),
+    Mutant(
+        "certificate without the curvature of the loss",
+        wrong_certificate(smoothness=lambda _: 0.0),
         ("C13", "C24"),
+    ),
+    Mutant(
+        "certificate that takes the adjoint equation for solved",
+        wrong_certificate(adjoint=lambda c: 0.0),
+        ("C13", "C24", "C26", "C27"),
+    ),
+    Mutant(
+        "audit that takes its own gradient for exact", ((certificates, "audit", credulous_audit),), ("C26",)
+    ),
+    Mutant(
+        "regularity that ignores the kinks",
+        ((ShrinkageRegularity, "change", kinks_ignored),),
+        ("real C13",),
     ),
 )
 

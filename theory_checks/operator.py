@@ -23,9 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from solvers import deq, restarted_jfb
 
 from .cases import Case, Loss, Parametric, normal
+from .certificates import Known
 from .claims import ROSTER
+from .claims.c26_audit import Offered
 from .detectors import jacobian_norm, outside, refuted, settled
 from .verify import holds, ratio
 
@@ -48,9 +51,15 @@ WITH_CURVATURE: dict[str, tuple[object, ...]] = {
     "C6": (5, 2),
     "C7": (5, 1),
     "C8": (1e-2, False),
-    "C13": (5, 2),
 }
 """Claims that also need ``M_J`` and ``M_B``."""
+WITH_REGULARITY: dict[str, tuple[object, ...]] = {
+    "C13": (deq(1e-2),),
+    "C24": (restarted_jfb(5, 2), 20),
+    "C26": (Offered(restarted_jfb(5, 2), 1.0, 0.0, 0), 0.5, 2000),
+    "C27": (1e-2, 2000),
+}
+"""Claims that need those, or what a map says of its own derivatives: see ``solvers.Regular``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +210,12 @@ def case_of(operator: Operator, name: str) -> tuple[Case, str]:
 
 
 def examine(
-    case: Case, rigour: str, claims: tuple[str, ...] = (*ARGUMENTS, *WITH_CURVATURE)
+    case: Case, rigour: str, claims: tuple[str, ...] = (*ARGUMENTS, *WITH_CURVATURE, *WITH_REGULARITY)
 ) -> list[Finding]:
     """Those of ``claims`` that apply, on a case; the assumptions are checked first."""
-    known = all(math.isfinite(m) for m in (case.M_J, case.M_B))
-    names = {n: a for n, a in (ARGUMENTS | (WITH_CURVATURE if known else {})).items() if n in claims}
+    curvature = WITH_CURVATURE if all(math.isfinite(m) for m in (case.M_J, case.M_B)) else {}
+    regularity = WITH_REGULARITY if Known(case).regularity() is not None else {}
+    names = {n: a for n, a in (ARGUMENTS | curvature | regularity).items() if n in claims}
     verdict = "assumption not met"
     if not case.L < 1 - ROUNDING:
         reason = f"L = {case.L:.4g} ({rigour}) is not below 1"
@@ -231,11 +241,9 @@ def examine(
         good = "holds" if holds(sides, ROSTER[name].rounding) else "FAILS"
         why = "" if good == "holds" else f"{sides.lhs:.6g} > {sides.rhs:.6g}"
         found.append(Finding(name, case.name, case.L, rigour, good, ratio(sides, ROSTER[name].rounding), why))
-    if not known:
-        why = "M_J or M_B is not known"
-        found += [
-            Finding(n, case.name, case.L, rigour, "not applicable", math.nan, why)
-            for n in WITH_CURVATURE
-            if n in claims
-        ]
+    found += [
+        Finding(n, case.name, case.L, rigour, "not applicable", math.nan, "M_J or M_B is not known")
+        for n in (*WITH_CURVATURE, *WITH_REGULARITY)
+        if n in claims and n not in names
+    ]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 
@@ -14,11 +15,14 @@ from bench.matrix import parse_task
 from bench.operators import Penalty
 from bench.tasks import Batch, Instance, Task, instance
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
+from solvers import Change, Regular, Regularity
 
 from .cases import Case, Loss, Parametric
-from .operator import ARGUMENTS, Finding, examine
+from .operator import ARGUMENTS, WITH_REGULARITY, Finding, examine
 
 LAYOUT = Layout(16, 6, 1)
+BEYOND = 100.0
+"""The target of the loss, in distances from the start to the truth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,46 @@ class Bound(Parametric):
         out = torch.func.functional_call(self.operator, given, (state, self.batch.y, self.physics))
         return out.flatten()
 
+    def regularity(self) -> Regularity | None:
+        """What the operator says of itself, at ``theta``; ``None`` where it does not say."""
+        operator = copy.deepcopy(self.operator)
+        nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
+        T = operator.bind(self.batch.y, self.physics)
+        known = T.regularity() if isinstance(T, Regular) else None
+        return None if known is None else Flattened(known, self.start.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Flattened:
+    """The regularity of an operator on flat states.
+
+    Attributes:
+        of: that on states of ``shape``.
+    """
+
+    of: Regularity
+    shape: torch.Size
+
+    @property
+    def L(self) -> float:
+        """The operator's."""
+        return self.of.L
+
+    @property
+    def rigorous(self) -> bool:
+        """As the operator's is."""
+        return self.of.rigorous
+
+    def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
+        """Norms do not see the shape."""
+        return self.of.change(x.view(self.shape), u.view(self.shape), radius)
+
 
 def real(task: Task) -> Case:
     """A case on a 16×16 crop of the task.
 
-    ``M_J`` is infinite: the penalty has kinks, where J jumps. Claims that need it do not apply.
+    ``M_J`` is infinite: the penalty has kinks, where J jumps. Claims that need it do not apply; those of certificates
+    take what the operator says of its own derivatives.
     """
     assert isinstance(task.prior, Penalty), "the tables of claims are those of convex penalties"
     prior = dataclasses.replace(task.prior, wavelet="haar", levels=2)
@@ -68,8 +107,10 @@ def real(task: Task) -> Case:
     liveliest = problem.train.truth.flatten(1).std(1).argmax()
     batch = problem.train.pick(liveliest[None])
     T = Bound(problem, batch)
-    # The states that are compared; where they are images this is the training loss, up to a factor.
+    # States are compared, with one far beyond the truth: nearer, the curvature of the loss would hide in a certificate
+    # what the derivatives of T do.
     target = problem.operator.start(batch.truth).detach().flatten()
+    target = T.start.flatten() + BEYOND * (target - T.start.flatten())
     loss = Loss(target, 1.0, torch.zeros(len(T.theta), len(target), dtype=torch.float64))
     inf = float("inf")
     return Case(f"real({task.label})", T, T.start.flatten(), loss, problem.contraction, inf, inf)
@@ -111,5 +152,5 @@ def check(name: str, task: Task) -> Finding:
 
 def check_all(claims: tuple[str, ...]) -> list[Finding]:
     """Those of ``claims`` that apply, on every task of ``matrix()``."""
-    names = tuple(name for name in claims if name in ARGUMENTS)
+    names = tuple(name for name in claims if name in ARGUMENTS or name in WITH_REGULARITY)
     return [found for task in matrix() for found in examine(real(task), "known", names)] if names else []

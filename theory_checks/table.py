@@ -16,7 +16,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from bench.records import finite, write_atomically
+from bench.files import write_atomically
+from bench.records import finite
 
 from .bounds import restarted_bound
 from .cases import Case, isotropic, network, scaling, tanh
@@ -43,12 +44,18 @@ def frame(verdicts: list[Verdict]) -> pd.DataFrame:
             "examples": v.examples,
             "outside": v.outside,
             "worst ratio": f"{v.worst:.3g}" if v.examples else "—",
+            "bound/actual": _effectivity(v),
             "verdict": v.verdict,
             "seconds": f"{v.seconds:.1f}",
         }
         for v in verdicts
     ]
     return pd.DataFrame(rows)
+
+
+def _effectivity(v: Verdict) -> str:
+    """Median and 90th percentile."""
+    return "—" if math.isnan(v.median) else f"{v.median:.3g}, {v.ninetieth:.3g}"
 
 
 def findings_frame(findings: list[Finding]) -> pd.DataFrame:
@@ -123,6 +130,9 @@ def to_markdown(verdicts: list[Verdict], findings: list[Finding]) -> str:
         lines.append(f"- **{v.id}** ({v.source}). {v.twin}.")
         if v.detail:
             lines.append(f"  Worst: `{v.detail}`.")
+        if v.spread:
+            spread = (f"{of} {m:.3g}, {p:.3g} ({n})" for of, (n, m, p) in v.spread.items())
+            lines.append(f"  Bound/actual: {'; '.join(spread)}.")
         if v.reason:
             lines.append(f"  Outside, for instance: {v.reason}.")
     return "\n".join(lines) + _LEGEND
@@ -135,6 +145,8 @@ def _markdown(shown: pd.DataFrame) -> str:
 _LEGEND = """
 
 *Worst ratio*: the largest left side over right side of an inequality, or the largest relative deviation of an equality.
+*Bound/actual*: median and 90th percentile of the right side over the left, where the left is not
+rounding; below for each family, and where the bound is smaller than what it is relative to (in brackets: examples).
 *Outside*: examples that do not meet the assumptions; they never count as holding. Every claim has a false, stronger
 twin that the same number of examples must refute, or its verdict is `no teeth`.
 """

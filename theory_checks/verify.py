@@ -34,6 +34,7 @@ class Tally:
     reason: str = ""
     worst: float = 0.0
     worst_example: str = ""
+    effectivities: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     counter_example: str = ""
     families: set[str] = field(default_factory=set[str])
 
@@ -49,6 +50,10 @@ class Verdict:
         families: of the instances that were drawn.
         examples: how many met the assumptions; ``outside`` how many did not, and ``reason`` why the last did not.
         worst: largest ``lhs/rhs`` of an inequality, or the largest relative deviation of an equality.
+        median, ninetieth: quantiles of ``rhs/lhs`` of an inequality, over examples that are not rounding: how
+            much a bound exaggerates. nan for an equality.
+        spread: the same for each family, and where the bound is below ``Sides.scale``, that is says anything:
+            the number of examples, median and 90th percentile.
         detail: the counter-example, or the example of the worst ratio.
         twin: the false statement and the example that refuted it.
         seconds: all of it.
@@ -64,6 +69,9 @@ class Verdict:
     outside: int
     reason: str
     worst: float
+    median: float
+    ninetieth: float
+    spread: dict[str, tuple[int, float, float]]
     detail: str
     twin: str
     seconds: float = field(compare=False)
@@ -83,6 +91,23 @@ def ratio(sides: Sides, rounding: float) -> float:
     if sides.rhs == 0:
         return sides.lhs / sides.scale if sides.scale else (math.inf if sides.lhs else 0.0)
     return sides.lhs / sides.rhs if sides.rhs > 100 * rounding * sides.scale else 0.0
+
+
+def effectivity(sides: Sides, rounding: float) -> float | None:
+    """``rhs/lhs``, of the first of several inequalities: 1 for a bound that is attained.
+
+    ``None`` where there is no bound, or nothing but rounding to be bounded.
+    """
+    lhs, rhs = sides.first or (sides.lhs, sides.rhs)
+    return rhs / lhs if 0 < rhs < math.inf and lhs > 100 * rounding * sides.scale else None
+
+
+def quantiles(values: list[float]) -> tuple[float, float]:
+    """The least of ``values`` that at least 50 % and 90 % of them do not exceed; nan of none."""
+    last = len(values) - 1
+    return (
+        (sorted(values)[last // 2], sorted(values)[math.ceil(0.9 * last)]) if values else (math.nan, math.nan)
+    )
 
 
 def verify(claim: Claim, examples: int = 100) -> Verdict:
@@ -111,6 +136,8 @@ def verify(claim: Claim, examples: int = 100) -> Verdict:
         tally.outside,
         tally.reason,
         tally.worst,
+        *quantiles(tally.effectivities.get("", [])),
+        {of: (len(found), *quantiles(found)) for of, found in sorted(tally.effectivities.items()) if of},
         tally.counter_example or tally.worst_example,
         f"{claim.twin}: {'refuted by ' + twin.counter_example if twin.counter_example else 'SURVIVED'}",
         time.perf_counter() - begin,
@@ -146,6 +173,11 @@ def _search(claim: Claim, sides: Callable[..., Sides], examples: int, phases: tu
             tally.counter_example = f"{example!r}: {found.lhs:.6g} > {found.rhs:.6g}"
             raise Violation(tally.counter_example)
         size = ratio(found, claim.rounding)
+        if (exaggerated := effectivity(found, claim.rounding)) is not None:
+            said = found.first[1] if found.first else found.rhs
+            of = ["", _family(example[0]), *(["bound < scale"] if said < found.scale else [])]
+            for name in of:
+                tally.effectivities.setdefault(name, []).append(exaggerated)
         if size > tally.worst or not tally.worst_example:
             tally.worst, tally.worst_example = size, repr(example)
 

@@ -35,7 +35,7 @@ class Work:
 
 
 def _whole(report: Report) -> int:
-    return round(report.applications * report.share)
+    return round(report.evaluations)
 
 
 def bare_step(T: Map, x0: Tensor, loss: Callable[[Tensor], Tensor], work: Work) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..command import call, console
 from ..errors import UserError, unknown
-from ..records import write_atomically
+from ..files import write_atomically
 from .compact import ARCHITECTURES, SIGMA_0, Architecture, Limiter, limit_lipschitz
 from .crops import Photographs, read_folders, sample
 from .weights import pack, save

@@ -10,7 +10,7 @@ import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
-from solvers import Map
+from solvers import Map, Regularity
 
 from .data_term import DataTerm, data_term
 
@@ -55,6 +55,10 @@ class Operator(nn.Module):
         """The image ``(B, C, H, W)`` of a state; differentiable in the state and in θ."""
         return state
 
+    def synthesis(self) -> float | None:
+        """``‖S‖²`` where the image is ``S s`` with an S that has no parameters; ``None`` elsewhere."""
+        return 1.0
+
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
         """``x -> T(x)`` for measurements ``y``: the map that a solver is given."""
         return Bound(self, y, physics, data_term(y, physics))
@@ -62,6 +66,14 @@ class Operator(nn.Module):
     def limit(self, y: Tensor, physics: LinearPhysics) -> Map:
         """The map whose fixed point is the equilibrium; it differs from ``bind`` only where layers differ."""
         return Bound(self, y, physics, data_term(y, physics))
+
+    def regularity(self, data: DataTerm) -> Regularity | None:
+        """Bounds on the derivatives of T with the measurements of ``data``, at the parameters of this moment.
+
+        Returns:
+            ``None`` where none are known.
+        """
+        return None
 
     def networks(self) -> list[nn.Parameter]:
         """The parameters that are weights of a network; they learn at a rate of their own."""
@@ -87,6 +99,10 @@ class Bound:
     def __call__(self, x: Tensor) -> Tensor:
         """One iteration on states ``x`` ``(B, …)``."""
         return self.operator(x, self.y, self.physics, data=self.data)
+
+    def regularity(self) -> Regularity | None:
+        """What is known of its derivatives: see ``solvers.certificate``."""
+        return self.operator.regularity(self.data)
 
     def pick(self, index: Tensor) -> Bound:
         """The map of the samples at ``index`` alone."""

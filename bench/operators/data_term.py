@@ -28,6 +28,10 @@ class DataTerm:
         """``Aᵀ(y − Ax)``, minus the gradient in images ``x`` ``(B, C, H, W)``."""
         return self.back - linear(x, self.normal, self.normal)
 
+    def spectrum(self) -> tuple[float, float] | None:
+        """Smallest and largest eigenvalue of ``AᵀA``, exact; ``None`` where they are not read off."""
+        return self.normal.spectrum() if isinstance(self.normal, Spectral | Diagonal) else None
+
     def pick(self, index: Tensor) -> DataTerm:
         """That of the samples at ``index`` alone."""
         return DataTerm(self.normal, self.back[index])
@@ -66,6 +70,10 @@ class Spectral:
         torch.view_as_real(spectrum).mul_(self.power)
         return torch.fft.irfft2(spectrum, s=self.size)
 
+    def spectrum(self) -> tuple[float, float]:
+        """The extreme eigenvalues."""
+        return float(self.power.min()), float(self.power.max())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagonal:
@@ -76,6 +84,10 @@ class Diagonal:
     def __call__(self, x: Tensor) -> Tensor:
         """On ``(..., C, H, W)``."""
         return self.power * x
+
+    def spectrum(self) -> tuple[float, float]:
+        """The extreme eigenvalues."""
+        return float(self.power.min()), float(self.power.max())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

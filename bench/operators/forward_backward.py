@@ -9,6 +9,8 @@ import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
+from solvers import Regularity
+
 from ._operator import Operator
 from .data_term import DataTerm, data_term
 
@@ -21,6 +23,8 @@ class Regulariser(nn.Module):
 
     log_weights: nn.Parameter
     ridge: float
+    learns_synthesis: bool = False
+    """Whether S has parameters."""
 
     @abstractmethod
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
@@ -33,6 +37,10 @@ class Regulariser(nn.Module):
     def pull_back(self, image: Tensor) -> Tensor:
         """``Sᵀ x``."""
         return image
+
+    def regularity(self, operator: ForwardBackward, data: DataTerm, L: float) -> Regularity | None:
+        """Bounds on the derivatives of forward–backward with this penalty and the Lipschitz constant L, if known."""
+        return None
 
     def range(self) -> tuple[float, float]:
         """Smallest and largest eigenvalue of ``SᵀS``, from the parameters of this moment."""
@@ -67,10 +75,18 @@ class ForwardBackward(Operator):
         self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataTerm | None = None
     ) -> Tensor:
         """One iteration on states ``x`` with measurements ``y``; ``data`` is their data term, if it is there."""
-        data = data or data_term(y, physics)
-        step = self.log_step.exp() / self.prior.range()[1]
+        z, step = self.descend(x, data or data_term(y, physics))
+        return self.prior.prox(z, step)
+
+    def descend(self, x: Tensor, data: DataTerm) -> tuple[Tensor, Tensor]:
+        """``x − τ Sᵀ Aᵀ(A S x − y)``, what the prox is given, and τ."""
+        step = self.step()
         descent = self.prior.pull_back(data.descent(self.prior.image(x)))
-        return self.prior.prox(torch.addcmul(x, step, descent), step)
+        return torch.addcmul(x, step, descent), step
+
+    def step(self) -> Tensor:
+        """τ, a scalar."""
+        return self.log_step.exp() / self.prior.range()[1]
 
     def start(self, image: Tensor) -> Tensor:
         """``Sᵀ x``."""
@@ -80,11 +96,22 @@ class ForwardBackward(Operator):
         """``S s``."""
         return self.prior.image(state)
 
+    def synthesis(self) -> float | None:
+        """Of the prior."""
+        return None if self.prior.learns_synthesis else self.prior.range()[1]
+
     def contraction(self, spectrum: tuple[float, float]) -> float:
         """THEORY C9, with the eigenvalues of ``SᵀAᵀAS`` between the products of the extremes."""
         least, largest = self.prior.range()
-        step = float(self.log_step.exp()) / largest
+        step = float(self.step())
         return contraction_factor((spectrum[0] * least, spectrum[1] * largest), step, self.prior.ridge)
+
+    def regularity(self, data: DataTerm) -> Regularity | None:
+        """Known for every shrinkage; not for a learnable step, nor for a synthesis with parameters of its own."""
+        spectrum = data.spectrum()
+        if spectrum is None or isinstance(self.log_step, nn.Parameter):
+            return None
+        return self.prior.regularity(self, data, self.contraction(spectrum))
 
 
 def contraction_factor(spectrum: tuple[float, float], step: float, ridge: float) -> float:

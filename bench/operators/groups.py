@@ -86,6 +86,11 @@ class Spread(nn.Module):
         return kinds.index_select(-1, self.columns).index_select(-2, self.rows)
 
 
+def by_band(weights: Tensor) -> Tensor:
+    """``(C, levels, 3 or 1)`` to ``(C, 1 + 3 levels)``, as ``Wavelets.bands`` counts: 0 for the approximation."""
+    return nn.functional.pad(weights.expand(-1, -1, 3).flatten(1), (1, 0))
+
+
 def split(c: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
     """Mallat's layout ``(B, C, H, W)`` taken apart.
 

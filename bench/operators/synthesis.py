@@ -10,6 +10,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from solvers import Regularity
+
+from .data_term import DataTerm
+from .forward_backward import ForwardBackward
 from .groups import Groups, join, split
 from .wavelets import Wavelets
 from .weighted import Shrinkage
@@ -44,7 +48,15 @@ class SynthesisPenalty(Shrinkage):
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
         """``argmin_s g(s) + ‖s − z‖²/(2τ)`` for states ``z``: firmly nonexpansive, and a ``1/(1+τε)`` contraction."""
-        return self.shrink(z + step * self.ridge * self.centre if self.ridge else z, step)
+        return self.shrink(self.argument(z, step), step)
+
+    def analyse(self, state: Tensor) -> Tensor:
+        """A state is its coefficients."""
+        return state
+
+    def argument(self, z: Tensor, step: Tensor) -> Tensor:
+        """``z + τεm``."""
+        return z + step * self.ridge * self.centre if self.ridge else z
 
     def energy(self, state: Tensor) -> Tensor:
         """``g(s)`` of each state, ``(B,)`` (used by the tests)."""
@@ -112,6 +124,8 @@ class CoupledPenalty(SynthesisPenalty):
 
     free: Tensor
 
+    learns_synthesis = True
+
     def __init__(
         self,
         wavelets: Wavelets,
@@ -128,6 +142,10 @@ class CoupledPenalty(SynthesisPenalty):
         self.coupling = nn.Parameter(weights.new_zeros(wavelets.levels, self.free.shape[0]))
         # What ``range`` found last, with the tensor and the version of it: on a GPU, each look waits for the device.
         self._ranges: tuple[Tensor, tuple[int, int], tuple[float, float]] | None = None
+
+    def regularity(self, operator: ForwardBackward, data: DataTerm, L: float) -> Regularity | None:
+        """``None``: the entries of N are parameters of the synthesis too."""
+        return None
 
     def matrices(self) -> Tensor:
         """N of every scale, ``(levels, 3C, 3C)``."""

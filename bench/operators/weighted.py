@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
-from .forward_backward import Regulariser
-from .groups import Groups, Spread
+from solvers import Regularity
+
+from .data_term import DataTerm
+from .forward_backward import ForwardBackward, Regulariser
+from .groups import Groups, Spread, by_band
+from .regularity import ShrinkageRegularity
 from .wavelets import Wavelets
 
 
@@ -42,7 +48,7 @@ class Shrinkage(Regulariser):
             step: τ > 0, a scalar tensor.
         """
         shrunk = 1 + step * self.ridge
-        threshold = _by_band(step * self.log_weights.exp())
+        threshold = by_band(step * self.log_weights.exp())
         # Huber's prox is (z − clamp(slope·z, ±t)) / (1 + τε): the slope is 1 for the ℓ1 norm.
         slope = threshold / (self.smoothing * shrunk + threshold) if self.smoothing else None
         if self.groups == Groups():
@@ -57,9 +63,21 @@ class Shrinkage(Regulariser):
         share = share.clamp(max=1) if slopes is None else torch.minimum(share, slopes)
         return c * (1 - share) / shrunk
 
+    def regularity(self, operator: ForwardBackward, data: DataTerm, L: float) -> Regularity | None:
+        """Known, kinks and all."""
+        return ShrinkageRegularity.of(operator, self, data, L)
+
+    @abstractmethod
+    def analyse(self, state: Tensor) -> Tensor:
+        """The coefficients ``(B, C, H, W)`` of a state: linear, norms kept."""
+
+    @abstractmethod
+    def argument(self, z: Tensor, step: Tensor) -> Tensor:
+        """The coefficients that ``prox`` gives to ``shrink``."""
+
     def cost(self, c: Tensor) -> Tensor:
         """``Σ_g ω_g h_δ(‖c_g‖)`` of each sample, ``(B,)``."""
-        weights = self.spread(_by_band(self.log_weights.exp())) / self.groups.copies
+        weights = self.spread(by_band(self.log_weights.exp())) / self.groups.copies
         d = self.smoothing
         size = self.groups.magnitude(c, self.log_weights.shape[1])
         huber = torch.where(size > d, size - d / 2, size.square() / (2 * d) if d else size)
@@ -107,15 +125,17 @@ class WeightedPenalty(Shrinkage):
             z: images ``(B, C, H, W)``.
             step: τ > 0, a scalar tensor.
         """
-        c = self.wavelets.analyse(z + step * self.ridge * 0.5 if self.ridge else z)
-        return self.wavelets.synthesise(self.shrink(c, step))
+        return self.wavelets.synthesise(self.shrink(self.argument(z, step), step))
+
+    def analyse(self, state: Tensor) -> Tensor:
+        """``W x``."""
+        return self.wavelets.analyse(state)
+
+    def argument(self, z: Tensor, step: Tensor) -> Tensor:
+        """``W (z + τε/2)``."""
+        return self.wavelets.analyse(z + step * self.ridge * 0.5 if self.ridge else z)
 
     def energy(self, x: Tensor) -> Tensor:
         """``g(x)`` of each image, ``(B,)``: what ``prox`` is the proximity operator of (used by the tests)."""
         ridge = self.ridge / 2 * (x - 0.5).square().flatten(1).sum(1)
         return self.cost(self.wavelets.analyse(x)) + ridge
-
-
-def _by_band(weights: Tensor) -> Tensor:
-    """``(C, levels, 3 or 1)`` to ``(C, 1 + 3 levels)``, as ``Wavelets.bands`` counts: 0 for the approximation."""
-    return nn.functional.pad(weights.expand(-1, -1, 3).flatten(1), (1, 0))

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from solvers import Map, Report, Solution
+from solvers import Loss, Map, Report, Solution
 
 from ..errors import UserError
 from ..operators import Operator, Prior
@@ -36,7 +36,7 @@ class Peer(Protocol):
         """Whether it can run on an operator, or on what a prior will make."""
         ...
 
-    def __call__(self, T: Map, x0: Tensor, /) -> Solution:
+    def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
         """Solve ``x = T(x)`` from ``x0``; backpropagating through the solution's ``x`` gives the library's gradient."""
         ...
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from deepinv.optim import L2, PGD, AndersonAccelerationConfig, DEQConfig, Prior
 from torch import Tensor
 
-from solvers import Map
+from solvers import Loss, Map
 
 from .. import operators
 from ..errors import UserError
@@ -63,7 +63,7 @@ class DeepInverse:
             and not operator.log_step.requires_grad
         )
 
-    def __call__(self, T: Map, x0: Tensor, /) -> PeerSolution:
+    def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> PeerSolution:
         """Solve ``x = T(x)`` from images ``x0`` ``(B, C, H, W)``.
 
         Raises:

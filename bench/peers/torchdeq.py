@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from solvers import Map
+from solvers import Loss, Map
 
 from ..operators import Operator, Prior
 from ._peer import PeerSolution, Tally, call, installed, real, switch, whole
@@ -99,7 +99,7 @@ class TorchDEQ:
         """Any operator whose iterations share their parameters."""
         return operator.layers == 0
 
-    def __call__(self, T: Map, x0: Tensor, /) -> PeerSolution:
+    def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> PeerSolution:
         """Solve ``x = T(x)`` from ``x0``.
 
         Raises:

@@ -9,7 +9,7 @@ import torch
 from deepinv.physics import DecomposablePhysics
 from torch import Tensor
 
-from solvers import Map
+from solvers import Loss, Map, SmoothLoss
 
 from ..images import Images, Layout, crops
 from ..operators import Operator, Prior
@@ -110,6 +110,15 @@ class Instance:
         """The state from which the iteration starts."""
         with torch.no_grad():
             return self.operator.start(batch.x0)
+
+    def criterion(self, batch: Batch) -> Loss:
+        """The training loss of states of ``batch``, with its constants where they are known."""
+
+        def value(state: Tensor) -> Tensor:
+            return self.loss(state, batch)
+
+        synthesis = self.operator.synthesis()
+        return value if synthesis is None else SmoothLoss(value, synthesis / batch.truth.numel())
 
     def loss(self, state: Tensor, batch: Batch) -> Tensor:
         """The training loss of a state, a scalar."""

@@ -11,7 +11,7 @@ import pytest
 from bench.__main__ import entry
 from bench.provenance import ROOT
 
-from .conftest import TINY
+from .conftest import TINY, sealed
 
 
 def command(*words, **options):
@@ -230,6 +230,6 @@ def test_a_difference_is_exit_code_1(tiny_run, tmp_path, capsys):
         record = json.loads(file.read_text())
         if record["kind"] == "quality":
             record["values"]["saved_bytes"] += 10_000
-            file.write_text(json.dumps(record))
+            file.write_text(sealed(record))
     assert entry(["compare", str(tmp_path / "run"), str(tiny_run)]) == 1
     assert "saved_mib" in capsys.readouterr().out

@@ -173,7 +173,7 @@ def test_counting_takes_microseconds():
 def _one_further(N, K):
     """``B`` where N applications end and ``J`` one application further: what deepinv and ``ift=True`` do."""
 
-    def solve(T, x0):
+    def solve(T, x0, loss=None):
         with torch.no_grad():
             x = Iterate(N)(T, x0).x
         y = T(x)

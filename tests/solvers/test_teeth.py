@@ -27,22 +27,22 @@ def wrap(pull: Callable, reach=Iterate(6)) -> Solver:
     return Solver("wrong", reach, pull)
 
 
-def keeps_double(T, at):
+def keeps_double(T, at, loss=None):
     solved = Tracked(2)(T, at)
     return replace(solved, x=solved.x.double())
 
 
-def detached_parameters(T, at):
+def detached_parameters(T, at, loss=None):
     with torch.no_grad():
         x = T(at.x)
     return Solution(T(x.requires_grad_()).detach() + 0 * sum(p.sum() for p in T.parameters()), at.report, 1)
 
 
-def one_layer_less_than_said(T, at):
+def one_layer_less_than_said(T, at, loss=None):
     return replace(Tracked(2)(T, at), recorded=3)
 
 
-def a_residual_nobody_counted(T, at):
+def a_residual_nobody_counted(T, at, loss=None):
     T(at.x)
     return Tracked(2)(T, at)
 
@@ -64,32 +64,32 @@ class Absolute:
         return Equilibrium(x, Report(steps, 0.0, True))
 
 
-def one_tolerance_for_all(T, at):
+def one_tolerance_for_all(T, at, loss=None):
     return Implicit(Absolute(1e-6))(T, at)
 
 
-def a_hook_that_holds_its_output(T, at):
+def a_hook_that_holds_its_output(T, at, loss=None):
     solved = Tracked(2)(T, at)
     solved.x.register_hook(lambda g: g if solved.x is not None else None)
     return solved
 
 
-def a_global_tape(T, at, kept=[]):  # noqa: B006
+def a_global_tape(T, at, loss=None, kept=[]):  # noqa: B006
     solved = Tracked(2)(T, at)
     kept.append(solved.x)
     return solved
 
 
-def tapes_always(T, at):
+def tapes_always(T, at, loss=None):
     with torch.enable_grad():
         return Tracked(2)(T, at)
 
 
-def draws_noise(T, at):
+def draws_noise(T, at, loss=None):
     return Tracked(2)(T, Equilibrium(at.x + 1e-12 * torch.randn_like(at.x), at.report))
 
 
-def mixes_samples(T, at):
+def mixes_samples(T, at, loss=None):
     return Tracked(2)(T, Equilibrium(at.x.flip(0), at.report))
 
 
@@ -104,7 +104,7 @@ class Stale:
         return Equilibrium(self.x, Report(6))
 
 
-def in_place(T, at):
+def in_place(T, at, loss=None):
     at.x.add_(0)
     return Tracked(1)(T, Equilibrium(at.x.mul_(0.5), at.report))
 
@@ -123,8 +123,14 @@ class WrongSign:
     [
         (c.keeps_shape_and_dtype, wrap(keeps_double)),
         (c.keeps_shape_and_dtype, wrap(in_place, Iterate(0))),
-        (c.reaches_every_parameter, wrap(lambda T, at: Implicit(Iterate(0))(lambda x: x + 0 * T(x), at))),
-        (c.agrees_with_closed_form, wrap(lambda T, at: Tracked(2)(lambda x: 0.5 * (x + T(x)), at))),
+        (
+            c.reaches_every_parameter,
+            wrap(lambda T, at, loss=None: Implicit(Iterate(0))(lambda x: x + 0 * T(x), at)),
+        ),
+        (
+            c.agrees_with_closed_form,
+            wrap(lambda T, at, loss=None: Tracked(2)(lambda x: 0.5 * (x + T(x)), at)),
+        ),
         (c.agrees_with_oracle, wrap(Implicit(WrongSign()), Iterate(200))),
         (c.agrees_with_oracle, wrap(Implicit(Iterate(0)), Iterate(200))),
         (c.counts_truly, wrap(one_layer_less_than_said)),

@@ -10,8 +10,8 @@ from torch import nn
 
 from solvers import restarted_jfb
 from theory_checks import cases
-from theory_checks.cases import F64, Affine, Case, Linear, Parametric, normal
-from theory_checks.certificates import certificate
+from theory_checks.cases import F64, Affine, Case, Parametric, normal
+from theory_checks.certificates import certify, look_ahead, run
 from theory_checks.claim import Sides
 from theory_checks.claims import (
     c12_learning,
@@ -61,23 +61,21 @@ def test_both_bounds_with_look_ahead_are_attained():
     case = cases.isotropic(3, 0.5, 0)
     case = replace(case, x0=exact(case).x)
     for m in (0, 1, 5):
-        assert all(tight(sides) for sides in c24_look_ahead._both(case, 2, 0, m, m))
+        assert all(tight(sides) for sides in c24_look_ahead._both(case, restarted_jfb(2, 0), m, m))
 
 
 def test_look_ahead_measures_the_bias():
     case = cases.tanh(4, 3, 0.8, 1)
-    e = exact(case)
-    error = norm(certificate(case, 3, 25).gradient - e.gradient)
+    found, e = run(restarted_jfb(3, 25), case), exact(case)
+    error = norm(found.gradient - e.gradient)
 
     def effectivity(m):
-        run = certificate(case, 3, 25, m)
-        return (norm(run.correction) + run.bound) / error
+        correction, corrected = look_ahead(case, found, m)
+        return (norm(correction) + certify(case, corrected).error) / error
 
     assert 1 <= effectivity(60) < 1.001 < effectivity(0)
-    assert (
-        norm(certificate(case, 3, 25, 60).gradient + certificate(case, 3, 25, 60).correction - e.gradient)
-        < 1e-4 * error
-    )
+    _, corrected = look_ahead(case, found, 60)
+    assert norm(corrected.gradient - e.gradient) < 1e-4 * error
 
 
 @pytest.mark.parametrize("y", [-1.5, -0.5])
@@ -111,34 +109,15 @@ def test_damping_repairs_no_claim_about_an_expansion():
 # --- wrong certificates
 
 
-class Bent(Parametric):
-    """``θ + Lu − M u|u|/2`` with ``u = x − c``: the slope is largest, L, at the equilibrium c."""
-
-    def __init__(self, L: float, M: float, c: float) -> None:
-        super().__init__()
-        self.L, self.M, self.c = L, M, c
-        self.theta = nn.Parameter(torch.tensor([c], dtype=F64))
-
-    def forward(self, x):
-        u = x - self.c
-        return self.theta + self.L * u - self.M / 2 * u * u.abs()
-
-
-def bent(L: float, M: float, x0: float) -> Case:
-    one = torch.ones(1, dtype=F64)
-    loss = Linear(one, 0.0, torch.zeros(1, 1, dtype=F64))
-    return Case(f"bent({L}, {M}, {x0})", Bent(L, M, 0.0), x0 * one, loss, L, M, 0.0)
-
-
 def local_slope(case: Case, K: int, R: int) -> float:
     return norm(jacobians(case, iterate(case, K * (R + 1)))[0])
 
 
 WRONG = {
     "without M_B": (cases.scaling(0.5, 2.0, -2.0), lambda case, _: replace(case, M_B=0.0)),
-    "without M_J": (bent(0.8, 0.5, 1.0), lambda case, _: replace(case, M_J=0.0)),
+    "without M_J": (cases.bent(0.8, 0.5, 1.0), lambda case, _: replace(case, M_J=0.0)),
     "L measured at the point": (
-        bent(0.8, 0.5, 1.0),
+        cases.bent(0.8, 0.5, 1.0),
         lambda case, depth: replace(case, L=local_slope(case, *depth)),
     ),
     "L the spectral radius": (
@@ -153,9 +132,10 @@ def test_certificate_with_a_wrong_constant_is_violated(wrong):
     case, spoil = WRONG[wrong]
     violations = 0
     for depth in ((1, 0), (2, 0), (4, 0)):
-        error = norm(certificate(case, *depth).gradient - exact(case).gradient)
-        assert error <= certificate(case, *depth).bound * (1 + 1e-9)
-        violations += error > 1.01 * certificate(spoil(case, depth), *depth).bound
+        found = run(restarted_jfb(*depth), case)
+        error = norm(found.gradient - exact(case).gradient)
+        assert error <= certify(case, found).error * (1 + 1e-9)
+        violations += error > 1.01 * certify(spoil(case, depth), found).error
     assert violations
 
 
@@ -192,7 +172,13 @@ def test_contraction_at_the_point_is_no_contraction_at_the_equilibrium():
 def test_certificate_refuses_where_there_is_no_equilibrium():
     # x + (x² + 1)/2 has none, and a slope of 0.5 at y = −0.5.
     case = Case(
-        "none", Parabola(), torch.tensor([-0.5], dtype=F64), bent(0.5, 1.0, 0.0).loss, float("inf"), 1.0, 0.0
+        "none",
+        Parabola(),
+        torch.tensor([-0.5], dtype=F64),
+        cases.bent(0.5, 1.0, 0.0).loss,
+        float("inf"),
+        1.0,
+        0.0,
     )
     assert measured(case)[1] == pytest.approx(0.5)
     assert "discriminant" in str(outside(case))

@@ -8,7 +8,7 @@ import pytest
 
 from bench.provenance import ROOT
 from theory_checks.__main__ import entry
-from theory_checks.operator import ARGUMENTS, WITH_CURVATURE, case_of, examine, load
+from theory_checks.operator import ARGUMENTS, WITH_CURVATURE, WITH_REGULARITY, case_of, examine, load
 
 HEAD = """
 import torch
@@ -41,7 +41,7 @@ def verdicts(text):
 def test_a_contraction_holds_and_what_is_not_known_is_not_checked(tmp_path):
     found = verdicts(written(tmp_path, "mine = lambda: Operator(Step(), x0, L=0.45)"))
     assert {found[name] for name in ARGUMENTS} == {"holds"}
-    assert {found[name] for name in WITH_CURVATURE} == {"not applicable"}
+    assert {found[name] for name in (*WITH_CURVATURE, *WITH_REGULARITY)} == {"not applicable"}
 
 
 def test_with_its_constants_the_bounds_are_checked_too(tmp_path):

@@ -26,6 +26,8 @@ from .c22_momentum import CLAIM as C22
 from .c23_memory import CLAIM as C23
 from .c24_look_ahead import CLAIM as C24
 from .c25_local_certificate import CLAIM as C25
+from .c26_audit import CLAIM as C26
+from .c27_certified import CLAIM as C27
 
 ROSTER: dict[str, Claim] = {
     claim.id: claim
@@ -55,6 +57,8 @@ ROSTER: dict[str, Claim] = {
         C23,
         C24,
         C25,
+        C26,
+        C27,
     )
 }
 

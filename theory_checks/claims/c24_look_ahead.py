@@ -1,8 +1,10 @@
 """C24. The certificate with look-ahead: m further adjoint terms bound the error and correct the gradient.
 
-With ``a_0 = w_0``, ``a_{i+1} = J(y)ᵀa_i``, ``c = B(y)ᵀ Σ_{i<m} a_i`` and ``S₂ = S + e_K Σ_{i<m} ‖a_i‖``, both
+With ``a_0 = ϱ`` of C13, ``a_{i+1} = J(y)ᵀa_i`` and ``δ = Σ_{i<m} a_i``, the corrected gradient ``g + B(y)ᵀδ`` is that
+of a tape with one more application, at y and with the cotangent δ; so C13 bounds its error by some c₂, with
+``ϱ₂ = ϱ + J(y)ᵀδ − δ = a_m`` for ϱ. Both
 
-‖g + c − F'‖ ≤ c₂ := H e_K + M_B S₂ + b/(1−L) · (‖a_m‖ + Λ e_K + M_J S₂) and ‖g − F'‖ ≤ ‖c‖ + c₂.
+‖g + c − F'‖ ≤ c₂ and ‖g − F'‖ ≤ ‖c‖ + c₂, where c = B(y)ᵀδ.
 
 The bias is measured rather than bounded as m grows, and what is left of c₂ is the error of the point. Both
 are attained at the equilibrium with ``J = L·I``. Assumes what C13 does.
@@ -14,19 +16,25 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from solvers import Solver
+
 from .. import cases
 from ..cases import Case
-from ..certificates import certificate, least, worst
+from ..certificates import certify, estimators, least, look_ahead, run, worst
 from ..claim import Claim, Sides
 from ..exact import exact, norm
 
 
-def _both(case: Case, K: int, R: int, m: int, bounded_with: int) -> tuple[Sides, Sides]:
+def _both(case: Case, solver: Solver, m: int, bounded_with: int) -> tuple[Sides, Sides]:
     """Corrected and plain gradient after m terms, against the bound of ``bounded_with`` terms."""
-    e, run = exact(case), certificate(case, K, R, m)
-    bound, scale = certificate(case, K, R, bounded_with).bound, norm(e.gradient)
-    corrected = Sides(norm(run.gradient + run.correction - e.gradient), bound, scale)
-    return corrected, Sides(norm(run.gradient - e.gradient), norm(run.correction) + bound, scale)
+    e, found = exact(case), run(solver, case)
+    correction, corrected = look_ahead(case, found, m)
+    bound = certify(case, look_ahead(case, found, bounded_with)[1]).error
+    scale = norm(e.gradient)
+    return (
+        Sides(norm(corrected.gradient - e.gradient), bound, scale),
+        Sides(norm(found.gradient - e.gradient), norm(correction) + bound, scale),
+    )
 
 
 CLAIM = Claim(
@@ -34,9 +42,9 @@ CLAIM = Claim(
     statement="‖g + c − F'‖ ≤ c₂ and ‖g − F'‖ ≤ ‖c‖ + c₂ after m look-ahead terms",
     source="PROOFS B2",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
-    examples=st.tuples(cases.contractions, cases.depths, cases.restarts, st.integers(0, 12)),
-    sides=lambda case, K, R, m: worst(*_both(case, K, R, m, m)),
-    too_strong=lambda case, K, R, m: least(*_both(case, K, R, m, m + 1)),
+    examples=st.tuples(cases.certifiable, estimators, st.integers(0, 12)),
+    sides=lambda case, solver, m: worst(*_both(case, solver, m, m)),
+    too_strong=lambda case, solver, m: least(*_both(case, solver, m, m + 1)),
     twin="the same with ‖a_{m+1}‖ in place of ‖a_m‖",
     attained=True,
 )

@@ -1,0 +1,249 @@
+"""One training step with what its tape left behind, its certificates, and what they cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from solvers import Certificate, Divisible, Loss, Map, Regular, Regularity, Smooth, Solver, Taped, Watch
+from solvers import audit as audited
+from solvers import certificate as certified
+from solvers._observed import SAFETY, Observed, Pulls, probe
+from solvers._regularity import Change
+
+from ..lipschitz import jacobian_norm
+from ..peers import Peer
+from ..tasks import Batch, Instance
+from ..training import parameters
+
+HAIR = 1e-9
+"""A Lipschitz constant this near to 1 is 1, rounded."""
+POWER_STEPS = 50
+"""Of power iteration, two products each, where L is measured."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Applications of T, products with its derivatives, and looks at its regularity (about an application each)."""
+
+    applications: int = 0
+    products: int = 0
+    looks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A regularity whose looks are counted."""
+
+    known: Regularity
+    counts: Counts
+
+    @property
+    def L(self) -> float:
+        return self.known.L
+
+    @property
+    def rigorous(self) -> bool:
+        return self.known.rigorous
+
+    def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
+        self.counts.looks += 1
+        return self.known.change(x, u, radius)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A map that is counted, and that can be made to forget what it knows of itself.
+
+    Attributes:
+        T: the map.
+        hidden: whether it keeps its regularity to itself, so that whoever asks has to estimate.
+        counts: so far; those of samples picked out of a batch count as whole ones.
+    """
+
+    T: Map
+    hidden: bool = False
+    counts: Counts = field(default_factory=Counts)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``T(x)``."""
+        y = self.T(x)
+        self.counts.applications += 1
+        if y.grad_fn is not None:
+            y.grad_fn.register_prehook(self._pulled)
+        return y
+
+    def _pulled(self, cotangents: tuple[Tensor, ...]) -> None:
+        self.counts.products += 1
+
+    def pick(self, index: Tensor) -> Map:
+        """The map of the samples at ``index`` alone; all of them where T cannot be divided."""
+        assert isinstance(self.T, Divisible)
+        return Counted(self.T.pick(index), self.hidden, self.counts)
+
+    def regularity(self) -> Regularity | None:
+        """That of T, unless it is hidden."""
+        known = self.T.regularity() if isinstance(self.T, Regular) and not self.hidden else None
+        return None if known is None else _Looked(known, self.counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One training step and what its tape left behind; nothing of it is on a tape any more.
+
+    Attributes:
+        x: the state that was returned, ``(B, …)``.
+        v: ``∂ℓ/∂x`` there.
+        gradient: one tensor for each parameter.
+        taped: the applications that the gradient passed through; empty for peers, which exchange cotangents out of
+            sight of a ``Watch``, and for solvers that certify themselves.
+        own: the certificate that the solver made by itself, if it does.
+        applications, products: of T.
+    """
+
+    x: Tensor
+    v: Tensor
+    gradient: tuple[Tensor, ...]
+    taped: tuple[Taped, ...]
+    own: Certificate | None
+    applications: int
+    products: int
+
+    @property
+    def size(self) -> float:
+        """``‖g‖``."""
+        return _norm(flat(self.gradient))
+
+
+def take(solver: Solver | Peer, problem: Instance, batch: Batch, T: Map, watched: bool = True) -> Step:
+    """A training step of ``solver`` at the parameters of this moment.
+
+    Args:
+        solver, problem, batch: whose, of what, on what.
+        T: the map of ``batch``, as the solver is to be given it.
+        watched: whether its tape is to be kept; where it is not, ``taped`` is empty.
+    """
+    problem.operator.zero_grad(set_to_none=True)
+    watch = Watch(T)
+    solution = solver(watch if watched else T, problem.start(batch), problem.criterion(batch))
+    cotangents: list[Tensor] = []
+    solution.x.register_hook(cotangents.append)
+    problem.loss(solution.x, batch).backward()
+    learned = parameters(problem)
+    return Step(
+        solution.x.detach(),
+        cotangents[-1].detach(),
+        tuple(torch.zeros_like(p) if p.grad is None else p.grad.detach().clone() for p in learned),
+        # What was taped a second time on the way back passed no cotangent on.
+        tuple(kept for kept in watch.taped if kept.u is not None),
+        solution.certificates[0] if solution.certificates else None,
+        solution.applications,
+        solution.vjps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What a certificate is made with: of T, of the loss, and why they are no bounds if they are not."""
+
+    regularity: Regularity
+    smoothness: float
+    direct: float
+    why: str = ""
+
+
+def measured(T: Map, problem: Instance, batch: Batch, step: Step, power: int = POWER_STEPS) -> Constants:
+    """Constants as they are seen at ``step.x``, each with the safety factor of ``solvers._observed``.
+
+    L by power iteration on ``JᵀJ``; ``‖B‖`` by a probe and by the cotangents of the step; what the derivatives may
+    do by what they do towards ``T(x)``; those of the loss likewise.
+    """
+    norm = jacobian_norm(T, step.x, power)
+    if isinstance(T, Counted):
+        T.counts.products += power  # those with J, which are derivatives of the others
+    pulls = Pulls(T, parameters(problem))
+    at = step.x.clone().requires_grad_()
+    y = T(at)
+    towards = y.detach() - step.x
+    parametric = probe(pulls, at, y)
+    for kept in step.taped[-1:]:
+        assert kept.u is not None
+        pulled = torch.autograd.grad(
+            y, parameters(problem), kept.u, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        parametric = max(parametric, _norm(flat(pulled)) / (_norm(kept.u) or 1.0))
+    length = _norm(towards)
+    smoothness = direct = 0.0
+    if length:
+        here, direct_here = _slopes(problem, batch, step.x)
+        there, direct_there = _slopes(problem, batch, step.x + towards)
+        smoothness = SAFETY * _norm(there - here) / length
+        direct = SAFETY * _norm(direct_there - direct_here) / length
+    why = (
+        f"‖J‖ = {norm.value:.6g} after {power} steps of power iteration, with residual {norm.residual:.1e}; "
+        f"1/(1−L), ‖B‖ and every change of a derivative were measured, and multiplied by {SAFETY:g}"
+    )
+    return Constants(Observed(pulls, norm.value, parametric, towards), smoothness, direct, why)
+
+
+def _slopes(problem: Instance, batch: Batch, x: Tensor) -> tuple[Tensor, Tensor]:
+    """``∂ℓ/∂x`` and ``∂ℓ/∂θ``, the latter flattened."""
+    at = x.detach().requires_grad_()
+    value = problem.loss(at, batch)
+    v, *h = torch.autograd.grad(value, [at, *parameters(problem)], allow_unused=True, materialize_grads=True)
+    return v, flat(h)
+
+
+def plain(step: Step, constants: Constants) -> Certificate:
+    """The certificate of a step from what its tape left behind."""
+    made = certified(
+        step.taped, step.x, step.v, constants.regularity, constants.smoothness, constants.direct, step.size
+    )
+    return dataclasses.replace(made, why=made.why if math.isinf(made.error) else constants.why or made.why)
+
+
+def known(T: Map, loss: Loss) -> Constants | str:
+    """The constants of a map and a loss that know them; or in a line, why there are none."""
+    regularity = T.regularity() if isinstance(T, Regular) else None
+    if regularity is None:
+        return "T knows no bounds on its derivatives: --estimate measures them"
+    if not isinstance(loss, Smooth):
+        return "the loss knows no bound on its curvature: --estimate measures it"
+    return Constants(regularity, loss.smoothness, loss.direct)
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A certificate, and what it cost."""
+
+    found: Certificate
+    counts: Counts
+    seconds: float
+
+
+def timed_audit(problem: Instance, batch: Batch, step: Step, hidden: bool, budget: int = 2000) -> Timed:
+    """The audit of the gradient of a step; with ``hidden`` neither T nor the loss tells what it knows."""
+    T = Counted(problem.operator.bind(batch.y, problem.physics), hidden)
+
+    def value(x: Tensor) -> Tensor:
+        return problem.loss(x, batch)
+
+    loss = value if hidden else problem.criterion(batch)
+    begin = time.perf_counter()
+    found = audited(T, step.x, loss, parameters(problem), step.gradient, budget=budget)
+    return Timed(found, T.counts, time.perf_counter() - begin)
+
+
+def flat(tensors: Sequence[Tensor]) -> Tensor:
+    """All entries in a row."""
+    return torch.cat([t.flatten() for t in tensors])
+
+
+def _norm(x: Tensor) -> float:
+    return float(torch.linalg.vector_norm(x))

@@ -1,0 +1,153 @@
+"""What is kept of one step of a training, from the call of the solver to the end of its backward pass."""
+
+# Hooks carry no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ._core import Divisible, Loss, Map
+from ._observed import Pulls, leaves
+from ._regularity import Regular, Regularity
+from ._watch import Taped, Watch
+from .certificate import Certificate
+
+
+class Tap(Watch):
+    """A ``Watch`` of the forward pass alone, which also knows the points that tapes begin in.
+
+    Attributes:
+        points: leaves of the tape that are iterates, and no parameters.
+        over: whether the forward pass is over; what is applied later (again, or for products) is taped in the same way,
+            or ``torch.utils.checkpoint`` would refuse it, and not kept.
+    """
+
+    __slots__ = ("over", "points")
+
+    def __init__(self, T: Map) -> None:
+        super().__init__(T)
+        self.points: list[Tensor] = []
+        self.over = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``T(x)``."""
+        if not torch.is_grad_enabled():
+            return self.T(x)
+        if not x.requires_grad:
+            x = x.detach().requires_grad_()
+        if x.is_leaf and not self.over:
+            self.points.append(x)
+        y = Watch.__call__(self, x)
+        if self.over:
+            self.taped.clear()
+        return y
+
+
+class _RegularTap(Tap):
+    __slots__ = ()
+
+    def regularity(self) -> Regularity | None:
+        """That of T, which ``certified`` asks for."""
+        assert isinstance(self.T, Regular)
+        return self.T.regularity()
+
+
+class _DivisibleTap(Tap):
+    __slots__ = ()
+
+    def pick(self, index: Tensor) -> Map:
+        """That of T: what is applied to some samples only is never the tape of the gradient."""
+        assert isinstance(self.T, Divisible)
+        return self.T.pick(index)
+
+
+class _FullTap(_RegularTap, _DivisibleTap):
+    __slots__ = ()
+
+
+def tap(T: Map) -> Tap:
+    """A tap that can do what T can: solvers ask by ``isinstance``."""
+    if isinstance(T, Regular):
+        return _FullTap(T) if isinstance(T, Divisible) else _RegularTap(T)
+    return _DivisibleTap(T) if isinstance(T, Divisible) else Tap(T)
+
+
+class Step:
+    """One step: what its forward pass left, and what the backward pass brings.
+
+    Attributes:
+        problem: the map, without a tap, and the loss that came with the call.
+        y: the value that was returned, without its tape.
+        v: the cotangent that reached it.
+        parameters: leaves of its tape, without the iterates that the tap knows.
+        gradients: of those that a gradient reached, by identity; of this pass alone.
+        kept: the applications on the tape.
+        own: the certificates that the solver makes itself.
+    """
+
+    def __init__(
+        self, T: Map, loss: Loss | None, x: Tensor, through: Tap | None, own: list[Certificate]
+    ) -> None:
+        self.own = own
+        self.problem: tuple[Map, Loss | None] = (T, loss)
+        self.y = self.v = x.detach()
+        self.kept: list[Taped] = []
+        points: set[int] = set()
+        if through is not None:
+            self.kept, points = list(through.taped), set(map(id, through.points))
+            through.over = True
+            through.taped.clear()
+        # Of products in the forward pass. Not in ``begin``: a hook on x itself comes before.
+        for kept in self.kept:
+            kept.u = kept.a = None
+        self.parameters = [leaf for leaf in leaves(x) if id(leaf) not in points]
+        if through is not None:
+            through.points.clear()
+        self.gradients: dict[int, Tensor] = {}
+        self.handles: list[Callable[[], None]] = []
+
+    @property
+    def T(self) -> Map:
+        """The map."""
+        return self.problem[0]
+
+    @property
+    def loss(self) -> Loss | None:
+        """The loss."""
+        return self.problem[1]
+
+    def begin(self, v: Tensor) -> None:
+        """The backward pass has come to the value: listen to the parameters."""
+        self.v = v.detach()
+        for leaf in self.parameters:
+            hook = leaf.register_hook(partial(self.gradients.__setitem__, id(leaf)))
+            self.handles.append(hook.remove)
+
+    def taped(self) -> list[Taped]:
+        """The applications that a cotangent went through."""
+        found = [kept for kept in self.kept if kept.u is not None]
+        for kept in found:
+            if kept.a is None and kept.u is not None:  # torch.autograd.grad leaves out what nobody asked for
+                kept.a = Pulls(self.T, []).at(kept.x, kept.u)[0]
+        return found
+
+    def free(self) -> None:
+        """Let go of everything, though the tape, and the hooks on it, may live on."""
+        for remove in self.handles:
+            remove()
+        empty = self.y.new_empty(0)
+        for kept in self.kept:
+            kept.x = kept.y = empty
+            kept.u = kept.a = None
+        self.kept, self.parameters, self.handles = [], [], []
+        self.gradients = {}
+        self.y = self.v = empty
+        self.problem = (_gone, None)
+
+
+def _gone(x: Tensor) -> Tensor:
+    raise RuntimeError("the step is over")

@@ -1,0 +1,69 @@
+"""How wrong a gradient is, whoever made it: its distance to a better one whose own error is certified."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ._core import Loss, Map, at_least, share
+from ._search import CRUDE, Gradient, Search
+from .certificate import Certificate, norm
+
+FLOOR = 1e-9
+"""A gradient is not told from the exact one below this relative error."""
+
+
+def audit(
+    T: Map,
+    x: Tensor,
+    loss: Loss,
+    parameters: Sequence[Tensor],
+    gradient: Sequence[Tensor],
+    sharp: float = 0.5,
+    budget: int = 2000,
+) -> Certificate:
+    """The certificate of a given gradient: from below as well as from above, and as sharp as one wishes.
+
+    Starting at ``x``, the equilibrium and its adjoint are solved until the gradient there has a certified error of at
+    most ``sharp`` times its distance to the given one. Then ``least ≤ ‖g − F'‖ ≤ error``, and the two differ by a
+    factor of at most ``(1 + sharp)/(1 − sharp)``: 3 by default. It needs nothing of the algorithm that made the
+    gradient.
+
+    Args:
+        T: the map; rigorous if it is ``Regular``, see ``certified``.
+        x: where to start, near the equilibrium: the value that the algorithm returned.
+        loss: of the equilibrium; ``Smooth`` for a rigorous certificate.
+        parameters: the tensors that the gradient is in; leaves of the tape of T or of the loss.
+        gradient: one tensor for each, of its shape.
+        sharp: in (0, 1]; the smaller, the sharper and the costlier.
+        budget: applications and products at most, taken together; what was found by then is returned.
+
+    Returns:
+        A certificate whose ``correction`` is the distance to the better gradient.
+
+    Raises:
+        ValueError: the numbers of parameters and gradients differ, or ``sharp`` or ``budget`` is out of its range.
+
+    Source: bound B2 of the project's theory page, continued to a better point as well.
+    """
+    share("sharp", sharp)
+    at_least("budget", budget, 1)
+    if len(parameters) != len(gradient):
+        raise ValueError(f"{len(parameters)} parameters, but {len(gradient)} gradients")
+    given = [g.detach().flatten() for g in gradient]
+
+    def distance(found: Gradient) -> float:
+        gaps = (g - found.parts.get(id(p), 0) for p, g in zip(parameters, given, strict=True))
+        return math.sqrt(sum(norm(gap) ** 2 for gap in gaps))
+
+    def goal(found: Gradient) -> float:
+        return max(sharp * distance(found), FLOOR * found.size)
+
+    search = Search(T, loss, goal, CRUDE, budget, x.detach())
+    search.tape()
+    search.settle()
+    (found,) = search.found
+    return dataclasses.replace(found, correction=distance(search.gradient))

@@ -1,0 +1,36 @@
+"""A gradient that chooses its own depth: no K, no R, an error to stay below."""
+
+from __future__ import annotations
+
+from ._certified import Certified
+from ._core import Solver
+from ._reach import Iterate
+
+
+def certified(rtol: float = 1e-2, budget: int = 2000) -> Solver:
+    """The implicit gradient to a relative error of ``rtol``, as certified by ``solvers.certificate``.
+
+    The equilibrium is approached by Anderson acceleration and the adjoint equation solved by GMRES, each only as far as
+    the certificate asks for: what the distance to the equilibrium costs is known as soon as the adjoint is
+    roughly known, and what a residual of the adjoint equation costs is known exactly. ``Solution.certificates``
+    holds the certificate; ``Solution.converged`` is False where the budget, or the rounding of the dtype, ended it
+    first.
+
+    It wants to be told the loss, ``solver(T, x0, loss)``. Without, the equilibrium is solved to a tolerance
+    that is a guess of what will be needed, and the curvature of the loss is assumed.
+
+    The certificate is rigorous where ``T`` knows its ``regularity()`` and the loss is ``Smooth``; otherwise it is an
+    estimate from what was seen on the way, with a safety factor of 2, and may be wrong.
+
+    Cost: applications and products as needed, at most about ``budget``; a tape of one application, and the vectors of
+    Anderson and GMRES, whatever the depth.
+
+    Args:
+        rtol: relative error, ``‖g − F'‖ ≤ rtol ‖F'‖``.
+        budget: applications and vector-Jacobian products at most, taken together.
+
+    Raises:
+        ValueError: ``rtol`` is not positive, or ``budget`` is below 1.
+    """
+    label = f"certified({rtol:g})" if budget == 2000 else f"certified({rtol:g}, {budget})"
+    return Solver(label, Iterate(0), Certified(rtol, budget))

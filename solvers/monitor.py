@@ -1,0 +1,229 @@
+"""The certificate of every n-th step of a training, whoever wrote the loop: a solver goes in, a solver comes out."""
+
+# torch.autograd and its hooks carry few types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ._core import Loss, Map, Solution, at_least
+from ._curvature import Curvature, curvature, slope
+from ._lanczos import lipschitz
+from ._observed import Observed, Pulls, flat, leaves, probe
+from ._regularity import Regular, Regularity, Smooth, SmoothLoss
+from ._tap import Step, tap
+from ._watch import Taped
+from .audit import audit
+from .certificate import Certificate, certificate, norm
+
+SAME = 1e-4
+"""A cotangent that differs by no more, relatively, from a multiple of the loss's is taken for that multiple."""
+
+
+class Solves(Protocol):
+    """What can be monitored: a solver, or another library behind the same signature."""
+
+    def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
+        """As ``Solver.__call__``."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Monitor:
+    """A solver that says, on every n-th step of a training, how wrong its gradient was; the gradient stays what it was.
+
+    It is called in place of the solver. At the end of the backward pass of such a step, before the optimiser moves
+    anything, the certificate is computed and handed to ``log``. Nothing is logged where there is no backward pass, and
+    nothing is kept when it is over. A certificate that cannot be had is logged with an infinite error and its
+    reason: a diagnosis ends no training (an error raised by ``log`` itself does).
+
+    What a step that is looked at costs besides: one product, and for each taped application what
+    ``Regularity.change`` takes, about an application where T knows its regularity. Where it does not, that is two
+    applications and two products each, and ``2 · steps`` products more for every ``renew`` certificates. An ``audit``
+    costs what ``certified`` does.
+
+    The certificate is rigorous where T is ``Regular`` and the curvature of the loss is known. Otherwise it is an
+    estimate and may be wrong: ``‖J‖`` comes from a Lanczos iteration, raised by its residual, ``‖B‖`` from a random
+    cotangent, and the changes of both from two points; ``1/(1−L)`` and each of the others is then doubled.
+
+    The whole cotangent of the value must come in one backward pass, and the gradient that is looked at is all that
+    this pass brings to the parameters of T: two solves with the same parameters in one pass are told apart by no
+    one. Neither ``DataParallel`` nor a compiled model is provided for.
+
+    Attributes:
+        solver: what is monitored.
+        log: called with the number of the backward pass, from 0, and the certificate.
+        every: n; the passes 0, n, 2n, … are looked at.
+        audit: take the sharp, two-sided certificate of ``audit``; it needs the loss, and nothing of the solver.
+        smoothness: Λ, the Lipschitz constant of ``∂ℓ/∂x``, e.g. ``lambda x: 2 / x.numel()`` for a mean squared error,
+            of the loss as it is backpropagated; it must see the parameters through x alone. By default the loss
+            that comes with a call is asked, and scaled to the cotangent that arrives; if it is not ``Smooth``, a
+            secant of it is taken.
+        renew: certificates between two estimates of ``‖J‖`` and ``‖B‖``.
+        steps: of the Lanczos iteration.
+        budget: applications and products of an audit, at most.
+        step: backward passes so far.
+        latest: the last certificate; ``None`` before there is one.
+
+    Raises:
+        ValueError: ``every``, ``renew``, ``steps`` or ``budget`` is below 1; in a call with gradients enabled,
+            there is neither a loss nor a ``smoothness``, or no loss for an audit.
+    """
+
+    solver: Solves
+    log: Callable[[int, Certificate], object]
+    every: int = 20
+    audit: bool = False
+    smoothness: float | Callable[[Tensor], float] | None = None
+    renew: int = 10
+    steps: int = 20
+    budget: int = 2000
+    step: int = field(default=0, init=False)
+    latest: Certificate | None = field(default=None, init=False)
+    _estimated: int = field(default=0, init=False, repr=False)
+    _estimate: tuple[float, float, float] = field(default=(0.0, 0.0, 0.0), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("every", "renew", "steps", "budget"):
+            at_least(name, getattr(self, name), 1)
+
+    def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
+        """As ``Solver.__call__``."""
+        if not torch.is_grad_enabled():
+            return self.solver(T, x0, loss)
+        if loss is None and self.audit:
+            raise ValueError("an audit needs the loss: call the Monitor with (T, x0, loss)")
+        if loss is None and self.smoothness is None:
+            raise ValueError(
+                "the curvature of the loss is not known: call the Monitor with (T, x0, loss), or give it a "
+                "smoothness, e.g. lambda x: 2 / x.numel() for a mean squared error"
+            )
+        due = self.step % self.every == 0
+        through = tap(T) if due and not self.audit else None
+        solution = self.solver(through or T, x0, loss)
+        if not solution.x.requires_grad:
+            return solution
+        # An alias, since a hook of somebody else on x, as deepinv's, may exchange the cotangent before ours sees it.
+        x = solution.x.view_as(solution.x)
+        self._listen(x, Step(T, loss, x, through, solution.certificates) if due else None)
+        return dataclasses.replace(solution, x=x)
+
+    def _listen(self, x: Tensor, seen: Step | None) -> None:
+        waiting = [seen] if seen is not None else []
+
+        def begin(v: Tensor) -> None:
+            number, self.step = self.step, self.step + 1
+            if waiting:  # else it is no step to look at, or a second pass over the same tape
+                step = waiting.pop()
+                step.begin(v)
+                # Runs when the pass is over, gradients of leaves included, in the thread that called it.
+                torch.autograd.Variable._execution_engine.queue_callback(  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]
+                    lambda: self._finish(number, step)
+                )
+
+        x.register_hook(begin)
+
+    def _finish(self, number: int, step: Step) -> None:
+        try:
+            found = self._audit(step) if self.audit else self._certificate(step)
+        except Exception as error:
+            found = _none(f"{type(error).__name__}: {error}")
+        step.free()
+        self.latest = found
+        self.log(number, found)
+
+    def _certificate(self, step: Step) -> Certificate:
+        if step.own:
+            factor = 1.0 if step.loss is None else abs(_factor(step.loss, step))
+            return step.own[-1].times(factor)
+        taped = step.taped()
+        size = norm(flat([g.flatten() for g in step.gradients.values()], step.y))
+        regularity, observed = self._regularity(step, taped)
+        bent = self._curvature(step, taped[-1].y - taped[-1].x)
+        found = certificate(taped, step.y, step.v, regularity, bent.smoothness, bent.direct, size)
+        if not found.L < 1 or not (observed or bent.why):
+            return found
+        why = "; ".join(filter(None, (observed, bent.why)))
+        return dataclasses.replace(found, rigorous=False, why=why)
+
+    def _audit(self, step: Step) -> Certificate:
+        assert step.loss is not None
+        # Of the tape that the solver left, not all leaves need be parameters.
+        with torch.enable_grad():
+            at = step.y.detach().requires_grad_()
+            own = {id(leaf) for leaf in leaves(step.T(at))} - {id(at)}
+        parameters = [leaf for leaf in step.parameters if id(leaf) in own]
+        given = [step.gradients.get(id(leaf), torch.zeros_like(leaf)) for leaf in parameters]
+        factor = _factor(step.loss, step)
+        value = _Times(step.loss, factor)
+        loss: Loss = value
+        if self.smoothness is not None:
+            loss = SmoothLoss(value, self._given(step.y))
+        elif isinstance(step.loss, Smooth):
+            loss = SmoothLoss(value, abs(factor) * step.loss.smoothness, abs(factor) * step.loss.direct)
+        return audit(step.T, step.y, loss, parameters, given, budget=self.budget)
+
+    def _regularity(self, step: Step, taped: list[Taped]) -> tuple[Regularity, str]:
+        """What is known of T, and in words what was estimated."""
+        known = step.T.regularity() if isinstance(step.T, Regular) else None
+        if known is not None:
+            return known, ""
+        pulls, last = Pulls(step.T, step.parameters), taped[-1]
+        if self._estimated % self.renew == 0:
+            value, residual = lipschitz(step.T, last.x, self.steps)
+            at = last.x.detach().requires_grad_()
+            with torch.enable_grad():
+                y = step.T(at)
+            self._estimate = value, residual, probe(pulls, at, y)
+        self._estimated += 1
+        value, residual, parametric = self._estimate
+        observed = f"‖J‖ = {value:.4g} is an estimate, of residual {residual:.1e}"
+        top = value * math.sqrt(1 + residual)
+        return Observed(pulls, top, parametric, last.y - last.x), observed
+
+    def _curvature(self, step: Step, towards: Tensor) -> Curvature:
+        if self.smoothness is not None:
+            return Curvature(self._given(step.y))
+        assert step.loss is not None
+        factor, found = (
+            abs(_factor(step.loss, step)),
+            curvature(step.loss, step.y, slope(step.loss, step.y), towards),
+        )
+        return Curvature(factor * found.smoothness, factor * found.direct, found.why)
+
+    def _given(self, y: Tensor) -> float:
+        assert self.smoothness is not None
+        return self.smoothness(y) if callable(self.smoothness) else self.smoothness
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """A multiple of a loss: gradients are scaled, by an accumulation of batches or for float16."""
+
+    loss: Loss
+    factor: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.factor * self.loss(x)
+
+
+def _factor(loss: Loss, step: Step) -> float:
+    """What multiple of the loss was backpropagated."""
+    v = slope(loss, step.y).v
+    square = norm(v) ** 2
+    factor = float(torch.vdot(v.flatten(), step.v.flatten())) / square if square else 0.0
+    if not norm(step.v - factor * v) <= SAME * norm(step.v):
+        raise ValueError("the loss that was given is not the one that was backpropagated")
+    return factor
+
+
+def _none(why: str) -> Certificate:
+    """No certificate."""
+    return Certificate(math.nan, math.inf, math.inf, why=why)

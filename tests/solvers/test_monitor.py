@@ -1,0 +1,393 @@
+"""A monitored training is the training that it would have been; and what is logged about it is true."""
+
+from __future__ import annotations
+
+import gc
+import math
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+from solvers import (
+    ROSTER,
+    Lipschitz,
+    Monitor,
+    SmoothLoss,
+    Watch,
+    certificate,
+    certified,
+    checkpointed,
+    deq,
+    jfb,
+    neumann,
+    phantom,
+    restarted_jfb,
+    unrolled,
+)
+from solvers._lanczos import lipschitz
+from solvers._watch import Taped
+from solvers.conformance import Contraction, dense_oracle, quadratic, start
+
+from .conftest import F64, matrix
+
+
+class Affine(nn.Module):
+    """``x -> Mx + Vθ``, with all that there is to know about it; x stands in it twice."""
+
+    def __init__(self, L: float = 0.8, known: float | None = None):
+        super().__init__()
+        self.M, self.V = matrix(6, L, 1), matrix(6, 1.5, 2)[:, :3]
+        self.theta = nn.Parameter(torch.linspace(-1, 1, 3, dtype=F64))
+        self.known = L if known is None else known
+
+    def forward(self, x):
+        return x - (x - x @ self.M.T - self.V @ self.theta)
+
+    def regularity(self):
+        # A batch is one long vector, and θ acts on each of two samples.
+        return Lipschitz(self.known, 0.0, 0.0, lambda x: 1.5 * math.sqrt(2))
+
+
+class Unknown(Affine):
+    """The same, told nobody: ``None`` is no method to a protocol."""
+
+    regularity = None
+
+
+SMOOTH = SmoothLoss(quadratic, 1.0)
+
+
+def log_of(solver, **settings):
+    log: list = []
+    return Monitor(solver, lambda step, found: log.append((step, found)), **settings), log
+
+
+def backpropagate(solver, T, loss=quadratic, shape=(2, 6)):
+    T.zero_grad()
+    solution = solver(T, start(*shape), loss)
+    loss(solution.x).backward()
+    return torch.cat([p.grad.flatten() for p in T.parameters()]), solution
+
+
+@pytest.mark.parametrize("audit", [False, True])
+@pytest.mark.parametrize("name", list(ROSTER))
+def test_the_gradient_stays_what_it_was_to_the_bit(name, audit):
+    solver = ROSTER[name].example
+    for T in (Contraction(), Affine()):
+        expected, plain = backpropagate(solver, T)
+        monitor, log = log_of(solver, every=1, audit=audit)
+        found, solution = backpropagate(monitor, T)
+        assert len(log) == 1
+        assert log[0][1].error < math.inf, log[0][1].why
+        assert torch.equal(solution.x, plain.x)
+        if name == "phantom" and not audit:
+            # A damped step reaches x by two ways, whose sum is now put in other brackets.
+            torch.testing.assert_close(found, expected, rtol=1e-14, atol=0)
+        else:
+            assert torch.equal(found, expected)
+        assert (solution.applications, solution.vjps) == (plain.applications, plain.vjps)
+
+
+@pytest.mark.parametrize("audit", [False, True])
+@pytest.mark.parametrize("name", list(ROSTER))
+def test_what_is_logged_bounds_the_error(name, audit):
+    T = Affine()
+    monitor, log = log_of(ROSTER[name].example, every=1, audit=audit)
+    gradient, _ = backpropagate(monitor, T, SMOOTH)
+    error = float((gradient - dense_oracle(T, start(2, 6))).norm())
+    ((_, found),) = log
+    assert found.rigorous
+    assert found.why == ""
+    assert found.least <= error <= found.error
+    if not audit:
+        assert found.size == pytest.approx(float(gradient.norm()), rel=1e-12)
+    elif error > 1e-6:
+        assert found.error <= 3.01 * found.least
+
+
+def test_it_is_the_certificate_that_a_watch_would_give():
+    T, cotangents = Affine(), []
+    monitor, log = log_of(neumann(40, 3), every=1)
+    gradient, _ = backpropagate(monitor, T, SMOOTH)
+    watch = Watch(T)
+    x = neumann(40, 3)(watch, start(2, 6)).x
+    x.register_hook(cotangents.append)
+    quadratic(x).backward()
+    byhand = certificate(watch.taped, x, cotangents[0], T.regularity(), 1.0, size=float(gradient.norm()))
+    assert log[0][1] == byhand
+
+
+def test_every_nth_backward_pass_is_looked_at_and_nothing_else():
+    T = Affine()
+    monitor, log = log_of(jfb(3), every=3)
+    monitor(T, start(2, 6), SMOOTH)  # never backpropagated
+    for _ in range(7):
+        with torch.no_grad():
+            monitor(T, start(2, 6))
+        backpropagate(monitor, T, SMOOTH)
+    assert [step for step, _ in log] == [0, 3, 6]
+    assert monitor.step == 7
+    assert monitor.latest is log[-1][1]
+
+
+def test_it_is_logged_when_the_gradient_is_there_and_nothing_has_moved():
+    T = Affine()
+    before, seen = T.theta.detach().clone(), []
+
+    def log(step, found):
+        seen.append((T.theta.grad.clone(), torch.equal(T.theta, before)))
+
+    optimiser = torch.optim.SGD(T.parameters(), 0.1)
+    gradient, _ = backpropagate(Monitor(deq(1e-6), log, every=1), T, SMOOTH)
+    optimiser.step()
+    ((there, still),) = seen
+    assert still
+    assert torch.equal(there, gradient)
+
+
+def test_a_gradient_that_was_there_before_does_not_count():
+    T = Affine()
+    monitor, log = log_of(neumann(40, 3), every=1)
+    backpropagate(monitor, T, SMOOTH)
+    T.theta.grad = torch.full_like(T.theta, 1e9)
+    quadratic(monitor(T, start(2, 6), SMOOTH).x).backward()
+    assert log[0][1] == log[1][1]
+
+
+@pytest.mark.parametrize("audit", [False, True])
+def test_a_multiple_of_the_loss_is_known_for_what_it_is(audit):
+    T = Affine()
+    monitor, log = log_of(neumann(40, 3), every=1, audit=audit)
+    for factor in (1.0, 2.0**-10):
+        (factor * quadratic(monitor(T, start(2, 6), SMOOTH).x)).backward()
+    once, scaled = (found for _, found in log)
+    assert scaled.error == pytest.approx(once.error * 2.0**-10, rel=1e-9)
+    assert scaled.relative == pytest.approx(once.relative, rel=1e-9)
+    assert scaled.rigorous
+
+
+def test_by_a_given_smoothness_no_loss_is_needed():
+    T = Affine()
+    told, log = log_of(neumann(40, 3), every=1)
+    backpropagate(told, T, SMOOTH)
+    for smoothness in (1.0, lambda x: 12 / x.numel()):
+        given, other = log_of(neumann(40, 3), every=1, smoothness=smoothness)
+        quadratic(given(T, start(2, 6)).x).backward()
+        assert other[0][1] == log[0][1]
+
+
+def test_neither_loss_nor_smoothness_is_refused_in_a_line():
+    with pytest.raises(ValueError, match=r"curvature of the loss is not known.*smoothness") as caught:
+        Monitor(jfb(3), print)(Affine(), start(2, 6))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="an audit needs the loss"):
+        Monitor(jfb(3), print, audit=True, smoothness=1.0)(Affine(), start(2, 6))
+    with torch.no_grad():
+        Monitor(jfb(3), print)(Affine(), start(2, 6))
+    with pytest.raises(ValueError, match="every must be at least 1, not 0"):
+        Monitor(jfb(3), print, every=0)
+
+
+def test_what_cannot_be_certified_is_logged_and_the_training_goes_on():
+    class Broken(Affine):
+        def regularity(self):
+            raise RuntimeError("no idea")
+
+    def other(x):
+        return x.pow(4).sum()
+
+    for T, told, why in (
+        (Affine(known=1.0), SMOOTH, "L = 1 is not below 1"),
+        (Broken(), SMOOTH, "RuntimeError: no idea"),
+        (Affine(), other, "not the one that was backpropagated"),
+    ):
+        for audit in (False, True):
+            monitor, log = log_of(neumann(40, 3), every=1, audit=audit)
+            T.zero_grad()
+            quadratic(monitor(T, start(2, 6), told).x).backward()
+            assert why in log[0][1].why
+            assert log[0][1].relative == math.inf
+            assert not log[0][1].rigorous
+            assert T.theta.grad is not None
+
+
+def test_an_error_of_the_log_is_the_callers():
+    def log(step, found):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        backpropagate(Monitor(jfb(3), log, every=1), Affine(), SMOOTH)
+
+
+@pytest.mark.parametrize("audit", [False, True])
+@pytest.mark.parametrize("solver", [restarted_jfb(3, 10), checkpointed(7, 3)])
+def test_nothing_is_kept(solver, audit):
+    gc.collect()
+    gc.disable()
+    try:
+        monitor, log = log_of(solver, every=1, audit=audit)
+        for backward in (True, False):
+            T = Affine()
+            solution = monitor(T, start(2, 6), SMOOTH)
+            if backward:
+                quadratic(solution.x).backward()  # and the solution stays
+                left = [kept for kept in gc.get_objects() if type(kept) is Taped]
+                assert all(kept.x.numel() == 0 and kept.u is None and kept.a is None for kept in left)
+                del left
+            theta = T.theta
+            map_ = weakref.ref(T)
+            if not backward:
+                del solution
+                assert not [kept for kept in gc.get_objects() if type(kept) is Taped]
+            del T
+            assert not theta._backward_hooks
+            if not backward:
+                assert map_() is None
+            solution = None
+        assert map_() is None
+        assert len(log) == 1
+    finally:
+        gc.enable()
+
+
+def test_other_ways_of_going_back():
+    T = Affine()
+    monitor, log = log_of(restarted_jfb(3, 10), every=1)
+    expected, _ = backpropagate(monitor, T, SMOOTH)
+    found = torch.autograd.grad(quadratic(monitor(T, start(2, 6), SMOOTH).x), T.theta)
+    assert torch.equal(found[0], expected)
+    value = quadratic(monitor(T, start(2, 6), SMOOTH).x)
+    value.backward(retain_graph=True)
+    value.backward()
+    assert [step for step, _ in log] == [0, 1, 2]
+    assert monitor.step == 4
+    assert log[0][1] == log[1][1] == log[2][1]
+
+
+def test_without_constants_it_is_an_estimate_that_says_so():
+    T = Contraction()
+    monitor, log = log_of(phantom(40, 30), every=1, renew=2)
+    gradient, _ = backpropagate(monitor, T)
+    backpropagate(monitor, T)
+    found = log[0][1]
+    assert not found.rigorous
+    assert "‖J‖ = 0.3032 is an estimate, of residual" in found.why
+    assert "constants of the loss are estimates" in found.why
+    assert pytest.approx(1 - (1 - 0.3032) / 2, abs=1e-3) == found.L
+    error = float((gradient - dense_oracle(T, start(2, 6))).norm())
+    assert error <= found.error <= 100 * error
+    assert log[1][1].L == found.L
+
+
+def test_estimates_are_renewed():
+    T = Contraction()
+    monitor, log = log_of(neumann(60, 60), every=1, renew=2)
+    for _ in range(3):
+        backpropagate(monitor, T)
+        with torch.no_grad():
+            T.s.mul_(0.8)
+    first, second, third = (found.L for _, found in log)
+    assert first == second
+    assert third < first
+
+
+@pytest.mark.parametrize("base", [Affine, Unknown])
+def test_samples_that_have_converged_are_left_out_as_without_it(base):
+    picked = []
+
+    class Parted(base):
+        def pick(self, index):
+            picked.append(len(index))
+            return self.forward
+
+    T = Parted()
+    backpropagate(deq(1e-9), T, shape=(8, 6))
+    plain = picked[:]
+    monitor, _ = log_of(deq(1e-9), every=1)
+    backpropagate(monitor, T, SMOOTH, shape=(8, 6))
+    assert picked[len(plain) :] == plain != []
+
+
+def test_the_curvature_of_a_loss_is_seen_doubled_and_makes_an_estimate():
+    T = Affine()
+    seen, log = log_of(neumann(10, 30), every=1)
+    backpropagate(seen, T, quadratic)
+    doubled, other = log_of(neumann(10, 30), every=1, smoothness=2.0)
+    backpropagate(doubled, T, quadratic)
+    (_, found), (_, expected) = log[0], other[0]
+    assert found.error == pytest.approx(expected.error, rel=1e-6)
+    assert expected.rigorous
+    assert not found.rigorous
+    assert found.why == "the constants of the loss are estimates"
+
+
+def test_the_residual_of_lanczos_raises_its_value():
+    T, x = Contraction(), start(2, 6)
+    for _ in range(40):
+        x = T(x).detach()
+    value, residual = lipschitz(T, x, 1)
+    assert residual > 0.1
+    monitor, log = log_of(neumann(40, 3), every=1, steps=1)
+    backpropagate(monitor, T)
+    assert pytest.approx(1 - (1 - value * math.sqrt(1 + residual)) / 2, rel=1e-12) == log[0][1].L
+
+
+def test_an_audit_takes_a_given_curvature_at_its_word():
+    monitor, log = log_of(jfb(5), every=1, audit=True, smoothness=1.0)
+    backpropagate(monitor, Affine(), quadratic)
+    assert log[0][1].rigorous
+
+
+def test_products_of_the_forward_pass_do_not_count():
+    monitor, log = log_of(certified(1e-6), every=1)
+    _, solution = backpropagate(monitor, Contraction())
+    assert log[0][1].error <= 10 * solution.certificates[0].error
+
+
+def test_lanczos_finds_the_largest_singular_value_of_the_batch():
+    M = torch.stack([matrix(40, size, seed) for size, seed in ((0.5, 1), (0.9, 2), (0.7, 3))])
+
+    def T(x):
+        return torch.tanh(torch.einsum("bij,bj->bi", M, x))
+
+    x = 0.3 * start(3, 40)
+    slope = 1 - T(x).square()
+    exact = torch.linalg.svdvals(slope[:, :, None] * M)
+    previous = 0.0
+    for steps in (1, 3, 10, 40, 60):
+        value, residual = lipschitz(T, x, steps)
+        gap = (exact.square() - value**2).abs().min()
+        assert gap <= (residual + 1e-12) * value**2
+        assert previous <= value + 1e-14
+        assert value <= exact.max() * (1 + 1e-12)
+        previous = value
+    assert value == pytest.approx(float(exact.max()), rel=1e-12)
+    assert residual < 1e-8
+
+
+def test_lanczos_at_its_edges():
+    assert lipschitz(lambda x: torch.ones_like(x), start(2, 6)) == (0.0, 0.0)
+    assert lipschitz(lambda x: 0 * x, start(2, 6)) == (0.0, 0.0)
+    assert lipschitz(lambda x: -0.5 * x, start(6)) == pytest.approx((0.5, 0.0), abs=1e-12)
+    assert math.isnan(lipschitz(lambda x: math.nan * x, start(2, 6))[0])
+    with pytest.raises(ValueError, match="steps must be at least 1, not 0"):
+        lipschitz(torch.tanh, start(6), 0)
+    value, _ = lipschitz(lambda x: 0.7 * torch.relu(x), start(2, 6, dtype=torch.float32))
+    assert value == pytest.approx(0.7, rel=1e-6)
+
+
+def test_a_loop_without_a_solver():
+    T, cotangents = Affine(), []
+    watch, x = Watch(T), start(2, 6)
+    for _ in range(30):
+        x = watch(x)
+    x.register_hook(cotangents.append)
+    quadratic(x).backward()
+    found = certificate(watch.taped, x, cotangents[0], T.regularity(), 1.0, size=float(T.theta.grad.norm()))
+    error = float((T.theta.grad - dense_oracle(T, start(2, 6))).norm())
+    assert error <= found.error
+    assert found.relative < 0.1
+    expected, _ = backpropagate(unrolled(30), Affine())
+    assert torch.equal(T.theta.grad, expected)

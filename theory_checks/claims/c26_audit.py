@@ -1,0 +1,73 @@
+"""C26. An audit of any vector that is offered as a gradient: a bound from below and from above.
+
+Let g' be a gradient with ``‖g' − F'‖ ≤ c'`` by C13. For every g, whatever made it,
+
+‖g − g'‖ − c' ≤ ‖g − F'‖ ≤ ‖g − g'‖ + c',
+
+and g' is improved until ``c' ≤ s ‖g − g'‖``, so that the two sides differ by a factor of at most ``(1 + s)/(1 − s)``.
+What is checked is ``solvers.audit``, with a budget that may end it before that. Assumes what C13 does.
+
+Source: the triangle inequality and C13; PROOFS B2 is the case in which g' is g with a correction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from solvers import Solver
+
+from .. import cases
+from ..cases import Case, normal
+from ..certificates import audited, estimators, least, run, worst
+from ..claim import Claim, Sides
+from ..exact import exact, norm
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What is passed off as the gradient: ``factor`` times that of a solver, plus ``noise`` times its size in
+    a random direction."""
+
+    solver: Solver
+    factor: float
+    noise: float
+    seed: int
+
+    def __repr__(self) -> str:
+        return f"offered({self.solver.label}, {self.factor}, {self.noise}, {self.seed})"
+
+
+def _both(case: Case, offered: Offered, sharp: float, budget: int, share: float = 1.0) -> tuple[Sides, Sides]:
+    """The upper bound and the lower one; the first times ``share``, the second divided by it."""
+    e, found = exact(case), run(offered.solver, case)
+    noise = normal(offered.seed, len(found.gradient))
+    size = offered.noise * norm(found.gradient) / norm(noise)
+    gradient = offered.factor * found.gradient + size * noise
+    told = audited(case, found.y, gradient, sharp, budget)
+    error, scale = norm(gradient - e.gradient), norm(e.gradient) + norm(gradient)
+    return Sides(error, share * told.error, scale), Sides(told.least / share, error, scale)
+
+
+offers = st.builds(
+    Offered,
+    estimators,
+    st.sampled_from((1.0, 1.0, 1.0, 0.5, -1.0, 3.0, 0.0)),
+    st.sampled_from((0.0, 0.0, 1e-3, 1.0, 100.0)),
+    cases.seeds,
+)
+
+CLAIM = Claim(
+    id="C26",
+    statement="least ≤ ‖g − F'‖ ≤ error for every vector g, by its distance to a certified gradient",
+    source="the triangle inequality and C13",
+    assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
+    examples=st.tuples(
+        cases.certifiable, offers, st.sampled_from((1.0, 0.5, 0.1)), st.sampled_from((1, 6, 20, 2000))
+    ),
+    sides=lambda case, offered, sharp, budget: worst(*_both(case, offered, sharp, budget)),
+    too_strong=lambda case, offered, sharp, budget: least(*_both(case, offered, sharp, budget, 0.5)),
+    twin="both with half the error, and twice the least",
+    attained=True,
+)
