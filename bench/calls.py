@@ -13,6 +13,9 @@ Value = TypeVar("Value")
 LONGEST = 200
 """Characters of a call; nothing on a roster needs more, and it bounds the depth of its syntax tree."""
 
+LARGEST = 1e9
+"""Of the numbers in a call: an iteration of more steps ends with nobody waiting for it."""
+
 
 def parse(
     text: str,
@@ -100,7 +103,9 @@ def _call(
 
 def _argument(node: ast.expr, text: str, kind: str, arguments: Mapping[str, Callable[..., object]]) -> object:
     match node:
-        case ast.Constant(value=int() | float() as number):  # True and False are of them
+        case ast.Constant(value=int() | float() as number) if (
+            abs(number) <= LARGEST
+        ):  # True and False are of them
             return number
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
             return -number
@@ -108,4 +113,6 @@ def _argument(node: ast.expr, text: str, kind: str, arguments: Mapping[str, Call
             return _call(node, text, arguments, f"argument of the {kind}", {})
         case _:
             pass
-    raise UserError(f"cannot read the {kind} {text!r}: its arguments are plain numbers, True or False")
+    raise UserError(
+        f"cannot read the {kind} {text!r}: its arguments are plain numbers up to {LARGEST:g}, True or False"
+    )

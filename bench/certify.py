@@ -32,10 +32,10 @@ from .certificates.step import (
 from .errors import UserError
 from .images import Images
 from .matrix import Cell, Profile
-from .measure import reference
 from .oracle import Oracle
 from .peers import Peer
 from .records import finite
+from .reference import reference
 from .tasks import Batch, Instance, instance
 from .training import training_step
 

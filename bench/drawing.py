@@ -5,6 +5,7 @@
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,6 +22,7 @@ from matplotlib.transforms import Bbox
 from solvers import ROSTER
 
 from .calls import arguments
+from .files import write_atomically
 
 _FIRST = ("unrolled", "restarted_jfb", "jfb", "neumann", "deq", "implicit")
 FAMILIES = (*_FIRST, *(name for name in ROSTER if name not in _FIRST))
@@ -155,7 +157,10 @@ def save(figure: Figure, name: str, folder: Path) -> list[Path]:
     written = []
     for suffix, metadata in METADATA.items():
         file = folder / f"{name}.{suffix}"
-        figure.savefig(file, dpi=150, bbox_inches="tight", metadata=metadata)
+        # In memory first: a disk that is full is told in one way, and never leaves half a picture.
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=suffix, dpi=150, bbox_inches="tight", metadata=metadata)
+        write_atomically(file, drawn.getvalue())
         written.append(file)
     plt.close(figure)
     return written

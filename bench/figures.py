@@ -59,7 +59,7 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
 
 def psnr_against_depth(frame: pd.DataFrame) -> Figure:
     """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass."""
-    means = means_of(frame)
+    means = means_of(frame).dropna(subset=["psnr"])
     tasks = list(means["heading"].unique())
     figure, axes = facets(len(tasks))
     style = style_of(means)

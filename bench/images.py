@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def _digest(files: tuple[Path, ...]) -> str:
 def _opened(file: Path) -> Generator[Image.Image]:
     """The image, decoded only when asked for. Raises ``UserError`` where it is broken or absurdly large."""
     try:
-        with Image.open(file) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
             if image.width * image.height > LARGEST:
                 raise UserError(f"{file.name} has {image.width}×{image.height} pixels, more than {LARGEST:,}")
             yield image
@@ -169,6 +170,11 @@ def _opened(file: Path) -> Generator[Image.Image]:
 def read_image(file: Path, channels: int) -> Tensor:
     """The image as float64 in [0, 1], ``(channels, H, W)``; grey by luminance."""
     with _opened(file) as image:
+        if image.mode in ("I", "F"):
+            raise UserError(f"{file.name} has no 8 or 16 bits a channel: convert it, e.g. to PNG")
+        if image.mode.startswith("I;16"):
+            grey = torch.from_numpy(np.array(image).astype(np.float64)) / 65535
+            return grey.expand(channels, *grey.shape).contiguous()
         pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
     tensor = torch.from_numpy(pixels).double() / 255
     return tensor[None] if channels == 1 else tensor.permute(2, 0, 1).contiguous()

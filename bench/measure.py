@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from torch import Tensor
 from solvers import Anderson, Divisible, Map, Solution
 
 from .beyond import iterate_past
-from .images import Images, Layout
+from .images import Images
 from .lipschitz import jacobian_norm
 from .matrix import Cell, Profile
 from .memory import peak_bytes, saved_bytes
-from .oracle import NoOracle, Oracle, hypergradient
-from .tasks import Batch, Instance, Task, instance
+from .reference import reference
+from .tasks import Batch, Instance, instance
 from .training import Stop, check, parameters, train, training_step
 
 LARGEST = 1000
@@ -53,6 +52,7 @@ def measure(
     device: torch.device,
     checkpoint: Path | None = None,
     alone: bool = False,
+    references: Path | None = None,
 ) -> Measured:
     """Measure everything but seconds. In a profile without training there is no learned operator to test.
 
@@ -64,6 +64,7 @@ def measure(
     Args:
         cell, profile, images, device: what, how, on what and where.
         checkpoint: where a long training stores its state; ``None`` for nowhere.
+        references: where cells share their reference gradients; ``None`` for nowhere.
         alone: test one image after another, which takes less memory and changes no result but by rounding.
     """
     torch.set_num_threads(profile.threads)
@@ -75,7 +76,7 @@ def measure(
     out = Measured()
     out.values["contraction"] = problem.contraction
     try:
-        out.values |= _gradient_quality(cell, problem, first, profile, images)
+        out.values |= _gradient_quality(cell, problem, first, profile, images, references)
         if not profile.training.steps:
             return out
         out.values |= train(
@@ -91,31 +92,13 @@ def measure(
     return out
 
 
-@functools.lru_cache(maxsize=4)
-def reference(
-    task: Task, images: Images, layout: Layout, size: int, seed: int, budget: int = 3000
-) -> Oracle | str:
-    """The float64 gradient of a task and seed at the initial parameters, or why there is none.
-
-    It is that of the first ``size`` training crops, and runs on the CPU whatever the cell's device is; cells of
-    one task and seed share it.
-    """
-    problem = instance(task, images, layout, seed, dtype=torch.float64)
-    batch = problem.train.pick(torch.arange(size))
-    try:
-        return hypergradient(
-            problem.limit(batch),
-            parameters(problem),
-            problem.start(batch),
-            lambda x: problem.loss(x, batch),
-            budget,
-        )
-    except NoOracle as error:
-        return str(error)
-
-
 def _gradient_quality(
-    cell: Cell, problem: Instance, batch: Batch, profile: Profile, images: Images
+    cell: Cell,
+    problem: Instance,
+    batch: Batch,
+    profile: Profile,
+    images: Images,
+    references: Path | None,
 ) -> dict[str, object]:
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
     device = batch.y.device
@@ -150,7 +133,13 @@ def _gradient_quality(
     if not profile.oracle.budget:
         return values | unknown | {"oracle": "none was asked for"}
     exact = reference(
-        cell.task, images, profile.images.layout(), len(batch.y), cell.seed, profile.oracle.budget
+        cell.task,
+        images,
+        profile.images.layout(),
+        len(batch.y),
+        cell.seed,
+        profile.oracle.budget,
+        references,
     )
     if isinstance(exact, str):
         return values | unknown | {"oracle": exact}

@@ -36,7 +36,9 @@ DECIDING = (
     "bench/images.py",
     "bench/memory.py",
     "bench/measure.py",
+    "bench/determinism.py",
     "bench/oracle.py",
+    "bench/reference.py",
     "bench/training.py",
 )
 """What the result of a cell depends on; a change in any of these makes stored cells stale."""

@@ -142,12 +142,12 @@ def run_cell(job: Job, out: Path | None) -> Record:
         make_folder(checkpoint.parent)
     begin = time.perf_counter()
     with deterministic() as undetermined:
-        found = _attempt(job, device, checkpoint, alone=False)
+        found = _attempt(job, device, checkpoint, False, out)
         if found.status == "oom":
             gc.collect()
             if device.type == "cuda":
                 torch.cuda.empty_cache()
-            found = _attempt(job, device, checkpoint, alone=True)
+            found = _attempt(job, device, checkpoint, True, out)
     where = provenance(device) | {"undetermined": sorted(undetermined)} | _spent(begin, device)
     record = job.record(found.status, found.reason, found.values, where)
     if out is not None:
@@ -166,9 +166,12 @@ def _spent(begin: float, device: torch.device) -> dict[str, object]:
     return {"seconds": time.perf_counter() - begin, "peak_rss": rss, "peak_gpu": gpu}
 
 
-def _attempt(job: Job, device: torch.device, checkpoint: Path | None, alone: bool) -> Measured:
+def _attempt(
+    job: Job, device: torch.device, checkpoint: Path | None, alone: bool, out: Path | None
+) -> Measured:
     try:
-        return measure(job.cell, job.profile, job.images, device, checkpoint, alone)
+        shared = None if out is None else out / "references"
+        return measure(job.cell, job.profile, job.images, device, checkpoint, alone, shared)
     except Unwritable:
         raise
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,8 @@ def parse(data: bytes, name: str) -> dict[str, Tensor]:
         except SafetensorError as error:
             raise UserError(f"the weights {name} are damaged or not safetensors: {_line(error)}") from error
     try:
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises what its parsers meet, of a dozen types
         raise UserError(
             f"the weights {name} are neither safetensors nor tensors saved by torch: nothing was loaded"

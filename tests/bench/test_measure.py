@@ -151,16 +151,16 @@ def test_a_nan_is_a_row_that_keeps_what_was_measured(tiny_file):
 
 
 def test_where_there_is_no_reference_the_row_says_so(tiny_file, monkeypatch):
-    from bench import measure as module
+    from bench import reference as module
     from bench.oracle import NoOracle
 
     def none(*_):
         raise NoOracle("the equilibrium is known to 1e-3 only")
 
-    module.reference.cache_clear()
+    module._computed.cache_clear()
     monkeypatch.setattr(module, "hypergradient", none)
     found = measure(cell("inpainting(l1)", "unrolled(1)"), tiny(tiny_file), find_images(), CPU)
-    module.reference.cache_clear()
+    module._computed.cache_clear()
     assert found.status == "ok"
     assert found.values["oracle"] == "the equilibrium is known to 1e-3 only"
     assert found.values["hypergradient_error"] != found.values["hypergradient_error"]
@@ -188,3 +188,20 @@ def test_where_anderson_finds_nothing_plain_iteration_may(tiny_file):
     nothing = profile.equilibrium.model_copy(update={"budget": 2, "longest": 1})
     lost = measure(one, profile.model_copy(update={"equilibrium": nothing}), find_images(), CPU).values
     assert (lost["equilibrium_by"], lost["past_depths"]) == ("Anderson acceleration", [])
+
+
+def test_cells_share_a_reference_and_a_broken_one_is_made_again(tmp_path, monkeypatch):
+    from bench import reference as module
+
+    images, layout, one = find_images(), Layout(32, 2, 1), cell("denoising(huber)", "jfb(1)").task
+    made = module.reference(one, images, layout, 1, 0, 3000, tmp_path)
+    module._computed.cache_clear()
+    monkeypatch.setattr(module, "hypergradient", lambda *_: pytest.fail("computed again"))
+    again = module.reference(one, images, layout, 1, 0, 3000, tmp_path)
+    assert torch.equal(again.gradient, made.gradient)
+    assert (again.residual, again.adjoint_residual) == (made.residual, made.adjoint_residual)
+    monkeypatch.undo()
+    (file,) = tmp_path.glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:100])
+    assert torch.equal(module.reference(one, images, layout, 1, 0, 3000, tmp_path).gradient, made.gradient)
+    assert len({f for f in tmp_path.glob("*.safetensors")}) == 1

@@ -1,0 +1,98 @@
+"""The reference gradient of a task and seed, computed once a run and shared by its cells."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from . import provenance
+from .files import make_folder, publish
+from .images import Images, Layout
+from .locks import held
+from .oracle import NoOracle, Oracle, hypergradient
+from .tasks import Task, instance
+
+
+def reference(
+    task: Task,
+    images: Images,
+    layout: Layout,
+    size: int,
+    seed: int,
+    budget: int = 3000,
+    folder: Path | None = None,
+) -> Oracle | str:
+    """The float64 gradient of a task and seed at the initial parameters, or why there is none.
+
+    It is that of the first ``size`` training crops, and runs on the CPU whatever the cell's device is. Cells run in
+    processes of their own; with ``folder``, the first to need it leaves it there for the others, who wait for it.
+
+    Args:
+        task, images, layout, size, seed, budget: what decides it.
+        folder: where references are shared; ``None`` for nowhere.
+    """
+
+    def compute() -> Oracle | str:
+        return _computed(task, images, layout, size, seed, budget)
+
+    if folder is None:
+        return compute()
+    decides = [repr(task), images.digest, asdict(layout), size, seed, budget]
+    decides += [provenance.fingerprint(), provenance.versions()]
+    key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:20]
+    return _shared(folder, key, compute)
+
+
+def _shared(folder: Path, key: str, compute: Callable[[], Oracle | str]) -> Oracle | str:
+    file = folder / f"{key}.safetensors"
+    if (found := _read(file)) is not None:
+        return found
+    make_folder(folder)
+    with held(folder / f"{key}.lock", wait=True):
+        if (found := _read(file)) is not None:
+            return found
+        made = compute()
+        missing = isinstance(made, str)
+        about = (
+            {"why": made} if missing else {"residuals": json.dumps([made.residual, made.adjoint_residual])}
+        )
+        gradient = torch.zeros(0) if missing else made.gradient.contiguous()
+        file.unlink(missing_ok=True)  # it could not be read
+        publish(file, save({"gradient": gradient}, about))
+        return made
+
+
+def _read(file: Path) -> Oracle | str | None:
+    try:
+        with safe_open(file, "pt") as stored:
+            about = stored.metadata() or {}
+            if "why" in about:
+                return about["why"]
+            residual, adjoint = json.loads(about["residuals"])
+            return Oracle(stored.get_tensor("gradient"), float(residual), float(adjoint))
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return None
+
+
+@functools.lru_cache(maxsize=4)
+def _computed(task: Task, images: Images, layout: Layout, size: int, seed: int, budget: int) -> Oracle | str:
+    problem = instance(task, images, layout, seed, dtype=torch.float64)
+    batch = problem.train.pick(torch.arange(size))
+    try:
+        return hypergradient(
+            problem.limit(batch),
+            [p for p in problem.operator.parameters() if p.requires_grad],
+            problem.start(batch),
+            lambda x: problem.loss(x, batch),
+            budget,
+        )
+    except NoOracle as error:
+        return str(error)

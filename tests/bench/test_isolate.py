@@ -1,0 +1,170 @@
+"""A process a cell: what crashes, hangs or runs out of memory is a row, and the others go on."""
+
+from __future__ import annotations
+
+import functools
+import os
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from bench.isolate import Pool
+from bench.measure import Measured
+from bench.records import Store
+from bench.resilience.runs import ask, begin, members
+from bench.resilience.stops import stops
+from bench.runner import out_of_memory
+
+
+@dataclass(frozen=True)
+class Odd:
+    """Does what its task says, and notes each time in a file."""
+
+    notes: Path
+
+    def __call__(self, task):
+        with (self.notes / task).open("a") as file:
+            file.write("x")
+        times = (self.notes / task).stat().st_size
+        if task == "crashes" or (task == "crashes once" and times == 1):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if task == "leaves":
+            os._exit(7)
+        if task == "hangs":
+            time.sleep(60)
+        return task.upper()
+
+
+def test_what_crashes_or_hangs_hurts_no_other(tmp_path):
+    tasks = ["fine", "crashes", "hangs", "crashes once", "leaves", "fine too"]
+    with Pool(Odd(tmp_path), 2, limit=3.0) as pool:
+        found = {ended.task: ended for ended in pool(tasks)}
+    assert {task: found[task].answer for task in tasks} == {
+        "fine": "FINE", "crashes": None, "hangs": None, "crashes once": "CRASHES ONCE", "leaves": None,
+        "fine too": "FINE TOO",
+    }  # fmt: skip
+    assert found["crashes"].reason == "its process was ended by SIGSEGV, twice"
+    assert found["leaves"].reason == "its process ended with exit code 7, twice"
+    assert found["hangs"].late
+    assert {task: (tmp_path / task).stat().st_size for task in tasks} == {
+        "fine": 1, "crashes": 2, "hangs": 1, "crashes once": 2, "leaves": 2, "fine too": 1,
+    }  # fmt: skip
+
+
+def test_a_pool_that_is_left_leaves_nothing_running(tmp_path):
+    with Pool(Odd(tmp_path), 2) as pool:
+        next(pool(["fine", "hangs"]))
+        running = [run.process for run in pool.running]
+    assert running
+    assert not any(process.is_alive() for process in running)
+
+
+def odd_measure(notes, usual, cell, profile, images, device, checkpoint=None, alone=False, references=None):
+    """In place of ``measure``: what happens depends on the solver and the task."""
+    label = f"{cell.task.label} {cell.solver.label} {cell.seed}"
+    with (notes / "attempts").open("a") as file:
+        file.write(f"{label} {alone}\n")
+    match label:
+        case "denoising(l1) unrolled(1) 0":
+            raise ValueError("of no\nuse")
+        case "denoising(l1) unrolled(1) 1":
+            return Measured("nan", "not finite")
+        case "denoising(l1) jfb(2) 0":
+            return Measured("diverged", "too large")
+        case "denoising(l1) jfb(2) 1" if not alone:
+            raise torch.OutOfMemoryError("once")
+        case "denoising(l1) neumann(1, 1) 0":
+            raise torch.OutOfMemoryError("twice")
+        case "denoising(l1) neumann(1, 1) 1":
+            resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+            torch.empty(2**34, dtype=torch.float64)
+        case "deblurring(l1) unrolled(1) 0":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "deblurring(l1) unrolled(1) 1":
+            time.sleep(60)
+        case "deblurring(l1) jfb(2) 0":
+            sys.exit(3)
+        case _:
+            pass
+    return usual(cell, profile, images, device, checkpoint, alone)
+
+
+def make_odd(notes):
+    from bench import runner
+
+    runner.measure = functools.partial(odd_measure, notes, runner.measure)
+
+
+def test_failures_are_rows_and_run_again_next_time(tmp_path):
+    asked = ask(tmp_path)
+    asked.profile.write_text("limit = 4.0\n" + asked.profile.read_text())
+    assert begin(replace(asked, prepare=functools.partial(make_odd, tmp_path))).end() == 1
+    rows = {
+        (r.task, r.solver, r.seed): (r.status, r.reason)
+        for r in Store(asked.out).records()
+        if r.kind == "quality"
+    }
+    assert len(rows) == 16
+    assert rows["denoising(l1)", "unrolled(1)", 0] == ("error", "ValueError: of no use")
+    assert rows["denoising(l1)", "unrolled(1)", 1] == ("nan", "not finite")
+    assert rows["denoising(l1)", "jfb(2)", 0] == ("diverged", "too large")
+    assert rows["denoising(l1)", "jfb(2)", 1][0] == "ok"
+    assert rows["denoising(l1)", "neumann(1, 1)", 0] == ("oom", "OutOfMemoryError: twice")
+    status, reason = rows["denoising(l1)", "neumann(1, 1)", 1]
+    assert status == "oom"
+    assert "allocate memory" in reason
+    assert rows["deblurring(l1)", "unrolled(1)", 0] == ("killed", "its process was ended by SIGSEGV, twice")
+    assert rows["deblurring(l1)", "unrolled(1)", 1] == ("timeout", "not done after 4 s")
+    assert rows["deblurring(l1)", "jfb(2)", 0] == ("killed", "its process ended with exit code 3, twice")
+    assert Counter(status for status, _ in rows.values())["ok"] == 8
+    attempts = Counter((tmp_path / "attempts").read_text().splitlines())
+    assert attempts["denoising(l1) jfb(2) 1 True"] == 1, "again, one image after another"
+    assert attempts["denoising(l1) jfb(2) 0 False"] == 1
+    assert attempts["deblurring(l1) unrolled(1) 0 False"] == 2, "a killed cell is tried once more"
+    assert attempts["deblurring(l1) unrolled(1) 1 False"] == 1
+    said = asked.noted("stderr")
+    assert said[-1] == "6 cells failed: the tables list them at the end; they run again next time"
+    assert any("1 nan" in line and "1 diverged" in line and "2 oom" in line for line in said)
+    assert begin(asked).end() == 0
+    again = Counter(r.status for r in Store(asked.out).records())
+    assert again == {"ok": 22, "nan": 1, "diverged": 1}, "only what an accident stopped"
+
+
+def test_a_cell_ends_with_a_run_that_is_killed(tmp_path):
+    """Otherwise nobody would end it if it hangs, and it would keep its cell from every later run."""
+    asked = ask(tmp_path)
+    run = begin(replace(asked, prepare=functools.partial(make_hang, tmp_path)))
+    while not (tmp_path / "hung").exists():
+        assert run.wait(0.01) is None
+    assert len(members(run.pid)) >= 2
+    run.signal(signal.SIGKILL, whole=False)
+    run.end()
+    assert run.gone(5.0) is not None
+
+
+def hang(notes, *_):
+    (notes / "hung").touch()
+    time.sleep(60)
+
+
+def make_hang(notes):
+    from bench import runner
+
+    runner.measure = functools.partial(hang, notes)
+
+
+def test_ctrl_c_and_sigterm_are_one_line_each(tmp_path):
+    for stop in stops(1, tmp_path, resume=False):
+        assert stop.clean(), stop
+
+
+def test_what_is_out_of_memory():
+    assert out_of_memory(MemoryError())
+    assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    assert not out_of_memory(RuntimeError("no luck"))

@@ -1,0 +1,63 @@
+"""Locks: one owner at a time, and none that outlives its owner."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from bench.locks import held, machine
+from bench.resilience.twins import twins
+
+
+def test_one_owner_at_a_time_and_any_number_that_share(tmp_path):
+    file = tmp_path / "lock"
+    with held(file) as mine:
+        assert mine
+        with held(file) as other, held(file, shared=True) as reader:
+            assert not other
+            assert not reader
+    with held(file, shared=True) as one, held(file, shared=True) as two, held(file) as alone:
+        assert (one, two, alone) == (True, True, False)
+    with held(file) as again:
+        assert again
+
+
+def hold(file, told):
+    with held(file):
+        told.set()
+        time.sleep(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_lock_whose_owner_is_killed_is_free(tmp_path, number):
+    context = multiprocessing.get_context("forkserver")
+    told = context.Event()
+    owner = context.Process(target=hold, args=(tmp_path / "lock", told))
+    owner.start()
+    assert told.wait(60)
+    with held(tmp_path / "lock") as mine:
+        assert not mine
+    os.kill(owner.pid, number)
+    with held(tmp_path / "lock", wait=True) as mine:
+        assert mine
+    owner.join()
+
+
+def test_where_there_are_no_locks_nobody_is_kept_out(tmp_path):
+    with held(tmp_path) as mine:  # a folder cannot be locked this way
+        assert mine
+
+
+def test_the_machine_has_one_lock_for_a_user():
+    assert str(os.getuid()) in machine().name
+
+
+def test_two_runs_on_one_folder_measure_every_cell_once(tmp_path):
+    whole, halved = twins(2, tmp_path)
+    assert whole.clean(), whole
+    assert whole.shared > 0, "one of them did everything"
+    assert halved.clean(), halved
