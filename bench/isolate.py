@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections import deque
@@ -24,6 +25,8 @@ PRELOADED = ("bench.measure", "torchmetrics")
 
 deepinv's SSIM imports torchmetrics when it is first made: 2.3 seconds in every cell that trains.
 """
+LONGEST = 70
+"""Letters in the name of the folder for temporary files; beyond, no server can be had, and processes start from nothing."""
 PATIENCE = 5.0
 """Seconds that a process has to end after it was asked to."""
 
@@ -105,7 +108,8 @@ class Pool(Generic[Task]):
         return [run for run in self.running if run.ear.poll() or time.monotonic() >= run.end]
 
     def _context(self) -> BaseContext:
-        if not self.forks:
+        # The server listens on a socket beside the temporary files, whose path the system keeps short.
+        if not self.forks or len(tempfile.gettempdir()) > LONGEST:
             return multiprocessing.get_context("spawn")
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(PRELOADED))

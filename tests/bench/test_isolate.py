@@ -168,3 +168,15 @@ def test_what_is_out_of_memory():
     assert out_of_memory(MemoryError())
     assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     assert not out_of_memory(RuntimeError("no luck"))
+
+
+def one_more(number):
+    return number + 1
+
+
+def test_a_long_name_for_temporary_files_is_no_matter(tmp_path, monkeypatch):
+    deep = tmp_path / ("a" * 60) / ("b" * 60)
+    deep.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with Pool(one_more, 1) as pool:
+        assert [ended.answer for ended in pool([1])] == [2]
