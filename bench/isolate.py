@@ -26,7 +26,7 @@ PRELOADED = ("bench.measure", "torchmetrics")
 deepinv's SSIM imports torchmetrics when it is first made: 2.3 seconds in every cell that trains.
 """
 LONGEST = 70
-"""Letters in the name of the folder for temporary files; beyond, no server can be had, and processes start from nothing."""
+"""Letters in the name of the folder for temporary files; beyond, processes start from nothing."""
 PATIENCE = 5.0
 """Seconds that a process has to end after it was asked to."""
 
