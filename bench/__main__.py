@@ -20,23 +20,10 @@ from rich.table import Table
 
 from .command import call, console, print_frame
 from .errors import UserError, unknown
+from .options import Bf16, Device, Images, Out, Weights
+from .studies import studies
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
-Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.", file_okay=True)]
-Images = Annotated[
-    str | None,
-    typer.Option(
-        "--images", help="A folder of images, or a data set that deepinv downloads (set14, bsds500, …)."
-    ),
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        "--weights", help="A weight file for the denoisers, or 'download' (deepinv's published ones)."
-    ),
-]
-Bf16 = Annotated[bool, typer.Option("--bf16", help="Run the denoisers in bfloat16.")]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, or auto.")]
 
 
 @app.callback()
@@ -277,6 +264,7 @@ def cell(
     from .frame import tidy
     from .matrix import Cell, Networks, admits, check_precision, load_profile, parse_solver, parse_task
     from .operators import Denoised
+    from .records import FINISHED
     from .runner import images_for, pick_device, plan, run_cell
 
     chosen = load_profile(profile)
@@ -299,110 +287,12 @@ def cell(
         shown = tidy([record]).T.reset_index()
         shown.columns = ["", str(one)]
         print_frame(shown, "")
-    if record.status == "error":
+    if record.status not in FINISHED:
         console.print(f"[red]{record.reason}", highlight=False)
         raise typer.Exit(1)
 
 
-@app.command()
-def certify(
-    task: Annotated[str, typer.Option("--task", help="As in the tables, e.g. 'deblurring(huber)'.")],
-    solver: Annotated[str, typer.Option("--solver", help="Ours or a peer's, e.g. 'restarted_jfb(10, 10)'.")],
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    profile: Annotated[str, typer.Option("--profile", help="Sizes and dtype are this profile's.")] = "quick",
-    images: Images = None,
-    device: Device = "auto",
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Measure the constants, even where the task knows them.")
-    ] = False,
-    audit: Annotated[
-        bool, typer.Option("--audit/--no-audit", help="Hold the gradient against a better, certified one.")
-    ] = True,
-    oracle: Annotated[
-        bool, typer.Option("--oracle/--no-oracle", help="Hold it against the float64 reference as well.")
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output, and nothing else.")
-    ] = False,
-) -> None:
-    """Bound the error of one gradient at the initial parameters, and store nothing."""
-    from .certify import Wishes, examine, to_frame, to_json
-    from .matrix import Cell, load_profile, parse_solver, parse_task
-    from .runner import images_for, pick_device
-
-    chosen = load_profile(profile)
-    one = Cell(parse_task(task), parse_solver(solver), seed)
-    where = pick_device(device)
-    wishes = Wishes(estimate, audit, oracle)
-    found = examine(one, chosen, images_for([(chosen, [one])], images), where, wishes)
-    if json:
-        print(to_json(found, one, wishes))  # noqa: T201
-    else:
-        print_frame(to_frame(found, str(one)), "")
-
-
-@app.command()
-def trajectory(
-    task: Annotated[str, typer.Option("--task", help="As in the tables, e.g. 'deblurring(huber)'.")],
-    out: Out,
-    steps: Annotated[int, typer.Option("--steps", min=1)] = 60,
-    crop: Annotated[int, typer.Option("--crop", min=8, help="Side of the crops in pixels.")] = 48,
-    crops: Annotated[int, typer.Option("--crops", min=1, help="How many; all are in the one batch.")] = 2,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    eta: Annotated[
-        float | None, typer.Option("--eta", help="Step size; by default 1/G, with G measured.")
-    ] = None,
-    first: Annotated[float, typer.Option("--first", help="The schedule's first relative error.")] = 0.3,
-    last: Annotated[float, typer.Option("--last", help="And its smallest.")] = 0.01,
-    solver: Annotated[list[str] | None, typer.Option("--solver", help="In place of the usual ones.")] = None,
-    warm: Annotated[bool, typer.Option("--warm", help="All of it from warm starts as well.")] = False,
-    images: Images = None,
-) -> None:
-    """Descend with a schedule of certified errors beside the DEQ trajectory, with a bound on their distance."""
-    from .images import Layout, find_images
-    from .matrix import parse_task
-    from .trajectory_report import pick_solvers, schedule_of, study, write
-
-    chosen = parse_task(task)
-    found, setting = study(
-        chosen,
-        pick_solvers(solver),
-        schedule_of(first, last),
-        find_images(images, colour=chosen.channels == 3),
-        Layout(crop, crops, 1),
-        seed,
-        steps,
-        eta,
-        warm,
-        lambda what: console.print(what, highlight=False),
-    )
-    for file in write(found, setting, out):
-        print(file)  # noqa: T201
-
-
-@app.command()
-def certificates(
-    out: Out,
-    part: Annotated[
-        list[str] | None, typer.Option("--part", help="rigorous, estimates or depths; all three by default.")
-    ] = None,
-    timing: Annotated[
-        bool, typer.Option("--timing", help="Time training steps with certificates instead: minutes, alone.")
-    ] = False,
-    images: Images = None,
-) -> None:
-    """Measure certificates on real operators: bounds against actual errors, and what they cost (20 minutes)."""
-    from .certificates.study import PARTS, TIMING, study
-
-    if timing and part:
-        raise UserError("--timing measures no other part: leave out --part")
-    chosen = [TIMING] if timing else part or list(PARTS)
-
-    def progress(what: str) -> None:
-        console.print(what, highlight=False, soft_wrap=True)
-
-    for file in study(out, chosen, images, progress=progress):
-        print(file)  # noqa: T201
+app.add_typer(studies)
 
 
 def entry(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from .errors import UserError
-from .isolate import Ended, Pool
+from .isolate import Ended, Pool, end_with_the_parent
 from .provenance import fingerprint, versions
 
 if TYPE_CHECKING:
@@ -66,15 +65,8 @@ class Mortal(Generic[Task]):
     def __call__(self, task: Task) -> Any:
         """``work(task)``."""
         os.setpgid(0, 0)
-        threading.Thread(target=_end_with_the_parent, daemon=True).start()
+        end_with_the_parent(lambda: os.killpg(0, signal.SIGKILL))
         return self.work(task)
-
-
-def _end_with_the_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.killpg(0, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,16 +146,23 @@ def _run(work: Callable[[Task], Any], task: Task, mouth: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    end_with_the_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))
     mouth.send(work(task))
 
 
-def _end_with_the_parent() -> None:
-    """Left behind by a parent that was killed, it would sit on its cell's lock, with nobody to end it if it hangs."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGKILL)
+def end_with_the_parent(end: Callable[[], None]) -> None:
+    """Call ``end`` once the parent is gone; a thread of its own waits for that.
+
+    Left behind by a parent that was killed, a cell would sit on its lock, with nobody to end it if it hangs.
+    """
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            end()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _ended(run: _Running[Task]) -> Ended[Task]:

@@ -232,10 +232,8 @@ def load_profile(text: str) -> Profile:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the profile {text}: {error.strerror}") from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # what is no TOML, no text, too long a number, nested too deeply
+    except (ValueError, RecursionError) as error:
+        # No TOML, no text, too long a number, or nested too deeply.
         line = " ".join(str(error).split())[:200]
         raise UserError(f"the profile {text} is not TOML: {line}") from error
     try:

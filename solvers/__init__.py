@@ -9,7 +9,7 @@ from ._gmres import GMRES
 from ._nesterov import Nesterov
 from ._pull import Implicit, Tracked
 from ._reach import Iterate, Picard
-from ._regularity import Change, Lipschitz, Regular, Regularity, Smooth, SmoothLoss
+from ._regularity import Change, Lipschitz, Regular, Regularity, Smooth, SmoothLoss, Through
 from ._roster import PARTS, ROSTER, Estimator
 from ._shared import Shared
 from ._watch import Taped, Watch, last_pass
@@ -61,6 +61,7 @@ __all__ = [
     "Solution",
     "Solver",
     "Taped",
+    "Through",
     "Tracked",
     "Watch",
     "audit",

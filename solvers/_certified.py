@@ -11,18 +11,18 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from ._core import Equilibrium, Loss, Map, Solution, at_least, positive
+from ._curvature import multiple
 from ._pull import REFUSAL
 from ._search import Gradient, Search
-from .certificate import norm
 
 AHEAD = 0.002
 """The first approach goes to ``AHEAD · rtol · (1 − L)²``: kinks are resolved there, as a rule."""
 INVERSE = 10.0
 """``1/(1−L)``, where L is not known yet."""
-ADJOINT = 0.01
-"""The adjoint equation is solved to this times ``rtol`` where there can be no certificate."""
 SAME = 1e-6
 """Cotangents that differ by no more, relatively, and up to a factor, are taken for one."""
+ADJOINT = 0.01
+"""The adjoint equation is solved to this times ``rtol`` where there can be no certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +81,12 @@ class _Handed(torch.autograd.Function):
     def backward(ctx: _Context, v: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         if torch.is_grad_enabled():
             raise RuntimeError(REFUSAL)
-        search, factor = ctx.search, torch.ones((), dtype=v.dtype, device=v.device)
-        known = search.v
-        if search.found:
-            square = torch.vdot(known.flatten(), known.flatten())
-            factor = torch.vdot(v.flatten(), known.flatten()) / torch.where(square > 0, square, 1)
-        if not search.found or not norm(v - factor * known) <= SAME * norm(v):
+        search = ctx.search
+        factor = multiple(v, search.v, SAME) if search.found else None
+        if factor is None:
             # No loss was given, or another one came back: the point has to do as it is.
             search.loss = search.u = None
-            search.direct, search.v, factor = {}, v, torch.ones_like(factor)
+            search.direct, search.v, factor = {}, v, 1.0
             search.settle()
         handed = (factor * search.implicit[id(leaf)].view_as(leaf) for leaf in search.leaves)
         return None, None, *handed

@@ -65,6 +65,14 @@ def curvature(loss: Loss, y: Tensor, here: Slope, towards: Tensor) -> Curvature:
     return Curvature(SAFETY * norm(there.v - here.v) / step, SAFETY * math.hypot(*moved) / step, why)
 
 
+def multiple(v: Tensor, known: Tensor, within: float) -> float | None:
+    """The factor by which ``v`` is ``known``; ``None`` where, relatively, it is off every multiple by more."""
+    v, known = v.flatten(), known.flatten()
+    square = float(torch.vdot(known, known))
+    factor = float(torch.vdot(v, known)) / square if square else 0.0
+    return factor if norm(v - factor * known) <= within * norm(v) else None
+
+
 def assumed(y: Tensor, v: Tensor) -> Curvature:
     """Where nobody told the loss: that of a squared error whose image is ``SIGNAL`` times as large as its error."""
     return Curvature(

@@ -80,6 +80,33 @@ class Lipschitz:
         return Change(_times(self.M_J, size), _times(self.M_B, size), self.B(x) + _times(self.M_B, radius))
 
 
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A regularity that is looked at through something: counted, reshaped, or distorted on purpose.
+
+    Attributes:
+        of: the one behind, whose L and rigour stay.
+        look: ``(of, x, u, radius) -> Change``, in place of its own ``change``.
+    """
+
+    of: Regularity
+    look: Callable[[Regularity, Tensor, Tensor, float], Change]
+
+    @property
+    def L(self) -> float:
+        """That of the one behind."""
+        return self.of.L
+
+    @property
+    def rigorous(self) -> bool:
+        """As the one behind is."""
+        return self.of.rigorous
+
+    def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
+        """What ``look`` makes of it."""
+        return self.look(self.of, x, u, radius)
+
+
 @runtime_checkable
 class Smooth(Protocol):
     """A loss that knows its own constants."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ._core import Loss, Map, Solution, at_least
-from ._curvature import Curvature, curvature, slope
+from ._curvature import Curvature, curvature, multiple, slope
 from ._lanczos import lipschitz
 from ._observed import Observed, Pulls, flat, leaves, probe
 from ._regularity import Regular, Regularity, Smooth, SmoothLoss
@@ -216,10 +216,8 @@ class _Times:
 
 def _factor(loss: Loss, step: Step) -> float:
     """What multiple of the loss was backpropagated."""
-    v = slope(loss, step.y).v
-    square = norm(v) ** 2
-    factor = float(torch.vdot(v.flatten(), step.v.flatten())) / square if square else 0.0
-    if not norm(step.v - factor * v) <= SAME * norm(step.v):
+    factor = multiple(step.v, slope(loss, step.y).v, SAME)
+    if factor is None:
         raise ValueError("the loss that was given is not the one that was backpropagated")
     return factor
 

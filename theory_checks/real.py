@@ -15,7 +15,7 @@ from bench.matrix import parse_task
 from bench.operators import Penalty
 from bench.tasks import Batch, Instance, Task, instance
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
-from solvers import Change, Regular, Regularity
+from solvers import Change, Regular, Regularity, Through
 
 from .cases import Case, Loss, Parametric
 from .operator import ARGUMENTS, WITH_REGULARITY, Finding, examine
@@ -64,33 +64,12 @@ class Bound(Parametric):
         nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
         T = operator.bind(self.batch.y, self.physics)
         known = T.regularity() if isinstance(T, Regular) else None
-        return None if known is None else Flattened(known, self.start.shape)
+        return None if known is None else Through(known, self._shaped)
 
-
-@dataclass(frozen=True, slots=True)
-class Flattened:
-    """The regularity of an operator on flat states.
-
-    Attributes:
-        of: that on states of ``shape``.
-    """
-
-    of: Regularity
-    shape: torch.Size
-
-    @property
-    def L(self) -> float:
-        """The operator's."""
-        return self.of.L
-
-    @property
-    def rigorous(self) -> bool:
-        """As the operator's is."""
-        return self.of.rigorous
-
-    def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
+    def _shaped(self, known: Regularity, x: Tensor, u: Tensor, radius: float) -> Change:
         """Norms do not see the shape."""
-        return self.of.change(x.view(self.shape), u.view(self.shape), radius)
+        shape = self.start.shape
+        return known.change(x.view(shape), u.view(shape), radius)
 
 
 def real(task: Task) -> Case:

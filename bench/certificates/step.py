@@ -11,11 +11,25 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from solvers import Certificate, Divisible, Loss, Map, Regular, Regularity, Smooth, Solver, Taped, Watch
+from solvers import (
+    Certificate,
+    Change,
+    Divisible,
+    Loss,
+    Map,
+    Regular,
+    Regularity,
+    Smooth,
+    Solver,
+    Taped,
+    Through,
+    Watch,
+    last_pass,
+)
 from solvers import audit as audited
 from solvers import certificate as certified
+from solvers._curvature import curvature, slope
 from solvers._observed import SAFETY, Observed, Pulls, probe
-from solvers._regularity import Change
 
 from ..lipschitz import jacobian_norm
 from ..peers import Peer
@@ -35,26 +49,6 @@ class Counts:
     applications: int = 0
     products: int = 0
     looks: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """A regularity whose looks are counted."""
-
-    known: Regularity
-    counts: Counts
-
-    @property
-    def L(self) -> float:
-        return self.known.L
-
-    @property
-    def rigorous(self) -> bool:
-        return self.known.rigorous
-
-    def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
-        self.counts.looks += 1
-        return self.known.change(x, u, radius)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +84,11 @@ class Counted:
     def regularity(self) -> Regularity | None:
         """That of T, unless it is hidden."""
         known = self.T.regularity() if isinstance(self.T, Regular) and not self.hidden else None
-        return None if known is None else _Looked(known, self.counts)
+        return None if known is None else Through(known, self._looked)
+
+    def _looked(self, known: Regularity, x: Tensor, u: Tensor, radius: float) -> Change:
+        self.counts.looks += 1
+        return known.change(x, u, radius)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +138,7 @@ def take(solver: Solver | Peer, problem: Instance, batch: Batch, T: Map, watched
         solution.x.detach(),
         cotangents[-1].detach(),
         tuple(torch.zeros_like(p) if p.grad is None else p.grad.detach().clone() for p in learned),
-        # What was taped a second time on the way back passed no cotangent on.
-        tuple(kept for kept in watch.taped if kept.u is not None),
+        tuple(last_pass(watch.taped)),
         solution.certificates[0] if solution.certificates else None,
         solution.applications,
         solution.vjps,
@@ -174,30 +171,17 @@ def measured(T: Map, problem: Instance, batch: Batch, step: Step, power: int = P
     parametric = probe(pulls, at, y)
     for kept in step.taped[-1:]:
         assert kept.u is not None
-        pulled = torch.autograd.grad(
-            y, parameters(problem), kept.u, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        parametric = max(parametric, _norm(flat(pulled)) / (_norm(kept.u) or 1.0))
-    length = _norm(towards)
-    smoothness = direct = 0.0
-    if length:
-        here, direct_here = _slopes(problem, batch, step.x)
-        there, direct_there = _slopes(problem, batch, step.x + towards)
-        smoothness = SAFETY * _norm(there - here) / length
-        direct = SAFETY * _norm(direct_there - direct_here) / length
+        parametric = max(parametric, _norm(pulls.through(at, y, kept.u)[1]) / (_norm(kept.u) or 1.0))
+
+    def loss(x: Tensor) -> Tensor:  # which does not say what it knows of itself
+        return problem.loss(x, batch)
+
+    bent = curvature(loss, step.x, slope(loss, step.x), towards)
     why = (
         f"‖J‖ = {norm.value:.6g} after {power} steps of power iteration, with residual {norm.residual:.1e}; "
         f"1/(1−L), ‖B‖ and every change of a derivative were measured, and multiplied by {SAFETY:g}"
     )
-    return Constants(Observed(pulls, norm.value, parametric, towards), smoothness, direct, why)
-
-
-def _slopes(problem: Instance, batch: Batch, x: Tensor) -> tuple[Tensor, Tensor]:
-    """``∂ℓ/∂x`` and ``∂ℓ/∂θ``, the latter flattened."""
-    at = x.detach().requires_grad_()
-    value = problem.loss(at, batch)
-    v, *h = torch.autograd.grad(value, [at, *parameters(problem)], allow_unused=True, materialize_grads=True)
-    return v, flat(h)
+    return Constants(Observed(pulls, norm.value, parametric, towards), bent.smoothness, bent.direct, why)
 
 
 def plain(step: Step, constants: Constants) -> Certificate:

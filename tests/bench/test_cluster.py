@@ -24,35 +24,17 @@ from bench.provenance import ROOT
 from bench.records import Manifest, Store
 from bench.runner import run
 
+from .conftest import TINY
+
 psutil = pytest.importorskip("psutil")
 pytest.importorskip("distributed")
 
-FEW = """
-name = "few"
-summary = "for the tests"
-tasks = ["denoising(huber)"]
-solvers = ["unrolled(2)", "restarted_jfb(2, 3)"]
-seeds = [0, 1]
-dtype = "float64"
-threads = 1
-[images]
-crop = 32
-train = 2
-test = 2
-[training]
-steps = 3
-rate = 0.2
-batch = 1
-[equilibrium]
-tol = 1e-6
-budget = 300
-longest = 100
-[oracle]
-budget = 0
-[timing]
-rounds = 3
-seconds = 0.2
-"""
+FEW = (
+    TINY.replace('"tiny"', '"few"')
+    .replace(', "inpainting(huber)"', "")
+    .replace(', "deq(1e-08)"', "")
+    .replace("budget = 300", "budget = 300\nlongest = 100\n[oracle]\nbudget = 0")
+)
 QUALITY = 4
 
 

@@ -1,0 +1,24 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.", file_okay=True)]
+Images = Annotated[
+    str | None,
+    typer.Option(
+        "--images", help="A folder of images, or a data set that deepinv downloads (set14, bsds500, …)."
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", help="A weight file for the denoisers, or 'download' (deepinv's published ones)."
+    ),
+]
+Bf16 = Annotated[bool, typer.Option("--bf16", help="Run the denoisers in bfloat16.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, or auto.")]
