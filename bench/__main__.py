@@ -103,6 +103,11 @@ def run(
     from .matrix import Networks, load_profile
     from .records import FINISHED
     from .report import write_report
+    if device in ("cpu", "auto") and workers is None and scheduler is None:
+        # What cells run in takes seconds to import what this process imports below: side by side.
+        from .isolate import prepare
+
+        prepare()
     from .runner import pick_device
     from .runner import run as run_matrix
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
+LEFT = 3600.0
+"""Seconds after which nobody is writing a file any more."""
 
 
 class Unwritable(OSError):  # noqa: N818
@@ -42,6 +48,15 @@ def publish(file: Path, content: str | bytes) -> bool:
         return True
 
 
+def clear_up(folder: Path) -> None:
+    """Remove the temporary files that writers left in a folder, and in those inside it, when they were killed."""
+    now = time.time()
+    for file in folder.rglob(".*"):
+        with suppress(OSError):
+            if TEMPORARY.fullmatch(file.name) and now - file.stat().st_mtime > LEFT:
+                file.unlink()
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, unless it is there. Raises ``Unwritable`` as ``publish`` does."""
     try:
@@ -61,7 +76,7 @@ def _flushed(file: Path, content: str | bytes) -> Generator[Path]:
     data = content.encode() if isinstance(content, str) else content
     name = None
     try:
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()

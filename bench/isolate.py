@@ -108,15 +108,24 @@ class Pool(Generic[Task]):
         return [run for run in self.running if run.ear.poll() or time.monotonic() >= run.end]
 
     def _context(self) -> BaseContext:
-        # The server listens on a socket beside the temporary files, whose path the system keeps short.
-        if not self.forks or len(tempfile.gettempdir()) > LONGEST:
-            return multiprocessing.get_context("spawn")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(PRELOADED))
-        # It hands its own mask on, and what it forks must never hear Ctrl-C, not even before ``_run``.
-        with _undisturbed({signal.SIGINT}):
-            forkserver.ensure_running()
-        return context
+        return (prepare() if self.forks else None) or multiprocessing.get_context("spawn")
+
+
+def prepare() -> BaseContext | None:
+    """Start the server that processes are forked from, unless it runs; it imports while the caller goes on.
+
+    Returns:
+        What starts processes; ``None`` where there can be no server.
+    """
+    # It listens on a socket beside the temporary files, whose path the system keeps short.
+    if len(tempfile.gettempdir()) > LONGEST:
+        return None
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    # It hands its own mask on, and what it forks must never hear Ctrl-C, not even before ``_run``.
+    with _undisturbed({signal.SIGINT}):
+        forkserver.ensure_running()
+    return context
 
 
 def _start(context: BaseContext, work: Callable[[Task], Any], task: Task, limit: float) -> _Running[Task]:

@@ -15,7 +15,7 @@ import torch
 
 from . import provenance
 from .errors import UserError
-from .files import Unwritable, publish, write_atomically
+from .files import Unwritable, clear_up, publish, write_atomically
 from .matrix import Cell, Profile
 
 SCHEMA = 2
@@ -240,6 +240,7 @@ class Store:
         except OSError as error:
             cause = error.__cause__ if isinstance(error, Unwritable) else error
             raise UserError(
+            clear_up(self.folder)
                 f"cannot write to --out {self.folder}: {getattr(cause, 'strerror', error)}"
             ) from error
 

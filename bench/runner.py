@@ -44,6 +44,8 @@ Answer = TypeVar("Answer")
 POLL = 0.5
 """Seconds between looks at what another run is at."""
 ARRIVAL = 30.0
+TOGETHER = 100
+"""Timings in one process; each holds a file open, of which a system allows some hundreds."""
 """Seconds that a file written elsewhere may take to show on a shared disk."""
 
 
@@ -306,26 +308,37 @@ def _run_quality(
     """Each in a process of its own; those that another run is at are waited for."""
     limit = {job.key: job.profile.limit for job in jobs}
     for seconds in sorted(set(limit.values())):
-        waiting = [job for job in jobs if limit[job.key] == seconds]
-        while waiting:
-            elsewhere: list[Job] = []
-            forks, work = waiting[0].device == "cpu", Work(store.folder.absolute())
-            beside = Pool(work, min(workers, len(waiting)), seconds, forks)
+        ready, waiting = [job for job in jobs if limit[job.key] == seconds], list[Job]()
+        while ready:
+            forks, work = ready[0].device == "cpu", Work(store.folder.absolute())
+            beside = Pool(work, min(workers, len(ready)), seconds, forks)
             pool_of = beside if cluster is None else cluster.pool(work, work.out, seconds, forks)
             # Waited for here, where no cell's time runs yet, until nobody is timing.
             quiet = held(machine(), shared=True, wait=True) if cluster is None else nullcontext()
             with quiet, pool_of as pool:
-                for ended in pool(waiting):
+                for ended in pool(ready):
                     said, why = ended.answer or ("", "")
                     if said == "unwritable":
                         raise Unwritable(0, why)
                     if said == "elsewhere":
-                        elsewhere.append(ended.task)
+                        waiting.append(ended.task)
                         continue
                     yield record_of(ended, store, seconds, where)
-            waiting = elsewhere
-            if waiting:
-                time.sleep(POLL)
+            ready = _let_go(waiting, store)
+            waiting = [job for job in waiting if job not in ready]
+
+
+def _let_go(jobs: list[Job], store: Store) -> list[Job]:
+    """Those that no other run is at any more; waits until there is one. None of none."""
+    while jobs:
+        time.sleep(POLL)
+        free: list[Job] = []
+        for job in jobs:
+            with held(store.lock(job.key)) as mine:
+                free += [job] * mine
+        if free:
+            return free
+    return []
 
 
 def record_of(ended: Ended[Job], store: Store, seconds: float, where: dict[str, object]) -> Record:
@@ -353,6 +366,11 @@ def run_cost(jobs: list[Job], store: Store) -> Iterator[Record]:
             mine = [job for job in jobs if locks.enter_context(held(store.lock(job.key)))]
             jobs = [job for job in jobs if job not in mine]
             left = []
+    for first in range(0, len(jobs), TOGETHER):
+        yield from _timed(jobs[first : first + TOGETHER], store)
+
+
+def _timed(jobs: list[Job], store: Store) -> Iterator[Record]:
             for job in mine:
                 if store.finished(job.key) and (record := store.read(job.key)) is not None:
                     yield record

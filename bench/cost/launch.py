@@ -38,11 +38,16 @@ def measure_costs(jobs: list[Job]) -> Iterator[Record]:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
         command += [str(Path(__file__).parent / "test_step.py"), f"--rootdir={ROOT}", "-k", "test_step"]
         command += ["--benchmark-disable-gc", f"--cost-plan={plan}", f"--cost-report={report}"]
+        # Nobody writes to it: it ends when this process does, however that ends, and the timing with it.
+        ear, mouth = os.pipe()
+        command += [f"--cost-parent={ear}"]
         environment = os.environ | ALLOCATOR | {"PYTHONPATH": str(ROOT)}
         with (
             Path(folder, "log").open("w+", encoding="utf-8") as log,
+            os.fdopen(mouth, "wb"),
+            os.fdopen(ear, "rb"),
             subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+                command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, pass_fds=(ear,)
             ) as process,
             report.open(encoding="utf-8") as lines,
         ):

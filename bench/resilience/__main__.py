@@ -33,6 +33,7 @@ def main() -> None:
     python -m bench.resilience disk --points 50
     python -m bench.resilience malformed
     python -m bench.resilience overhead quick
+    python -m bench.resilience throughput quick --task 'deblurring(huber)'
     """
 
 
@@ -134,6 +135,28 @@ def overhead(
         return [study(profile, folder, () if everything else SLICE).row()], True
 
     _study("overhead", f"overhead {profile}{' --everything' * everything}", out, made)
+
+
+@app.command()
+def throughput(
+    profile: Annotated[str, typer.Argument(help="Of single-threaded cells, a few seconds each.")] = "quick",
+    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task of the profile.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=2, help="Held against one.")] = 2,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="In turns.")] = 2,
+    out: Out = OUT,
+) -> None:
+    """Measure what several Dask workers gain; on a quiet machine (quick's deblurring: 8 minutes a round)."""
+    from .throughput import Side
+    from .throughput import throughput as study
+
+    def say(side: Side) -> None:
+        console.print(f"{side.workers} workers: {side.start:.1f} s, then {side.rest:.1f} s", highlight=False)
+
+    def made(folder: Path) -> tuple[list[dict[str, Any]], bool]:
+        return [study(profile, task, workers, rounds, folder, say).row()], True
+
+    tasks = "".join(f" --task '{name}'" for name in task or [])
+    _study("throughput", f"throughput {profile}{tasks} --workers {workers} --rounds {rounds}", out, made)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,9 @@ class Timed:
 
 def main(profile: str, folder: str, *solvers: str) -> None:
     """The run that is watched."""
+    from ..isolate import prepare
+
+    prepare()  # as the command does
     import torch
 
     from .. import cost, runner

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -122,6 +123,17 @@ def _overhead(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def _throughput(rows: list[dict[str, Any]]) -> str:
+    (row,) = rows
+    one, plain = (median(row[name]) for name in ("gains_over_one", "gains_over_plain"))
+    gains = ", ".join(f"{gain:.2f}" for gain in row["gains_over_one"])
+    return (
+        f"{row['cells']} quality cells of {row['matrix']}: {row['workers']} workers have {one:.2f} × the throughput of "
+        f"one ({gains}) and {plain:.2f} × that of `--jobs 1`; outside the cells' own clocks: "
+        f"{row['outside_dask']:.1%} with one worker, {row['outside_plain']:.1%} without Dask"
+    )
+
+
 SAID = {
     "kills": _kills,
     "kills-command": _kills,
@@ -130,4 +142,5 @@ SAID = {
     "disk": _disk,
     "malformed": _malformed,
     "overhead": _overhead,
+    "throughput": _throughput,
 }

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +21,9 @@ from bench.matrix import parse_solver, parse_task
 from bench.measure import parameters, training_step
 from bench.provenance import gpu_state
 from bench.records import Store
+from bench.resilience.corpus import a_record
+from bench.resilience.runs import members
+from bench.runner import run_cost
 from bench.tasks import instance, loss
 from solvers import Report, Solution
 from solvers.conformance import Counted
@@ -94,6 +103,62 @@ def test_the_state_of_a_gpu_is_read_by_its_uuid_and_is_null_where_the_driver_ref
     monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
     assert gpu_state(device) is None
     assert gpu_state(torch.device("cpu")) is None
+
+
+TIMES_FOR_EVER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from bench.cost.conftest import default_jobs
+from bench.cost.launch import measure_costs
+
+(job, *_) = default_jobs()
+timing = job.profile.timing.model_copy(update={"rounds": 1_000_000, "seconds": 600.0})
+for _ in measure_costs([replace(job, profile=job.profile.model_copy(update={"timing": timing}))]):
+    pass
+"""
+
+
+def test_a_timing_ends_with_its_runner_however_that_ends():
+    runner = subprocess.Popen([sys.executable, "-c", TIMES_FOR_EVER], start_new_session=True)
+    try:
+        end = time.monotonic() + 60
+        while len(members(runner.pid)) < 2 and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(3)  # imports
+        assert len(members(runner.pid)) == 2
+        runner.kill()
+        runner.wait()
+        end = time.monotonic() + 10
+        while members(runner.pid) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert members(runner.pid) == []
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(runner.pid, signal.SIGKILL)
+
+
+def test_a_thousand_timings_hold_a_hundred_files_open(tmp_path, monkeypatch):
+    store, held, batches = Store(tmp_path), [], []
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "rows").mkdir()
+
+    @contextmanager
+    def counted(file, **how):
+        held.append(file)
+        yield True
+        held.remove(file)
+
+    def measured(jobs):
+        batches.append(len(jobs))
+        assert len(held) == len(jobs) + 1  # and the machine
+        return iter(replace(a_record(), key=job.key) for job in jobs)
+
+    monkeypatch.setattr("bench.runner.held", counted)
+    monkeypatch.setattr("bench.cost.measure_costs", measured)
+    jobs = [SimpleNamespace(key=f"{i:020x}") for i in range(250)]
+    assert [record.key for record in run_cost(jobs, store)] == [job.key for job in jobs]
+    assert batches == [100, 100, 50]
 
 
 def test_a_drift_of_the_machine_cancels():

@@ -6,11 +6,14 @@ import multiprocessing
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from bench.locks import held, machine
+from bench.records import Store
 from bench.resilience.twins import twins
+from bench.runner import _let_go
 
 
 def test_one_owner_at_a_time_and_any_number_that_share(tmp_path):
@@ -61,3 +64,24 @@ def test_two_runs_on_one_folder_measure_every_cell_once(tmp_path):
     assert whole.clean(), whole
     assert whole.shared > 0, "one of them did everything"
     assert halved.clean(), halved
+
+
+def test_cells_of_another_run_are_asked_for_again_when_they_are_free_and_not_before(tmp_path, monkeypatch):
+    store, looks = Store(tmp_path), []
+    (tmp_path / "locks").mkdir()
+    jobs = [SimpleNamespace(key=key) for key in ("a", "b", "c")]
+    owners = {job.key: held(store.lock(job.key)) for job in jobs}
+    for owner in owners.values():
+        assert owner.__enter__()
+
+    def wait(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            owners["b"].__exit__(None, None, None)
+
+    monkeypatch.setattr("bench.runner.time.sleep", wait)
+    assert _let_go(jobs, store) == [jobs[1]]
+    assert len(looks) == 3
+    assert _let_go([], store) == []
+    for key in "ac":
+        owners[key].__exit__(None, None, None)

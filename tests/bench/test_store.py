@@ -17,6 +17,7 @@ from bench.resilience.disk import calls
 from bench.resilience.kills import kills
 from bench.resilience.runs import ask, begin, complete, table
 from bench.resilience.study import page, read, store
+from bench.resilience.throughput import Side, Throughput
 
 MANIFEST = Manifest("p", "", "i", "cpu", [KEY])
 
@@ -146,6 +147,26 @@ def test_the_first_writer_wins(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_killed_writers_left_is_cleared_up_an_hour_later_and_nothing_else(folder, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: os._exit(9))
+    child = os.fork()
+    if child == 0:  # killed with a temporary file on the disk
+        folder.write(a_record())
+    os.waitpid(child, 0)
+    monkeypatch.undo()
+    (left,) = [file for file in folder.rows.iterdir() if file.name.startswith(".")]
+    kept = [folder.rows / f"{KEY}.json", folder.rows / ".mine.json", folder.rows / ".x.part"]
+    for file in kept:
+        file.write_text("")
+        os.utime(file, (0, 0))
+    folder.claim(MANIFEST)
+    assert left.exists(), "its writer may be at it"
+    os.utime(left, (0, 0))
+    folder.claim(MANIFEST)
+    assert not left.exists()
+    assert all(file.exists() for file in kept)
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Unwritable, match="cannot write below in"):
@@ -204,3 +225,14 @@ def test_the_page_has_a_command_beside_every_figure(tmp_path):
     (tmp_path / "rows.json").write_text("[")
     with pytest.raises(UserError, match="is broken"):
         read(tmp_path)
+
+
+def test_the_throughput_is_that_of_rounds_held_against_each_other(tmp_path):
+    sides = [Side(0, 1, 80, 76), Side(1, 2, 90, 81), Side(2, 3, 50, 90), Side(2, 3, 40, 70)]
+    sides += [Side(1, 2, 60, 57), Side(0, 1, 50, 49)]
+    found = Throughput("quick", 20, 2, sides)
+    assert found.gains(1) == [1.8, 1.5]
+    assert found.gains(0) == [1.6, 1.25]
+    assert found.outside(1) == pytest.approx((0.1 + 0.05) / 2)
+    (_, report) = store(tmp_path, "throughput", "python -m …", 1.0, [found.row()])
+    assert "2 workers have 1.65 × the throughput of one (1.80, 1.50)" in report.read_text()
