@@ -23,6 +23,7 @@ from .jfb import jfb
 from .monitor import Monitor
 from .neumann import neumann
 from .phantom import phantom
+from .reconstructor import Reconstructor
 from .restarted_jfb import restarted_jfb
 from .schedule import Schedule
 from .unrolled import unrolled
@@ -51,6 +52,7 @@ __all__ = [
     "Picard",
     "Pull",
     "Reach",
+    "Reconstructor",
     "Regular",
     "Regularity",
     "Report",

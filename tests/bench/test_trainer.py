@@ -132,7 +132,7 @@ def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
         log.append(found)
 
     monitor = Monitor(parse_solver("jfb(10)"), note, every=1, audit=True)
-    train(given, page["TruthfulTrainer"], page["ToldModel"](given.operator, monitor), [PSNR()], epochs=1)
+    train(given, page["TruthfulTrainer"], page["told"](given.operator, monitor), [PSNR()], epochs=1)
     assert len(log) == 2
     for found, error in zip(log, exact, strict=True):
         assert found.rigorous
