@@ -99,15 +99,15 @@ def run(
     ] = None,
 ) -> None:
     """Measure the cells of a profile that --out does not hold yet; then write its tables and figures."""
-    from .cluster import Lost, chosen_cluster
-    from .matrix import Networks, load_profile
-    from .records import FINISHED
-    from .report import write_report
     if device in ("cpu", "auto") and workers is None and scheduler is None:
         # What cells run in takes seconds to import what this process imports below: side by side.
         from .isolate import prepare
 
         prepare()
+    from .cluster import Lost, chosen_cluster
+    from .matrix import Networks, load_profile
+    from .records import FINISHED
+    from .report import write_report
     from .runner import pick_device
     from .runner import run as run_matrix
 

@@ -237,10 +237,10 @@ class Store:
             self.rows.mkdir(parents=True, exist_ok=True)
             (self.folder / "locks").mkdir(exist_ok=True)
             write_atomically(self.folder / "manifest.json", json.dumps(asdict(manifest), indent=1) + "\n")
+            clear_up(self.folder)
         except OSError as error:
             cause = error.__cause__ if isinstance(error, Unwritable) else error
             raise UserError(
-            clear_up(self.folder)
                 f"cannot write to --out {self.folder}: {getattr(cause, 'strerror', error)}"
             ) from error
 

@@ -43,9 +43,9 @@ Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 POLL = 0.5
 """Seconds between looks at what another run is at."""
-ARRIVAL = 30.0
 TOGETHER = 100
 """Timings in one process; each holds a file open, of which a system allows some hundreds."""
+ARRIVAL = 30.0
 """Seconds that a file written elsewhere may take to show on a shared disk."""
 
 
@@ -359,6 +359,11 @@ def record_of(ended: Ended[Job], store: Store, seconds: float, where: dict[str, 
 
 def run_cost(jobs: list[Job], store: Store) -> Iterator[Record]:
     """Alone on this machine, one after another; those that another run is at are waited for."""
+    for first in range(0, len(jobs), TOGETHER):
+        yield from _timed(jobs[first : first + TOGETHER], store)
+
+
+def _timed(jobs: list[Job], store: Store) -> Iterator[Record]:
     from .cost import measure_costs
 
     while jobs:
@@ -366,11 +371,6 @@ def run_cost(jobs: list[Job], store: Store) -> Iterator[Record]:
             mine = [job for job in jobs if locks.enter_context(held(store.lock(job.key)))]
             jobs = [job for job in jobs if job not in mine]
             left = []
-    for first in range(0, len(jobs), TOGETHER):
-        yield from _timed(jobs[first : first + TOGETHER], store)
-
-
-def _timed(jobs: list[Job], store: Store) -> Iterator[Record]:
             for job in mine:
                 if store.finished(job.key) and (record := store.read(job.key)) is not None:
                     yield record
