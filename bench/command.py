@@ -8,15 +8,19 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .completion import variable
 from .errors import UserError
 from .files import Unwritable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 console = Console(stderr=True)
 """Everything for people goes to standard error; standard output is for data."""
@@ -57,7 +61,7 @@ def call(app: typer.Typer, name: str, arguments: list[str] | None) -> int:
     terminated: list[int] = []
     try:
         with _terminable() as terminated:
-            code = app(args=arguments, prog_name=name, standalone_mode=False)
+            code = app(args=arguments, prog_name=name, complete_var=variable(name), standalone_mode=False)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2

@@ -1,129 +1,137 @@
-"""Holds a run against a reference, cell by cell: the columns that no machine should change."""
+"""The command ``compare``: runs, or two solvers of a run, held against each other."""
 
-# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
+import typer
 
-from .errors import UserError
-from .frame import tidy
-from .peers import PEERS
-from .report import load
+from .command import console, print_frame
+from .errors import UserError, unknown
 
+if TYPE_CHECKING:
+    from .comparing import Comparison, Part
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How far a column may lie from the reference: ``|a − b| ≤ absolute + relative·|b|``."""
-
-    absolute: float = 0.0
-    relative: float = 0.0
-
-    def admits(self, found: float, reference: float) -> bool:
-        """Whether ``found`` is within the tolerance; two missing values agree, one does not."""
-        if pd.isna(found) or pd.isna(reference):
-            return bool(pd.isna(found) and pd.isna(reference))
-        if found == reference:  # infinite values too
-            return True
-        return abs(found - reference) <= self.absolute + self.relative * abs(reference)
-
-    def __str__(self) -> str:
-        parts = [f"{self.absolute:g}"] * bool(self.absolute) + [f"{self.relative:.0%}"] * bool(self.relative)
-        return " + ".join(parts) or "exact"
+comparisons = typer.Typer(rich_markup_mode=None)
+ANY = "any"
 
 
-TOLERANCES = {
-    "psnr": Tolerance(absolute=0.05),
-    "psnr_equilibrium": Tolerance(absolute=0.05),
-    "ssim": Tolerance(absolute=0.005),
-    "ssim_equilibrium": Tolerance(absolute=0.005),
-    # Below 1e-6 an error is that of a stopping rule or of rounding, and moves with the order of sums.
-    "hypergradient_error": Tolerance(absolute=1e-6, relative=0.05),
-    "hypergradient_cosine": Tolerance(absolute=1e-3),
-    "residual": Tolerance(absolute=1e-7, relative=0.05),
-    # A lower bound that may stop short of a cluster of eigenvalues.
-    "jacobian_norm": Tolerance(absolute=0.002, relative=0.02),
-    "psnr_10": Tolerance(absolute=0.05),
-    "psnr_100": Tolerance(absolute=0.05),
-    # A tolerance may be met an application or two earlier elsewhere; fixed depths do not move at all.
-    "applications": Tolerance(absolute=3.0, relative=0.03),
-    "vjps": Tolerance(absolute=3.0, relative=0.03),
-    "recorded": Tolerance(),
-    "saved_mib": Tolerance(relative=0.01),
-}
-FIXED = frozenset({"applications", "vjps"})
-ADAPTIVE = frozenset({"deq", "implicit", *PEERS})
+@comparisons.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(help="The --out of a run.")],
+    references: Annotated[
+        list[Path] | None, typer.Argument(help="The runs to hold it against, one column each.")
+    ] = None,
+    solver: Annotated[
+        str | None, typer.Option("--solver", help="Compare this solver of the run, as in the tables, …")
+    ] = None,
+    against: Annotated[str | None, typer.Option("--against", help="… with this one.")] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option("--fail-on", help="Exit code 1 if these regress: values, time, memory, quality or any."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0.0, help="A change of the time that does not count.")
+    ] = 0.02,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, and nothing else.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write compare.md, compare.csv and index.html here.", file_okay=True),
+    ] = None,
+) -> None:
+    """Compare a run with others, or two solvers of it: values, time, memory and counts, quality.
 
-
-def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cells of ``reference`` against those of ``folder``.
-
-    Returns:
-        What disagrees, one row a cell and column (a missing cell is one row); and for each column its
-        tolerance, how many cells were held against it, and the largest difference.
-
-    Raises:
-        UserError: one of the folders holds no run, or they have no cell in common.
+    \b
+    python -m bench compare results/quick results/reference/quick-cpu --fail-on values
+    python -m bench compare results/quick --solver 'restarted_jfb(10, 16)' --against 'deq(1e-06)'
     """
-    key = ["task", "crop", "batch", "solver", "seed"]
-    found, expected = (tidy(load(f)).set_index(key) for f in (folder, reference))
-    shared = expected.index.intersection(found.index)
-    if shared.empty:
-        raise UserError(f"{folder} and {reference} have no cell in common: compare runs of the same profile")
-    differences = [
-        {
-            **dict(zip(key, cell, strict=True)),
-            "column": "cell",
-            "found": "missing",
-            "reference": "there",
-            "tolerance": "",
-        }
-        for cell in expected.index.difference(found.index, sort=False)
-    ]
-    overview = []
-    for column, tolerance in TOLERANCES.items():
-        largest = 0.0
-        for cell in shared:
-            a, b = found.at[cell, column], expected.at[cell, column]
-            exact = column in FIXED and expected.at[cell, "family"] not in ADAPTIVE
-            allowed = Tolerance() if exact else tolerance
-            if math.isfinite(a) and math.isfinite(b):
-                largest = max(largest, abs(a - b))
-            if not allowed.admits(a, b):
-                row = {
-                    "column": column,
-                    "found": f"{a:.6g}",
-                    "reference": f"{b:.6g}",
-                    "tolerance": str(allowed),
-                }
-                differences.append({**dict(zip(key, cell, strict=True)), **row})
-        overview.append(
-            {
-                "column": column,
-                "tolerance": str(tolerance),
-                "cells": len(shared),
-                "largest difference": f"{largest:.2g}",
-            }
-        )
-    ratios = (found.loc[shared, "step_ms"] / expected.loc[shared, "step_ms"]).dropna()
-    if len(ratios):
-        seconds = f"{ratios.median():.2f} × (from {ratios.min():.2f} to {ratios.max():.2f})"
-        overview.append(
-            {
-                "column": "step_ms",
-                "tolerance": "not held",
-                "cells": len(ratios),
-                "largest difference": seconds,
-            }
-        )
-    for cell in shared:
-        a, b = found.at[cell, "status"], expected.at[cell, "status"]
-        if a != b:
-            row = {"column": "status", "found": a, "reference": b, "tolerance": "exact"}
-            differences.append({**dict(zip(key, cell, strict=True)), **row})
-    return pd.DataFrame(differences), pd.DataFrame(overview)
+    from .comparing import compare_runs, compare_solvers, read
+
+    failing = parts_of(fail_on or [], two_solvers=solver is not None)
+    if (solver is None) != (against is None):
+        raise UserError("--solver and --against go together: name the two solvers of a run")
+    if out is not None and out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file: choose a folder")
+    if out is not None and (out / "manifest.json").exists():
+        raise UserError(f"--out {out} holds a run, whose page would be replaced: choose another folder")
+    run = read(folder)
+    if solver is None or against is None:
+        found = compare_runs(run, [read(reference) for reference in references or []], tolerance)
+    elif references:
+        raise UserError("two solvers are compared within one run: name one folder")
+    else:
+        found = [compare_solvers(run, solver, against, tolerance)]
+    if json:
+        from .comparing.write import to_json
+
+        print(to_json(found, failing))  # noqa: T201
+    else:
+        _print(found)
+    if out is not None:
+        from .comparing.write import write
+
+        for file in write(found, out):
+            console.print(str(file), highlight=False, soft_wrap=True)
+    _end(found, failing)
+
+
+def parts_of(words: Iterable[str], two_solvers: bool) -> list[Part]:
+    """What ``--fail-on`` names. Raises ``UserError`` for a word that it does not know."""
+    from .comparing import Part
+
+    chosen = []
+    for word in words:
+        if word != ANY and word not in list(Part):
+            raise unknown("--fail-on", word, [*Part, ANY])
+        chosen += list(Part) if word == ANY else [Part(word)]
+    if two_solvers and Part.VALUES in chosen and ANY not in words:
+        raise UserError("--fail-on values: two solvers need not agree; take time, memory or quality")
+    return list(dict.fromkeys(chosen))
+
+
+def _print(found: list[Comparison]) -> None:
+    from .comparing import Part, tables
+    from .comparing.runs import description
+
+    for run in (found[0].run, *(comparison.reference for comparison in found)):
+        print("\n  ".join([run.label, *description(run)]))  # noqa: T201
+    for comparison in found:
+        for line in comparison.warnings:
+            print(f"against {comparison.reference.label}: {line}")  # noqa: T201
+    for name, comparison in zip(tables.names(found), found, strict=True):
+        if comparison.columns:
+            print_frame(tables.held(comparison), f"\nvalues held against {name}")
+    for part in Part:
+        rows = tables.rows(found, part)
+        shown = [row for row in rows if not row.quiet]
+        if shown:
+            print_frame(tables.table(found, part, shown), f"\n{tables.TITLES[part]}")
+    overall = tables.overall(found)
+    if len(overall):
+        print_frame(overall, "\nTime over all cells")
+    print_frame(tables.verdicts(found), "\nVerdicts")
+
+
+def _end(found: list[Comparison], failing: list[Part]) -> None:
+    """Say what regressed, and end with exit code 1 if anything did."""
+    from .comparing.verdict import regressions
+
+    failed = False
+    for comparison in found:
+        regressed = regressions(comparison.changes, failing)
+        name = comparison.reference.label
+        if regressed:
+            words = ", ".join(
+                f"{sum(change.part == part for change in regressed)} of {part}"
+                for part in failing
+                if any(change.part == part for change in regressed)
+            )
+            console.print(f"regressed against {name}: {words}", style="red", highlight=False, soft_wrap=True)
+            failed = True
+        elif failing:
+            words = ", ".join(failing)
+            console.print(f"nothing regressed against {name}: {words}", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)

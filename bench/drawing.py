@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -30,7 +31,11 @@ FAMILIES = (*_FIRST, *(name for name in ROSTER if name not in _FIRST))
 MARKERS = ("o", "s", "^", "D", "P", "*", "X", "v")
 LONGEST_NAME = 12
 """Characters of a name beside a point."""
-METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
+METADATA = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+}
 
 
 def number_log(axis: XAxis | YAxis) -> None:
@@ -149,11 +154,15 @@ def side_legend(figure: Figure, frame: pd.DataFrame, further: list[Line2D]) -> N
     figure.legend(handles=[*handles, *further], loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
-RC = {"font.size": 9, "axes.titlesize": 10, "pdf.fonttype": 42, "svg.hashsalt": "eqgrad"}
+RC = {"font.size": 9, "axes.titlesize": 10}
+"""Of a figure, while it is drawn."""
+FILES = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "eqgrad"}
+"""Of a file: TrueType in a PDF, where publishers refuse Type 3, and text that stays text in an SVG."""
 
 
+@mpl.rc_context(FILES)
 def save(figure: Figure, name: str, folder: Path) -> list[Path]:
-    """Write a figure as PNG and PDF, and close it; the same figure gives the same bytes."""
+    """Write a figure as PNG, PDF and SVG, and close it; the same figure gives the same bytes."""
     written = []
     for suffix, metadata in METADATA.items():
         file = folder / f"{name}.{suffix}"

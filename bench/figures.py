@@ -203,7 +203,7 @@ def write_figures(
     pictures: dict[tuple[str, str], dict[str, np.ndarray]],
     folder: Path,
 ) -> list[Path]:
-    """Draw every figure that there are measurements for, as PNG and PDF; the same rows give the same bytes.
+    """Draw every figure that there are measurements for, as PNG, PDF and SVG; the same rows give the same bytes.
 
     Args:
         frame, seen, looked: the tables of ``frame.tidy``, ``frame.trajectories`` and ``frame.looks``.

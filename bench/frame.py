@@ -14,6 +14,7 @@ import pandas as pd
 from solvers import ROSTER
 
 from .calls import family
+from .peers import PEERS
 from .records import Record
 
 MIB = 2**20
@@ -104,7 +105,7 @@ def _who(record: Record, shown: dict[tuple[str, int, int], str]) -> dict[str, ob
         "heading": shown[record.task, record.crop, record.batch],
         "solver": record.solver,
         "family": name,
-        "peer": name not in ROSTER,
+        "peer": name in PEERS or (name not in ROSTER and not record.settings.get("files")),
         "seed": record.seed,
     }
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from solvers import PARTS, ROSTER, Schedule, Solver, unrolled
+from solvers import Schedule, Solver, unrolled
 
-from .calls import parse
 from .errors import UserError, unknown
+from .given import AS_THEY_COME, Given, Networks, Own, own_of, parse_solver, parse_task
 from .images import Layout
-from .operators import DENOISED, PRIORS, Denoised, with_weights
-from .peers import PEERS, Peer
+from .operators import Denoised
+from .own import MENTION, Source
+from .peers import Peer
 from .step import Step
-from .tasks import ROSTER as TASKS
 from .tasks import Task
 
 FOLDER = Path(__file__).parent / "profiles"
@@ -154,64 +154,33 @@ class Profile(_Table):
 
 
 @dataclass(frozen=True, slots=True)
-class Networks:
-    """How the denoisers of a run are taken; tasks without one do not mind.
-
-    Attributes:
-        weights: a weight file, or ``download``; ``None`` for those that come with the project.
-        bf16: run them in bfloat16, whatever the dtype of the rest.
-    """
-
-    weights: str | None = None
-    bf16: bool = False
-
-    def given(self) -> str:
-        """The options that were given, as on the command line; empty for none."""
-        return " ".join([f"--weights {self.weights}"] * (self.weights is not None) + ["--bf16"] * self.bf16)
-
-
-AS_THEY_COME = Networks()
-
-
-@dataclass(frozen=True, slots=True)
 class Cell:
-    """One task, one solver, one seed."""
+    """One task, one solver, one seed; and the user's own files that the first two are from, if they are."""
 
     task: Task
     solver: Solver | Peer
     seed: int
+    task_sources: tuple[Source, ...] = ()
+    solver_sources: tuple[Source, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.task.label} · {self.solver.label} · seed {self.seed}"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # The files first: what they define can only be unpickled after them.
+        sources = (self.task_sources, self.solver_sources)
+        return _unpickled, (sources, self.task, self.solver, self.seed)
 
-def parse_solver(text: str) -> Solver | Peer:
-    """The solver, ours or a peer's, that ``text`` calls for: ``restarted_jfb(10, 10)``, ``deepinv_deq(100, 50)``.
-
-    Raises:
-        UserError: there is none, or its library is not installed.
-    """
-    made: dict[str, Callable[..., Solver | Peer]] = {name: e.make for name, e in ROSTER.items()}
-    return parse(text, made | PEERS, "solver", PARTS)
+    @property
+    def files(self) -> dict[str, str]:
+        """The user's own files that decide its result, name by digest; empty for the project's own cells."""
+        return {s.digest: s.file for s in (*self.task_sources, *self.solver_sources)}
 
 
-def parse_task(text: str, networks: Networks = AS_THEY_COME) -> Task:
-    """The task that ``text`` calls for, e.g. ``deblurring(l1, noise=0.05)``.
-
-    Args:
-        text: the call.
-        networks: how its denoiser is taken, if it has one.
-
-    Raises:
-        UserError: there is no such task, or the weights cannot be read.
-    """
-    task = parse(text, TASKS, "task", PRIORS | DENOISED)
-    if isinstance(task.prior, Denoised) and networks.weights is not None:
-        prior = with_weights(task.prior, networks.weights)
-        task = replace(task, prior=prior, label=task.label.replace(task.prior.label, prior.label, 1))
-    if isinstance(task.prior, Denoised) and networks.bf16:
-        task = replace(task, prior=replace(task.prior, autocast=True), label=f"{task.label}, bf16")
-    return task
+def _unpickled(
+    sources: tuple[tuple[Source, ...], tuple[Source, ...]], task: Task, solver: Solver | Peer, seed: int
+) -> Cell:
+    return Cell(task, solver, seed, *sources)
 
 
 def profile_names() -> list[str]:
@@ -249,12 +218,16 @@ def _check_distinct(profile: Profile, parts: list[list[Cell]]) -> None:
     """Raise ``UserError`` where two cells could not be told apart in a table."""
     seen: set[str] = set()
     for part, matrix in zip(profile.parts(), parts, strict=True):
-        size = f"crop {part.images.crop}, batch {min(part.training.batch, part.images.train)}"
         for cell in matrix:
-            line = f"{cell}, {size}"
+            line = _line(cell, part)
             if line in seen:
                 raise UserError(f"profile {profile.name}: {line} stands in it twice")
             seen.add(line)
+
+
+def _line(cell: Cell, part: Profile) -> str:
+    """What tells a cell from another in a table."""
+    return f"{cell}, crop {part.images.crop}, batch {min(part.training.batch, part.images.train)}"
 
 
 def _first(error: ValidationError) -> str:
@@ -285,37 +258,70 @@ def cells(
     tasks: list[str] | None = None,
     solvers: list[str] | None = None,
     networks: Networks = AS_THEY_COME,
+    *,
+    whole: bool = False,
 ) -> list[list[Cell]]:
     """The cells of each part of a profile in the order they are run, or those with given tasks and solvers.
 
-    Cells of one task and seed stand together, since they share a reference gradient.
+    A task of the user's own is added with every solver of the profile, and a solver with every task. Cells of one task
+    and seed stand together, since they share a reference gradient.
+
+    Args:
+        profile: the matrix.
+        tasks, solvers: texts of the command line.
+        networks: how denoisers are taken.
+        whole: the cells of the profile and those that were added to it, whichever were asked for.
 
     Raises:
         UserError: a text cannot be read, or a task or solver asked for is not in the profile.
     """
-    every = [_cells(part, networks) for part in profile.parts()]
+    own = own_of(tasks, solvers, networks)
+    every = _distinct(profile, [_cells(part, networks, own) for part in profile.parts()])
     if networks.given() and not any(isinstance(c.task.prior, Denoised) for part in every for c in part):
         raise UserError(f"{networks.given()}: no task of the profile {profile.name} has a denoiser")
-    some_tasks = _labels(
-        "task", [c.task.label for p in every for c in p], [parse_task(t, networks) for t in tasks or []]
-    )
-    some_solvers = _labels(
-        "solver", [c.solver.label for p in every for c in p], [parse_solver(s) for s in solvers or []]
-    )
+    own_tasks = {t.value.label + _words(part) for t in own.tasks for part in profile.parts()}
+    own_solvers = {s.value.label for s in own.solvers}
+    theirs = [parse_task(t, networks) for t in tasks or [] if not MENTION.search(t)]
+    some_tasks = _labels("task", [c.task.label for p in every for c in p], theirs, own_tasks)
+    others = [parse_solver(s) for s in solvers or [] if not MENTION.search(s)]
+    some_solvers = _labels("solver", [c.solver.label for p in every for c in p], others, own_solvers)
+    if whole:
+        return every
     return [
         [cell for cell in part if cell.task.label in some_tasks and cell.solver.label in some_solvers]
         for part in every
     ]
 
 
-def _cells(part: Profile, networks: Networks) -> list[Cell]:
+def _distinct(profile: Profile, parts: list[list[Cell]]) -> list[list[Cell]]:
+    """Without cells of the user's own that a part of the profile repeats: one of each is in the tables."""
+    seen: set[str] = set()
+    found: list[list[Cell]] = []
+    for part, matrix in zip(profile.parts(), parts, strict=True):
+        found.append([cell for cell in matrix if not cell.files or _line(cell, part) not in seen])
+        seen |= {_line(cell, part) for cell in matrix}
+    return found
+
+
+def _words(part: Profile) -> str:
+    """What a table must tell apart stands in the label of a task."""
+    return "".join([f", {part.step}"] * (part.step != "eager") + [", warm"] * part.training.warm)
+
+
+def _cells(part: Profile, networks: Networks, own: Own) -> list[Cell]:
     check_precision(part, networks)
-    tasks, solvers = [parse_task(t, networks) for t in part.tasks], [parse_solver(s) for s in part.solvers]
-    # What a table must tell apart stands in the label.
-    words = "".join([f", {part.step}"] * (part.step != "eager") + [", warm"] * part.training.warm)
-    tasks = [replace(task, label=task.label + words) for task in tasks]
-    check_warm(part, tasks)
-    return [Cell(t, s, seed) for t in tasks for seed in part.seeds for s in solvers if admits(t, s)]
+    tasks = [*(Given(parse_task(t, networks)) for t in part.tasks), *own.tasks]
+    solvers = [*(Given(parse_solver(s)) for s in part.solvers), *own.solvers]
+    words = _words(part)
+    tasks = [replace(t, value=replace(t.value, label=t.value.label + words)) for t in tasks]
+    check_warm(part, [t.value for t in tasks])
+    return [
+        Cell(t.value, s.value, seed, t.sources, s.sources)
+        for t in tasks
+        for seed in part.seeds
+        for s in solvers
+        if admits(t.value, s.value)
+    ]
 
 
 def admits(task: Task, solver: Solver | Peer) -> bool:
@@ -343,8 +349,10 @@ def check_warm(part: Profile, tasks: Sequence[Task]) -> None:
             )
 
 
-def _labels(kind: str, offered: list[str], wanted: Sequence[Task] | Sequence[Solver | Peer]) -> set[str]:
+def _labels(
+    kind: str, offered: list[str], wanted: Sequence[Task] | Sequence[Solver | Peer], own: set[str]
+) -> set[str]:
     for value in wanted:
         if value.label not in offered:
             raise unknown(f"{kind} in this profile", value.label, dict.fromkeys(offered))
-    return {value.label for value in wanted} or set(offered)
+    return {value.label for value in wanted} | own or set(offered)

@@ -24,6 +24,8 @@ from .training import Stop, check, parameters, train, training_step
 
 LARGEST = 1000
 """Numbers at most of a gradient or a parameter that stand in a record; the weights of networks do not."""
+PICTURED = 1
+"""The test image that is shown, where there are so many: the packaged ones begin with a cloth."""
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class Measured:
         status: ``ok``, ``nan`` or ``diverged``.
         reason: in a line, why it is not ``ok``.
         values: numbers and lists of numbers.
-        panels: pictures of the first test image, ``(C, H, W)`` uint8, by name.
+        panels: pictures of one test image (number ``pictured`` of the values), ``(C, H, W)`` uint8, by name.
         weights: the learned weights of a network, by name; empty where no network learned.
     """
 
@@ -232,7 +234,9 @@ def _test(cell: Cell, problem: Instance, profile: Profile, out: Measured, alone:
         "jacobian_norm_residual": norm.residual,
     }
     shown = {"truth": batch.truth, "measurement": batch.y, "trained": trained, "equilibrium": equilibrium}
-    out.panels = {name: _picture(picture[0]) for name, picture in shown.items()}
+    at = min(PICTURED, len(batch.truth) - 1)
+    out.values["pictured"] = at
+    out.panels = {name: _picture(picture[at]) for name, picture in shown.items()}
     check(trained, trained)
 
 

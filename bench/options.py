@@ -7,6 +7,21 @@ from typing import Annotated
 
 import typer
 
+PROFILES = Path(__file__).parent / "profiles"
+
+
+def _profiles(incomplete: str) -> list[str]:
+    """For the completion of a shell, without reading any."""
+    return sorted(file.stem for file in PROFILES.glob(f"{incomplete}*.toml"))
+
+
+ProfileName = Annotated[
+    str,
+    typer.Argument(
+        help="One of 'list profiles', or a .toml file.", metavar="PROFILE", autocompletion=_profiles
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, and nothing else.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run; made if missing.", file_okay=True)]
 Images = Annotated[
     str | None,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
+from . import ROOT
+
 PACKAGES = ("torch", "deepinv", "ptwt", "numpy", "safetensors")
 DECIDING = (
     "solvers",

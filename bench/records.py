@@ -38,7 +38,8 @@ class Record:
         seed: of crops, masks, noise and the order of training.
         status: ``ok``, ``nan``, ``diverged``; ``error``, ``oom`` (out of memory), ``timeout`` or ``killed``.
         reason: why it is not ``ok``, in a line.
-        settings: dtype, device kind, images and the profile's tables.
+        settings: dtype, device kind, images and the profile's tables; ``files``, the user's own by their digests,
+            where the task or the solver is from one.
         values: numbers and lists of numbers; ``null`` where a number is not finite.
         provenance: versions, device, commit.
     """
@@ -153,6 +154,8 @@ def key_of(cell: Cell, given: dict[str, Any], kind: Kind) -> str:
         "fingerprint": provenance.fingerprint(),
         "versions": provenance.versions(),
     }
+    if cell.files:
+        decides["files"] = cell.files
     text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 

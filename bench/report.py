@@ -1,4 +1,4 @@
-"""Tables and figures of a folder of records."""
+"""Tables, figures and the page of a folder of records."""
 
 from __future__ import annotations
 
@@ -24,16 +24,29 @@ def load(folder: Path) -> list[Record]:
     return records
 
 
-def write_report(folder: Path) -> list[Path]:
-    """Write ``tables/`` and ``figures/`` into the folder of a run; the same records give the same bytes."""
+def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
+    """Write ``tables/``, ``figures/`` and ``index.html`` into the folder of a run; same records, same bytes.
+
+    Args:
+        folder: of the run.
+        bounds: verdicts that the page shows, as ``page.write_page`` takes them.
+
+    Returns:
+        The files; the page last.
+    """
     # Here, not above: matplotlib and seaborn take a second that no other command should wait for.
     from . import growth, pareto
     from .figures import write_figures
+    from .page import write_page
+    from .parquet import write_parquet
     from .tables import write_tables
 
-    records = load(folder)
+    store = Store(folder)
+    records, manifest = load(folder), store.manifest()
     frame, looked, measured = tidy(records), looks(records), growth.sizes(records)
     written = write_tables(frame, folder / "tables")
+    assert manifest is not None, "load has looked"
+    written += write_parquet(records, frame, manifest, folder / "tables")
     fronts, fitted = pareto.table(frame, looked), growth.fits(measured)
     further: dict[str, str] = {}
     if len(fronts):
@@ -43,10 +56,9 @@ def write_report(folder: Path) -> list[Path]:
     for name, content in further.items():
         written.append(folder / "tables" / name)
         write_atomically(written[-1], content)
-    pictures = _pictures(records, Store(folder))
-    return written + write_figures(
-        frame, trajectories(records), looked, measured, pictures, folder / "figures"
-    )
+    pictures = _pictures(records, store)
+    written += write_figures(frame, trajectories(records), looked, measured, pictures, folder / "figures")
+    return [*written, write_page(folder, bounds)]
 
 
 def _pictures(records: list[Record], store: Store) -> dict[tuple[str, str], dict[str, np.ndarray]]:

@@ -27,6 +27,7 @@ from .isolate import Ended, Pool
 from .locks import held, machine
 from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells, check_warm
 from .measure import Measured, measure
+from .own import blamed
 from .provenance import provenance
 from .records import FINISHED, Kind, Manifest, Record, Store, key_of, settings
 from .tasks import instance
@@ -62,6 +63,7 @@ class Job:
 
     def record(self, status: str, reason: str, values: dict[str, object], where: dict[str, object]) -> Record:
         """The record of this cell."""
+        given = settings(self.profile, self.images.digest, torch.device(self.device), self.kind)
         return Record(
             self.key,
             self.kind,
@@ -71,7 +73,7 @@ class Job:
             self.cell.seed,
             status,
             reason,
-            settings(self.profile, self.images.digest, torch.device(self.device), self.kind),
+            given | ({"files": files} if (files := self.cell.files) else {}),
             values,
             where,
         )
@@ -110,8 +112,10 @@ def images_for(parts: list[tuple[Profile, list[Cell]]], source: str | None) -> I
     for profile, matrix in parts:
         tasks = {cell.task.label: cell.task for cell in matrix}.values()
         check_warm(profile, list(tasks))
+        sources = {cell.task.label: cell.task_sources for cell in matrix}
         for task in tasks:
-            instance(task, images, profile.images.layout(), profile.seeds[0])
+            with blamed(task.label, sources[task.label]):
+                instance(task, images, profile.images.layout(), profile.seeds[0])
     return images
 
 
@@ -172,7 +176,9 @@ def _attempt(
     job: Job, device: torch.device, checkpoint: Path | None, alone: bool, out: Path | None
 ) -> Measured:
     try:
-        shared = None if out is None else out / "references"
+        # The key of a reference does not know the files that a task is from.
+        files = [source.digest for source in job.cell.task_sources]
+        shared = None if out is None else Path(out, "references", *files)
         return measure(job.cell, job.profile, job.images, device, checkpoint, alone, shared)
     except Unwritable:
         raise
@@ -223,7 +229,8 @@ def run(
         out: folder of the run; made if missing.
         images: a folder or the name of a data set; ``None`` for the packaged ones.
         device: where to compute.
-        tasks, solvers: measure only these of the profile's.
+        tasks, solvers: measure only these of the profile's; those of a user's own, ``PATH/FILE.py:NAME``, are added
+            to it.
         networks: how the denoisers are taken.
         jobs: processes side by side; ``None`` for one a core, and one on a GPU.
         cluster: where to run them, in place of processes of this one.
@@ -238,7 +245,7 @@ def run(
         Unwritable: the disk is full, or may only be read; what was finished is stored.
         cluster.Lost: the scheduler of the cluster is gone; what was finished is stored.
     """
-    everything = cells(profile, networks=networks)
+    everything = cells(profile, tasks, solvers, networks, whole=True)
     chosen = cells(profile, tasks, solvers, networks)
     parts = list(zip(profile.parts(), everything, strict=True))
     found = images_for(parts, images)

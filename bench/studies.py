@@ -34,13 +34,19 @@ def certify(
         bool, typer.Option("--json", help="One JSON object on standard output, and nothing else.")
     ] = False,
 ) -> None:
-    """Bound the error of one gradient at the initial parameters, and store nothing."""
+    """Bound the error of one gradient at the initial parameters, and store nothing.
+
+    \b
+    python -m bench certify --task 'deblurring(huber)' --solver 'restarted_jfb(10, 10)'
+    """
     from .certify import Wishes, examine, to_frame, to_json
-    from .matrix import Cell, load_profile, parse_solver, parse_task
+    from .given import given_solver, given_task
+    from .matrix import Cell, load_profile
     from .runner import images_for, pick_device
 
     chosen = load_profile(profile)
-    one = Cell(parse_task(task), parse_solver(solver), seed)
+    its_task, its_solver = given_task(task), given_solver(solver)
+    one = Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
     where = pick_device(device)
     wishes = Wishes(estimate, audit, oracle)
     found = examine(one, chosen, images_for([(chosen, [one])], images), where, wishes)
@@ -67,12 +73,16 @@ def trajectory(
     warm: Annotated[bool, typer.Option("--warm", help="All of it from warm starts as well.")] = False,
     images: Images = None,
 ) -> None:
-    """Descend with a schedule of certified errors beside the DEQ trajectory, with a bound on their distance."""
+    """Descend with a schedule of certified errors beside the DEQ trajectory, with a bound on their distance.
+
+    \b
+    python -m bench trajectory --task 'deblurring(huber)' --crops 1 --steps 40 --out results/trajectory
+    """
+    from .given import given_task
     from .images import Layout, find_images
-    from .matrix import parse_task
     from .trajectory_report import pick_solvers, schedule_of, study, write
 
-    chosen = parse_task(task)
+    chosen = given_task(task).value
     found, setting = study(
         chosen,
         pick_solvers(solver),
@@ -100,7 +110,11 @@ def certificates(
     ] = False,
     images: Images = None,
 ) -> None:
-    """Measure certificates on real operators: bounds against actual errors, and what they cost (20 minutes)."""
+    """Measure certificates on real operators: bounds against actual errors, and what they cost (20 minutes).
+
+    \b
+    python -m bench certificates --out results/certificates
+    """
     from .certificates.study import PARTS, TIMING, study
 
     if timing and part:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from . import bibliography, latex
 from .files import write_atomically
 from .lipschitz import verdict
 from .oracle import TOLERANCE
@@ -175,26 +176,21 @@ def slug(heading: str) -> str:
 
 
 def to_latex(text: pd.DataFrame, best: pd.DataFrame, heading: str) -> str:
-    """A booktabs table, the best in bold. Needs ``\\usepackage{booktabs}``."""
-    shown = text.replace(r"\s*±\s*", " $\\\\pm$ ", regex=True).replace("—", "--")
-    shown["solver"] = shown["solver"].str.replace("_", r"\_", regex=False)
-    titles = {"× floor": r"$\times$ floor"}
-    best = best.rename(columns=titles)
-    shown = shown.rename(columns=titles)
-    style = shown.style.hide(axis="index")
-    weights = best.map(lambda is_best: "textbf:--rwrap;" if is_best else "")
-    style = style.apply(lambda _: weights, axis=None)
-    named = (
-        heading.replace("_", r"\_").replace("²", "$^2$").replace("×", r"$\times$").replace("·", r"$\cdot$")
-    )
-    caption = f"Estimators on {named}: mean $\\pm$ spread over seeds."
-    label = f"tab:{slug(heading)}"
-    column_format = "l" + "r" * (len(shown.columns) - 1)
-    return style.to_latex(hrules=True, column_format=column_format, caption=caption, label=label)
+    """A booktabs table, the best in bold. Needs ``\\usepackage{booktabs}`` and ``adjustbox``.
+
+    A comment above it says what to cite for its rows, by the keys of ``references.bib``.
+    """
+    names = bibliography.named([heading, *text["solver"]])
+    keys = ",".join(work.key for work in bibliography.works(names))
+    cited = f"% its sources, in references.bib: \\cite{{{keys}}}\n" if keys else ""
+    caption = f"Estimators on {latex.escape(heading)}: mean $\\pm$ spread over seeds, the best in bold."
+    above = latex.Heading(caption, f"tab:{slug(heading)}")
+    align = "l" + "r" * (len(text.columns) - 1)
+    return latex.NEEDS + cited + latex.table(text, above, align, best[list(text.columns)])
 
 
 def write_tables(frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write ``tables.md``, ``summary.csv``, ``cells.csv`` and a ``.tex`` for each task and size.
+    """Write ``tables.md``, ``summary.csv``, ``cells.csv``, ``references.bib`` and a ``.tex`` for each task and size.
 
     The same frame gives the same bytes.
     """
@@ -214,7 +210,9 @@ def write_tables(frame: pd.DataFrame, folder: Path) -> list[Path]:
         listed = failures[["heading", "solver", "seed", "status", "reason"]]
         listed = listed.rename(columns={"heading": "task"}).to_markdown(index=False)
         parts.append(f"## Cells that failed\n\n{listed}\n")
-    written["tables.md"] = "\n".join(parts) + _LEGEND
+    names = bibliography.named([*frame["solver"].unique(), *frame["task"].unique()])
+    written["references.bib"] = bibliography.to_bibtex(bibliography.works(names))
+    written["tables.md"] = "\n".join(parts) + _LEGEND + _SOURCES + bibliography.to_markdown(names)
     for name, content in written.items():
         write_atomically(folder / name, content)
     return [folder / name for name in written]
@@ -253,4 +251,8 @@ profile leaves no time), and at the equilibrium that Anderson acceleration finds
 *T at its equilibrium*: ‖J‖ there by power iteration on JᵀJ, an estimate from below; *± rel.* is that iteration's own
 residual.
 *Residual stalls*: it shrinks by less than half from 10 to 100 times the depth.
+"""
+_SOURCES = """
+*Sources*, by their keys in `references.bib`:
+
 """

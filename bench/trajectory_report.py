@@ -21,8 +21,8 @@ from solvers import Schedule, Solver
 
 from .drawing import RC, facets, number_log, save
 from .errors import UserError
+from .given import given_solver
 from .images import Images, Layout
-from .matrix import parse_solver
 from .oracle import NoOracle
 from .provenance import provenance
 from .records import finite, write_atomically
@@ -61,7 +61,7 @@ def pick_solvers(texts: Sequence[str] | None) -> list[Solver]:
     """The solvers that ``texts`` call for, or the usual ones. Raises ``UserError``."""
     found: list[Solver] = []
     for text in texts or USUAL:
-        solver = parse_solver(text)
+        solver = given_solver(text).value
         if not isinstance(solver, Solver):
             raise UserError(
                 f"{text} is a peer: a trajectory takes solvers of ours (python -m bench list solvers)"

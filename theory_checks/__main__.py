@@ -11,6 +11,8 @@ import typer
 from bench.command import call, console, print_frame
 from bench.errors import UserError, unknown
 
+from .check import app as check
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -22,6 +24,7 @@ def main() -> None:
     python -m theory_checks verify
     python -m theory_checks verify --claims C4,C6 --examples 1000
     python -m theory_checks verify --operator ./mine.py:operator
+    python -m theory_checks check './my_solver.py:mine(10)'
     python -m theory_checks mutations
     """
 
@@ -115,6 +118,18 @@ def peers(
     print_frame(found, "relative distance to central differences of the solved problem")
     if out is not None:
         table.write_peers(found, out)
+
+
+app.add_typer(check)
+
+
+@app.command()
+def docs() -> None:
+    """Write the pages of docs/ that are made from the code: the reference, and the table of claims."""
+    from .pages import write
+
+    for page in write():
+        print(page)  # noqa: T201
 
 
 def _say(line: str, style: str | None = None) -> None:

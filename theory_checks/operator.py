@@ -13,16 +13,13 @@ and ``python -m theory_checks verify --operator ./file.py:mine`` runs it.
 from __future__ import annotations
 
 import math
-import sys
-import types
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.own import look_up, told
 from solvers import deq, restarted_jfb
 
 from .cases import Case, Loss, Parametric, normal
@@ -120,14 +117,6 @@ class Finding:
     reason: str = ""
 
 
-class _Fresh(SourceFileLoader):
-    """Compiles the source each time: cached bytecode is taken for current within the second of an edit."""
-
-    def get_code(self, fullname: str) -> types.CodeType:
-        """The code of the file as it stands."""
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
 def load(text: str) -> Operator:
     """The operator of ``./file.py:factory``.
 
@@ -137,24 +126,14 @@ def load(text: str) -> Operator:
     path, colon, name = text.rpartition(":")
     if not colon or not path or not name.isidentifier():
         raise UserError(f"--operator {text}: write ./file.py:factory")
-    if not Path(path).is_file():
-        raise UserError(f"--operator {text}: there is no Python file {path}")
-    loader = _Fresh("users_operator", path)
-    module = types.ModuleType(loader.name)
-    module.__file__ = path
-    # Dataclasses look their module up by name.
-    sys.modules[loader.name] = module
     try:
-        loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"--operator {text}: the file raises {_told(error)}") from error
-    make = getattr(module, name, None)
-    if not callable(make):
-        raise UserError(f"--operator {text}: the file defines no function {name}")
+        source, make = look_up(path, name)
+    except UserError as error:
+        raise UserError(f"--operator {text}: {error}") from error
     try:
         made = make()
     except Exception as error:
-        raise UserError(f"--operator {text}: {name}() raises {_told(error)}") from error
+        raise UserError(f"--operator {text}: {name}() raises {told(error, (source,))}") from error
     return validated(made, text)
 
 
@@ -182,17 +161,13 @@ def validated(made: object, text: str) -> Operator:
         with torch.no_grad():
             y = made.step(made.x0)
     except Exception as error:
-        raise UserError(f"--operator {text}: step(x0) raises {_told(error)}") from error
+        raise UserError(f"--operator {text}: step(x0) raises {told(error, ())}") from error
     if not isinstance(y, Tensor) or y.shape != made.x0.shape or y.dtype != made.x0.dtype:
         found = f"{tuple(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise UserError(
             f"--operator {text}: step(x0) is {found}, x0 is {tuple(made.x0.shape)}: keep shape and dtype"
         )
     return made
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
 def case_of(operator: Operator, name: str) -> tuple[Case, str]:

@@ -16,6 +16,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from bench import latex
+from bench.bibliography import to_bibtex
+from bench.drawing import save
 from bench.files import write_atomically
 from bench.records import finite
 
@@ -25,12 +28,15 @@ from .claims.c06_restarted_error import error
 from .exact import exact, norm
 from .mutants import Fate
 from .operator import Finding
+from .sources import cited
 from .verify import Verdict
 
 if TYPE_CHECKING:
     from .peers import PeerFinding
 
 GOOD = frozenset({"holds", "assumption not met"})
+ROUNDING = 1e-14
+"""Relative errors below it are rounding."""
 
 
 def frame(verdicts: list[Verdict]) -> pd.DataFrame:
@@ -127,7 +133,8 @@ def to_markdown(verdicts: list[Verdict], findings: list[Finding]) -> str:
     if verdicts:
         lines += ["# False twins, and where it was worst", ""]
     for v in verdicts:
-        lines.append(f"- **{v.id}** ({v.source}). {v.twin}.")
+        keys = "".join(f"; `{work.key}`" for work in cited([v.id]))
+        lines.append(f"- **{v.id}** ({v.source}{keys}). {v.twin}.")
         if v.detail:
             lines.append(f"  Worst: `{v.detail}`.")
         if v.spread:
@@ -148,21 +155,26 @@ _LEGEND = """
 *Bound/actual*: median and 90th percentile of the right side over the left, where the left is not
 rounding; below for each family, and where the bound is smaller than what it is relative to (in brackets: examples).
 *Outside*: examples that do not meet the assumptions; they never count as holding. Every claim has a false, stronger
-twin that the same number of examples must refute, or its verdict is `no teeth`.
+twin that the same number of examples must refute, or its verdict is `no teeth`. In brackets: the source of a claim,
+with its keys in `references.bib` where it was published.
 """
 
 
 def to_latex(verdicts: list[Verdict]) -> str:
-    """A booktabs table without the statements, whose symbols LaTeX would need spelt out."""
-    shown = frame(verdicts).drop(columns=["statement", "assumptions", "families"]).replace("—", "--")
-    style = shown.style.hide(axis="index")
-    return style.to_latex(
-        hrules=True, column_format="lrrrlr", caption="Claims and their verdicts.", label="tab:claims"
-    )
+    """A booktabs table without the statements, whose symbols LaTeX would need spelt out; its sources in a comment."""
+    shown = frame(verdicts).drop(columns=["statement", "assumptions", "families"])
+    above = latex.Heading("Claims and their verdicts.", "tab:claims")
+    keys = ",".join(work.key for work in cited(v.id for v in verdicts))
+    sources = f"% its sources, in references.bib: \\cite{{{keys}}}\n" if keys else ""
+    return latex.NEEDS + sources + latex.table(shown, above, "lrrrrlr")
 
 
-def error_against_bound() -> Figure:
-    """Actual error of restarted JFB against its bound (C6) over depth K, for R = 0, 1, 3, on four maps."""
+def bound_points() -> pd.DataFrame:
+    """Actual error of restarted JFB and its bound (C6) over depth K, for R = 0, 1, 3, on four maps.
+
+    Returns:
+        Columns ``map``, ``R``, ``K``, ``error`` and ``bound``, both relative to ``‖g_DEQ‖`` and not below 1e-14.
+    """
     shown: dict[str, Case] = {
         "isotropic, L = 0.8": isotropic(3, 0.8, 0),
         "scaling, L = 0.8": scaling(0.8, 0.5, 3.0),
@@ -175,10 +187,24 @@ def error_against_bound() -> Figure:
         for R in (0, 1, 3):
             for K in range(1, 41):
                 sides = {"error": error(case, K, R), "bound": restarted_bound(case, e, K, R).total}
-                for side, value in sides.items():
-                    relative = max(value / norm(e.gradient), 1e-14)  # rounding begins there
-                    rows.append({"map": name, "R": str(R), "K": K, "side": side, "value": relative})
-    data = pd.DataFrame(rows)
+                relative = {side: max(value / norm(e.gradient), ROUNDING) for side, value in sides.items()}
+                rows.append({"map": name, "R": R, "K": K} | relative)
+    return pd.DataFrame(rows)
+
+
+def points_json(points: pd.DataFrame) -> str:
+    """``bound_points`` as JSON: an object a line, six digits."""
+    lines = [
+        json.dumps(row | {side: float(f"{row[side]:.6g}") for side in ("error", "bound")})
+        for row in points.to_dict("records")
+    ]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def error_against_bound(points: pd.DataFrame) -> Figure:
+    """The figure of ``bound_points``, a column a map."""
+    data = points.melt(["map", "R", "K"], ["error", "bound"], "side").astype({"R": str})
+    shown = list(points["map"].unique())
     figure, axes = plt.subplots(
         1, len(shown), figsize=(3.6 * len(shown), 3.5), sharey=True, layout="constrained"
     )
@@ -194,19 +220,20 @@ def error_against_bound() -> Figure:
 
 
 def write(verdicts: list[Verdict], findings: list[Finding], folder: Path) -> list[Path]:
-    """Write ``verdicts.md``, ``.tex`` and ``.json``, and ``error-against-bound.png`` and ``.pdf``."""
+    """Write ``verdicts.md``, ``.tex`` and ``.json``, ``references.bib``, and ``error-against-bound``, also drawn."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {"md": to_markdown(verdicts, findings), "json": to_json(verdicts, findings)}
+    texts = {
+        "verdicts.md": to_markdown(verdicts, findings),
+        "verdicts.json": to_json(verdicts, findings),
+        "references.bib": to_bibtex(cited([*(v.id for v in verdicts), *(f.claim for f in findings)])),
+    }
     if verdicts:
-        texts["tex"] = to_latex(verdicts)
-    written = [folder / f"verdicts.{suffix}" for suffix in texts]
+        texts["verdicts.tex"] = to_latex(verdicts)
+    written = [folder / name for name in texts]
     for file, text in zip(written, texts.values(), strict=True):
         write_atomically(file, text)
     mpl.use("agg")
-    figure = error_against_bound()
-    for suffix, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-        file = folder / f"error-against-bound.{suffix}"
-        figure.savefig(file, dpi=150, bbox_inches="tight", metadata=metadata)
-        written.append(file)
-    plt.close(figure)
-    return written
+    points = bound_points()
+    written.append(folder / "error-against-bound.json")
+    write_atomically(written[-1], points_json(points))
+    return written + save(error_against_bound(points), "error-against-bound", folder)

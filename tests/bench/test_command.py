@@ -218,7 +218,7 @@ def test_a_run_from_nothing_to_figures(tmp_path):
     again = command(*words)
     assert again.returncode == 0
     assert "cells: 6 stored" in again.stderr
-    agrees = command("compare", str(tmp_path / "out"), str(tmp_path / "out"))
+    agrees = command("compare", str(tmp_path / "out"), str(tmp_path / "out"), "--fail-on", "any")
     assert agrees.returncode == 0
 
 
@@ -231,5 +231,5 @@ def test_a_difference_is_exit_code_1(tiny_run, tmp_path, capsys):
         if record["kind"] == "quality":
             record["values"]["saved_bytes"] += 10_000
             file.write_text(sealed(record))
-    assert entry(["compare", str(tmp_path / "run"), str(tiny_run)]) == 1
+    assert entry(["compare", str(tmp_path / "run"), str(tiny_run), "--fail-on", "values"]) == 1
     assert "saved_mib" in capsys.readouterr().out

@@ -232,8 +232,10 @@ def test_the_command_prints_verdicts_and_writes_tables(tmp_path, capsys):
         "verdicts.md",
         "verdicts.tex",
         "verdicts.json",
+        "references.bib",
         "error-against-bound.png",
         "error-against-bound.pdf",
+        "error-against-bound.svg",
     ):
         assert (tmp_path / "out" / name).stat().st_size > 200
 

@@ -1,0 +1,66 @@
+"""The command that measures one cell."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .command import console, print_frame
+from .errors import UserError
+from .options import Bf16, Device, Images, Json, Weights
+
+cells = typer.Typer(rich_markup_mode=None)
+
+
+@cells.command()
+def cell(
+    task: Annotated[str, typer.Option("--task", help="As in the tables, e.g. 'deblurring(huber)'.")],
+    solver: Annotated[str, typer.Option("--solver", help="As in the tables, e.g. 'restarted_jfb(10, 10)'.")],
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    profile: Annotated[
+        str, typer.Option("--profile", help="Sizes and training are this profile's.")
+    ] = "quick",
+    images: Images = None,
+    device: Device = "auto",
+    weights: Weights = None,
+    bf16: Bf16 = False,
+    json: Json = False,
+) -> None:
+    """Measure one cell here and now, and store nothing.
+
+    \b
+    python -m bench cell --task 'deblurring(huber)' --solver 'restarted_jfb(10, 10)'
+    python -m bench cell --task 'denoising(l1)' --solver './my_solver.py:mine(10)' --json
+    """
+    from .frame import tidy
+    from .given import given_solver, given_task
+    from .matrix import Cell, Networks, admits, check_precision, load_profile
+    from .operators import Denoised
+    from .records import FINISHED
+    from .runner import images_for, pick_device, plan, run_cell
+
+    chosen = load_profile(profile)
+    networks = Networks(weights, bf16)
+    check_precision(chosen, networks)
+    its_task, its_solver = given_task(task, networks), given_solver(solver)
+    one = Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
+    if not admits(one.task, one.solver):
+        raise UserError(
+            f"{one.task.label} has parameters of its own for each of {one.task.prior.layers} layers: "
+            f"give --solver 'unrolled({one.task.prior.layers})'"
+        )
+    if networks.given() and not isinstance(one.task.prior, Denoised):
+        raise UserError(f"{networks.given()}: {one.task.label} has no denoiser")
+    where = pick_device(device)
+    (job, *_), _ = plan([(chosen, [one])], images_for([(chosen, [one])], images), where)
+    record = run_cell(job, None)
+    if json:
+        print(record.to_json())  # noqa: T201
+    else:
+        shown = tidy([record]).T.reset_index()
+        shown.columns = ["", str(one)]
+        print_frame(shown, "")
+    if record.status not in FINISHED:
+        console.print(f"[red]{record.reason}", highlight=False)
+        raise typer.Exit(1)

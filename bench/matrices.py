@@ -1,0 +1,191 @@
+"""The commands that run a matrix, or say what it would take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from .command import console, print_frame
+from .options import Bf16, Device, Images, Json, Out, ProfileName, Weights
+
+matrices = typer.Typer(rich_markup_mode=None)
+
+
+@matrices.command()
+def run(
+    profile: ProfileName,
+    out: Out,
+    images: Images = None,
+    device: Device = "auto",
+    weights: Weights = None,
+    bf16: Bf16 = False,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Only this task of the profile, or FILE.py:NAME.")
+    ] = None,
+    solver: Annotated[
+        list[str] | None, typer.Option("--solver", help="Only this solver of it, or FILE.py:NAME.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes side by side.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Start so many Dask workers here, one a GPU.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="A Dask scheduler that runs: tcp://HOST:PORT or its file."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure the cells of a profile that --out does not hold yet; then write its tables, figures and page.
+
+    \b
+    python -m bench run quick --out results/quick
+    python -m bench run quick --out results/quick --solver './my_solver.py:mine(10)'
+    python -m bench run paper --out results/paper --device cuda --images ~/photographs
+    """
+    if device in ("cpu", "auto") and workers is None and scheduler is None:
+        # What cells run in takes seconds to import what this process imports below: side by side.
+        from .isolate import prepare
+
+        prepare()
+    from .cluster import Lost, chosen_cluster
+    from .matrix import Networks, load_profile
+    from .records import FINISHED
+    from .report import write_report
+    from .runner import pick_device
+    from .runner import run as run_matrix
+
+    console.quiet = quiet
+    chosen = load_profile(profile)
+    try:
+        with _progress() as progress, chosen_cluster(device, jobs, workers, scheduler) as cluster:
+            outcome = run_matrix(
+                chosen,
+                out,
+                images=images,
+                device=cluster.ask(pick_device, device) if cluster else pick_device(device),
+                tasks=task,
+                solvers=solver,
+                networks=Networks(weights, bf16),
+                jobs=jobs,
+                cluster=cluster,
+                progress=progress,
+                notice=lambda line: _say(line, "yellow"),
+            )
+    except Lost as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1) from error
+    _say(f"cells: {', '.join(f'{count} {status}' for status, count in outcome.items() if count)}")
+    with console.status("writing tables, figures and the page"):
+        files = write_report(out)
+    _say(f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}, page: {out / 'index.html'}")
+    failed = sum(count for status, count in outcome.items() if status not in FINISHED | {"stored"})
+    if json:
+        found = {"out": str(out), "cells": dict(outcome), "failed": failed, "files": [str(f) for f in files]}
+        print(dumps(found, ensure_ascii=False))  # noqa: T201
+    if failed:
+        console.quiet = False
+        _say(f"{failed} cells failed: the tables list them at the end; they run again next time", "red")
+        raise typer.Exit(1)
+
+
+def _say(line: str, style: str | None = None) -> None:
+    console.print(line, style=style, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[str, int, int], None]]:
+    """A bar with the remaining time on a terminal, and a line a cell elsewhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    line = bar.add_task("starting")
+
+    def progress(what: str, done: int, total: int) -> None:
+        bar.start()  # not before: bad input is one line, without a bar above it
+        bar.update(line, completed=done, total=total, description=what or "starting")
+        if what and not console.is_terminal:
+            _say(f"{done}/{total} {what}")
+
+    try:
+        yield progress
+        bar.update(line, description="done")
+    finally:
+        bar.stop()
+
+
+@matrices.command()
+def slurm(
+    profile: ProfileName,
+    out: Out,
+    options: Annotated[
+        list[str] | None, typer.Argument(help="Further options of run, after --: -- --images DIR")
+    ] = None,
+    gpus: Annotated[int, typer.Option("--gpus", min=0, help="A worker for each; 0 for a CPU run.")] = 0,
+    time: Annotated[str, typer.Option("--time", help="As SLURM writes it.")] = "24:00:00",
+    partition: Annotated[str | None, typer.Option("--partition")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Without GPUs: how many.")] = 1,
+) -> None:
+    """Print the batch script that runs a profile on SLURM.
+
+    \b
+    python -m bench slurm paper --out results/paper --gpus 8 > job.sh
+    sbatch job.sh
+    """
+    from .matrix import load_profile
+    from .slurm import Matrix, Request, script
+
+    found = load_profile(profile)
+    request = Request(gpus, workers, time, partition)
+    print(script(Matrix(profile, found.name, out, found.threads, options or []), request), end="")  # noqa: T201
+
+
+@matrices.command()
+def plan(
+    profile: ProfileName,
+    source: Annotated[
+        list[Path] | None, typer.Option("--from", help="A run to learn from; by default the committed ones.")
+    ] = None,
+    workers: Annotated[
+        list[int] | None, typer.Option("--workers", min=1, help="1, 2, 4 and 8 by default.")
+    ] = None,
+) -> None:
+    """Predict the time and memory of a profile from stored records, beside what was measured.
+
+    \b
+    python -m bench plan paper --workers 8
+    python -m bench plan paper --from results/quick
+    """
+    from .forecast import checks, matrix_table, needs_of, precedents, remarks, workers_table
+    from .matrix import load_profile
+    from .provenance import ROOT
+
+    needs = needs_of(load_profile(profile))
+    found = sorted(file.parent for file in (ROOT / "results" / "reference").glob("*/manifest.json"))
+    known = precedents(source or found)
+    model = known.model(range(len(known.pairs)))
+    guesses = [model.guess(need) for need in needs]
+    print_frame(matrix_table(guesses, known), "what it takes")
+    print_frame(workers_table(guesses, workers or [1, 2, 4, 8], known.device), "and with workers")
+    print_frame(checks(known), "predictions of what was run, by what knew nothing of it")
+    for line in remarks(guesses, known, model):
+        print(line)  # noqa: T201

@@ -1,0 +1,247 @@
+"""Which estimator, which depth? The answers of a page, a card a task, and what its script needs to answer again."""
+
+# The stubs of pandas know neither the types of columns nor those of rows.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from .. import advice
+from ..advice import ALIKE, WITHIN, WORK, Option
+from ..pareto import COSTS, LEVELS, Cost
+from .grids import digits
+
+COUNTED = COSTS[:2]
+"""What may be counted: products, and milliseconds where there are some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a card.
+
+    Attributes:
+        solver: the estimator with its depth; empty where there is none.
+        family: its mark.
+        value: the number that was asked for.
+        cost: of a training step, in words.
+        note: what else must be known.
+    """
+
+    solver: str
+    family: str
+    value: str
+    cost: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The answers for a task of a size: how it is headed, what is known of it, both answers, and whether one can be."""
+
+    heading: str
+    facts: tuple[str, ...]
+    outside: bool
+    cheapest: Answer
+    best: Answer
+    answered: bool
+
+
+def answers(
+    choices: list[Option],
+    measurement: float,
+    within: float = WITHIN,
+    memory: float = math.inf,
+    cost: Cost = WORK,
+) -> tuple[Answer, Answer]:
+    """The cheapest way to a gradient, and to the best PSNR; ``static/advice.js`` says the same in the same words.
+
+    Args:
+        choices: those of one heading.
+        measurement: its PSNR in dB; NaN if that is not known.
+        within: relative error of the gradient.
+        memory: limit on the tape in MiB.
+        cost: what is counted.
+    """
+    return _cheapest(choices, within, memory, cost), _best(choices, measurement, memory, cost)
+
+
+def _cheapest(choices: list[Option], within: float, memory: float, cost: Cost) -> Answer:
+    found = advice.cheapest(choices, within, memory, cost)
+    if found is not None:
+        return Answer(found.solver, found.family, error_words(found), cost_words(found), "")
+    limit = percent(within)
+    known = [o for o in choices if not math.isnan(o.error)]
+    if not known:
+        return _nothing("No exact gradient was computed for this task, so errors are not known.")
+    exact = [o for o in known if o.error <= within]
+    if not exact:
+        closest = min(known, key=lambda o: o.error)
+        return _nothing(
+            f"Nothing measured is within {limit}. The closest: {closest.solver}, {error_words(closest)}."
+        )
+    timed = [o for o in exact if o.cost(cost) < math.inf]
+    if not timed:
+        return _nothing(f"What is within {limit} was not timed.")
+    least = min(timed, key=lambda o: o.tape)
+    return _nothing(
+        f"Nothing within {limit} fits on that tape. The least that does: {least.solver}, {tape_words(least)}."
+    )
+
+
+def _best(choices: list[Option], measurement: float, memory: float, cost: Cost) -> Answer:
+    found = advice.best(choices, memory, cost)
+    if found is None:
+        if all(math.isnan(o.psnr) for o in choices):
+            return _nothing("Nothing was trained in this run, so there is no PSNR.")
+        reached = [o for o in choices if not math.isnan(o.psnr_equilibrium)]
+        if not reached:
+            return _nothing("No learned operator reached an equilibrium on every seed.")
+        least = min(reached, key=lambda o: o.tape)
+        return _nothing(
+            f"Nothing trained fits on that tape. The least that does: {least.solver}, {tape_words(least)}."
+        )
+    option, notes = found.option, []
+    if found.ties:
+        others = "1 other" if found.ties == 1 else f"{found.ties} others"
+        notes.append(f"Tied with {others}; this is the cheapest.")
+    if found.top is not option:
+        notes.append(f"The highest mean: {found.top.solver}, {decibel(found.top.psnr_equilibrium)}.")
+    if option.psnr_equilibrium < measurement:
+        notes.append(f"Worse than the measurement itself, {decibel(measurement)}.")
+    return Answer(option.solver, option.family, psnr_words(option), cost_words(option), " ".join(notes))
+
+
+def _nothing(note: str) -> Answer:
+    return Answer("", "", "", "", note)
+
+
+def percent(value: float) -> str:
+    """A relative error in per cent."""
+    return f"{100 * value:.3g}\u00a0%"
+
+
+def decibel(value: float) -> str:
+    """A PSNR."""
+    return f"{value:.2f}\u00a0dB"
+
+
+def error_words(option: Option) -> str:
+    """The error of its gradient."""
+    return f"error {percent(option.error)}"
+
+
+def tape_words(option: Option) -> str:
+    """Its tape."""
+    return (
+        "tape not measured"
+        if math.isnan(option.saved_mib)
+        else f"{digits(option.saved_mib)}\u00a0MiB of tape"
+    )
+
+
+def psnr_words(option: Option) -> str:
+    """Its PSNR at equilibrium, and as trained."""
+    return f"{decibel(option.psnr_equilibrium)} (as trained {decibel(option.psnr)})"
+
+
+def cost_words(option: Option) -> str:
+    """What a training step costs."""
+    several = "application" if option.applications == 1 else "applications"
+    products = "VJP" if option.vjps == 1 else "VJPs"
+    parts = [f"{option.applications:g}\u00a0{several} + {option.vjps:g}\u00a0{products}"]
+    if not math.isnan(option.step_ms):
+        parts.append(f"{digits(option.step_ms)}\u00a0ms")
+    return " · ".join([*parts, tape_words(option)])
+
+
+def row(option: Option) -> dict[str, object]:
+    """What the script of a page needs of an option: numbers to choose by, and words to show."""
+    return {
+        "solver": option.solver,
+        "family": option.family,
+        "seeds": option.seeds,
+        "error": option.error,
+        "work": option.work,
+        "step_ms": option.step_ms,
+        "saved_mib": option.saved_mib,
+        "psnr": option.psnr,
+        "at_equilibrium": option.at_equilibrium,
+        "words": {
+            "error": error_words(option),
+            "tape": tape_words(option),
+            "psnr": psnr_words(option),
+            "cost": cost_words(option),
+            "top": decibel(option.psnr_equilibrium),
+        },
+    }
+
+
+def measurements(frame: pd.DataFrame) -> dict[str, float]:
+    """PSNR of the measurement by heading, in dB; NaN where it is not known."""
+    return {
+        str(h): float(part["psnr_measurement"].mean()) for h, part in frame.groupby("heading", sort=False)
+    }
+
+
+def cards(frame: pd.DataFrame) -> list[Card]:
+    """A card for each heading of the tidy table, without a limit on the tape."""
+    options, known = advice.by_heading(advice.options(frame)), measurements(frame)
+    found = []
+    for heading, part in frame.groupby("heading", sort=False):
+        choices = options.get(str(heading), [])
+        if choices:
+            first, second = answers(choices, known[str(heading)])
+        else:
+            first = second = _nothing("No estimator ended well on every seed: the failures are below.")
+        contraction = float(part["contraction"].mean())
+        outside = math.isnan(contraction) or contraction >= 1
+        chips = _facts(part, contraction, known[str(heading)])
+        answered = any(not math.isnan(o.error) or not math.isnan(o.psnr_equilibrium) for o in choices)
+        found.append(Card(str(heading), chips, outside, first, second, answered))
+    return found
+
+
+def _facts(part: pd.DataFrame, contraction: float, measurement: float) -> tuple[str, ...]:
+    if math.isnan(contraction):
+        facts = ["L not known in advance: outside the theory"]
+    elif contraction >= 1:
+        facts = [f"L ≤ {contraction:.3f}: outside the theory"]
+    else:
+        facts = [f"L ≤ {contraction:.3f}"]
+    seeds = part["seed"].nunique()
+    facts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
+    if not math.isnan(measurement):
+        facts.append(f"measurement {decibel(measurement)}")
+    return tuple(facts)
+
+
+def stop_words(limit: float) -> str:
+    """A stop of the slider."""
+    return "no limit" if limit == math.inf else f"{limit:g}\u00a0MiB"
+
+
+def data(frame: pd.DataFrame) -> dict[str, object]:
+    """What the script of a page answers from."""
+    options = advice.options(frame)
+    known = measurements(frame)
+    return {
+        "alike": ALIKE,
+        "headings": {
+            heading: {
+                "measurement": known[heading],
+                "words": decibel(known[heading]),
+                "rows": [row(o) for o in choices],
+            }
+            for heading, choices in advice.by_heading(options).items()
+        },
+        "stops": [{"limit": limit, "words": stop_words(limit)} for limit in advice.stops(options)],
+        "levels": [{"value": level, "words": percent(level)} for level in LEVELS],
+        "costs": [
+            {"name": cost.name, "words": cost.title}
+            for cost in COUNTED
+            if any(o.cost(cost) < math.inf for o in options)
+        ],
+    }

@@ -1,0 +1,362 @@
+"""Files of a user's own on the command line: found, carried, keyed by their content, and refused in a line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from bench.__main__ import entry
+from bench.errors import UserError
+from bench.given import given_solver, given_task, own_of, parse_solver, parse_task
+from bench.matrix import Cell, cells, load_profile
+from bench.own import taken
+from bench.provenance import ROOT, fingerprint, versions
+from bench.records import SCHEMA, Store, key_of
+from bench.report import write_report
+from bench.runner import images_for, plan, run
+from solvers import Implicit, Iterate, Picard, deq
+
+MINE = """
+from dataclasses import dataclass
+from solvers import Equilibrium, Implicit, Iterate, Picard, Report, Solver
+from bench.operators import huber
+from bench.tasks import Task
+from bench.tasks.denoising import Identity
+
+@dataclass(frozen=True)
+class Reach:
+    steps: int
+    def __call__(self, T, x0):
+        x = x0
+        for _ in range(self.steps):
+            x = T(x)
+        return Equilibrium(x, Report(self.steps))
+
+def mine(N, tol=1e-3):
+    if N > 50:
+        raise ValueError("N is at most 50")
+    return Solver(f"mine({N})", Reach(N), Implicit(Picard(tol)))
+
+def noisy(prior=huber(), noise=0.2):
+    return Task(f"noisy({prior.label}, {noise:g})", Identity(), (noise,), prior, 0.5)
+
+@dataclass(frozen=True)
+class Coarse:
+    scale: float = 1.0
+    layers: int = 0
+    @property
+    def label(self):
+        return f"coarse({self.scale:g})"
+    def operator(self, shape, step, dtype, device):
+        return huber().operator(shape, self.scale * step, dtype, device)
+
+coarse = Coarse
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    return file
+
+
+def written(tmp_path, body, name="bad.py"):
+    file = tmp_path / name
+    file.write_text("from solvers import *\n" + textwrap.dedent(body))
+    return file
+
+
+def test_a_reference_may_stand_wherever_a_name_may(mine):
+    given = given_solver(f"{mine}:mine(7, tol=1e-4)")
+    assert given.value.label == "mine(7)"
+    assert given.value.pull == Implicit(Picard(1e-4))
+    assert [source.file for source in given.sources] == ["mine.py"]
+    nested = given_solver(f"implicit( {mine}:Reach(3), picard(0.01))")
+    assert (nested.value.label, nested.value.pull) == (
+        "implicit(reach(3), picard(0.01))",
+        Implicit(Picard(0.01)),
+    )
+    assert given_task(f"{mine}:noisy(l1)").value.prior == parse_task("denoising(l1)").prior
+    assert (
+        given_task(f"deblurring({mine}:coarse(0.5), blur=2)").value.label == "deblurring(coarse(0.5), blur=2)"
+    )
+    assert given_task(f"{mine}:noisy({mine}:coarse)").value.label == "noisy(coarse(1), 0.2)"
+    assert given_solver("deq(1e-3)").value == deq(1e-3)
+    assert given_solver("deq(1e-3)").sources == ()
+
+
+def test_a_path_may_hold_what_has_a_meaning_in_a_call(tmp_path):
+    folder = tmp_path / "a (1), b=2"
+    folder.mkdir()
+    (folder / "mine.py").write_text(MINE)
+    assert taken(f"{folder}/mine.py:mine(3)").text == "mine(3)"
+
+
+def test_what_is_data_names_no_file(mine, tmp_path, capsys):
+    """Profiles and records are others': a path in them is never opened, let alone run."""
+    bomb = tmp_path / "bomb.py"
+    bomb.write_text(f"open({str(tmp_path / 'went off')!r}, 'w')")
+    for parse, text in ((parse_solver, f"{bomb}:x(1)"), (parse_task, f"denoising({bomb}:x)")):
+        with pytest.raises(UserError, match="profiles are data"):
+            parse(text)
+    profile = tmp_path / "p.toml"
+    content = (ROOT / "bench/profiles/smoke.toml").read_text()
+    profile.write_text(content.replace('"jfb(20)"', f'"{bomb}:x(1)"').replace('"smoke"', '"mine"'))
+    assert entry(["run", str(profile), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "went off").exists()
+
+
+def test_a_cell_carries_the_content_of_its_files_to_another_process(mine, tmp_path):
+    """Even where the file has changed since: a run goes on with what it began with."""
+    solver, task = given_solver(f"{mine}:mine(7)"), given_task(f"{mine}:noisy")
+    cell = Cell(task.value, solver.value, 0, task.sources, solver.sources)
+    told, carried = repr(cell), pickle.dumps(cell)
+    mine.write_text("raise RuntimeError('edited')")
+    del sys.modules[type(cell.solver.reach).__module__]  # as in another process
+    again = pickle.loads(carried)
+    assert repr(again) == told
+    assert type(again.solver.reach) is not type(cell.solver.reach)
+    assert again.solver.reach(lambda x: x / 2, torch.ones(1)).x == 0.5**7
+
+
+def test_a_key_follows_the_content_and_nothing_else(mine, tmp_path):
+    def key(file):
+        given = given_solver(f"{file}:mine(7)")
+        return key_of(Cell(parse_task("denoising"), given.value, 0, (), given.sources), {}, "quality")
+
+    before = key(mine)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine.py").write_text(MINE)
+    assert key(tmp_path / "elsewhere" / "mine.py") == before
+    mine.write_text(MINE + "# edited\n")
+    assert key(mine) != before
+
+
+def test_cells_without_files_have_the_keys_they_had():
+    """The recipe of before there were files: stored results of the project's own cells stay what they are."""
+    cell = Cell(parse_task("denoising"), deq(1e-3), 0)
+    assert cell.files == {}
+    decides = {
+        "schema": SCHEMA,
+        "kind": "cost",
+        "task": repr(cell.task),
+        "solver": repr(cell.solver),
+        "seed": 0,
+    }
+    decides |= {"settings": {"a": 1}, "fingerprint": fingerprint(), "versions": versions()}
+    text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
+    assert key_of(cell, {"a": 1}, "cost") == hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def test_own_cells_are_added_and_the_rest_stays(mine, tiny_file):
+    profile = load_profile(str(tiny_file))
+    plain = [c for part in cells(profile) for c in part]
+    texts = [f"{mine}:mine(7)", "deq(1e-08)"]
+    whole = [c for part in cells(profile, None, texts, whole=True) for c in part]
+    some = [c for part in cells(profile, None, texts) for c in part]
+    assert [c for c in whole if not c.files] == plain
+    assert {(c.task.label, c.seed) for c in whole if c.files} == {(c.task.label, c.seed) for c in plain}
+    assert {c.solver.label for c in some} == {"mine(7)", "deq(1e-08)"}
+    task = f"{mine}:noisy"
+    whole = [c for part in cells(profile, [task], texts[:1], whole=True) for c in part]
+    some = [c for part in cells(profile, [task], texts[:1]) for c in part]
+    assert {c.task.label for c in some} == {"noisy(huber, 0.2)"}
+    assert len(whole) == 3 * 4 * 2
+    assert len(some) == 2
+
+
+def test_parts_of_a_profile_get_an_own_solver_once(mine, tiny_file):
+    """Parts that differ in their solvers alone would get it twice, and no table could tell the two apart."""
+    tiny_file.write_text(tiny_file.read_text() + '\n[[also]]\nsolvers = ["jfb(3)"]\n')
+    for profile in (load_profile(str(tiny_file)), load_profile("learning")):
+        lines = [
+            (c.task.label, part.images.crop, part.training.batch, c.seed)
+            for part, matrix in zip(profile.parts(), cells(profile, None, [f"{mine}:mine(7)"]), strict=True)
+            for c in matrix
+        ]
+        assert lines
+        assert len(set(lines)) == len(lines)
+
+
+def test_a_run_adds_rows_and_keeps_the_stored_ones(mine, tiny_run, tiny_file, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(tiny_run, out)
+    stored = {file.name for file in (out / "rows").glob("*.json")}
+    profile = load_profile(str(tiny_file))
+    options = {"device": torch.device("cpu"), "tasks": ["denoising(huber)"], "solvers": [f"{mine}:mine(7)"]}
+    assert run(profile, out, jobs=2, **options) == {"stored": 0, "ok": 3}
+    records = list(Store(out).records())
+    assert stored < {file.name for file in (out / "rows").glob("*.json")}
+    assert len(records) == 18 + 3
+    mine_too = [r for r in records if r.solver == "mine(7)"]
+    assert {tuple(r.settings["files"].values()) for r in mine_too} == {("mine.py",)}
+    assert all("files" not in r.settings for r in records if r.solver != "mine(7)")
+    write_report(out)
+    text = (out / "tables" / "tables.md").read_text()
+    assert "mine(7)" in text
+    assert "unrolled(2)" in text
+    assert entry(["compare", str(out), str(tiny_run)]) == 0
+    assert run(profile, out, jobs=2, **options) == {"stored": 3}
+    mine.write_text(MINE + "# edited\n")
+    profile_cells = [c for part in cells(profile, options["tasks"], options["solvers"]) for c in part]
+    parts = [(profile, profile_cells)]
+    quality, cost = plan(parts, images_for(parts, None), torch.device("cpu"))
+    assert not any(Store(out).finished(job.key) for job in (*quality, *cost))
+
+
+def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
+    """Two versions of a task print as the same; their reference gradients must not be shared."""
+    from bench.runner import run_cell
+
+    profile = load_profile("smoke")
+    profile = profile.model_copy(
+        update={"also": [], "training": profile.training.model_copy(update={"steps": 0})}
+    )
+    errors = []
+    for content in (MINE, MINE.replace("return huber().operator", "return huber(0.05).operator")):
+        mine.write_text(content)
+        given = given_task(f"denoising({mine}:coarse)")
+        cell = Cell(given.value, deq(1e-10), 0, given.sources)
+        (job,), _ = plan([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
+        (tmp_path / "rows").mkdir(exist_ok=True)
+        errors.append(run_cell(job, tmp_path).values["hypergradient_error"])
+    assert max(errors) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nowhere.py:mine(3)", "there is no Python file nowhere.py"),
+        ("{mine}:mien(3)", "defines no function mien; did you mean mine"),
+        ("{mine}:MINE", "defines no function MINE"),
+        ("{mine}", "write PATH/FILE.py:NAME"),
+        ("{mine}:", "write PATH/FILE.py:NAME"),
+        ("{mine}:mine", "missing a required argument: 'N'"),
+        ("{mine}:mine(3, 4, 5)", "too many positional arguments"),
+        ("{mine}:mine(51)", "N is at most 50"),
+        ("{mine}:mine('a')", "arguments are plain numbers"),
+        ("{mine}:mine(3).reach", "write a call such as"),
+        ("{mine}:noisy", "returns Task, not a solvers.Solver"),
+        ("{mine}:Reach(3)", "a reach stands inside one: implicit("),
+        ("{bad}:jfb(3)", "the project has a jfb of its own: rename yours"),
+        ("{bad}:masked(3)", "its label jfb(3) is that of a solver of the project"),
+        ("{bad}:disguised(3)", "its label deq(1, 2, 3) is that of a solver of the project"),
+        ("{bad}:unnamed(3)", "its label must be a line"),
+        ("{bad}:nothing(3)", "returns nothing, not a solvers.Solver"),
+        ("{bad}:fails(3)", "raises ZeroDivisionError: division by zero (line 3 of bad.py)"),
+        ("{bad}:local(3)", "define its classes and functions at the top of the file"),
+        ("{bad}:plain(3)", "make its parts frozen dataclasses"),
+        ("implicit({bad}:step, gmres(0.1))", "missing a required argument: 'T'; write step(T, x0)"),
+        ("{raises}:x(1)", "the file raises RuntimeError: no luck (line 3 of raises.py)"),
+        ("{syntax}:x(1)", "the file raises SyntaxError: '(' was never closed (line 2 of syntax.py)"),
+        ("{leaves}:x(1)", "the file raises SystemExit"),
+        ("implicit({mine}:Reach(3), {other}:Reach(4))", "two files define Reach"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_line(mine, tmp_path, capsys, text, message):
+    bad = written(
+        tmp_path,
+        """\
+        def fails(N): return 1 / 0
+        def masked(N): return Solver("jfb(3)", Iterate(3), Tracked(1))
+        def disguised(N): return Solver("deq(1, 2, 3)", Iterate(3), Tracked(1))
+        def unnamed(N): return Solver("two\\nlines", Iterate(3), Tracked(1))
+        def nothing(N): pass
+        def step(T, x0): return Iterate(3)(T, x0)
+        def local(N): return Solver("local(3)", lambda T, x0: Iterate(3)(T, x0), Tracked(1))
+        def plain(N): return Solver("plain(3)", step, Tracked(1))
+        """,
+    )
+    bad.write_text(bad.read_text().replace("def fails", "\ndef fails", 1))
+    names = {
+        "mine": mine,
+        "bad": bad,
+        "raises": written(tmp_path, "\nraise RuntimeError('no\\nluck')", "raises.py"),
+        "syntax": written(tmp_path, "x = (", "syntax.py"),
+        "leaves": written(tmp_path, "import sys; sys.exit()", "leaves.py"),
+        "other": written(tmp_path, "from dataclasses import dataclass\n" + MINE, "other.py"),
+    }
+    out = tmp_path / "out"
+    command = ["run", "smoke", "--out", str(out), "--device", "cpu", "--solver", text.format(**names)]
+    assert entry(command) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert message in said
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{mine}:mine(3)", "returns Solver, not a bench.tasks.Task"),
+        ("{mine}:coarse(0.5)", "a prior stands inside one: deblurring("),
+        ("{mine}:noisy(3)", "raises AttributeError"),
+        ("{mine}:noisy(noise=0)", None),
+        ("{task}:crooked", "crooked raises ZeroDivisionError: division by zero (line 9 of task.py)"),
+    ],
+)
+def test_what_is_wrong_with_a_task_is_one_line_before_anything_is_written(
+    mine, tmp_path, capsys, text, message
+):
+    (tmp_path / "task.py").write_text(
+        textwrap.dedent("""\
+        from dataclasses import dataclass
+        from bench.operators import huber
+        from bench.tasks import Task
+
+        @dataclass(frozen=True)
+        class Crooked:
+            sigma: float = 1.0
+            def __call__(self, shape, rng, dtype, device):
+                return 1 / 0
+
+        def crooked():
+            return Task("crooked", Crooked(), (0.1,), huber(), 1.0)
+        """)
+    )
+    if message is None:
+        assert given_task(text.format(mine=mine)).value.noise == (0,)
+        return
+    out = tmp_path / "out"
+    text = text.format(mine=mine, task=tmp_path / "task.py")
+    assert entry(["run", "smoke", "--out", str(out), "--device", "cpu", "--task", text]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert message in said
+    assert not out.exists()
+
+
+def test_two_that_a_table_could_not_tell_apart_are_refused(mine, tmp_path):
+    other = written(tmp_path, MINE + "# another", "other.py")
+    with pytest.raises(UserError, match=r"two of --solver are called mine\(7\)"):
+        own_of(None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
+    assert len(own_of(None, [f"{mine}:mine(7)"] * 2).solvers) == 1
+
+
+def test_the_command_measures_one_cell_of_a_file(mine, capsys):
+    command = ["cell", "--profile", "smoke", "--task", "denoising(huber)", "--device", "cpu", "--json"]
+    assert entry([*command, "--solver", f"{mine}:mine(30)"]) == 0
+    mine_too = json.loads(capsys.readouterr().out)
+    assert mine_too["solver"] == "mine(30)"
+    assert list(mine_too["settings"]["files"].values()) == ["mine.py"]
+    right = run_of(parse_solver("implicit(iterate(30), picard(0.001))"))
+    assert mine_too["values"]["gradient"] == right
+
+
+def run_of(solver):
+    from bench.runner import run_cell
+
+    profile = load_profile("smoke")
+    cell = Cell(parse_task("denoising(huber)"), solver, 0)
+    assert solver.reach == Iterate(30)
+    (job,), _ = plan([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
+    return run_cell(job, None).values["gradient"]

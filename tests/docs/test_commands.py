@@ -1,0 +1,221 @@
+"""Every command line of README and docs is run, on sizes of a second; those of minutes are read by their parser.
+
+In place of the packaged profiles stand smaller ones, of the same names and tasks; studies that take minutes at any
+size have tests of their own, and only their lines are checked here, as are those of tox.ini.
+"""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import skimage
+import typer
+from skimage.io import imsave
+
+from bench import matrix
+from bench.command import call
+from bench.provenance import ROOT
+
+from .pages import PAGES, commands, name, snippets
+
+STUDIES = {
+    "bench": {"certificates", "trajectory"},
+    "bench.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
+    "bench.denoisers.train": {""},
+    "theory_checks": {"mutations", "peers"},
+}
+"""Minutes at any size."""
+BOUNDS = ["verify"]
+"""All claims: CI runs ``tox -e bounds``."""
+SHELL = {"cd", "export", "git", "sbatch", "uv"}
+"""What is no command of ours, and has no test but a reader's."""
+INSTALLERS = {"pip", "tox", "dask"}
+"""Modules run with ``python -m`` that are not ours; tests/bench/test_wheel.py installs, test_cluster.py starts Dask."""
+OWN = {
+    "my_solver.py": ("solver", "mine", "Mine"),
+    "my_task.py": ("task", "mine", "Mine"),
+    "my_operator.py": ("operator", "mine", "Mine"),
+}
+"""Files that the pages call the reader's own, from the templates of ``new``."""
+LINES = [(page, words) for page in PAGES for words in commands(page)]
+
+
+def shrunk(profile: matrix.Profile) -> matrix.Profile:
+    """Two of its solvers, small crops, a step of training, no longer ways."""
+    training = profile.training.model_copy(update={"steps": min(1, profile.training.steps), "batch": 1})
+    sizes = {"crop": 32, "train": 2, "test": 1}
+    return profile.model_copy(
+        update={
+            "solvers": profile.solvers[:2],
+            "seeds": profile.seeds[:1],
+            "images": profile.images.model_copy(update=sizes),
+            "training": training,
+            "equilibrium": profile.equilibrium.model_copy(update={"budget": 20, "longest": 20}),
+            "oracle": profile.oracle.model_copy(update={"budget": 60}),
+            "also": [],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder as a reader's: photographs, own files, a finished run, and the references."""
+    folder = tmp_path_factory.mktemp("home")
+    for place, side in (("photographs", 256), ("DIR", 64)):
+        (folder / place).mkdir()
+        for title in ("camera", "astronaut", "coffee", "chelsea", "brick"):
+            imsave(
+                folder / place / f"{title}.png",
+                getattr(skimage.data, title)()[:side, :side],
+                check_contrast=False,
+            )
+    (snippet,) = snippets(ROOT / "docs" / "claims.md")
+    (folder / "contraction.py").write_text(snippet.code, encoding="utf-8")
+    for file, (template, title, klass) in OWN.items():
+        text = (ROOT / "bench" / "templates" / f"{template}.py.txt").read_text(encoding="utf-8")
+        (folder / file).write_text(text.replace("NAME", title).replace("KLASS", klass), encoding="utf-8")
+    (folder / "results").mkdir()
+    (folder / "results" / "reference").symlink_to(ROOT / "results" / "reference")
+    (folder / "docs").symlink_to(ROOT / "docs")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, home):
+    """Small profiles, no timings, and a home of the reader's own."""
+    load = matrix.load_profile
+    monkeypatch.setattr(matrix, "load_profile", lambda text: shrunk(load(text)))
+    monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store: iter(()))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+
+
+def parts(words: list[str]) -> tuple[str, list[str]]:
+    """Module and arguments of a ``python -m`` line."""
+    at = words.index("-m")
+    return words[at + 1], [word for word in words[at + 2 :] if word not in (">", "job.sh")]
+
+
+def ours(words: list[str]) -> bool:
+    """Whether a line runs this project."""
+    return "-m" in words and words[words.index("-m") + 1] not in INSTALLERS
+
+
+def reads(module: str, arguments: list[str]) -> None:
+    """The parser of a command takes these arguments. Raises typer's error where it does not."""
+    package = importlib.import_module(
+        f"{module}.__main__" if Path(ROOT, *module.split(".")).is_dir() else module
+    )
+    context, command = None, typer.main.get_command(package.app)
+    while hasattr(command, "resolve_command"):
+        context = command.make_context(None, list(arguments), parent=context)
+        title, command, arguments = command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+        assert command is not None, title
+    command.make_context(None, list(arguments), parent=context)
+
+
+def is_study(module: str, arguments: list[str]) -> bool:
+    known = STUDIES.get(module, set())
+    return "" in known or bool(arguments and arguments[0] in known) or arguments == BOUNDS
+
+
+def runs(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
+    """Run ``python -m module arguments`` here. Its exit code."""
+    if module == "theory_checks" and "--examples" in arguments:
+        arguments[arguments.index("--examples") + 1] = "3"
+    package = importlib.import_module(
+        f"{module}.__main__" if Path(ROOT, *module.split(".")).is_dir() else module
+    )
+    if hasattr(package, "app"):
+        return call(package.app, f"python -m {module}", arguments)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    return package.main()
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [line for line in LINES if ours(line[1])],
+    ids=[f"{name(page)}: {' '.join(words)[:90]}" for page, words in LINES if ours(words)],
+)
+def test_the_commands_of_a_page_do_what_they_say(page, words, home, monkeypatch):
+    module, arguments = parts(
+        [str(Path(word).expanduser()) if word.startswith("~") else word for word in words]
+    )
+    if is_study(module, arguments):
+        reads(module, arguments)
+        return
+    for folder in [Path(word) for word in arguments if word.startswith("results/")]:
+        there = (folder / "manifest.json").exists()
+        if arguments[0] in ("compare", "report", "export", "plan") and not there:
+            # Somebody ran it: the reference is such a run.
+            shutil.copytree(ROOT / "results" / "reference" / "quick-cpu", home / folder)
+        elif arguments[0] == "run" and folder.exists():
+            shutil.rmtree(home / folder)
+    if "--workers" in arguments or "--scheduler" in arguments:
+        reads(module, arguments)  # tests/bench/test_cluster.py starts schedulers and workers
+    else:
+        assert runs(module, arguments, monkeypatch) in (0, None)
+
+
+def test_no_line_is_passed_over():
+    for page, words in LINES:
+        known = words[0] in SHELL or words[0] in ("tox", "uvx", "pipx") or "-m" in words or "=" in words[0]
+        assert known, f"{name(page)}: {' '.join(words)}"
+    assert sum(ours(words) for _, words in LINES) > 20
+
+
+def environments() -> dict[str, list[str]]:
+    """The commands of every environment of tox.ini, a line each."""
+    found = configparser.ConfigParser(interpolation=None)
+    found.read(ROOT / "tox.ini", encoding="utf-8")
+    return {
+        section.removeprefix("testenv:"): found[section].get("commands", "").strip().splitlines()
+        for section in found.sections()
+        if section.startswith("testenv:")
+    }
+
+
+def test_every_environment_that_is_named_is_there():
+    known = environments()
+    for page in PAGES:
+        for found in re.findall(r"tox -e ([\w,]+)", page.read_text(encoding="utf-8")):
+            assert set(found.split(",")) <= {*known, "X"}, f"{name(page)}: tox -e {found}"
+
+
+@pytest.mark.parametrize(
+    "line", [line for lines in environments().values() for line in lines if "python -m" in line]
+)
+def test_the_lines_of_tox_are_read_by_their_parsers(line):
+    words = shlex.split(line.replace("{posargs}", ""))
+    reads(*parts(words))
+
+
+def examples() -> list[str]:
+    """The lines of the helps of all commands that show how they are called."""
+    found = []
+    for module in ("bench", "theory_checks", "bench.resilience"):
+        group = typer.main.get_command(importlib.import_module(f"{module}.__main__").app)
+        for command in (group, *group.commands.values()):
+            shown = [line.strip() for line in (command.help or "").splitlines()]
+            found += [line for line in shown if line.startswith("python -m")]
+    return found
+
+
+@pytest.mark.parametrize("line", sorted(set(examples())))
+def test_the_examples_of_the_helps_are_read_by_their_parsers(line):
+    reads(*parts(shlex.split(line.replace("| source", ""), comments=True)))
+
+
+def test_every_command_of_the_benchmark_shows_an_example():
+    group = typer.main.get_command(importlib.import_module("bench.__main__").app)
+    for title, command in group.commands.items():
+        assert f"python -m bench {title}" in (command.help or ""), title

@@ -1,0 +1,65 @@
+"""What is cited for a claim is what the claim itself says, and its tables can be pasted."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+
+import bibtexparser
+
+import theory_checks.claims
+from bench import bibliography
+from bench.bibliography import BY_KEY, ENTRIES
+from theory_checks.claims import ROSTER
+from theory_checks.sources import DERIVED, SOURCES, cited
+from theory_checks.table import frame, to_latex
+from theory_checks.verify import verify
+
+DOCS = {
+    module.CLAIM.id: module.__doc__ or ""
+    for module in (
+        importlib.import_module(f"theory_checks.claims.{found.name}")
+        for found in pkgutil.iter_modules(theory_checks.claims.__path__)
+    )
+}
+
+
+def test_every_claim_has_a_source_or_was_derived_here():
+    assert set(SOURCES) | DERIVED == set(ROSTER)
+    assert not set(SOURCES) & DERIVED
+    assert all(keys and set(keys) <= set(BY_KEY) for keys in SOURCES.values())
+
+
+def test_the_papers_that_a_claim_names_are_cited_and_no_others():
+    for name, claim in ROSTER.items():
+        said = f"{claim.source} {DOCS[name]}"
+        works = cited([name])
+        assert set(re.findall(r"arXiv (\d{4}\.\d{4,5})", said)) <= {work.eprint for work in works}, name
+        for work in works:
+            family = work.author.partition(",")[0]
+            assert (work.eprint and work.eprint in said) or family in said, (name, work.key)
+
+
+def test_a_derived_claim_names_no_year():
+    for name in DERIVED:
+        assert not re.search(r"arXiv|\b(18|19|20)\d\d\b", ROSTER[name].source), name
+
+
+def test_no_entry_is_cited_nowhere():
+    used = {key for source in bibliography.SOURCES.values() for key in source.keys}
+    used |= {key for keys in SOURCES.values() for key in keys}
+    assert {entry.key for entry in ENTRIES} == used
+
+
+def test_the_table_of_verdicts_aligns_every_column():
+    verdicts = [verify(ROSTER[name], 5) for name in ("C4", "C10")]
+    text = to_latex(verdicts)
+    (align,) = re.findall(r"\\begin\{tabular\}\{(\w+)\}", text)
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 3
+    assert {row.count("&") + 1 for row in rows} == {len(align)}
+    assert len(align) == len(frame(verdicts).columns) - 3
+    (keys,) = re.findall(r"\\cite\{(.*?)\}", text)
+    read = bibtexparser.parse_string(bibliography.to_bibtex(cited(["C4", "C10"])))
+    assert sorted(keys.split(",")) == [entry.key for entry in read.entries]

@@ -1,0 +1,35 @@
+"""Which published works stand behind a claim; most claims were derived for this project and have none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.bibliography import BY_KEY, Entry
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "C1": ("bai2019deep",),
+    "C2": ("davy2025restarted",),
+    "C3": ("davy2025restarted",),
+    "C4": ("davy2025restarted",),
+    "C5": ("fung2022jfb", "davy2025restarted"),
+    "C6": ("davy2025restarted",),
+    "C7": ("ablin2020super",),
+    "C8": ("grazzi2020iteration",),
+    "C9": ("bauschke2017convex",),
+    "C10": ("moreau1965proximite", "bauschke2017convex"),
+    "C11": ("davy2025restarted",),
+    "C14": ("geng2021training",),
+    "C15": ("hestenes1952methods", "greenbaum1997iterative"),
+    "C16": ("ryu2019plug",),
+    "C22": ("polyak1964some",),
+    "C25": ("kantorovich1948functional",),
+}
+"""Keys of ``bench.bibliography``, by hand; a test compares them with what the claims themselves say."""
+DERIVED = frozenset({"C12", "C13", "C17", "C18", "C19", "C20", "C21", "C23", "C24", "C26", "C27"})
+"""Claims that were derived for this project: there is nothing else to cite."""
+
+
+def cited(claims: Iterable[str]) -> list[Entry]:
+    """The works behind claims, each once, in order; those that are in neither list have none."""
+    keys = dict.fromkeys(key for claim in claims for key in SOURCES.get(claim, ()))
+    return [BY_KEY[key] for key in keys]
