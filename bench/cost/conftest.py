@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,19 +13,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Where the plan stands and where the report goes; both are the runner's."""
     parser.addoption("--cost-plan", default=None, help="pickled jobs, written by bench.cost.launch")
     parser.addoption("--cost-report", default=None, help="file that gets a line of JSON for each timing")
-    parser.addoption("--cost-parent", default=None, type=int, help="a pipe that ends with the runner")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """End with the runner, however that ends: nobody would read the report."""
-    parent = config.getoption("--cost-parent")
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(pipe: int) -> None:
-    os.read(pipe, 1)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def default_jobs():

@@ -35,12 +35,12 @@ def measure_costs(jobs: list[Job]) -> Iterator[Record]:
         plan, report = Path(folder, "plan.pickle"), Path(folder, "report.jsonl")
         plan.write_bytes(pickle.dumps(jobs))
         report.touch()
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        command += [str(Path(__file__).parent / "test_step.py"), f"--rootdir={ROOT}", "-k", "test_step"]
-        command += ["--benchmark-disable-gc", f"--cost-plan={plan}", f"--cost-report={report}"]
         # Nobody writes to it: it ends when this process does, however that ends, and the timing with it.
         ear, mouth = os.pipe()
-        command += [f"--cost-parent={ear}"]
+        words = f"-m bench.watched {ear} pytest -q -p no:cacheprovider -p no:xdist"
+        command = [sys.executable, *words.split()]
+        command += [str(Path(__file__).parent / "test_step.py"), f"--rootdir={ROOT}", "-k", "test_step"]
+        command += ["--benchmark-disable-gc", f"--cost-plan={plan}", f"--cost-report={report}"]
         environment = os.environ | ALLOCATOR | {"PYTHONPATH": str(ROOT)}
         with (
             Path(folder, "log").open("w+", encoding="utf-8") as log,

@@ -47,6 +47,8 @@ class Stop:
 def stops(times: int, folder: Path, seed: int = 0, resume: bool = True) -> list[Stop]:
     """Stop ``python -m bench run`` so many times by each signal, at random moments after its first cell."""
     rng, found = random.Random(seed), list[Stop]()
+    # A shell has what it starts in the background ignore Ctrl-C, and the runs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for i in range(times):
         for sent in CODES:
             found.append(_stop(folder / f"{sent}-{i}", sent, rng.uniform(0.0, 1.0), resume))

@@ -57,7 +57,12 @@ def test_the_study_measures_contractive_tasks_alone(tiny):
     _, files, told, stored = tiny
     assert {row["task"] for row in stored["rows"]} == {"denoising(huber)"}
     assert not any("l1" in line for line in told)
-    assert [file.name for file in files] == ["certificates.md", "certificates.png", "certificates.pdf"]
+    assert [file.name for file in files] == [
+        "certificates.md",
+        "certificates.png",
+        "certificates.pdf",
+        "certificates.svg",
+    ]
     assert all(file.stat().st_size > 1000 for file in files)
     assert set(stored["made"]) == {"rigorous", "estimates", "depths", "overhead"}
     count = {part: sum(row["part"] == part for row in stored["rows"]) for part in stored["made"]}

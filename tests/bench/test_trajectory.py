@@ -146,6 +146,7 @@ def test_the_files_are_there_and_the_same_again(found, tmp_path):
         "trajectory.md",
         "trajectory.pdf",
         "trajectory.png",
+        "trajectory.svg",
     ]
     given = json.loads((found / "rows.json").read_text())
     assert given["task"] == "denoising(huber)"
