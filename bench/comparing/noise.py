@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from scipy.optimize import root_scalar
 from scipy.special import digamma, polygamma
 from scipy.stats import t as student
 
@@ -92,12 +93,7 @@ def _freedom_of(excess: float) -> float:
     if excess <= float(polygamma(1, ALIKE / 2)):
         return ALIKE
     low, high = math.log(LONE), math.log(ALIKE)
-    if off(low) <= 0:
-        return LONE
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if off(middle) > 0 else (low, middle)
-    return math.exp(low)
+    return LONE if off(low) <= 0 else math.exp(root_scalar(off, bracket=(low, high)).root)
 
 
 def sharing(rounds: int) -> float:
