@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.command import call, console, print_frame
-from bench.errors import UserError, unknown
+from bench.errors import UserError
 
 from .check import app as check
+
+CLAIMS = typer.Option("--claims", help="Only these: C4,C6, or a group: bounds, companions, inertia, 1.4.")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,6 +26,7 @@ def main() -> None:
     \b
     python -m theory_checks verify
     python -m theory_checks verify --claims C4,C6 --examples 1000
+    python -m theory_checks verify --claims companions
     python -m theory_checks verify --operator ./mine.py:operator
     python -m theory_checks check './my_solver.py:mine(10)'
     python -m theory_checks mutations
@@ -31,8 +35,11 @@ def main() -> None:
 
 @app.command()
 def verify(
-    claims: Annotated[str | None, typer.Option("--claims", help="Only these, e.g. C4,C6.")] = None,
+    claims: Annotated[str | None, CLAIMS] = None,
     examples: Annotated[int, typer.Option("--examples", min=1, help="Examples a claim.")] = 100,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Companions at the sizes of their papers, on a GPU.")
+    ] = False,
     operator: Annotated[
         str | None, typer.Option("--operator", help="An operator of yours instead: ./file.py:factory.")
     ] = None,
@@ -40,39 +47,47 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="The verdicts as JSON, and nothing else.")] = False,
 ) -> None:
     """Run the claims; exit code 1 when one fails, has no teeth, or is not sharp where it should be."""
-    from . import table
-    from .claims import ROSTER
+    from . import rows, table
+    from .judge import judge
     from .operator import case_of, examine, load
     from .real import check_all
+    from .roster import choose
     from .verify import verify as run
 
-    chosen = _chosen(claims, list(ROSTER))
+    chosen = choose(claims)
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: choose a folder")
     verdicts = []
     if operator is not None:
-        findings = examine(*case_of(load(operator), operator), tuple(chosen))
+        findings = examine(*case_of(load(operator), operator), chosen.names)
         if not findings:
-            raise UserError(f"none of {', '.join(chosen)} can be checked on a single operator")
+            raise UserError(f"none of {', '.join(chosen.names)} can be checked on a single operator")
     else:
-        for name in chosen:
-            verdicts.append(verdict := run(ROSTER[name], examples))
+        runs = [partial(run, claim, examples) for claim in chosen.claims]
+        runs += [partial(judge, e, group.at(paper)) for group in chosen.groups for e in group.experiments]
+        for each in runs:
+            verdicts.append(verdict := each())
             if not json:
                 worst = f"worst ratio {verdict.worst:.3g}, {verdict.seconds:.1f} s"
-                _say(f"{name} {verdict.verdict}: {verdict.statement} ({worst})")
-        findings = check_all(tuple(chosen))
+                _say(f"{verdict.id} {verdict.verdict}: {verdict.statement} ({worst})")
+        findings = check_all(tuple(claim.id for claim in chosen.claims))
     if json:
         print(table.to_json(verdicts, findings), end="")  # noqa: T201
     else:
-        if verdicts:
+        drawn = [v for v in verdicts if not v.mark]
+        if drawn:
             print_frame(
-                table.frame(verdicts).drop(columns=["statement", "families"]),
+                table.frame(drawn).drop(columns=["statement", "families"]),
                 "on instances with exact constants",
             )
+        if len(drawn) < len(verdicts):
+            print_frame(rows.frame(verdicts), "measured at fixed seeds")
         if findings:
             print_frame(table.findings_frame(findings), "on operators")
     if out is not None:
         table.write(verdicts, findings, out)
+        for group in chosen.groups if operator is None else ():
+            rows.write(group, group.at(paper), verdicts, out)
     wrong = [f"{v.id} {v.verdict}: {v.detail or v.twin}" for v in verdicts if v.verdict not in table.GOOD]
     wrong += [f"{f.claim} {f.verdict} on {f.of}: {f.reason}" for f in findings if f.verdict == "FAILS"]
     for line in wrong:
@@ -83,16 +98,17 @@ def verify(
 
 @app.command()
 def mutations(
+    claims: Annotated[str | None, CLAIMS] = None,
     examples: Annotated[int, typer.Option("--examples", min=1, help="Examples a claim.")] = 100,
     out: Annotated[Path | None, typer.Option("--out", help="Write mutations.md there.")] = None,
 ) -> None:
     """Break the code in every way listed, one at a time; exit code 1 when no claim notices one of them."""
     from . import table
-    from .mutants import MUTANTS, hunt
+    from .roster import choose, fate_of
 
     fates = []
-    for mutant in MUTANTS:
-        fates.append(fate := hunt(mutant, examples))
+    for mutant in choose(claims).mutants:
+        fates.append(fate := fate_of(mutant, examples))
         by = ", ".join(fate.caught) or "NOBODY"
         _say(f"{mutant.name}: caught by {by} ({fate.seconds:.1f} s)", None if fate.caught else "red")
     print_frame(table.fates_frame(fates), "")
@@ -134,16 +150,6 @@ def docs() -> None:
 
 def _say(line: str, style: str | None = None) -> None:
     console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
-
-
-def _chosen(text: str | None, known: list[str]) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()] if text is not None else known
-    for name in names:
-        if name not in known:
-            raise unknown("claim", name, known)
-    if not names:
-        raise UserError("--claims names no claim: give e.g. C4,C6")
-    return names
 
 
 def entry(arguments: list[str] | None = None) -> int:

@@ -1,17 +1,11 @@
-"""Wrong code, made on purpose: named patches of the real code, each of which some claim must turn red.
-
-A check that no wrong implementation can fail is worth nothing. Every patch is applied in process, one at a time, for as
-long as its context is open.
-"""
+"""The wrong code of the core: named patches of the solvers and operators, each of which some claim must turn red."""
 
 from __future__ import annotations
 
 import math
 import sys
-import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -34,50 +28,10 @@ from solvers import (
 from solvers import _pull as pull
 from solvers._adjoint import AdjointMap
 
-from . import certificates, detectors, real
+from . import certificates, detectors
 from .cases import Loss
-from .claims import ROSTER
-from .verify import verify
+from .mutation import Mutant
 from .wrong import credulous_audit, kinks_ignored, still, wrong_certificate
-
-Patch = tuple[object, str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A wrong implementation.
-
-    Attributes:
-        name: what is wrong, in words.
-        patches: what is replaced: owner, attribute, and the wrong thing.
-        claims: those expected to notice, tried first.
-    """
-
-    name: str
-    patches: tuple[Patch, ...]
-    claims: tuple[str, ...]
-
-
-@contextmanager
-def applied(mutant: Mutant) -> Generator[None]:
-    """The code with the mutant in it; as it was when the context ends."""
-    with ExitStack() as stack:
-        # What the right code computed would make a wrong one look wrong for the wrong reason.
-        _forget()
-        stack.callback(_forget)
-        for owner, name, wrong in mutant.patches:
-            stack.enter_context(patch.object(owner, name, wrong))
-        yield
-
-
-def _forget() -> None:
-    """Empty every cache of this package."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(__package__ or "theory_checks"):
-            for value in vars(module).values():
-                if callable(getattr(value, "cache_clear", None)):
-                    value.cache_clear()
-
 
 ITERATE, TRACKED = Iterate.__call__, Tracked.__call__
 PROX, ANALYSE = WeightedPenalty.prox, Wavelets.analyse
@@ -282,46 +236,3 @@ MUTANTS: tuple[Mutant, ...] = (
         ("real C13",),
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of a mutant: the claims that caught it, with the example; empty if it survived."""
-
-    name: str
-    caught: dict[str, str]
-    seconds: float
-
-
-def hunt(mutant: Mutant, examples: int = 100) -> Fate:
-    """Run the claims expected to notice a mutant, and if none does, all the others until one does."""
-    begin = time.perf_counter()
-    caught: dict[str, str] = {}
-    with applied(mutant):
-        for name in (*mutant.claims, *(n for n in ROSTER if n not in mutant.claims)):
-            if caught and name not in mutant.claims:
-                break
-            found = _red(name, examples)
-            if found:
-                caught[name] = found
-    return Fate(mutant.name, caught, time.perf_counter() - begin)
-
-
-def _red(name: str, examples: int) -> str:
-    """Why a claim is red now, or nothing. An exception is as loud as a counter-example.
-
-    Raises:
-        AttributeError, NameError, TypeError: the mutant itself is out of date, and proves nothing.
-    """
-    try:
-        if name.startswith("real "):
-            claim = name.removeprefix("real ")
-            red = (v for v in (real.check(claim, task) for task in real.matrix()) if v.verdict == "FAILS")
-            first = next(red, None)
-            return f"{first.of}: {first.reason}" if first else ""
-        verdict = verify(ROSTER[name], examples)
-        return verdict.detail if verdict.verdict == "FAILS" else ""
-    except (AttributeError, NameError, TypeError):
-        raise
-    except Exception as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"

@@ -1,4 +1,4 @@
-"""The verdict table: Markdown, LaTeX and JSON, and the figure of actual error against bound."""
+"""The verdict table: Markdown, LaTeX and JSON."""
 
 # The stubs of pandas and seaborn know neither the types of columns nor those of rows.
 # pyright: reportArgumentType=false
@@ -8,25 +8,17 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
 
 from bench import latex
 from bench.bibliography import to_bibtex
-from bench.drawing import save
 from bench.files import write_atomically
 from bench.records import finite
 
-from .bounds import restarted_bound
-from .cases import Case, isotropic, network, scaling, tanh
-from .claims.c06_restarted_error import error
-from .exact import exact, norm
-from .mutants import Fate
+from . import bound_figure, rows
+from .mutation import Fate
 from .operator import Finding
 from .sources import cited
 from .verify import Verdict
@@ -34,9 +26,8 @@ from .verify import Verdict
 if TYPE_CHECKING:
     from .peers import PeerFinding
 
-GOOD = frozenset({"holds", "assumption not met"})
-ROUNDING = 1e-14
-"""Relative errors below it are rounding."""
+GOOD = frozenset({"holds", "assumption not met", "not met here"})
+"""What does not fail a run: a statement known not to be met at a size says so, with its value and the reason."""
 
 
 def frame(verdicts: list[Verdict]) -> pd.DataFrame:
@@ -96,7 +87,7 @@ def fates_frame(fates: list[Fate]) -> pd.DataFrame:
 def write_fates(fates: list[Fate], folder: Path) -> Path:
     """Write ``mutations.md``."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "mutations.md", _markdown(fates_frame(fates)) + "\n")
+    write_atomically(folder / "mutations.md", rows.markdown(fates_frame(fates)) + "\n")
     return folder / "mutations.md"
 
 
@@ -113,26 +104,37 @@ def peers_frame(findings: list[PeerFinding]) -> pd.DataFrame:
 def write_peers(found: pd.DataFrame, folder: Path) -> Path:
     """Write ``peers.md``."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "peers.md", _markdown(found) + "\n")
+    write_atomically(folder / "peers.md", rows.markdown(found) + "\n")
     return folder / "peers.md"
 
 
 def to_json(verdicts: list[Verdict], findings: list[Finding]) -> str:
     """All that is known: ``claims`` and ``operators``, an object each; ``null`` where a number is not finite."""
-    found = {"claims": [asdict(v) for v in verdicts], "operators": [asdict(f) for f in findings]}
+    found = {"claims": [_plain(v) for v in verdicts], "operators": [asdict(f) for f in findings]}
     return json.dumps(finite(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(v: Verdict) -> dict[str, Any]:
+    """A claim on drawn examples has neither mark nor rows."""
+    told = asdict(v) | {"rows": [rows.plain(row) for row in v.rows]}
+    return told if v.mark else {key: value for key, value in told.items() if key not in ("mark", "rows")}
 
 
 def to_markdown(verdicts: list[Verdict], findings: list[Finding]) -> str:
     """The claims, the operators, then for each claim its twin and the example of its worst ratio."""
     lines: list[str] = []
-    if verdicts:
-        lines += ["# Claims on instances with exact constants", "", _markdown(frame(verdicts)), ""]
+    drawn, measured = [v for v in verdicts if not v.mark], [v for v in verdicts if v.mark]
+    if drawn:
+        lines += ["# Claims on instances with exact constants", "", rows.markdown(frame(drawn)), ""]
+    if measured:
+        lines += ["# Claims measured at fixed seeds", "", rows.markdown(rows.summary(measured)), ""]
+        lines += ["## What was measured", "", rows.markdown(rows.frame(measured)), ""]
     if findings:
-        lines += ["# Claims on operators", "", _markdown(findings_frame(findings)), ""]
+        lines += ["# Claims on operators", "", rows.markdown(findings_frame(findings)), ""]
     if verdicts:
         lines += ["# False twins, and where it was worst", ""]
     for v in verdicts:
+        why = "Not met" if v.verdict == "not met here" else "Outside, for instance"
         keys = "".join(f"; `{work.key}`" for work in cited([v.id]))
         lines.append(f"- **{v.id}** ({v.source}{keys}). {v.twin}.")
         if v.detail:
@@ -141,12 +143,8 @@ def to_markdown(verdicts: list[Verdict], findings: list[Finding]) -> str:
             spread = (f"{of} {m:.3g}, {p:.3g} ({n})" for of, (n, m, p) in v.spread.items())
             lines.append(f"  Bound/actual: {'; '.join(spread)}.")
         if v.reason:
-            lines.append(f"  Outside, for instance: {v.reason}.")
-    return "\n".join(lines) + _LEGEND
-
-
-def _markdown(shown: pd.DataFrame) -> str:
-    return shown.replace(r"\|", r"\\|", regex=True).to_markdown(index=False, disable_numparse=True)
+            lines.append(f"  {why}: {v.reason}.")
+    return "\n".join(lines) + _LEGEND + (rows.LEGEND if measured else "")
 
 
 _LEGEND = """
@@ -169,58 +167,8 @@ def to_latex(verdicts: list[Verdict]) -> str:
     return latex.NEEDS + sources + latex.table(shown, above, "lrrrrlr")
 
 
-def bound_points() -> pd.DataFrame:
-    """Actual error of restarted JFB and its bound (C6) over depth K, for R = 0, 1, 3, on four maps.
-
-    Returns:
-        Columns ``map``, ``R``, ``K``, ``error`` and ``bound``, both relative to ``‖g_DEQ‖`` and not below 1e-14.
-    """
-    shown: dict[str, Case] = {
-        "isotropic, L = 0.8": isotropic(3, 0.8, 0),
-        "scaling, L = 0.8": scaling(0.8, 0.5, 3.0),
-        "tanh, L = 0.9": tanh(4, 3, 0.9, 3),
-        "network, L = 0.9": network(4, 0.9, 5),
-    }
-    rows = []
-    for name, case in shown.items():
-        e = exact(case)
-        for R in (0, 1, 3):
-            for K in range(1, 41):
-                sides = {"error": error(case, K, R), "bound": restarted_bound(case, e, K, R).total}
-                relative = {side: max(value / norm(e.gradient), ROUNDING) for side, value in sides.items()}
-                rows.append({"map": name, "R": R, "K": K} | relative)
-    return pd.DataFrame(rows)
-
-
-def points_json(points: pd.DataFrame) -> str:
-    """``bound_points`` as JSON: an object a line, six digits."""
-    lines = [
-        json.dumps(row | {side: float(f"{row[side]:.6g}") for side in ("error", "bound")})
-        for row in points.to_dict("records")
-    ]
-    return "[\n" + ",\n".join(lines) + "\n]\n"
-
-
-def error_against_bound(points: pd.DataFrame) -> Figure:
-    """The figure of ``bound_points``, a column a map."""
-    data = points.melt(["map", "R", "K"], ["error", "bound"], "side").astype({"R": str})
-    shown = list(points["map"].unique())
-    figure, axes = plt.subplots(
-        1, len(shown), figsize=(3.6 * len(shown), 3.5), sharey=True, layout="constrained"
-    )
-    for ax, name in zip(axes, shown, strict=True):
-        part = data[data["map"] == name]
-        sns.lineplot(
-            part, x="K", y="value", hue="R", style="side", palette="colorblind", ax=ax, legend=ax is axes[-1]
-        )
-        ax.set(yscale="log", title=name, xlabel="recorded layers K", ylabel="error / ‖g_DEQ‖")
-        ax.grid(alpha=0.3)
-    sns.move_legend(axes[-1], "center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    return figure
-
-
 def write(verdicts: list[Verdict], findings: list[Finding], folder: Path) -> list[Path]:
-    """Write ``verdicts.md``, ``.tex`` and ``.json``, ``references.bib``, and ``error-against-bound``, also drawn."""
+    """Write ``verdicts.md``, ``.tex`` and ``.json``, ``references.bib``, and the figure of C6 with the core."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "verdicts.md": to_markdown(verdicts, findings),
@@ -232,8 +180,5 @@ def write(verdicts: list[Verdict], findings: list[Finding], folder: Path) -> lis
     written = [folder / name for name in texts]
     for file, text in zip(written, texts.values(), strict=True):
         write_atomically(file, text)
-    mpl.use("agg")
-    points = bound_points()
-    written.append(folder / "error-against-bound.json")
-    write_atomically(written[-1], points_json(points))
-    return written + save(error_against_bound(points), "error-against-bound", folder)
+    of_the_core = findings or any(not v.mark for v in verdicts)
+    return written + (bound_figure.write(folder) if of_the_core else [])

@@ -15,6 +15,7 @@ from hypothesis.errors import Unsatisfiable
 from solvers import Solver
 
 from .claim import Claim, Sides
+from .experiment import Row
 
 SEED = 250613239
 GENERATE = (Phase.explicit, Phase.generate)
@@ -46,7 +47,8 @@ class Verdict:
     Attributes:
         id, statement, assumptions, source: the claim's.
         verdict: ``holds``, ``FAILS``, ``assumption not met`` (no example met them), ``no teeth`` (its
-            twin survived) or ``not sharp`` (it is attained on paper, but 0.99 was not seen).
+            twin survived), ``not sharp`` (it is attained on paper, but 0.99 was not seen), or of an experiment
+            ``not met here`` (a row says why the statement is not met at this size).
         families: of the instances that were drawn.
         examples: how many met the assumptions; ``outside`` how many did not, and ``reason`` why the last did not.
         worst: largest ``lhs/rhs`` of an inequality, or the largest relative deviation of an equality.
@@ -57,6 +59,7 @@ class Verdict:
         detail: the counter-example, or the example of the worst ratio.
         twin: the false statement and the example that refuted it.
         seconds: all of it.
+        mark, rows: of an experiment: how its statement is known, and what was measured.
     """
 
     id: str
@@ -75,6 +78,8 @@ class Verdict:
     detail: str
     twin: str
     seconds: float = field(compare=False)
+    mark: str = ""
+    rows: tuple[Row, ...] = ()
 
 
 def holds(sides: Sides, rounding: float) -> bool:

@@ -20,6 +20,7 @@ from theory_checks.claims import ROSTER
 from theory_checks.claims.c05_descent import cosine, uphill
 from theory_checks.exact import estimate, exact, norm
 from theory_checks.operator import WITH_REGULARITY
+from theory_checks.roster import fate_of
 from theory_checks.verify import effectivity, holds, quantiles, verify
 
 TEETH = Claim(
@@ -212,7 +213,7 @@ def test_power_iteration_finds_the_norm_and_says_how_well():
 )
 def test_a_mutant_is_caught_and_leaves_nothing_behind(name):
     mutant = next(m for m in mutants.MUTANTS if m.name == name)
-    assert mutants.hunt(mutant).caught
+    assert fate_of(mutant).caught
     assert verify(ROSTER["C3"], 10).verdict == "holds"
     assert Iterate.__call__ is mutants.ITERATE
 
@@ -220,7 +221,7 @@ def test_a_mutant_is_caught_and_leaves_nothing_behind(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda m: m.name)
 def test_every_mutant_is_caught(mutant):
-    assert mutants.hunt(mutant).caught
+    assert fate_of(mutant).caught
 
 
 def test_the_command_prints_verdicts_and_writes_tables(tmp_path, capsys):
