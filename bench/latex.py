@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ COMMANDS = {
     ">": "$>$",
     "|": "$|$",
 }
+WIDEST = 9
+"""Columns side by side that can still be read on a page of text."""
 _NEGATIVE = re.compile(r"(?<![\w.)])-(?=\d)")
 """A minus before a number; not the hyphen of a word, and not the sign in 1e-10."""
 
@@ -54,6 +57,9 @@ def escape(text: str) -> str:
 def table(text: pd.DataFrame, heading: Heading, columns: str, best: pd.DataFrame | None = None) -> str:
     """A ``table`` float of text; the same frame gives the same text.
 
+    A table of more than ``WIDEST`` columns goes on below, in the same float, with its first column again: shrunk to the
+    line as one it could not be read.
+
     Args:
         text: plain text, cells and titles; they are escaped here.
         heading: LaTeX already.
@@ -65,28 +71,33 @@ def table(text: pd.DataFrame, heading: Heading, columns: str, best: pd.DataFrame
     """
     if len(columns) != len(text.columns):
         raise ValueError(f"{len(columns)} alignments for {len(text.columns)} columns")
-    rows = []
-    for i in range(len(text)):
-        cells = [escape(str(cell)) for cell in text.iloc[i]]
-        if best is not None:
-            cells = [f"\\textbf{{{c}}}" if best.iloc[i, j] else c for j, c in enumerate(cells)]
-        rows.append(" & ".join(cells) + r" \\")
-    return "\n".join(
-        (
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{heading.caption}}}",
-            rf"\label{{{heading.label}}}",
+    bold = best if best is not None else pd.DataFrame(False, index=text.index, columns=text.columns)
+    parts: list[str] = []
+    for shown in _parts(len(text.columns)):
+        rows = [[escape(str(cell)) for cell in text.iloc[i, shown]] for i in range(len(text))]
+        marked = [
+            [f"\\textbf{{{cell}}}" if bold.iloc[i, j] else cell for j, cell in zip(shown, row, strict=True)]
+            for i, row in enumerate(rows)
+        ]
+        parts += [
+            *([r"\par\medskip"] if parts else []),
             r"\begin{adjustbox}{max width=\linewidth}",
-            rf"\begin{{tabular}}{{{columns}}}",
+            rf"\begin{{tabular}}{{{''.join(columns[j] for j in shown)}}}",
             r"\toprule",
-            " & ".join(escape(str(title)) for title in text.columns) + r" \\",
+            " & ".join(escape(str(text.columns[j])) for j in shown) + r" \\",
             r"\midrule",
-            *rows,
+            *(" & ".join(row) + r" \\" for row in marked),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{adjustbox}",
-            r"\end{table}",
-            "",
-        )
-    )
+        ]
+    head = [r"\begin{table}", r"\centering", rf"\caption{{{heading.caption}}}", rf"\label{{{heading.label}}}"]
+    return "\n".join([*head, *parts, r"\end{table}", ""])
+
+
+def _parts(columns: int) -> list[list[int]]:
+    """The columns of each part of a table: the first again in each, the others shared out in their order."""
+    others = list(range(1, columns))
+    number = max(1, math.ceil(len(others) / (WIDEST - 1)))
+    each = math.ceil(len(others) / number)
+    return [[0, *others[i * each : (i + 1) * each]] for i in range(number)]

@@ -31,7 +31,6 @@ ESTIMATORS = (
         year=2022,
         booktitle="Proceedings of the AAAI Conference on Artificial Intelligence",
         volume="36",
-        number="6",
         pages="6648--6656",
         doi="10.1609/aaai.v36i6.20619",
         eprint="2103.12803",

@@ -79,7 +79,7 @@ def read(folder: Path) -> Theory:
     refuted = tuple(
         str(entry.get("id"))
         for entry in claims
-        if entry.get("verdict") not in ("holds", "assumption not met")
+        if entry.get("verdict") not in ("holds", "assumption not met", "not met here")
     )
     points_file = folder / "error-against-bound.json"
     points = _objects(_json(points_file)) if points_file.is_file() else []
