@@ -140,8 +140,6 @@ class Experiment(Generic[S]):
         measure: the rows, at a setting. What several experiments need is computed once (``functools.cache``).
         too_strong: rows of a stronger statement that is false: one of them must lie outside its range.
         twin: the false statement in a line.
-        small: the setting for a laptop.
-        paper: the setting of the paper, for a GPU; ``None`` where it is the same.
         outside: why a setting cannot be run here (data that are missing), or ``None``.
     """
 
@@ -153,6 +151,4 @@ class Experiment(Generic[S]):
     measure: Callable[[S], Sequence[Row]]
     too_strong: Callable[[S], Sequence[Row]]
     twin: str
-    small: S | None = None
-    paper: S | None = None
     outside: Callable[[S], str | None] = lambda _: None

@@ -15,6 +15,7 @@ from bench.oracle import hypergradient
 from bench.provenance import ROOT
 from bench.tasks import instance
 
+from . import companions
 from .claims import ROSTER
 from .operator import Operator
 
@@ -49,6 +50,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 AROUND = (parse_task, parse_solver, find_images, instance, hypergradient, Operator)
 """What the tutorial uses of the benchmark."""
 BEGIN, END = "<!-- claims: python -m theory_checks docs -->", "<!-- end of the claims -->"
+"""What is between them is made from the code."""
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$")
 ENTRY = re.compile(r"^    (\S[^:]*): (.*)$")
 
@@ -80,13 +82,31 @@ def claims_table() -> str:
     return "\n".join(lines)
 
 
+def companions_tables() -> str:
+    """The tables of ``docs/companions.md``, one a group."""
+    lines: list[str] = []
+    for group in companions.GROUPS:
+        lines += [f"### {group.title}", "", f"`--claims {group.name}`", ""]
+        lines += ["| claim | statement | known | assumes | source |", "|---|---|---|---|---|"]
+        for e in group.experiments:
+            cells = (e.id, e.statement, e.mark.value, e.assumptions, e.source)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
 def pages(docs: Path) -> dict[Path, str]:
     """What the pages in ``docs`` should hold."""
-    text = (docs / "claims.md").read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    claims = f"{before}{BEGIN}\n\n{claims_table()}\n\n{END}{after}"
-    return {docs / "api.md": reference(), docs / "claims.md": claims}
+    return {
+        docs / "api.md": reference(),
+        docs / "claims.md": _filled(docs / "claims.md", claims_table()),
+        docs / "companions.md": _filled(docs / "companions.md", companions_tables()),
+    }
+
+
+def _filled(page: Path, made: str) -> str:
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    return f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.split(END)[1]}"
 
 
 def write(docs: Path = ROOT / "docs") -> list[Path]:

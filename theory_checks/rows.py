@@ -75,20 +75,21 @@ def write(group: Group[S], setting: S, verdicts: list[Verdict], folder: Path) ->
     mine = [v for v in verdicts if v.id in own]
     there = folder / group.name
     there.mkdir(parents=True, exist_ok=True)
-    lines = [f"# {group.title}", "", f"Setting: `{setting!r}`.", "", markdown(summary(mine)), ""]
+    lines = [f"# {group.title}", "", markdown(summary(mine)), ""]
     lines += [f"- {v.id}: {v.reason}." for v in mine if v.reason]
     written: list[Path] = []
     if any(v.rows for v in mine):
-        written.append(there / "rows.csv")
-        write_atomically(written[-1], numbers(mine).to_csv(index=False))
-        lines += ["", "## What was measured", "", markdown(frame(mine)), LEGEND]
+        for stem, figure in group.figures(setting).items():
+            written += save(figure, stem, there)
+            lines += ["", f"## {_title(stem)}", "", f"![{_title(stem)}]({stem}.png)"]
         for stem, table in group.tables(setting).items():
             written.append(there / f"{stem}.csv")
             write_atomically(written[-1], table.to_csv(index=False, float_format="%.8g"))
-            lines += [f"## {_title(stem)}", "", _table(table), ""]
-        for stem, figure in group.figures(setting).items():
-            written += save(figure, stem, there)
-            lines += [f"## {_title(stem)}", "", f"![{_title(stem)}]({stem}.png)", ""]
+            lines += ["", f"## Table: {_title(stem).lower()}", "", _table(table)]
+        written.append(there / "rows.csv")
+        write_atomically(written[-1], numbers(mine).to_csv(index=False))
+        lines += ["", "## What was measured", "", markdown(frame(mine)), LEGEND]
+    lines += ["", "## Setting", "", f"`{setting!r}`"]
     written.append(there / "README.md")
     write_atomically(written[-1], "\n".join(lines).rstrip() + "\n")
     return written
@@ -96,6 +97,7 @@ def write(group: Group[S], setting: S, verdicts: list[Verdict], folder: Path) ->
 
 def markdown(shown: pd.DataFrame) -> str:
     """A table of text in Markdown."""
+    shown = shown.rename(columns=lambda title: str(title).replace("|", "\\|"))
     return shown.replace(r"\|", r"\\|", regex=True).to_markdown(index=False, disable_numparse=True)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.bibliography import BY_KEY, Entry
+from bench.bibliography import BY_KEY, ENTRIES, Entry
+
+from .companions import GROUPS
 
 SOURCES: dict[str, tuple[str, ...]] = {
     "C1": ("bai2019deep",),
@@ -29,7 +31,15 @@ DERIVED = frozenset({"C12", "C13", "C17", "C18", "C19", "C20", "C21", "C23", "C2
 """Claims that were derived for this project: there is nothing else to cite."""
 
 
+EXPERIMENTS: dict[str, tuple[str, ...]] = {
+    experiment.id: tuple(work.key for work in ENTRIES if work.eprint and work.eprint in experiment.source)
+    for group in GROUPS
+    for experiment in group.experiments
+}
+"""Of the experiments: the works whose number at arXiv stands in their ``source``."""
+
+
 def cited(claims: Iterable[str]) -> list[Entry]:
     """The works behind claims, each once, in order; those that are in neither list have none."""
-    keys = dict.fromkeys(key for claim in claims for key in SOURCES.get(claim, ()))
+    keys = dict.fromkeys(key for claim in claims for key in (SOURCES | EXPERIMENTS).get(claim, ()))
     return [BY_KEY[key] for key in keys]

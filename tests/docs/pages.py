@@ -13,7 +13,9 @@ from markdown_it.token import Token
 
 from bench.provenance import ROOT
 
-PAGES = sorted([ROOT / "README.md", ROOT / "DESIGN.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "DESIGN.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+)
 COMMAND = re.compile(r"^(?:\$ )?((?:[A-Z_]+=\S+ )*(?:python3? -m|tox|uvx|git|cd|export|sbatch|pytest)\b.*)$")
 
 

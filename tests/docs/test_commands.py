@@ -22,6 +22,8 @@ from skimage.io import imsave
 from bench import matrix
 from bench.command import call
 from bench.provenance import ROOT
+from theory_checks.companions import GROUPS
+from theory_checks.roster import BOUNDS, COMPANIONS
 
 from .pages import PAGES, commands, name, snippets
 
@@ -32,8 +34,8 @@ STUDIES = {
     "theory_checks": {"mutations", "peers"},
 }
 """Minutes at any size."""
-BOUNDS = ["verify"]
-"""All claims: CI runs ``tox -e bounds``."""
+MINUTES = {BOUNDS, COMPANIONS, *(group.name for group in GROUPS)}
+"""Claims that ``verify`` needs minutes for: CI runs ``tox -e bounds,companions``."""
 SHELL = {"cd", "export", "git", "sbatch", "uv"}
 """What is no command of ours, and has no test but a reader's."""
 INSTALLERS = {"pip", "tox", "dask"}
@@ -125,7 +127,9 @@ def reads(module: str, arguments: list[str]) -> None:
 
 def is_study(module: str, arguments: list[str]) -> bool:
     known = STUDIES.get(module, set())
-    return "" in known or bool(arguments and arguments[0] in known) or arguments == BOUNDS
+    if arguments[:1] == ["verify"]:
+        return "--claims" not in arguments or arguments[arguments.index("--claims") + 1] in MINUTES
+    return "" in known or bool(arguments and arguments[0] in known)
 
 
 def runs(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:

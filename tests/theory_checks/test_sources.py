@@ -12,7 +12,8 @@ import theory_checks.claims
 from bench import bibliography
 from bench.bibliography import BY_KEY, ENTRIES
 from theory_checks.claims import ROSTER
-from theory_checks.sources import DERIVED, SOURCES, cited
+from theory_checks.companions import GROUPS
+from theory_checks.sources import DERIVED, EXPERIMENTS, SOURCES, cited
 from theory_checks.table import frame, to_latex
 from theory_checks.verify import verify
 
@@ -46,9 +47,16 @@ def test_a_derived_claim_names_no_year():
         assert not re.search(r"arXiv|\b(18|19|20)\d\d\b", ROSTER[name].source), name
 
 
+def test_an_experiment_cites_the_papers_that_it_names():
+    for group in GROUPS:
+        for experiment in group.experiments:
+            named = re.findall(r"\d{4}\.\d{5}", experiment.source)
+            assert sorted(work.eprint for work in cited([experiment.id])) == sorted(set(named)), experiment.id
+
+
 def test_no_entry_is_cited_nowhere():
     used = {key for source in bibliography.SOURCES.values() for key in source.keys}
-    used |= {key for keys in SOURCES.values() for key in keys}
+    used |= {key for keys in (SOURCES | EXPERIMENTS).values() for key in keys}
     assert {entry.key for entry in ENTRIES} == used
 
 

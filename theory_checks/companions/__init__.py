@@ -3,8 +3,11 @@
 from typing import Any
 
 from ..group import Group
+from .frontier import GROUP as FRONTIER
+from .inertia import GROUP as INERTIA
+from .local_mmse import GROUP as LOCAL_MMSE
 
-GROUPS: tuple[Group[Any], ...] = ()
+GROUPS: tuple[Group[Any], ...] = (INERTIA, LOCAL_MMSE, FRONTIER)
 """By hand, in the order of the specification."""
 
 __all__ = ["GROUPS"]

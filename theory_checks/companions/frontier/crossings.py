@@ -1,0 +1,51 @@
+"""Where the mean of log distances crosses the threshold along a line of constant σ_b."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from . import forward, networks
+from .networks import Architecture
+from .settings import Setting
+
+SIGMA_B = 1.0
+RANGE = (1.2, 2.2)
+"""Of σ_w."""
+LEAST = 1e-32
+"""Squared distances are not taken to be below the rounding of activations of order 1."""
+
+
+def sigma_w(at: Setting) -> Tensor:
+    """Where distances are measured."""
+    return torch.linspace(*RANGE, at.crossing_points, dtype=torch.float64)
+
+
+@cache
+def mean_logs(at: Setting, architecture: Architecture, width: int, depths: tuple[int, ...]) -> Tensor:
+    """Mean over seeds of log squared distances of independent inputs: ``(len(depths), crossing_points)``."""
+    line = sigma_w(at)
+    where = torch.stack([line, torch.full_like(line, SIGMA_B)])
+    total = torch.zeros(len(depths), len(line), dtype=torch.float64)
+    for seed in range(at.crossing_seeds):
+        network = networks.draw(architecture, width, depths[-1], seed)
+        inputs = networks.two_inputs(width, seed)
+        total += forward.landscape(network, inputs, where, depths, at.double).clamp_min(LEAST).log()
+    return total / at.crossing_seeds
+
+
+def crossing(line: Tensor, logs: Tensor, threshold: float) -> float:
+    """The σ_w that leaves as many points below the threshold to its left as there are on the whole line.
+
+    That is the crossing of a monotone curve, and the middle one of a curve that crosses several times.
+
+    Returns:
+        nan where no point, or every point, is below, or one is not finite.
+    """
+    below = int((logs < math.log(threshold)).sum())
+    if below in (0, len(line)) or not bool(logs.isfinite().all()):
+        return math.nan
+    return float((line[below - 1] + line[below]) / 2)

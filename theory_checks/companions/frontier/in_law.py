@@ -1,0 +1,42 @@
+"""The exponents of ``tangents``, of an MLP whose layers are drawn in law: N pairs of numbers instead of N² entries.
+
+Given the activations x and a tangent t, the rows of a fresh Gaussian W give independent pairs ``(Wx, Wt)_i`` with the
+covariance of x and t over N. A chain of such layers has exactly the law of the network, and is cheap enough to tell
+coefficients apart that differ by a few per cent.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+
+from . import mean_field, networks, tangents
+from .settings import Setting
+from .tangents import Exponents
+
+
+@cache
+def at_edge(at: Setting, width: int, sigma_b: float) -> Exponents:
+    """On the edge of chaos, ``law_layers`` layers in ``law_units / width`` chains; arrays of one entry."""
+    drawn, chains = networks.generator(width), max(2, at.law_units // width)
+    sigma_w = mean_field.edge_sigma_w(sigma_b)
+    x, tangent, kept = *_normal(2, chains, width, drawn, at), torch.zeros(chains, dtype=torch.float64)
+    for step in range(at.exponent_burn + at.law_layers):
+        size, length = (v.norm(dim=1, keepdim=True) for v in (x, tangent))
+        overlap = (x * tangent).sum(1, keepdim=True) / (size * length)
+        along, across, bias = _normal(3, chains, width, drawn, at)
+        z = sigma_w / math.sqrt(width) * size * along + sigma_b * bias
+        other = overlap * along + (1 - overlap**2).clamp_min(0).sqrt() * across
+        x, tangent = torch.erf(z), tangents.derivative(z) * (sigma_w / math.sqrt(width)) * other
+        if step >= at.exponent_burn:
+            kept += tangent.norm(dim=1).log().double().cpu()
+    each = kept / at.law_layers
+    return Exponents(
+        each.mean(0, keepdim=True).numpy(), (each.std(0, keepdim=True) / math.sqrt(chains)).numpy()
+    )
+
+
+def _normal(count: int, chains: int, width: int, drawn: torch.Generator, at: Setting) -> torch.Tensor:
+    return networks.normal((count, chains, width), drawn).to(at.device)

@@ -1,0 +1,156 @@
+"""Wrong networks, wrong theory and wrong estimators, each of which a claim must turn red."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...mutation import Mutant
+from . import backward, boxes, fields, forward, mean_field, networks, tangents
+from .networks import Architecture, Network
+from .settings import Setting, Window
+
+LAYER, PRE = forward.layer, forward.pre_activation
+DRAW, WEIGHTS = networks.draw, networks.weights
+POINTS, MOMENTS, SLOPE = fields.points, mean_field.next_moments, boxes.slope
+
+
+def _redrawn(weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
+    """A layer whose weights are other ones for every column, in law; the same for both inputs."""
+    first, second = pair
+    drawn = networks.generator(int(weight[0, 0].double() * 1e9) % 2**31)
+    one, two = (torch.randn(first.shape, generator=drawn).to(first) for _ in range(2))
+    size, other = first.norm(dim=0), second.norm(dim=0)
+    overlap = ((first * second).sum(0) / (size * other)).clamp(-1, 1)
+    mixed = overlap * one + (1 - overlap**2).clamp_min(0).sqrt() * two
+    scale, shift = at[0] / math.sqrt(len(first)), at[1] * bias[:, None]
+    return torch.erf(scale * size * one + shift), torch.erf(scale * other * mixed + shift)
+
+
+def _other_operator(
+    weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], at: Tensor
+) -> tuple[Tensor, Tensor]:
+    first, second = pair
+    return LAYER(weight, bias, first, at[0], at[1]), LAYER(weight.flip(0), bias.flip(0), second, at[0], at[1])
+
+
+def _drawn(change: Callable[[Network], Network]) -> Callable[[Architecture, int, int, int], Network]:
+    def draw(architecture: Architecture, width: int, depth: int, seed: int) -> Network:
+        return change(DRAW(architecture, width, depth, seed))
+
+    return draw
+
+
+def _scaled(scale: Callable[[Architecture, int], float]) -> Callable[..., Tensor]:
+    def weights(architecture: Architecture, width: int, count: int, drawn: torch.Generator) -> Tensor:
+        return WEIGHTS(architecture, width, count, drawn) * scale(architecture, width)
+
+    return weights
+
+
+def _tied(network: Network) -> Network:
+    return Network(
+        network.weights[:1].expand(network.depth, -1, -1), network.biases[:1].expand(network.depth, -1)
+    )
+
+
+def _zero_padded(architecture: Architecture, width: int, count: int, drawn: torch.Generator) -> Tensor:
+    found = WEIGHTS(architecture, width, count, drawn)
+    return found.tril() if architecture is Architecture.CONV else found
+
+
+def _squared_bias(weight: Tensor, bias: Tensor, x: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> Tensor:
+    return PRE(weight, bias, x, sigma_w, sigma_b**2)
+
+
+def _half(weight: Tensor, bias: Tensor, x: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> Tensor:
+    found = LAYER(weight, bias, x, sigma_w, sigma_b)
+    return found.half().to(x.dtype) if x.dtype == torch.float32 else found
+
+
+def _before_activation(first: Tensor, second: Tensor) -> Tensor:
+    one, two = (torch.erfinv(x.clamp(-1 + 1e-6, 1 - 1e-6)) for x in (first, second))
+    return (one - two).square().mean(0)
+
+
+def _nearly_met(first: Tensor, second: Tensor) -> Tensor:
+    """Columns whose inputs are within 1e-5 are given up."""
+    return ((first - second).abs() > 1e-5).any(0).nonzero()[:, 0]
+
+
+def _bias_not_squared(q: Tensor, c: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> tuple[Tensor, Tensor]:
+    return MOMENTS(q, c, sigma_w, sigma_b.sqrt())
+
+
+def _half_susceptibility(q: Tensor, sigma_w: Tensor) -> Tensor:
+    return sigma_w**2 * (2 / math.pi) / torch.sqrt(1 + 4 * q)
+
+
+def _edge_without_bias(sigma_b: float) -> float:
+    return math.sqrt(math.pi) / 2
+
+
+def _not_transposed(weight: Tensor, z: Tensor, gradient: Tensor, sigma_w: Tensor) -> Tensor:
+    return sigma_w * (weight @ (tangents.derivative(z) * gradient))
+
+
+def _steepest(at: Setting, distances: np.ndarray) -> float:
+    """The threshold of the largest dimension, as in the authors' notebook."""
+    of = {t: boxes.dimension(boxes.edges(boxes.signs(distances, t))) for t in np.logspace(-5, 0, 11)}
+    return max(of, key=lambda t: of[t] if math.isfinite(of[t]) else -math.inf)
+
+
+def _swapped(window: Window, cells: int) -> Tensor:
+    return POINTS(window, cells).flip(0)
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant("weights redrawn for every pixel", ((forward, "both", _redrawn),), ("3.6",)),
+    Mutant("the same weights and biases in every layer", ((networks, "draw", _drawn(_tied)),), ("3.3",)),
+    Mutant("W without 1/√N", ((networks, "weights", _scaled(lambda _, n: math.sqrt(n))),), ("3.9",)),
+    Mutant(
+        "structured maps without √2",
+        ((networks, "weights", _scaled(lambda a, _: 1 if a is not Architecture.STRUCTURED else 0.5**0.5)),),
+        ("3.3",),
+    ),
+    Mutant("zero padding in place of circular convolution", ((networks, "weights", _zero_padded),), ("3.3",)),
+    Mutant(
+        "one bias for all units of a layer",
+        ((networks, "draw", _drawn(lambda n: Network(n.weights, n.biases[:, :1].expand(-1, n.width)))),),
+        ("3.3",),
+    ),
+    Mutant(
+        "the same biases in every layer",
+        ((networks, "draw", _drawn(lambda n: Network(n.weights, n.biases[:1].expand(n.depth, -1)))),),
+        ("3.3",),
+    ),
+    Mutant("no biases", ((networks, "draw", _drawn(lambda n: Network(n.weights, 0 * n.biases))),), ("3.9",)),
+    Mutant("σ_b² in place of σ_b in a layer", ((forward, "pre_activation", _squared_bias),), ("3.3",)),
+    Mutant(
+        "σ_b in place of σ_b² in mean field", ((mean_field, "next_moments", _bias_not_squared),), ("3.3",)
+    ),
+    Mutant("erf' replaced by 1", ((tangents, "derivative", torch.ones_like),), ("3.9",)),
+    Mutant("Wᵀ forgotten in the backward pass", ((backward, "pull", _not_transposed),), ("3.9",)),
+    Mutant("χ with 2/π for 4/π", ((mean_field, "susceptibility", _half_susceptibility),), ("3.9",)),
+    Mutant("κ = 1: no fluctuation of φ'", ((mean_field, "kappa", lambda q: 1.0),), ("3.2",)),
+    Mutant("edge of chaos of σ_b = 0", ((mean_field, "edge_sigma_w", _edge_without_bias),), ("3.3",)),
+    Mutant("distance of pre-activations", ((forward, "squared_distance", _before_activation),), ("3.3",)),
+    Mutant("inputs given up before they have met", ((forward, "apart", _nearly_met),), ("3.8",)),
+    Mutant("the second input sees other operators", ((forward, "both", _other_operator),), ("3.3",)),
+    Mutant("σ_w and σ_b swapped", ((fields, "points", _swapped),), ("3.6",)),
+    Mutant("float16 in place of float32", ((forward, "layer", _half),), ("3.6",)),
+    Mutant("threshold chosen afterwards", ((fields, "threshold", _steepest),), ("3.7",)),
+    Mutant(
+        "edges are values, not changes of sign", ((boxes, "edges", lambda above: above[:-1, :-1]),), ("3.7",)
+    ),
+    Mutant("sign of the box-counting slope", ((boxes, "slope", lambda x, y: -SLOPE(x, y)),), ("3.7",)),
+    Mutant(
+        "boxes larger than the window",
+        ((boxes, "sizes", lambda cells: tuple(2**j for j in range(12))),),
+        ("3.7",),
+    ),
+)

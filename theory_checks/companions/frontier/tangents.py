@@ -1,0 +1,87 @@
+"""Lyapunov exponents of finite networks: a tangent vector carried along, with fresh operators at every layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import mean_field, networks, tangents
+from .networks import Architecture
+from .settings import Setting
+
+SIGMA_B = (0.5, 1.0, 2.0)
+SHIFTS = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0)
+"""Distances from the edge of chaos, times the width, at which exponents are measured to find where they vanish."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exponents:
+    """Mean growth of the logarithm of a tangent vector per layer, and its standard error over chains; ``(P,)`` each."""
+
+    mean: np.ndarray
+    error: np.ndarray
+
+
+def derivative(z: Tensor) -> Tensor:
+    """``erf'(z) = 2/√π exp(−z²)``."""
+    return (2 / math.sqrt(math.pi)) * torch.exp(-z * z)
+
+
+def exponents(
+    architecture: Architecture, width: int, where: Tensor, layers: int, at: Setting, seed: int
+) -> Exponents:
+    """At points ``where`` (σ_w and σ_b, ``(2, P)``, float64), the same operators for all of them.
+
+    Applied in float64. Chains side by side make ``layers`` layers together, after
+    ``exponent_burn`` each that are thrown away.
+    """
+    drawn, chains, columns = networks.generator(seed), at.exponent_chains, where.shape[1]
+    sigma_w, sigma_b = where.to(at.device)
+    x = networks.normal((chains, width, columns), drawn).to(at.device).double()
+    tangent = networks.normal((chains, width, columns), drawn).to(at.device).double()
+    kept = torch.zeros(chains, columns, dtype=torch.float64, device=at.device)
+    counted = layers // chains
+    for step in range(at.exponent_burn + counted):
+        maps = networks.weights(architecture, width, chains, drawn).to(at.device).double()
+        biases = networks.normal((chains, width, 1), drawn).to(at.device).double()
+        tangent = tangent / tangent.norm(dim=1, keepdim=True)
+        images = torch.bmm(maps, torch.cat([x, tangent], dim=2)) * torch.cat([sigma_w, sigma_w])
+        z = images[..., :columns] + sigma_b * biases
+        x, tangent = torch.erf(z), tangents.derivative(z) * images[..., columns:]
+        if step >= at.exponent_burn:
+            kept += tangent.norm(dim=1).log()
+    each = (kept / counted).cpu()
+    return Exponents(each.mean(0).numpy(), (each.std(0) / math.sqrt(chains)).numpy())
+
+
+@cache
+def at_edge(at: Setting, width: int, layers: int) -> Exponents:
+    """Of the MLP: on the edge of chaos at ``SIGMA_B``, then at σ_b = 1 where ``SHIFTS`` say."""
+    edge = mean_field.edge_sigma_w(1.0)
+    sigma_w = [*(mean_field.edge_sigma_w(b) for b in SIGMA_B), *(edge + shift / width for shift in SHIFTS)]
+    where = torch.tensor([sigma_w, [*SIGMA_B, *(1.0 for _ in SHIFTS)]], dtype=torch.float64)
+    return exponents(Architecture.MLP, width, where, layers, at, seed=width)
+
+
+@cache
+def other_at_edge(at: Setting, architecture: Architecture) -> Exponents:
+    """Of another architecture on the edge of chaos at ``SIGMA_B``, at ``other_width``."""
+    where = torch.tensor([[mean_field.edge_sigma_w(b) for b in SIGMA_B], SIGMA_B], dtype=torch.float64)
+    return exponents(architecture, at.other_width, where, at.other_layers, at, seed=7)
+
+
+def shift(width: int, found: Exponents) -> float:
+    """By how much larger than on the edge of chaos σ_w is where the exponent vanishes, at σ_b = 1.
+
+    The root of a parabola through the exponents at ``SHIFTS``; nan where it has none between them.
+    """
+    places = np.array(SHIFTS) / width
+    roots = np.roots(np.polyfit(places, found.mean[len(SIGMA_B) :], 2))
+    real = roots[np.isreal(roots)].real
+    inside = real[(real >= 0) & (real <= places[-1])]
+    return float(inside.min()) if len(inside) else math.nan

@@ -1,0 +1,143 @@
+"""The inertial system in continuous time, and gradient flow, by RK4, many dampings at once.
+
+    θ″ + α θ′ + β d/dt ∇L(θ) + ∇L(θ) = 0,  θ(0) = θ0,  θ′(0) = 0
+
+With ``v = θ′ + β ∇L`` no Hessian is left: ``θ′ = v − β∇L``, ``v′ = −α v − (1 − αβ) ∇L``, ``v(0) = β ∇L(θ0)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .network import Fit, loss
+
+
+class State(NamedTuple):
+    """Where the system is: θ and v ``(b, k)``, and what it has dissipated so far, ``(b, 1)``."""
+
+    theta: Tensor
+    v: Tensor
+    spent: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Damping:
+    """Viscous α and Hessian-driven β, shapes ``(b, 1)``."""
+
+    alpha: Tensor
+    beta: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """What was recorded of a trajectory.
+
+    Attributes:
+        t: times, shape ``(T,)``.
+        r, dr: the residual and its derivative in time, shape ``(T, b, m)``.
+        energy: E, shape ``(T, b)``.
+        spent: ``∫ α|θ′|² + β|∇L|²``, shape ``(T, b)``.
+        theta: the last θ, shape ``(b, k)``.
+    """
+
+    t: Tensor
+    r: Tensor
+    dr: Tensor
+    energy: Tensor
+    spent: Tensor
+    theta: Tensor
+
+
+def grid(alphas: list[float], betas: list[float], device: str | torch.device = "cpu") -> Damping:
+    """Pairs, in the order given."""
+    pairs = torch.tensor([alphas, betas], dtype=torch.float64, device=device)
+    return Damping(pairs[0, :, None], pairs[1, :, None])
+
+
+def start(fit: Fit, theta0: Tensor, d: Damping) -> State:
+    """At rest in θ, that is ``v(0) = β∇L(θ0)``; θ0 has shape ``(k,)``."""
+    theta = theta0.expand(len(d.alpha), -1)
+    return State(theta, d.beta * fit.slopes(theta)[1], torch.zeros_like(d.alpha))
+
+
+def field(fit: Fit, s: State, d: Damping) -> State:
+    """The time derivative of a state."""
+    g = fit.slopes(s.theta)[1]
+    velocity = s.v - d.beta * g
+    lost = d.alpha * velocity.square().sum(-1, keepdim=True) + d.beta * g.square().sum(-1, keepdim=True)
+    return State(velocity, -d.alpha * s.v - (1 - d.alpha * d.beta) * g, lost)
+
+
+def energy(L: Tensor, v: Tensor, d: Damping) -> Tensor:
+    """``E = (1 + αβ) L + ½|v|²``, shape ``(b,)``, of the loss ``(b,)`` and v ``(b, k)``."""
+    return (1 + d.alpha * d.beta)[:, 0] * L + v.square().sum(-1) / 2
+
+
+def _moved(s: State, k: State, h: float) -> State:
+    return State(*(a + h * b for a, b in zip(s, k, strict=True)))
+
+
+def rk4(f: Callable[[State], State], s: State, h: float) -> State:
+    """A step of the classical Runge–Kutta method."""
+    a = f(s)
+    b = f(_moved(s, a, h / 2))
+    c = f(_moved(s, b, h / 2))
+    d = f(_moved(s, c, h))
+    return State(*(x + h / 6 * (p + 2 * (q + r) + w) for x, p, q, r, w in zip(s, a, b, c, d, strict=True)))
+
+
+def _record(fit: Fit, s: State, d: Damping) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    r, g = fit.slopes(s.theta)
+    velocity = s.v - d.beta * g
+    return r, fit.push(s.theta, velocity), energy(loss(r), s.v, d), s.spent[:, 0]
+
+
+def inertial(fit: Fit, theta0: Tensor, d: Damping, h: float, horizon: float, every: int = 1) -> Path:
+    """The inertial system from rest.
+
+    Args:
+        fit: what is minimised.
+        theta0: shape ``(k,)``.
+        d: dampings, a trajectory each.
+        h: step of RK4, in units of time.
+        horizon: the last time.
+        every: steps between two records.
+    """
+    s, rows = start(fit, theta0, d), []
+    steps = round(horizon / h)
+    for i in range(steps + 1):
+        if i % every == 0:
+            rows.append(_record(fit, s, d))
+        if i < steps:
+            s = rk4(lambda at: field(fit, at, d), s, h)
+    r, dr, e, spent = (torch.stack(column) for column in zip(*rows, strict=True))
+    t = h * every * torch.arange(len(rows), dtype=torch.float64, device=theta0.device)
+    return Path(t, r, dr, e, spent, s.theta)
+
+
+def downhill(fit: Fit, s: State) -> State:
+    """The time derivative of gradient flow, ``θ′ = −∇L``; it dissipates ``|∇L|²``."""
+    g = fit.slopes(s.theta)[1]
+    return State(-g, torch.zeros_like(s.v), g.square().sum(-1, keepdim=True))
+
+
+def gradient_flow(fit: Fit, theta0: Tensor, h: float, horizon: float, every: int = 1) -> tuple[Path, Tensor]:
+    """Gradient flow, a batch of one, as a ``Path`` whose energy is the loss, and all recorded θ ``(T, k)``."""
+    theta = theta0[None]
+    s, rows, seen = State(theta, torch.zeros_like(theta), torch.zeros_like(theta[:, :1])), [], []
+    steps = round(horizon / h)
+    for i in range(steps + 1):
+        if i % every == 0:
+            r, g = fit.slopes(s.theta)
+            rows.append((r, fit.push(s.theta, -g), loss(r), s.spent[:, 0]))
+            seen.append(s.theta[0])
+        if i < steps:
+            s = rk4(lambda at: downhill(fit, at), s, h)
+    r, dr, e, spent = (torch.stack(column) for column in zip(*rows, strict=True))
+    t = h * every * torch.arange(len(rows), dtype=torch.float64, device=theta0.device)
+    return Path(t, r, dr, e, spent, s.theta), torch.stack(seen)

@@ -1,0 +1,165 @@
+"""Wrong code that the claims on inertia must notice."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+
+from ...mutation import Mutant
+from . import certificate, discrete, fits, flow, kernel, matrix_free, network, recovery, widths
+from .certificate import Certificate
+from .discrete import Inertia, Seen, Step
+from .flow import Damping, State
+from .inertial_certificate import Guarantee
+from .network import Fit, Frozen, TwoLayer
+
+SLOPES, FROZEN, FIELD, RESPONSE = TwoLayer.slopes, Frozen.slopes, flow.field, kernel.response
+MOVE, ISEHD, PRODUCT, ENERGY = discrete.move, discrete.isehd, matrix_free.product, flow.energy
+
+
+def _doubled(self: TwoLayer, z: Tensor) -> tuple[Tensor, Tensor]:
+    r, g = SLOPES(self, z)
+    return r, 2 * g
+
+
+def _doubled_frozen(self: Frozen, z: Tensor) -> tuple[Tensor, Tensor]:
+    r, g = FROZEN(self, z)
+    return r, 2 * g
+
+
+def _thrown(fit: Fit, theta0: Tensor, d: Damping) -> State:
+    theta = theta0.expand(len(d.alpha), -1)
+    return State(theta, torch.zeros_like(theta), torch.zeros_like(d.alpha))
+
+
+def _beta_reversed(fit: Fit, s: State, d: Damping) -> State:
+    return FIELD(fit, s, Damping(d.alpha, -d.beta))
+
+
+def _plus(fit: Fit, s: State, d: Damping) -> State:
+    right, g = FIELD(fit, s, d), fit.slopes(s.theta)[1]
+    return right._replace(v=-d.alpha * s.v - (1 + d.alpha * d.beta) * g)
+
+
+def _undamped_position(fit: Fit, s: State, d: Damping) -> State:
+    return FIELD(fit, s, d)._replace(theta=s.v)
+
+
+def _half_alpha(fit: Fit, s: State, d: Damping) -> State:
+    return FIELD(fit, s, Damping(d.alpha / 2, d.beta))
+
+
+def _cosines(lam: Tensor, alpha: Tensor, beta: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    a = (alpha + beta * lam) / 2
+    omega = torch.sqrt(torch.complex(lam - a.square(), torch.zeros_like(lam - a)))
+    swing = torch.exp(-a * t) * (torch.cos(omega * t) + a / omega * torch.sin(omega * t))
+    return swing.real, RESPONSE(lam, alpha, beta, t)[1]
+
+
+def _euler(f, s: State, h: float) -> State:
+    return State(*(a + h * b for a, b in zip(s, f(s), strict=True)))
+
+
+def _undivided(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> Tensor:
+    return (1 + d.alpha * h) * MOVE(v, g, g_before, h, d)
+
+
+def _gradient_ahead(
+    f: discrete.Objective, theta: Tensor, d: Inertia, h: float, steps: int, seen: Seen, *, adaptive: bool
+) -> list[Step]:
+    """The Hessian term is ``g_{k+1} − g_k``, at the place to which the old velocity would go."""
+    now = [theta]
+
+    def watched(k: int, at: Tensor, s: Step) -> bool:
+        now[0] = at
+        return seen(k, at, s)
+
+    def ahead(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> Tensor:
+        return MOVE(v, g, 2 * g - f(now[0] + h * v).gradient(), h, d)
+
+    with patch.object(discrete, "move", ahead):
+        return ISEHD(f, theta, d, h, steps, watched, adaptive=adaptive)
+
+
+def _bare_energy(f: float, v: Tensor, g: Tensor, d: Inertia) -> float:
+    return f + float((v + d.beta * g).square().sum()) / 2
+
+
+def _lenient(c: Certificate) -> bool:
+    return c.needed <= 2 * c.radius
+
+
+def _twice(residual: matrix_free.Residual, theta: Tensor):
+    apply = PRODUCT(residual, theta)
+    return lambda w: apply(apply(w))
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "loss |r|² without ½",
+        (
+            (network, "loss", lambda r: r.square().sum(-1)),
+            (flow, "loss", lambda r: r.square().sum(-1)),
+            (TwoLayer, "slopes", _doubled),
+            (Frozen, "slopes", _doubled_frozen),
+        ),
+        ("1.1", "1.2"),
+    ),
+    Mutant("v(0) = 0, so that θ′(0) is not", ((flow, "start", _thrown),), ("1.1",)),
+    Mutant("β with the wrong sign", ((flow, "field", _beta_reversed),), ("1.1", "1.2")),
+    Mutant("1 + αβ in place of 1 − αβ in v′", ((flow, "field", _plus),), ("1.1", "1.2")),
+    Mutant("θ′ = v, without −β∇L", ((flow, "field", _undamped_position),), ("1.1", "1.2")),
+    Mutant("α halved", ((flow, "field", _half_alpha),), ("1.1",)),
+    Mutant("Euler's method in place of RK4", ((flow, "rk4", _euler),), ("1.1", "1.2")),
+    Mutant("response by sines over ω", ((kernel, "response", _cosines),), ("1.1",)),
+    Mutant("A in place of Aᵀ in K", ((kernel, "kernel", lambda A, J: A @ J @ J.T @ A),), ("1.1",)),
+    Mutant(
+        "µ over the kernel of Aᵀ as well",
+        ((kernel, "smallest", lambda values: float(values.abs().min())),),
+        ("1.1",),
+    ),
+    Mutant("α* = 2√µ whatever β", ((kernel, "best_alpha", lambda mu, beta: 2 * mu**0.5),), ("1.1",)),
+    Mutant(
+        "rate fitted on |r| through its zeros",
+        ((fits, "energy_norm", lambda r, dr, mu: r.norm(dim=-1)),),
+        ("1.1",),
+    ),
+    Mutant("products with K made twice", ((matrix_free, "product", _twice),), ("1.1",)),
+    Mutant(
+        "E without 1 + αβ, continuous",
+        ((flow, "energy", lambda L, v, d: ENERGY(L, v, Damping(0 * d.alpha, d.beta))),),
+        ("1.2",),
+    ),
+    Mutant("E without 1 + αβ, discrete", ((discrete, "energy", _bare_energy),), ("1.8",)),
+    Mutant("ISEHD without 1/(1 + αh)", ((discrete, "move", _undivided),), ("1.8",)),
+    Mutant("Hessian term with g_{k+1}", ((discrete, "isehd", _gradient_ahead),), ("1.8",)),
+    Mutant(
+        "adaptive rule that accepts without decrease",
+        ((discrete, "decreased", lambda after, before, v, h, d: True),),
+        ("1.8",),
+    ),
+    Mutant("certificate with R' ≤ 2R", ((certificate, "holds", _lenient),), ("1.6",)),
+    Mutant(
+        "Lipschitz constant of J without √n",
+        ((certificate, "lipschitz", lambda n, k, curvature: curvature / k**0.5),),
+        ("1.6",),
+    ),
+    Mutant(
+        "inertial certificate without σ_J in its rate",
+        ((Guarantee, "b", property(lambda g: g.alpha / 4)),),
+        ("1.6",),
+    ),
+    Mutant("C² = (E φ′)²", ((widths, "mean_square_slope", lambda phi: 0.6057**2),), ("1.7",)),
+    Mutant(
+        "recovery bound that forgets the noise",
+        ((recovery, "bound", lambda c: c.residual / c.smallest + (1 + c.norm / c.smallest) * c.misfit),),
+        ("1.9",),
+    ),
+    Mutant(
+        "stop at half the noise",
+        ((recovery, "discrepancy", lambda residual, noise: fits.first_below(residual, noise / 2)),),
+        ("1.9",),
+    ),
+)

@@ -1,0 +1,120 @@
+"""The mean of what is behind a noisy vector, over examples that are streamed: no weight is kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """Of Q queries under the uniform law on K examples and white noise.
+
+    Attributes:
+        mean: of the targets, ``(Q, C)``.
+        log_density: of the query itself, ``log (1/K) Σ_k N(q; p_k, σ² I)``, ``(Q,)``.
+        best: the example with the largest weight, ``(Q,)``, int64.
+        weight: of that example, ``(Q,)``.
+    """
+
+    mean: Tensor
+    log_density: Tensor
+    best: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Sums over the examples so far, relative to the largest exponent so far.
+
+    Attributes:
+        top: that exponent, ``(Q,)``.
+        mass, weighted: sums of weights ``(Q,)`` and of weighted targets ``(Q, C)``, both times ``exp(−top)``.
+        best: the example that had it.
+    """
+
+    top: Tensor
+    mass: Tensor
+    weighted: Tensor
+    best: Tensor
+
+
+def exponents(queries: Tensor, examples: Tensor, sigma: float) -> Tensor:
+    """``−|q − p|²/2σ²`` up to a term of the query alone, ``(Q, K)``.
+
+    In the precision that is given: at small σ the two terms nearly cancel, and single precision is not enough.
+    """
+    precise = queries / sigma**2
+    return torch.addmm(examples.square().sum(1) / (-2 * sigma**2), precise, examples.T)
+
+
+def rescaled(before: Running, top: Tensor) -> Running:
+    """The same sums, relative to a larger exponent."""
+    shrink = (before.top - top).exp()
+    return Running(top, before.mass * shrink, before.weighted * shrink[:, None], before.best)
+
+
+def add(before: Running, logits: Tensor, targets: Tensor, first: int) -> Running:
+    """The sums with further examples, numbered from ``first``."""
+    best, at = logits.max(1)
+    sums = rescaled(before, torch.maximum(before.top, best))
+    weights = (logits - sums.top[:, None]).exp_()
+    return Running(
+        sums.top,
+        sums.mass + weights.sum(1),
+        sums.weighted + weights @ targets,
+        torch.where(best > before.top, at + first, before.best),
+    )
+
+
+class Stream:
+    """The posterior given each query, of examples that come in chunks and are seen once.
+
+    Args:
+        queries: ``(Q, d)``, float64.
+        sigma: standard deviation of the noise in each of the d coordinates, positive.
+        several, many: queries and examples whose weights are in memory at once.
+    """
+
+    def __init__(self, queries: Tensor, sigma: float, several: int, many: int) -> None:
+        self.queries, self.sigma, self.many = queries, sigma, many
+        self.parts = queries.split(several)
+        self.sums: list[Running] = []
+        self.count = 0
+
+    def take(self, examples: Tensor, values: Tensor) -> None:
+        """Further examples ``(k, d)`` with their targets ``(k, C)``."""
+        for points, targets in zip(examples.split(self.many), values.split(self.many), strict=True):
+            before = self.sums or [_nothing(part, targets) for part in self.parts]
+            self.sums = [
+                add(sums, exponents(part, points, self.sigma), targets, self.count)
+                for sums, part in zip(before, self.parts, strict=True)
+            ]
+            self.count += len(points)
+
+    def posterior(self) -> Posterior:
+        """Given all examples so far.
+
+        Raises:
+            ValueError: there were none.
+        """
+        if not self.sums:
+            raise ValueError("no examples")
+        top, mass, best = (torch.cat([getattr(s, of) for s in self.sums]) for of in ("top", "mass", "best"))
+        mean = torch.cat([s.weighted for s in self.sums]) / mass[:, None]
+        constant = self.queries.shape[1] / 2 * math.log(2 * math.pi * self.sigma**2) + math.log(self.count)
+        distance = self.queries.square().sum(1) / (2 * self.sigma**2)
+        return Posterior(mean, top + mass.log() - distance - constant, best, 1 / mass)
+
+
+def _nothing(queries: Tensor, targets: Tensor) -> Running:
+    Q = len(queries)
+    return Running(
+        queries.new_full((Q,), -math.inf),
+        queries.new_zeros(Q),
+        queries.new_zeros(Q, targets.shape[1]),
+        torch.zeros(Q, dtype=torch.int64, device=queries.device),
+    )

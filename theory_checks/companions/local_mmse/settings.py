@@ -1,0 +1,136 @@
+"""The sizes of everything: for a laptop, and for a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .data import Faces, FashionMNIST, Given, Installed, Source
+from .networks import Architecture, FlatUNet, PatchPerceptron, Residual
+from .problems import Denoise, GaussianBlur, InpaintCentre, Operator
+from .training import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A network to be trained.
+
+    Attributes:
+        operator, aware: the problem.
+        architecture, P: the network and its receptive field.
+        recipe: of its training.
+        sigmas: noise levels it is trained for.
+        images: training images; all of the setting where 0.
+    """
+
+    operator: Operator
+    aware: bool
+    architecture: Architecture
+    P: int
+    recipe: Recipe
+    sigmas: tuple[float, ...]
+    images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the experiments are told.
+
+    Attributes:
+        source: of the images.
+        size, train, test: pixels a side, and how many images of each set.
+        sigma: the noise level of the claims.
+        windows: patch sizes P′ that networks are compared with.
+        cases: networks that must match LE-MMSE (2.6); the first is that of 2.5 and 2.8, which is denoising.
+        dominance: networks of other P for denoising, besides the first.
+        by_size: trained on fewer images; reported (2.8).
+        by_level: trained for several noise levels; reported (2.8).
+        shown: images a split on which networks are compared with estimators.
+        judged, pairs: training images, drawn with the seed, and antithetic pairs of noise each, of risks (2.5, 2.7);
+            all images where 0.
+        tabulated: noise levels of the tables.
+        drawn, draws: images and antithetic pairs each, of orthogonality (2.4).
+        seed: of the noise.
+        device: of everything.
+    """
+
+    source: Source
+    size: int
+    train: int
+    test: int
+    sigma: float
+    windows: tuple[int, ...]
+    cases: tuple[Case, ...]
+    dominance: tuple[Case, ...]
+    by_size: tuple[Case, ...]
+    by_level: Case
+    shown: int = 24
+    judged: int = 0
+    pairs: int = 1
+    tabulated: tuple[float, ...] = (0.6,)
+    drawn: int = 16
+    draws: int = 8
+    seed: int = 0
+    device: str = "cpu"
+
+
+def _small() -> Setting:
+    perceptron, deep = PatchPerceptron(64, 3), Recipe(600, 21, 8e-3)
+    residual, short = Residual(48), Recipe(500, 16)
+    at = (0.6,)
+    centre, blur = InpaintCentre(4), GaussianBlur(0.7)
+    return Setting(
+        source=Given(Installed()),
+        size=14,
+        train=50,
+        test=50,
+        sigma=0.6,
+        windows=(3, 5, 7, 9),
+        cases=(
+            Case(Denoise(), False, perceptron, 5, deep, at),
+            Case(Denoise(), False, residual, 5, short, at),
+            Case(Denoise(), False, FlatUNet(24), 5, Recipe(400, 16), at),
+            Case(centre, False, perceptron, 5, Recipe(900, 21, 8e-3), at),
+            Case(centre, True, PatchPerceptron(96, 1), 5, Recipe(2500, 10, 8e-3, 0.99), at),
+            Case(blur, False, residual, 5, short, at),
+            Case(blur, True, residual, 5, short, at),
+        ),
+        dominance=(Case(Denoise(), False, perceptron, 3, Recipe(300, 21), at),),
+        by_size=(Case(Denoise(), False, residual, 5, short, at, 10),),
+        by_level=Case(Denoise(), False, residual, 5, short, (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)),
+    )
+
+
+def _paper() -> Setting:
+    levels = (0.001, 0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+    recipe = Recipe(4000, 128, 2e-3, 0.99)
+    perceptron, residual, unet = PatchPerceptron(256, 3), Residual(192), FlatUNet(64)
+    operators: tuple[Operator, ...] = (Denoise(), InpaintCentre(15), GaussianBlur(1.0))
+    problems = [(op, aware) for op in operators for aware in (False, True) if aware <= (op != Denoise())]
+    first = Case(Denoise(), False, residual, 5, recipe, levels)
+    return Setting(
+        source=Given(FashionMNIST()),
+        size=28,
+        train=10_000,
+        test=100,
+        sigma=0.6,
+        windows=(5, 7, 9, 11),
+        cases=(
+            first,
+            Case(Denoise(), False, perceptron, 5, recipe, levels),
+            Case(Denoise(), False, unet, 5, recipe, levels),
+            *(Case(op, aware, residual, 5, recipe, levels) for op, aware in problems[1:]),
+        ),
+        dominance=tuple(Case(Denoise(), False, residual, P, recipe, levels) for P in (7, 9, 11)),
+        by_size=tuple(Case(Denoise(), False, residual, 5, recipe, levels, n) for n in (100, 1000)),
+        by_level=first,
+        shown=50,
+        judged=200,
+        tabulated=(0.1, 0.3, 0.6, 1.0),
+        drawn=50,
+        device="cuda",
+    )
+
+
+SMALL, PAPER = _small(), _paper()
+FACES = Faces()
+"""The stand-in where FashionMNIST is not installed."""
