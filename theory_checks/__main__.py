@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from bench.command import call, console, print_frame
 from bench.errors import UserError
 
 from .check import app as check
+
+if TYPE_CHECKING:
+    from .verify import Verdict
 
 CLAIMS = typer.Option("--claims", help="Only these: C4,C6, or a group: bounds, companions, inertia, 1.4.")
 
@@ -68,8 +71,7 @@ def verify(
         for each in runs:
             verdicts.append(verdict := each())
             if not json:
-                worst = f"worst ratio {verdict.worst:.3g}, {verdict.seconds:.1f} s"
-                _say(f"{verdict.id} {verdict.verdict}: {verdict.statement} ({worst})")
+                _say(_line(verdict))
         findings = check_all(tuple(claim.id for claim in chosen.claims))
     if json:
         print(table.to_json(verdicts, findings), end="")  # noqa: T201
@@ -146,6 +148,12 @@ def docs() -> None:
 
     for page in write():
         print(page)  # noqa: T201
+
+
+def _line(v: Verdict) -> str:
+    """A verdict in a line; why, where it was not tried or is known not to be met."""
+    why = v.reason if v.verdict in ("assumption not met", "not met here") else f"worst ratio {v.worst:.3g}"
+    return f"{v.id} {v.verdict}: {v.statement} ({why}, {v.seconds:.1f} s)"
 
 
 def _say(line: str, style: str | None = None) -> None:

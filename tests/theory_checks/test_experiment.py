@@ -213,9 +213,10 @@ def test_the_command_writes_rows_tables_and_figures(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("tiny")
-def test_the_size_of_the_paper_without_its_device_measures_nothing(tmp_path, monkeypatch):
+def test_the_size_of_the_paper_without_its_device_measures_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert entry(["verify", "--claims", "tiny", "--paper", "--out", str(tmp_path)]) == 0
+    assert "9.1 assumption not met: double(x) = 2x (it needs the device cuda" in capsys.readouterr().err
     text = (tmp_path / "tiny" / "README.md").read_text(encoding="utf-8")
     assert "assumption not met" in text
     assert "cuda" in text
