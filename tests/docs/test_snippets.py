@@ -48,7 +48,7 @@ def test_the_snippets_of_a_page_run_and_print_what_it_shows(page, tmp_path, monk
         capsys.readouterr()
         # So that a traceback shows the line of the page.
         code = "\n" * snippet.line + snippet.code
-        exec(compile(code, str(page), "exec"), names)
+        exec(compile(code, str(page), "exec", dont_inherit=True), names)
         printed = capsys.readouterr().out
         if snippet.output is not None:
             assert agree(printed, snippet.output), printed
