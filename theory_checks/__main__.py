@@ -43,6 +43,9 @@ def verify(
     paper: Annotated[
         bool, typer.Option("--paper", help="Companions at the sizes of their papers, on a GPU.")
     ] = False,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Of the companions: cpu, cuda, cuda:1, or auto.")
+    ] = None,
     operator: Annotated[
         str | None, typer.Option("--operator", help="An operator of yours instead: ./file.py:factory.")
     ] = None,
@@ -50,6 +53,8 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="The verdicts as JSON, and nothing else.")] = False,
 ) -> None:
     """Run the claims; exit code 1 when one fails, has no teeth, or is not sharp where it should be."""
+    from bench.runner import pick_device
+
     from . import rows, table
     from .judge import judge
     from .operator import case_of, examine, load
@@ -58,6 +63,7 @@ def verify(
     from .verify import verify as run
 
     chosen = choose(claims)
+    where = str(pick_device(device)) if device is not None else None
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: choose a folder")
     verdicts = []
@@ -67,7 +73,9 @@ def verify(
             raise UserError(f"none of {', '.join(chosen.names)} can be checked on a single operator")
     else:
         runs = [partial(run, claim, examples) for claim in chosen.claims]
-        runs += [partial(judge, e, group.at(paper)) for group in chosen.groups for e in group.experiments]
+        runs += [
+            partial(judge, e, group.at(paper, where)) for group in chosen.groups for e in group.experiments
+        ]
         for each in runs:
             verdicts.append(verdict := each())
             if not json:
@@ -89,7 +97,7 @@ def verify(
     if out is not None:
         table.write(verdicts, findings, out)
         for group in chosen.groups if operator is None else ():
-            rows.write(group, group.at(paper), verdicts, out)
+            rows.write(group, group.at(paper, where), verdicts, out)
     wrong = [f"{v.id} {v.verdict}: {v.detail or v.twin}" for v in verdicts if v.verdict not in table.GOOD]
     wrong += [f"{f.claim} {f.verdict} on {f.of}: {f.reason}" for f in findings if f.verdict == "FAILS"]
     for line in wrong:

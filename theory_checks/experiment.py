@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 
 class Mark(Enum):
@@ -123,8 +123,19 @@ def unmet(row: Row, why: str) -> Row:
     return replace(row, unmet=why)
 
 
-S = TypeVar("S")
-"""What an experiment is told: sizes, widths, seeds, device."""
+class Placed(Protocol):
+    """A frozen dataclass with sizes, widths and seeds, and the device that tensors lie on."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda``."""
+        ...
+
+
+S = TypeVar("S", bound=Placed)
+"""What an experiment is told."""
 
 
 @dataclass(frozen=True)  # slots and generics do not go together

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic
 
 from .experiment import Experiment, S
@@ -37,6 +37,7 @@ class Group(Generic[S]):
     tables: Callable[[S], dict[str, pd.DataFrame]]
     figures: Callable[[S], dict[str, Figure]]
 
-    def at(self, paper: bool) -> S:
-        """The setting of the paper, or the small one."""
-        return self.paper if paper else self.small
+    def at(self, paper: bool, device: str | None = None) -> S:
+        """The setting of the paper or the small one, on its own device or another."""
+        setting = self.paper if paper else self.small
+        return setting if device is None else replace(setting, device=device)

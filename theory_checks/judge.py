@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 
-from .experiment import Experiment, Row
+from .experiment import Experiment, Placed, Row, S
 from .verify import Verdict
-
-S = TypeVar("S")
 
 
 def judge(experiment: Experiment[S], setting: S) -> Verdict:
@@ -65,10 +62,9 @@ def _refuted(rows: Sequence[Row]) -> Row | None:
     return next((row for row in rows if math.isfinite(row.measured) and not row.inside), None)
 
 
-def _no_device(setting: object) -> str | None:
-    asked = str(getattr(setting, "device", "cpu"))
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        return f"it needs the device {asked}, which is not here"
+def _no_device(setting: Placed) -> str | None:
+    if setting.device.startswith("cuda") and not torch.cuda.is_available():
+        return f"it needs the device {setting.device}, which is not here"
     return None
 
 

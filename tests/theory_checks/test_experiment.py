@@ -224,6 +224,17 @@ def test_the_size_of_the_paper_without_its_device_measures_nothing(tmp_path, mon
 
 
 @pytest.mark.usefixtures("tiny")
+def test_the_device_can_be_another(tmp_path, capsys):
+    assert GROUP.at(paper=True, device="cpu") == Tiny(3.0, "cpu")
+    assert GROUP.at(paper=False) == Tiny(2.0, "cpu")
+    assert entry(["verify", "--claims", "9.1", "--paper", "--device", "cpu", "--out", str(tmp_path)]) == 0
+    assert "9.1 holds" in capsys.readouterr().err
+    assert "Tiny(value=3.0, device='cpu')" in (tmp_path / "tiny" / "README.md").read_text(encoding="utf-8")
+    assert entry(["verify", "--claims", "9.1", "--device", "abacus"]) == 2
+    assert "unknown device 'abacus'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("tiny")
 def test_a_failing_experiment_is_exit_code_1_and_an_operator_has_none(monkeypatch, capsys):
     monkeypatch.setattr(Library, "double", staticmethod(lambda x: 3 * x))
     assert entry(["verify", "--claims", "9.1"]) == 1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from theory_checks.group import Group
-
+from ...group import Group
 from . import (
     claim_2_1_identities,
     claim_2_2_limits,

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from bench.memory import peak_bytes
-from theory_checks.experiment import Experiment, Mark, Row, at_most, near, zero
 
+from ...experiment import Experiment, Mark, Row, at_most, near, zero
 from . import estimators, patches, scenes, training, yardstick
 from .estimators import Chunks
 from .networks import Architecture, FlatUNet, PatchPerceptron, Residual

@@ -19,8 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from theory_checks.experiment import Experiment, Mark, Row, at_most
-
+from ...experiment import Experiment, Mark, Row, at_most
 from . import estimators, scenes
 from .problems import Denoise, problem
 from .settings import Setting

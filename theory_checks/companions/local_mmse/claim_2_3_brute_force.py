@@ -16,8 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from theory_checks.experiment import Experiment, Mark, Row, at_least, at_most, near
-
+from ...experiment import Experiment, Mark, Row, at_least, at_most, near
 from . import brute, estimators, scenes
 from .problems import Denoise, GaussianBlur, InpaintCentre, InpaintRandom, Operator, Problem, problem
 from .settings import Setting

@@ -17,8 +17,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from theory_checks.experiment import Experiment, Mark, Row, at_most, between
-
+from ...experiment import Experiment, Mark, Row, at_most, between
 from . import estimators, scenes
 from .problems import Denoise, GaussianBlur, InpaintCentre, Operator, problem
 from .settings import Setting

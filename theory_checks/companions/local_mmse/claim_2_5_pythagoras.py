@@ -14,8 +14,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from theory_checks.experiment import Experiment, Mark, Row, at_most, reported
-
+from ...experiment import Experiment, Mark, Row, at_most, reported
 from . import risks, scenes
 from .problems import Denoise
 from .settings import Case, Setting

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from theory_checks.experiment import Experiment, Mark, Row, at_least
-
+from ...experiment import Experiment, Mark, Row, at_least
 from . import scenes
 from .matches import Match, matches
 from .settings import Setting

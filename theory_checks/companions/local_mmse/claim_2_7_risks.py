@@ -13,8 +13,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from theory_checks.experiment import Experiment, Mark, Row, at_least, at_most, reported
-
+from ...experiment import Experiment, Mark, Row, at_least, at_most, reported
 from . import risks, scenes
 from .settings import Setting
 

@@ -14,8 +14,7 @@ from typing import cast
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from theory_checks.experiment import Experiment, Mark, Row, at_least, between, reported
-
+from ...experiment import Experiment, Mark, Row, at_least, between, reported
 from . import matches, scenes
 from .settings import Setting
 
