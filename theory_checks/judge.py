@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -19,8 +20,11 @@ def judge(experiment: Experiment[S], setting: S) -> Verdict:
     """
     begin = time.perf_counter()
     reason = _no_device(setting) or experiment.outside(setting)
-    rows = () if reason else tuple(experiment.measure(setting))
-    against = None if reason else _refuted(experiment.too_strong(setting))
+    with warnings.catch_warnings():
+        # torch.func.jvp brings in decompositions that torch itself still scripts.
+        warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarning)
+        rows = () if reason else tuple(experiment.measure(setting))
+        against = None if reason else _refuted(experiment.too_strong(setting))
     asserted = [row for row in rows if row.status != "reported"]
     failed = [row for row in asserted if row.status == "fail"]
     unmet = [row for row in asserted if row.status == "not met"]

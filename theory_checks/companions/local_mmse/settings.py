@@ -97,6 +97,7 @@ def _small() -> Setting:
         dominance=(Case(Denoise(), False, perceptron, 3, Recipe(300, 21), at),),
         by_size=(Case(Denoise(), False, residual, 5, short, at, 10),),
         by_level=Case(Denoise(), False, residual, 5, short, (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)),
+        pairs=4,
     )
 
 
