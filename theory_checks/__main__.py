@@ -59,7 +59,7 @@ def verify(
     from .judge import judge
     from .operator import case_of, examine, load
     from .real import check_all
-    from .roster import choose
+    from .roster import choose, complete
     from .verify import verify as run
 
     chosen = choose(claims)
@@ -97,7 +97,7 @@ def verify(
     if out is not None:
         table.write(verdicts, findings, out)
         for group in chosen.groups if operator is None else ():
-            rows.write(group, group.at(paper, where), verdicts, out)
+            rows.write(group, group.at(paper, where), verdicts, out, whole=complete(group))
     wrong = [f"{v.id} {v.verdict}: {v.detail or v.twin}" for v in verdicts if v.verdict not in table.GOOD]
     wrong += [f"{f.claim} {f.verdict} on {f.of}: {f.reason}" for f in findings if f.verdict == "FAILS"]
     for line in wrong:

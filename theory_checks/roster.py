@@ -42,6 +42,13 @@ class Chosen:
         return tuple(m for m in known if {c.removeprefix("real ") for c in m.claims} & set(self.names))
 
 
+def complete(group: Group[Any]) -> bool:
+    """Whether all experiments of a group were named."""
+    return any(
+        group.name == known.name and len(group.experiments) == len(known.experiments) for known in GROUPS
+    )
+
+
 def choose(text: str | None) -> Chosen:
     """What the comma-separated names stand for; ``None`` is the core.
 

@@ -66,10 +66,15 @@ def numbers(verdicts: list[Verdict]) -> pd.DataFrame:
     return pd.DataFrame([{"claim": v.id, "known": v.mark, **plain(row)} for v in verdicts for row in v.rows])
 
 
-def write(group: Group[S], setting: S, verdicts: list[Verdict], folder: Path) -> list[Path]:
+def write(
+    group: Group[S], setting: S, verdicts: list[Verdict], folder: Path, *, whole: bool = True
+) -> list[Path]:
     """Write ``GROUP/rows.csv``, the group's tables and figures, and ``GROUP/README.md``, which shows them.
 
     Experiments that could not be run (no device, no data) have no rows; where none has, only the reasons are written.
+
+    Args:
+        whole: whether tables and figures are made, which need what all experiments of the group compute.
     """
     own = {experiment.id for experiment in group.experiments}
     mine = [v for v in verdicts if v.id in own]
@@ -79,10 +84,10 @@ def write(group: Group[S], setting: S, verdicts: list[Verdict], folder: Path) ->
     lines += [f"- {v.id}: {v.reason}." for v in mine if v.reason]
     written: list[Path] = []
     if any(v.rows for v in mine):
-        for stem, figure in group.figures(setting).items():
+        for stem, figure in group.figures(setting).items() if whole else ():
             written += save(figure, stem, there)
             lines += ["", f"## {_title(stem)}", "", f"![{_title(stem)}]({stem}.png)"]
-        for stem, table in group.tables(setting).items():
+        for stem, table in group.tables(setting).items() if whole else ():
             written.append(there / f"{stem}.csv")
             write_atomically(written[-1], table.to_csv(index=False, float_format="%.8g"))
             lines += ["", f"## Table: {_title(stem).lower()}", "", _table(table)]

@@ -212,6 +212,15 @@ def test_the_command_writes_rows_tables_and_figures(tmp_path, capsys):
     assert not list(out.glob("error-against-bound*"))
 
 
+def test_tables_and_figures_are_of_a_whole_group(monkeypatch, tmp_path):
+    two = replace(GROUP, experiments=(TINY, replace(TINY, id="9.2")))
+    monkeypatch.setattr(roster, "GROUPS", (two,))
+    assert entry(["verify", "--claims", "9.2", "--out", str(tmp_path)]) == 0
+    assert {file.name for file in (tmp_path / "tiny").iterdir()} == {"README.md", "rows.csv"}
+    assert entry(["verify", "--claims", "9.2,9.1", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "tiny" / "a-line.png").exists()
+
+
 @pytest.mark.usefixtures("tiny")
 def test_the_size_of_the_paper_without_its_device_measures_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
