@@ -204,15 +204,20 @@ def test_missing_data_are_a_line_not_a_failure(source, tmp_path: Path, monkeypat
         assert "\n" not in why
 
 
+def pictures(root: Path, count: int, side: int) -> None:
+    """Colour images of noise where FFHQ would be."""
+    (root / "ffhq" / "00000").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        shown = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+        shown.save(root / "ffhq" / "00000" / f"{i:05}.png")
+
+
 def test_a_folder_of_ones_own_goes_first(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("EQGRAD_DATA", str(tmp_path))
     at = replace(SMALL, train=5, test=3)
     assert "EQGRAD_DATA" in (scenes.outside(at) or ""), "nothing else in its place"
-    (tmp_path / "ffhq" / "00000").mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for i in range(8):
-        shown = Image.fromarray(rng.integers(0, 256, (28, 28, 3), dtype=np.uint8))
-        shown.save(tmp_path / "ffhq" / "00000" / f"{i:05}.png")
+    pictures(tmp_path, 8, 28)
     assert scenes.outside(at) is None
     found = at.source.load(at.size, at.train, at.test)
     assert found.label == "FFHQ"
@@ -248,6 +253,16 @@ def test_every_claim_table_and_figure_runs_at_the_setting_of_the_paper_shrunk() 
         assert len(table) > 0
     for figure in GROUP.figures(TINY).values():
         assert figure.axes
+        plt.close(figure)
+
+
+def test_and_in_colour(tmp_path: Path) -> None:
+    pictures(tmp_path, TINY.train + TINY.test, 20)
+    at = replace(TINY, source=Ffhq(str(tmp_path)))
+    assert scenes.images(at).train.shape[1] == 3
+    for experiment in GROUP.experiments:
+        assert all(math.isfinite(row.measured) for row in experiment.measure(at)), experiment.id
+    for figure in GROUP.figures(at).values():
         plt.close(figure)
 
 

@@ -59,7 +59,7 @@ def too_strong(at: Setting) -> Sequence[Row]:
 
 
 def _seen(at: Setting) -> tuple[Tensor, Tensor]:
-    train = scenes.images(at).train[:COUNT]
+    train = scenes.grey(at).train[:COUNT]
     return train, train[:1] + SIGMA * scenes.noise(train[:1].shape, at.seed, at.device)
 
 

@@ -29,7 +29,7 @@ SIZE, COUNT, P = 7, 12, 5
 
 def measure(at: Setting) -> Sequence[Row]:
     """The rows."""
-    train, y = _seen(at, scenes.images(at).train)
+    train, y = _seen(at, scenes.grey(at).train)
     free = problem(Denoise(), False, y)
     whole = estimators.local(y, train, free, 1.5, SIZE).x - estimators.equivariant(y, train, free, 1.5)
     once = estimators.local(y, train, free, 0.3, P).x
@@ -48,8 +48,8 @@ def measure(at: Setting) -> Sequence[Row]:
 
 def too_strong(at: Setting) -> Sequence[Row]:
     """That σ → 0 returns any image, not only those of the training set."""
-    train, _ = _seen(at, scenes.images(at).train)
-    other, _ = _seen(at, scenes.images(at).test)
+    train, _ = _seen(at, scenes.grey(at).train)
+    other, _ = _seen(at, scenes.grey(at).test)
     return _to_zero(train, other[:1])
 
 

@@ -71,7 +71,7 @@ def too_strong(at: Setting) -> Sequence[Row]:
 
 
 def _images(at: Setting, size: int) -> Tensor:
-    images = scenes.images(at).train
+    images = scenes.grey(at).train
     edge = (images.shape[-1] - size) // 2
     return images[:COUNT, :1, edge : edge + size, edge : edge + size].contiguous()
 

@@ -33,6 +33,12 @@ def images(at: Setting) -> Images:
     return Images(found.label, found.train.to(at.device), found.test.to(at.device))
 
 
+def grey(at: Setting) -> Images:
+    """The same in one channel, for claims about the estimators alone: ``(N, 1, H, W)``."""
+    found = images(at)
+    return Images(found.label, found.train.mean(1, keepdim=True), found.test.mean(1, keepdim=True))
+
+
 def outside(at: Setting) -> str | None:
     """Why a setting cannot be run here: its images are not there. ``None`` where they are."""
     return missing(lambda: at.source.load(at.size, 1, 1))
