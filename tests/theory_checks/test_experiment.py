@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import pkgutil
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -166,6 +168,30 @@ def test_without_its_device_or_data_nothing_is_measured():
 
 def test_tell_is_short_where_nothing_is_asked():
     assert tell(reported("x", 1.5)) == "x 1.5"
+
+
+def test_the_groups_are_the_folders_and_their_experiments_the_files():
+    folders = [found for found in pkgutil.iter_modules(companions.__path__) if found.ispkg]
+    assert {found.name.replace("_", "-") for found in folders} == {group.name for group in companions.GROUPS}
+    for group in companions.GROUPS:
+        package = importlib.import_module(f"theory_checks.companions.{group.name.replace('-', '_')}")
+        files = [found.name for found in pkgutil.iter_modules(package.__path__) if found.name[:6] == "claim_"]
+        stated = [importlib.import_module(f"{package.__name__}.{file}").EXPERIMENT for file in files]
+        assert {e.id for e in stated} == {e.id for e in group.experiments}
+        assert len(stated) == len(group.experiments)
+    ids = [e.id for group in companions.GROUPS for e in group.experiments]
+    assert len(set(ids)) == len(ids) == 27
+    names = [mutant.name for group in companions.GROUPS for mutant in group.mutants]
+    assert len(set(names)) == len(names)
+
+
+def test_every_mutant_of_a_companion_names_experiments_of_its_group():
+    for group in companions.GROUPS:
+        known = {experiment.id for experiment in group.experiments}
+        for mutant in group.mutants:
+            assert set(mutant.claims) <= known, mutant.name
+            for owner, attribute, _ in mutant.patches:
+                assert hasattr(owner, attribute), mutant.name
 
 
 @pytest.fixture
