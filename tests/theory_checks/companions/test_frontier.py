@@ -193,3 +193,16 @@ def test_exponent_of_a_linear_network_is_known() -> None:
         math.log(2 * 0.5 / math.sqrt(math.pi)) + (torch.digamma(torch.tensor(8.0)).item() - math.log(8)) / 2
     )
     assert found.mean[0] == pytest.approx(expected, abs=5 * found.error[0])
+
+
+def test_the_expected_crossing_is_that_of_mean_field_for_wide_networks_and_right_of_the_law() -> None:
+    line = torch.linspace(1.4, 1.7, 601, dtype=torch.float64)
+    for depth in (100, 400):
+        wide = crossings.expected(10**9, depth, 1e-5)
+        distances = mean_field.landscape(line, torch.ones_like(line), (depth,))[0]
+        assert crossings.crossing(line, distances.clamp_min(1e-32).log(), 1e-5) == pytest.approx(
+            wide, abs=1e-3
+        )
+        law = mean_field.crossing(1.0, 10**9, depth, 1e-5)
+        assert 0.005 < wide - law < 0.025
+        assert crossings.expected(100, depth, 1e-5) > wide

@@ -4,10 +4,13 @@ Along σ_b = 1 the mean over seeds of ``log ‖x₁ − x₂‖²/N`` of indepen
 ``ln χ(σ_w) − (3κ−1)/(2N) + ln(1/τ)/D``, κ on the edge of chaos, within .04 for N = 100 and D = 100, 200, 400, and
 within .08 for N = 30 and D = 400. At small D it lies below the edge of chaos, at large D above.
 
-What the law takes for granted is checked beside it: the scale of the distances (which τ is compared with) against mean
-field, and that maps keep norms and layers are independent.
+The law leaves out that inputs are far apart at first, and that distances then fall faster than by χ a layer: in mean
+field that alone moves the crossing by .019, .015, .010 to the right. So it is held, with the same tolerance, to the
+distances of mean field itself and the whole coefficient of 1/N too. Convolutions lie further right than the others,
+for their exponent is lower (3.2), and are at the tolerance of the law without the transient.
 
-Not met by the convolutional network at N = 100: the term in 1/N is that of independent units.
+What both take for granted is checked beside: the scale of the distances (which τ is compared with) against mean field,
+and that maps keep norms and layers are independent.
 
 Mark: derived. Source: the specification.
 """
@@ -27,8 +30,8 @@ WIDTH, NARROW, NARROW_DEPTH = 100, 30, 400
 SCALE_WIDTH, SCALE_SEEDS = 512, 8
 DRAWS = 64
 CIRCULANT = (
-    "(3κ−1)/(2N) is derived for independent units; a circulant map has only N numbers, and its crossing lies further "
-    "right (+.04, +.04, +.03 with 24 seeds)"
+    "the law leaves out the layers in which inputs are not yet close (.019, .015, .010 in mean field), and "
+    "the exponent of circulant maps is lower (3.2); with the former it is met"
 )
 
 
@@ -45,11 +48,9 @@ def _crossings(at: Setting, architecture: Architecture) -> list[Row]:
             predicted = mean_field.crossing(crossings.SIGMA_B, width, depth, at.threshold)
             name = f"σ_w of the crossing, {architecture.value}, N={width}, D={depth}"
             row = near(name, measured, predicted, off)
-            if architecture is Architecture.CONV and width == WIDTH:
-                rows.append(unmet(row, CIRCULANT))
-                rows.append(between(f"{name}, further right", measured - predicted, 0.0, 0.08))
-            else:
-                rows.append(row)
+            whole = crossings.expected(width, depth, at.threshold)
+            rows.append(unmet(row, CIRCULANT) if architecture is Architecture.CONV else row)
+            rows.append(near(f"{name}, with transient", measured, whole, off))
     return rows
 
 

@@ -203,6 +203,7 @@ def crossed(at: Setting) -> pd.DataFrame:
                         "D": depth,
                         "crossing": crossings.crossing(crossings.sigma_w(at), log, at.threshold),
                         "predicted": mean_field.crossing(crossings.SIGMA_B, width, depth, at.threshold),
+                        "with transient": crossings.expected(width, depth, at.threshold),
                         "edge": mean_field.edge_sigma_w(crossings.SIGMA_B),
                     }
                 )
