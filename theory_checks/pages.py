@@ -77,8 +77,7 @@ def claims_table() -> str:
     """The table of ``docs/claims.md``."""
     lines = ["| claim | statement | assumes | source |", "|---|---|---|---|"]
     for claim in ROSTER.values():
-        cells = (claim.id, claim.statement, claim.assumptions, claim.source)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append(_cells(claim.id, claim.statement, claim.assumptions, claim.source))
     return "\n".join(lines)
 
 
@@ -89,10 +88,14 @@ def companions_tables() -> str:
         lines += [f"### {group.title}", "", f"`--claims {group.name}`", ""]
         lines += ["| claim | statement | known | assumes | source |", "|---|---|---|---|---|"]
         for e in group.experiments:
-            cells = (e.id, e.statement, e.mark.value, e.assumptions, e.source)
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            lines.append(_cells(e.id, e.statement, e.mark.value, e.assumptions, e.source))
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _cells(*cells: str) -> str:
+    """A row of a table in Markdown."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def pages(docs: Path) -> dict[Path, str]:

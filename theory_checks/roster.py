@@ -67,14 +67,13 @@ def choose(text: str | None) -> Chosen:
             raise unknown("claim", name, known)
     if not named:
         raise UserError("--claims names no claim: give e.g. C4,C6 or companions")
-    ids = {identity for name in named for identity in sets.get(name, (name,))}
+    # Each once, in the order they were named.
+    ids = dict.fromkeys(identity for name in named for identity in sets.get(name, (name,)))
     groups = (
         replace(group, experiments=tuple(e for e in group.experiments if e.id in ids)) for group in GROUPS
     )
-    # In the order they were named where that is a choice; each once.
-    order = dict.fromkeys(identity for name in named for identity in sets.get(name, (name,)))
     return Chosen(
-        tuple(ROSTER[identity] for identity in order if identity in ROSTER),
+        tuple(ROSTER[identity] for identity in ids if identity in ROSTER),
         tuple(group for group in groups if group.experiments),
     )
 
