@@ -105,9 +105,7 @@ class _Mixing:
 
     def end(self, ended: Tensor) -> None:
         if self._shared:
-            secants, there = self._secants(), (ended & self._going).to(self._f.device)[:, None, None]
-            kept = self._kept or secants
-            self._kept = torch.where(there, secants[0], kept[0]), torch.where(there, secants[1], kept[1])
+            self._kept = self._both()
             self._going = self._going & ~ended
 
     def keep(self, index: Tensor) -> None:
@@ -119,11 +117,9 @@ class _Mixing:
         With differences Y of the applications and F of the residuals, ``(I − J)⁻¹ ≈ I − Y(FᵀF)⁻¹Fᵀ`` takes each
         difference of residuals to minus that of the points, as the exact one does; this is its transpose.
         """
-        f, y = self._secants()
-        if self._kept is not None:
-            going = self._going.to(f.device)[:, None, None]
-            f, y = torch.where(going, f, self._kept[0]), torch.where(going, y, self._kept[1])
-        gram, unit, near = _gram(f)
+        f, y = self._both()
+        with outside(f):
+            gram, unit, near = _gram(f)
 
         def apply(v: Tensor) -> Tensor:
             r = rows(v)
@@ -135,6 +131,19 @@ class _Mixing:
             return back(r - taken, v)
 
         return apply
+
+    def _both(self) -> tuple[Tensor, Tensor]:
+        """Secants of the samples that go on as they are now, and of the others as they were when they ended."""
+        now = self._secants()
+        if self._kept is None:
+            return now
+        going = self._going.to(now[0].device)[:, None, None]
+        missing = now[0].shape[1] - self._kept[0].shape[1]
+        f, y = (
+            torch.where(going, new, torch.nn.functional.pad(old, (0, 0, missing, 0)))
+            for new, old in zip(now, self._kept, strict=True)
+        )
+        return f, y
 
     def _secants(self) -> tuple[Tensor, Tensor]:
         """Differences F of the residuals and Y of the applications, oldest first; 0 where a history begins."""

@@ -9,6 +9,8 @@ from torch import Tensor
 
 SMALL, LARGE = 2.0**-450, 2.0**450
 """Norms beyond these are taken again of the matrix brought near 1, for squares under- and overflow."""
+LEAST = 2.0**-1074
+"""The smallest number of float64."""
 PART = 1 << 16
 """Entries that are brought to float64 at a time."""
 
@@ -20,7 +22,8 @@ def rows(x: Tensor) -> Tensor:
     is in the map.
     """
     if x.is_complex():
-        x = torch.view_as_real(x.resolve_conj()).flatten(-2) if x.ndim else torch.view_as_real(x)
+        pairs = torch.view_as_real(x.resolve_conj())
+        x = pairs.flatten(-2) if x.ndim else pairs
     return x.flatten(1) if x.ndim > 1 else x.reshape(1, x.numel())
 
 
@@ -73,7 +76,10 @@ def inners(a: Tensor, b: Tensor) -> Tensor:
     if bool(doubtful.any()):
         p, q = power(a), power(b)
         # One after the other: their product may be out of range where the inner product is not.
-        again = _inners(a, b, p[:, None], q[:, None]) * p * q
+        near = _inners(a, b, p[:, None], q[:, None])
+        again = near * p * q
+        # What is out of range keeps its sign.
+        again = torch.where((again == 0) & (near != 0), near.sign() * LEAST, again)
         found = torch.where(doubtful, again.cpu(), found)
     return found
 
@@ -84,8 +90,9 @@ def power(matrix: Tensor) -> Tensor:
         return torch.ones(len(matrix), dtype=torch.float64, device=matrix.device)
     largest = matrix.abs().amax(1).double()
     # Not beyond what can be divided by: 2^-1074 has no inverse.
-    exponent = torch.frexp(torch.where(largest.isfinite(), largest, 1)).exponent.clamp(-1000, 1000)
-    return torch.where(largest > 0, torch.ldexp(torch.ones_like(largest), exponent), 1)
+    there = (largest > 0) & largest.isfinite()
+    exponent = torch.frexp(torch.where(there, largest, 1)).exponent.clamp(-1000, 1000)
+    return torch.where(there, torch.ldexp(torch.ones_like(largest), exponent), 1)
 
 
 def ratio(size: Tensor, scale: Tensor) -> Tensor:
