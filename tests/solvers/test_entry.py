@@ -158,7 +158,8 @@ MEMORY = [
     pytest.param(
         lambda: Buffers(1),
         marks=pytest.mark.misuse(
-            "T returns one buffer again and again, without a tape", "right: the equilibrium; its value is copied"
+            "T returns one buffer again and again, without a tape",
+            "right: the equilibrium; its value is copied",
         ),
     ),
     lambda: Buffers(2),
@@ -194,7 +195,8 @@ def keeps_memory(make, solver: Solver, mode):
 
 @by_label(DEEP)
 @pytest.mark.misuse(
-    "the first layer of T works in place, as nn.ReLU(inplace=True)", "right: the gradient, as of a layer that does not"
+    "the first layer of T works in place, as nn.ReLU(inplace=True)",
+    "right: the gradient, as of a layer that does not",
 )
 def test_a_first_layer_in_place_has_the_gradient_of_one_that_is_not(solver: Solver):
     (x, g), (right_x, right_g) = found(solver, Clamps()), found(solver, Clamped())
@@ -213,7 +215,8 @@ def test_applications_are_counted_though_one_was_made_again(solver: Solver):
 @by_label([unrolled(9), checkpointed(9), phantom(9, 9), deq(1e-6)])
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.misuse(
-    "T writes its value into a buffer of its own, with a tape", "refused: T writes its value into memory that it has returned"
+    "T writes its value into a buffer of its own, with a tape",
+    "refused: T writes its value into memory that it has returned",
 )
 def test_one_buffer_on_a_tape_is_refused(solver: Solver, n: int):
     with pytest.raises(ValueError, match=r"memory that it has returned before"):
@@ -272,7 +275,9 @@ WRONG = [
         lambda x: x.to("meta"),
         ValueError,
         "returned meta",
-        marks=pytest.mark.misuse("T returns its value on another device", "refused: T must keep the device of x"),
+        marks=pytest.mark.misuse(
+            "T returns its value on another device", "refused: T must keep the device of x"
+        ),
     ),
     pytest.param(
         lambda x: (x, x),
@@ -350,10 +355,13 @@ def test_a_map_that_is_none_is_refused():
 
 
 @pytest.mark.misuse(
-    "a class in place of a part: implicit(Anderson, GMRES)", "refused: forward is the class Anderson: give an instance"
+    "a class in place of a part: implicit(Anderson, GMRES)",
+    "refused: forward is the class Anderson: give an instance",
 )
 def test_classes_in_place_of_parts_are_refused():
-    with pytest.raises(ValueError, match=r"forward is the class Anderson: give an instance of it, Anderson\(…\)"):
+    with pytest.raises(
+        ValueError, match=r"forward is the class Anderson: give an instance of it, Anderson\(…\)"
+    ):
         implicit(Anderson, GMRES)  # pyright: ignore
     with pytest.raises(ValueError, match="adjoint is the class GMRES"):
         implicit(Anderson(), GMRES)  # pyright: ignore
@@ -381,7 +389,8 @@ class Slope(nn.Module):
 
 @by_label([*DEEP, jfb(20)])
 @pytest.mark.misuse(
-    "T enables gradients inside, as deepinv's Potential.grad does", "right: nothing is unrolled, and memory does not grow"
+    "T enables gradients inside, as deepinv's Potential.grad does",
+    "right: nothing is unrolled, and memory does not grow",
 )
 def test_a_map_that_enables_gradients_is_not_unrolled(solver: Solver):
     T, seen = Slope(), []
@@ -406,7 +415,12 @@ def test_gradients_through_such_a_map_are_those_of_one_that_does_not_mark():
         return torch.autograd.grad(quadratic(solver(T, x0).x), T.A)[0]
 
     right = gradient(unrolled(200), T)
-    for solver in (checkpointed(200), deq(1e-12), implicit(Anderson(1e-12), GMRES(1e-12)), restarted_jfb(100, 2)):
+    for solver in (
+        checkpointed(200),
+        deq(1e-12),
+        implicit(Anderson(1e-12), GMRES(1e-12)),
+        restarted_jfb(100, 2),
+    ):
         assert relative_error(gradient(solver, T), right) < 1e-9, solver.label
 
 
@@ -451,7 +465,8 @@ def test_a_guard_can_do_what_its_map_can():
     ids=["strided", "transposed", "expanded", "parameter", "on a tape"],
 )
 @pytest.mark.misuse(
-    "x0 requires a gradient, is a Parameter, or no contiguous memory", "right: its values are the start, and no gradient"
+    "x0 requires a gradient, is a Parameter, or no contiguous memory",
+    "right: its values are the start, and no gradient",
 )
 def test_any_layout_of_a_start_will_do(solver: Solver, x0: Tensor):
     T, before = Pure(), x0.detach().clone()
@@ -463,7 +478,9 @@ def test_any_layout_of_a_start_will_do(solver: Solver, x0: Tensor):
     assert not x0.is_leaf or x0.grad is None
 
 
-@by_label([unrolled(30), deq(1e-10), implicit(Anderson(1e-10), GMRES(1e-10)), implicit(Picard(1e-10), Iterate(9))])
+@by_label(
+    [unrolled(30), deq(1e-10), implicit(Anderson(1e-10), GMRES(1e-10)), implicit(Picard(1e-10), Iterate(9))]
+)
 def test_a_number_may_be_a_state(solver: Solver):
     theta = torch.tensor(0.3, dtype=F64, requires_grad=True)
     x = solver(lambda x: torch.cos(theta * x), torch.tensor(0.0, dtype=F64)).x
@@ -483,8 +500,17 @@ def test_inference_mode_and_its_tensors():
         quadratic(solver(T, x0).x).backward()
 
 
-@by_label([unrolled(4), deq(1e-3), implicit(Anderson(1e-3), GMRES(1e-3)), implicit(Anderson(1e-3, shared=True), Shared(3))])
-@pytest.mark.misuse("the whole solve under torch.autocast", "right: T in half precision, the state in its own dtype")
+@by_label(
+    [
+        unrolled(4),
+        deq(1e-3),
+        implicit(Anderson(1e-3), GMRES(1e-3)),
+        implicit(Anderson(1e-3, shared=True), Shared(3)),
+    ]
+)
+@pytest.mark.misuse(
+    "the whole solve under torch.autocast", "right: T in half precision, the state in its own dtype"
+)
 def test_autocast_is_the_maps_alone(solver: Solver):
     torch.manual_seed(0)
     layer = nn.Linear(8, 8)
@@ -503,7 +529,9 @@ def test_autocast_is_the_maps_alone(solver: Solver):
         loss = quadratic(x)
     assert set(seen) == {(torch.float32, torch.bfloat16)}
     assert x.dtype == torch.float32
-    for g, h in zip(torch.autograd.grad(loss, list(layer.parameters()), retain_graph=True), right, strict=True):
+    for g, h in zip(
+        torch.autograd.grad(loss, list(layer.parameters()), retain_graph=True), right, strict=True
+    ):
         assert relative_error(g, h) < 0.05
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss.backward()
@@ -527,7 +555,8 @@ def by_transform(solver):
 
 @by_label([deq(1e-8), implicit(Picard(), GMRES()), checkpointed(9), neumann(3, 3)])
 @pytest.mark.misuse(
-    "torch.func (grad, vmap, jacrev, jvp) over an implicit solver", "refused: torch.func transforms and forward-mode derivatives do not go through"
+    "torch.func (grad, vmap, jacrev, jvp) over an implicit solver",
+    "refused: torch.func transforms and forward-mode derivatives do not go through",
 )
 def test_transforms_are_refused_by_name(solver: Solver):
     f = by_transform(solver)
@@ -565,7 +594,8 @@ def test_transforms_of_recorded_layers_are_their_gradients(solver: Solver):
 
 
 @pytest.mark.misuse(
-    "torch.autograd.grad(…, is_grads_batched=True) through an implicit gradient", "refused: an implicit gradient takes one cotangent at a time"
+    "torch.autograd.grad(…, is_grads_batched=True) through an implicit gradient",
+    "refused: an implicit gradient takes one cotangent at a time",
 )
 def test_batched_cotangents_are_refused_by_name():
     T = Pure()
