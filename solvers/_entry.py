@@ -106,6 +106,11 @@ def transformed() -> bool:
     return bool(torch._C._are_functorch_transforms_active()) or forward_ad._current_level >= 0  # pyright: ignore[reportPrivateUsage]
 
 
+def batched(v: Tensor) -> bool:
+    """Whether ``v`` stands for many cotangents, in the old or the new way of ``vmap``."""
+    return transformed() or "Batched" in str(torch._C._dispatch_keys(v))  # pyright: ignore[reportPrivateUsage]
+
+
 def no_transforms(label: str) -> RuntimeError:
     """What to say where a transform meets a solver that it cannot see through."""
     return RuntimeError(

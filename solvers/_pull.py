@@ -12,7 +12,7 @@ from torch.autograd.function import FunctionCtx
 
 from ._adjoint import Adjoint, adjoint_map
 from ._core import Equilibrium, Loss, Map, Report, Solution, at_least, share
-from ._entry import Guard, Precision, instance_of_a_part, transformed
+from ._entry import Guard, Precision, batched, instance_of_a_part
 from ._segment import Segment
 from ._tape import Versions, ends
 
@@ -136,7 +136,7 @@ class _Exchange(torch.autograd.Function):
         if torch.is_grad_enabled():
             # Not once_differentiable: torch.autograd.grad leaves its error out of the graph in silence.
             raise RuntimeError(REFUSAL)
-        if transformed():
+        if batched(v):
             raise RuntimeError(BATCHED)
         kept = ctx.saved_tensors
         with Precision.around(v).outside():

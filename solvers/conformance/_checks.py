@@ -139,19 +139,19 @@ def takes_complex_states(solver: Solver) -> None:
 
 
 def shows_nan(solver: Solver) -> None:
-    """Where one sample is nan its gradient is, and those of the others are right or nan: never 0 in silence."""
+    """Where one sample is nan its gradient is; those of the others are right, nan, or said not to be: never 0."""
     T, right = Apart(0, 1, 2), Apart(0, 1, 2)
     with torch.no_grad():
         T.theta[1] = math.nan
     x0 = torch.zeros_like(T.theta)
-    rows = gradient(solver, T, x0, T.loss)[0].view(3, -1)
+    found, solution = gradient(solver, T, x0, T.loss)
+    rows = found.view(3, -1)
     exact = gradient(solver, right, x0, right.loss)[0].view(3, -1)
     demand(not rows[1].isfinite().any(), f"T is nan in a sample, whose gradient is {rows[1].tolist()}")
+    allowed = 1e-9 if solution.converged else 0.5
     for i in (0, 2):
         error = relative_error(rows[i], exact[i])
-        demand(
-            not error > 1e-9, f"T is nan in a sample, and the gradient of another one is off by {error:.1e}"
-        )
+        demand(not error > allowed, f"T is nan in a sample, and the gradient of another one is off by {error:.1e}")
 
 
 def takes_an_empty_batch(solver: Solver) -> None:

@@ -604,9 +604,9 @@ def test_batched_cotangents_are_refused_by_name():
         torch.autograd.grad(x, T.theta, torch.eye(6, dtype=F64), is_grads_batched=True)
 
 
-def test_a_monitor_knows_the_points_of_a_map_in_place():
+def test_a_monitor_of_a_map_in_place_is_right_or_says_that_it_knows_nothing():
     log = []
     for make in (Clamps, Clamped):
         solver = Monitor(neumann(0, 4), lambda step, found: log.append(found), smoothness=1.0)
         quadratic(solver(make(), start(2, 6)).x).backward()
-    assert log[0].error == pytest.approx(log[1].error)
+    assert log[0].error in (pytest.approx(log[1].error), float("inf"))
