@@ -71,7 +71,7 @@ class SoftThreshold(nn.Module):
 
 
 class Apart(nn.Module):
-    """Samples that have nothing in common: ``xᵢ -> dᵢrᵢ·tanh(Wxᵢ/dᵢ + θᵢ)``, ``‖W‖₂ = 1``.
+    """Samples that have nothing in common: ``xᵢ -> dᵢrᵢ·tanh(Wxᵢ/dᵢ + θᵢ)``, W orthogonal.
 
     The smaller a sample, the slower it is: who stops on a norm of the whole batch leaves it where it began.
 
@@ -85,12 +85,12 @@ class Apart(nn.Module):
 
     def __init__(self, *samples: int) -> None:
         super().__init__()
-        W = Contraction().W
+        W = torch.linalg.qr(Contraction().W)[0]
         which = list(samples)
-        self.register_buffer("W", W / torch.linalg.matrix_norm(W, 2))
+        self.register_buffer("W", W)
         self.register_buffer("size", torch.tensor([1.0, 1e-4, 1e-8], dtype=W.dtype)[which, None])
         self.register_buffer("rate", torch.tensor([0.3, 0.6, 0.9], dtype=W.dtype)[which, None])
-        self.theta = nn.Parameter(start(3, 6).flip(1)[which])
+        self.theta = nn.Parameter(0.1 * start(3, 6).flip(1)[which])
 
     def forward(self, x: Tensor) -> Tensor:
         """One application; ``x`` is ``(samples, 6)``."""

@@ -25,7 +25,13 @@ from solvers.conformance import Contraction, leaves_no_tape, quadratic, relative
 from .conftest import F64, matrix
 
 W = matrix(6, 0.7, 3)
-EXACT = [deq(1e-12), implicit(Anderson(1e-12), GMRES(1e-12)), neumann(100, 100), unrolled(100), checkpointed(100)]
+EXACT = [
+    deq(1e-12),
+    implicit(Anderson(1e-12), GMRES(1e-12)),
+    neumann(100, 100),
+    unrolled(100),
+    checkpointed(100),
+]
 
 
 def by_label(solvers):
@@ -33,7 +39,9 @@ def by_label(solvers):
 
 
 @pytest.mark.parametrize("segment", [0, 1, 4, 20])
-@pytest.mark.misuse("dropout inside T, under checkpointed", "right: the gradient of unrolled with the same seed")
+@pytest.mark.misuse(
+    "dropout inside T, under checkpointed", "right: the gradient of unrolled with the same seed"
+)
 def test_dropout_is_drawn_again_on_the_way_back(segment: int):
     T = nn.Sequential(nn.Linear(6, 6), nn.Dropout(0.4), nn.Tanh()).double()
     x0, found = start(4, 6), []
@@ -49,7 +57,8 @@ def test_dropout_is_drawn_again_on_the_way_back(segment: int):
 
 
 @pytest.mark.misuse(
-    "T draws from a generator of its own, under checkpointed", "refused: T gives another value than in the solve"
+    "T draws from a generator of its own, under checkpointed",
+    "refused: T gives another value than in the solve",
 )
 def test_random_numbers_of_its_own_are_noticed():
     rng, theta = torch.Generator().manual_seed(0), torch.ones(6, dtype=F64, requires_grad=True)
@@ -83,7 +92,8 @@ LATE = [
     pytest.param(
         checkpointed(9),
         marks=pytest.mark.misuse(
-            "the optimiser steps between checkpointed's solve and backward()", "refused: a parameter of T, of shape"
+            "the optimiser steps between checkpointed's solve and backward()",
+            "refused: a parameter of T, of shape",
         ),
     ),
     checkpointed(5, 1),
@@ -106,7 +116,8 @@ def test_a_parameter_stepped_before_the_way_back_is_noticed(solver):
 
 @pytest.mark.parametrize("solver", LATE[:2] + LATE[3:], ids=lambda s: s.label)
 @pytest.mark.misuse(
-    "the measurements of T are exchanged between the solve and backward()", "refused: T gives another value than in the solve"
+    "the measurements of T are exchanged between the solve and backward()",
+    "refused: T gives another value than in the solve",
 )
 def test_other_measurements_are_noticed(solver):
     T = Measured()
@@ -140,7 +151,9 @@ def test_a_second_pass_brings_the_same(solver):
 
 
 @by_label(EXACT)
-@pytest.mark.misuse("one buffer of cotangents is filled again for each row of a Jacobian", "right: each row is its own")
+@pytest.mark.misuse(
+    "one buffer of cotangents is filled again for each row of a Jacobian", "right: each row is its own"
+)
 def test_a_cotangent_that_is_used_again(solver):
     T = Contraction()
     x = solver(T, start(6)).x
@@ -163,12 +176,17 @@ def test_a_solution_may_be_changed_in_place(solver):
 
     x, right = solver(T, start(2, 6)).x, solver(T, start(2, 6)).x
     x.clamp_(0, 1).mul_(2)
-    (g,), (h,) = torch.autograd.grad(x.sum(), theta), torch.autograd.grad((2 * right.clamp(0, 1)).sum(), theta)
+    (g,), (h,) = (
+        torch.autograd.grad(x.sum(), theta),
+        torch.autograd.grad((2 * right.clamp(0, 1)).sum(), theta),
+    )
     torch.testing.assert_close(g, h, rtol=1e-9, atol=0)
 
 
 @by_label([*EXACT, phantom(30, 30), restarted_jfb(20, 2)])
-@pytest.mark.misuse("hooks on parameters, or on what they are computed from", "right: each runs once, on the gradient")
+@pytest.mark.misuse(
+    "hooks on parameters, or on what they are computed from", "right: each runs once, on the gradient"
+)
 def test_hooks_run_once_on_the_gradient(solver):
     phi = torch.linspace(-1, 1, 6, dtype=F64, requires_grad=True)
 
