@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -37,6 +38,7 @@ class Certified:
         ValueError: ``rtol`` is not positive, or ``budget`` is below 1.
     """
 
+    transformable: ClassVar[bool] = False
     rtol: float
     budget: int
 

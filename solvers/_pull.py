@@ -12,7 +12,7 @@ from torch.autograd.function import FunctionCtx
 
 from ._adjoint import Adjoint, adjoint_map
 from ._core import Equilibrium, Loss, Map, Report, Solution, at_least, share
-from ._entry import Guard, Precision, instance_of_a_part, transformed
+from ._entry import Guard, Precision, batched, instance_of_a_part
 from ._segment import Segment
 from ._tape import Versions, ends
 
@@ -136,7 +136,7 @@ class _Exchange(torch.autograd.Function):
         if torch.is_grad_enabled():
             # Not once_differentiable: torch.autograd.grad leaves its error out of the graph in silence.
             raise RuntimeError(REFUSAL)
-        if transformed():
+        if batched(v):
             raise RuntimeError(BATCHED)
         kept = ctx.saved_tensors
         with Precision.around(v).outside():
@@ -147,7 +147,8 @@ def exchanged(y: Tensor, solve: Callable[..., Tensor], *kept: Tensor) -> Tensor:
     """``y``, through which each cotangent ``v`` is exchanged for ``solve(v, *kept)``, in every backward pass.
 
     Hooks and tensors on the tape of ``y`` see what was exchanged, once. The cotangent is a copy that ``solve``
-    may keep; it runs without gradients and outside of autocast. A graph of the gradient (``create_graph=True``) is refused.
+    may keep; it runs without gradients and outside of autocast. A graph of the gradient (``create_graph=True``) is
+    refused.
 
     Args:
         y: a value on a tape.

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ._core import Loss, Map, Solution, at_least
 from ._curvature import Curvature, curvature, multiple, slope
+from ._entry import callable_solver
 from ._lanczos import lipschitz
 from ._observed import Observed, Pulls, flat, leaves, probe
 from ._regularity import Regular, Regularity, Smooth, SmoothLoss
@@ -91,6 +92,7 @@ class Monitor:
     _estimate: tuple[float, float, float] = field(default=(0.0, 0.0, 0.0), init=False, repr=False)
 
     def __post_init__(self) -> None:
+        callable_solver(self.solver)
         for name in ("every", "renew", "steps", "budget"):
             at_least(name, getattr(self, name), 1)
 
