@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -100,12 +101,64 @@ class Implicit:
         if not y.requires_grad:
             return Solution(y, at.report, 1)
         trace = Trace(T, at.inverse, self.adjoint)
-        return Solution(exchange(y, x, trace), at.report, 1, trace.reports, trace.again)
+        return Solution(exchanged(y, trace, y, x), at.report, 1, trace.reports, trace.again)
+
+
+class _Context(FunctionCtx):
+    """What the exchange keeps for the way back; typed, as autograd's own context is not."""
+
+    saved_tensors: tuple[Tensor, ...]
+    solve: Callable[..., Tensor]
+
+
+class _Exchange(torch.autograd.Function):
+    """Identity forward; on the way back ``v -> solve(v)``.
+
+    The node holds its own input ``y``, never its output, so there is no reference cycle and the tape
+    dies with the last tensor that needs it.
+    """
+
+    @staticmethod
+    def forward(ctx: _Context, y: Tensor, solve: Callable[..., Tensor], *kept: Tensor) -> Tensor:
+        ctx.save_for_backward(*kept)
+        ctx.solve = solve
+        return (
+            y.clone()
+        )  # A view made here could not be changed in place, and y must not be: it is on a tape.
+
+    @staticmethod
+    def backward(ctx: _Context, v: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if torch.is_grad_enabled():
+            # Not once_differentiable: torch.autograd.grad leaves its error out of the graph in silence.
+            raise RuntimeError(REFUSAL)
+        kept = ctx.saved_tensors
+        return ctx.solve(v.clone(), *kept), None, *(None for _ in kept)
+
+
+def exchanged(y: Tensor, solve: Callable[..., Tensor], *kept: Tensor) -> Tensor:
+    """``y``, through which each cotangent ``v`` is exchanged for ``solve(v, *kept)``, in every backward pass.
+
+    Hooks and tensors on the tape of ``y`` see what was exchanged, once. The cotangent is a copy that ``solve`` may keep;
+    it runs without gradients. A graph of the gradient (``create_graph=True``) is refused.
+
+    Args:
+        y: a value on a tape.
+        solve: ``v -> u``, of the shape of ``y``; ``(v, *kept) -> u`` where tensors are kept for it.
+        kept: what it needs of the tape, such as ``y`` itself; let go of after the backward pass, as saved tensors are.
+            What ``solve`` closes over lives as long as the value does.
+
+    Returns:
+        A tensor of its own, no view: it may be changed in place.
+
+    Raises:
+        RuntimeError: on the way back, a graph of the gradient is asked for.
+    """
+    return _Exchange.apply(y, solve, *kept)  # pyright: ignore[reportReturnType, reportUnknownMemberType, reportUnknownVariableType]
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What an exchange needs on the way back, beside its tensors."""
+    """What the exchange of an adjoint solve needs on the way back, beside its tensors."""
 
     T: Map
     inverse: Map | None
@@ -113,39 +166,8 @@ class Trace:
     reports: list[Report] = field(default_factory=list[Report])
     again: list[int] = field(default_factory=list[int])
 
-
-class _Context(FunctionCtx):
-    """What the exchange keeps for the way back; typed, as autograd's own context is not."""
-
-    saved_tensors: tuple[Tensor, ...]
-    trace: Trace
-
-
-class _Exchange(torch.autograd.Function):
-    """Identity forward; on the way back ``v -> u`` with ``u = v + (∂y/∂x)ᵀu``.
-
-    The node holds its own input ``y``, never its output, so there is no reference cycle and the tape
-    dies with the last tensor that needs it.
-    """
-
-    @staticmethod
-    def forward(ctx: _Context, y: Tensor, x: Tensor, trace: Trace) -> Tensor:
-        ctx.save_for_backward(y, x)
-        ctx.trace = trace
-        return y.view_as(y)
-
-    @staticmethod
-    def backward(ctx: _Context, v: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if torch.is_grad_enabled():
-            # Not once_differentiable: torch.autograd.grad leaves its error out of the graph in silence.
-            raise RuntimeError(REFUSAL)
-        y, x = ctx.saved_tensors
-        trace = ctx.trace
-        solved = trace.adjoint(adjoint_map(trace.T, x, y, v, trace.inverse, trace.again), v)
-        trace.reports.append(solved.report)
-        return solved.x, None, None
-
-
-def exchange(y: Tensor, x: Tensor, trace: Trace) -> Tensor:
-    """``y = T(x)``, through which cotangents are exchanged for their adjoints."""
-    return _Exchange.apply(y, x, trace)  # pyright: ignore[reportReturnType, reportUnknownMemberType, reportUnknownVariableType]
+    def __call__(self, v: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """``u`` with ``u = v + (∂y/∂x)ᵀu``."""
+        solved = self.adjoint(adjoint_map(self.T, x, y, v, self.inverse, self.again), v)
+        self.reports.append(solved.report)
+        return solved.x
