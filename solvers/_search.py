@@ -19,7 +19,7 @@ from ._gmres import GMRES
 from ._observed import Observed, Pulls, probe
 from ._quiet import Tape, leaves, taped
 from ._regularity import Regular, Regularity
-from ._rounding import Following
+from ._rounding import DRAWS, shake
 from ._stall import NEAR, PROGRESS, Stalled, Stalling
 from ._watch import Taped, versions
 from .certificate import Certificate, certificate, none
@@ -129,12 +129,10 @@ class Search:
         if self.recorded:
             self.again.append(1)
         self.recorded, self.a, self.on = 1, None, None  # one tape at a time
-        if self.known is not None and getattr(self.known, "rounding", None) is None:
-            with Following() as following:
-                self.on = taped(self.T, self.x)
-            self.rounding = following.error(self.on.y)
-        else:
-            self.on = taped(self.T, self.x)
+        self.on = taped(self.T, self.x)
+        if self.known is not None and self.rounding is None and getattr(self.known, "rounding", None) is None:
+            self.rounding = shake(self.T, self.x, self.on.y)
+            self.reached = self.reached.then(dataclasses.replace(self.reached, applications=DRAWS))
         found = [leaf for leaf in leaves(self.on.y) if leaf is not self.on.x]
         if self.loss is not None and self.on.y.requires_grad:
             self.here = slope(self.loss, self.on.y)
@@ -174,6 +172,12 @@ class Search:
         self.reached = dataclasses.replace(self.reached, converged=met)
         self.solves.append(dataclasses.replace(self.solves.pop(), converged=met))
         return met
+
+    def leave(self) -> None:
+        """Let go of the tape and of all that is as large as x."""
+        empty = self.x.new_empty(0)
+        self.on = self.u = self.a = None
+        self.v, self.x, self.here, self.gradient = empty, empty, Slope(empty, {}), Gradient({})
 
     def _come_near(self, found: Certificate) -> tuple[Certificate, bool]:
         """Approach until the distance to the equilibrium costs its share; the certificate then, and whether x moved."""
@@ -235,10 +239,12 @@ class Search:
     def _certificate(self, a: Tensor) -> Certificate:
         """The certificate, if ``a`` is ``Jᵀu``."""
         assert self.u is not None
-        x, y = self.x, self.tape.y.detach()
+        x, y = self.tape.x.detach(), self.tape.y.detach()
         size = self.gradient.size
         if not math.isfinite(size):
             return none("the gradient is not finite", size=size)
+        if not bool(self.v.isfinite().all()):
+            return none("the cotangent is not finite", size=size)
         pulls = Pulls(self.leaves)
         regularity: Regularity = self.known or Observed(
             self.T, pulls, self.lipschitz, self.parametric, y - x

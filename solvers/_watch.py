@@ -33,7 +33,7 @@ class Taped:
         T: the map; ``None`` where nobody told.
         leaves: of the tape of this application, without x; ``None`` where nobody looked.
         versions: of the leaves, when T was applied.
-        rounding: what the application rounded off, in its norm, if somebody has followed it.
+        rounding: about what the application rounded off, in the norm, if somebody has looked.
     """
 
     x: Tensor
@@ -50,7 +50,7 @@ class Taped:
     @property
     def stepped(self) -> bool:
         """Whether a leaf was changed in place since."""
-        return versions(self.leaves or ()) != self.versions
+        return bool(self.versions) and versions(self.leaves or ()) != self.versions
 
     def clear(self) -> None:
         """Let go of everything, though hooks on a tape may live on."""

@@ -13,8 +13,8 @@ where ``ΔJ_k`` and ``ΔB_k`` bound ``‖(J(x*) − J(x_k))ᵀu_k‖`` and ``‖
 Nothing was used but that the gradient is ``h + Σ B(x_k)ᵀu_k``: it holds for truncated tapes (bound B1 of the
 project's theory page), for every adjoint solve (S6 and B3), and for any other algorithm that applies T on a tape.
 
-Rounding: an application is off by ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖``, stated by the regularity or followed through the
-operations of one application; it enters the distances, and moves the points at which derivatives are taken by as much
+Rounding: an application is off by ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖``, stated by the regularity or measured by
+shaking one application; it enters the distances, and moves the points at which derivatives are taken by as much
 as makes T move by ρ_k. A product is allowed ``ROUNDING`` units of the last place of its cotangent.
 """
 
@@ -32,7 +32,7 @@ from ._batch import norm
 from ._observed import Pulls
 from ._quiet import taped as apply
 from ._regularity import Regularity, bound, changed, lipschitz_of, told_rounding, uncovered
-from ._rounding import follow
+from ._rounding import shake
 from ._watch import Taped, last_pass
 
 ROUNDING = 10.0
@@ -150,7 +150,7 @@ def certificate(
     passed = last_pass(taped)
     if not passed:
         raise ValueError("no cotangent has passed: call backward() before the certificate")
-    L = regularity.L
+    y, v, L = y.detach(), v.detach(), regularity.L
     if not L < 1:
         return none(f"L = {L:.6g} is not below 1", L, size)
     inverse = 1 / (1 - lipschitz_of(regularity))
@@ -159,7 +159,7 @@ def certificate(
         return none("the value, its cotangent or the gradient is not finite", L, size)
     allowed = _allowances(passed, regularity)
     eps = ROUNDING * torch.finfo(y.dtype).eps
-    left, moved_J, moved_B = v.detach().clone(), 0.0, 0.0
+    left, moved_J, moved_B = v.clone(), 0.0, 0.0
     b = before = nearest = math.inf
     last, previous, rounded, pulled = v, 0.0, norm(v), 0.0
     for kept, (u, a), off in zip(passed, pairs, allowed, strict=True):
@@ -205,12 +205,12 @@ def _allowances(passed: Sequence[Taped], regularity: Regularity) -> list[float]:
         return [told for told in stated if told is not None]
     sizes = [norm(kept.y) for kept in passed]
     # In units of the largest value: one application stands for all, whose sizes may differ.
-    followed = eps * sizes[-1]
+    rough = eps * sizes[-1]
     if regularity.rigorous and last.rounding is not None:
-        followed = max(followed, last.rounding)
+        rough = max(rough, last.rounding)
     elif regularity.rigorous and last.T is not None and not last.stepped:
-        followed = max(followed, follow(last.T, last.x))
-    return [ROUNDING * followed * max(1.0, size / (sizes[-1] or 1)) for size in sizes]
+        rough = max(rough, shake(last.T, last.x, last.y))
+    return [ROUNDING * rough * max(1.0, size / (sizes[-1] or 1)) for size in sizes]
 
 
 def _doubts(passed: Sequence[Taped], regularity: Regularity, dtype: torch.dtype) -> list[str]:
