@@ -28,8 +28,14 @@ def back(matrix: Tensor, like: Tensor) -> Tensor:
     """What ``rows`` made a matrix of: as ``like`` in all but the number of samples, which is that of the rows."""
     shape = (len(matrix), *like.shape[1:]) if like.ndim > 1 else like.shape
     if like.is_complex():
-        return torch.view_as_complex(matrix.reshape(*shape, 2).contiguous())
-    return matrix.reshape(shape)
+        return torch.view_as_complex(matrix.reshape(*shape, 2).contiguous()).to(like.dtype)
+    return matrix.reshape(shape).to(like.dtype)
+
+
+def wide(x: Tensor) -> Tensor:
+    """``rows`` of x that sums can be made of: half precision becomes float32."""
+    matrix = rows(x)
+    return matrix.float() if matrix.dtype in (torch.float16, torch.bfloat16) else matrix
 
 
 def outside(x: Tensor) -> torch.autocast:
