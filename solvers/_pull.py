@@ -1,21 +1,26 @@
 """What autograd sees from the point where a reach ended."""
 
-# The types of torch.utils.checkpoint are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
-from torch.utils.checkpoint import checkpoint
 
 from ._adjoint import Adjoint, adjoint_map
 from ._core import Equilibrium, Loss, Map, Report, Solution, at_least, share
+from ._entry import Guard, Precision, instance_of_a_part, transformed
+from ._segment import Segment
+from ._tape import Versions, ends
 
 REFUSAL = "an implicit gradient cannot be differentiated again: leave create_graph=True out"
+BATCHED = (
+    "an implicit gradient takes one cotangent at a time: leave is_grads_batched=True, vectorize=True and torch.func "
+    "transforms out, and call torch.autograd.grad for each"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +49,28 @@ class Tracked:
         share("damping", self.damping)
         at_least("segment", self.segment, 0)
 
+    @property
+    def transformable(self) -> bool:
+        """Whether ``torch.func`` sees through it: not through checkpoints."""
+        return not self.segment
+
     def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
         again: list[int] = []
         if not self.segment or not torch.is_grad_enabled():
             return Solution(self._steps(T, at.x, self.steps), at.report, self.steps, again=again)
+        if isinstance(T, Guard):
+            T.careful = True
         x, made = at.x, 0
         while made < self.steps:
             size = min(self.segment, self.steps - made)
-            x = self._segment(T, x, size, again)
             made += size
+            x = Segment(T, self._steps, size, again, made == self.steps)(x)
         return Solution(x, at.report, self.steps, again=again)
 
     def _steps(self, T: Map, x: Tensor, count: int) -> Tensor:
         for _ in range(count):
             x = T(x) if self.damping == 1 else torch.lerp(x, T(x), self.damping)
         return x
-
-    def _segment(self, T: Map, x: Tensor, size: int, again: list[int]) -> Tensor:
-        seen = 0
-
-        def counted(x: Tensor) -> Tensor:
-            nonlocal seen
-            seen += 1
-            if seen > size:  # on the way back
-                again.append(1)
-            return T(x)
-
-        def run(x: Tensor) -> Tensor:
-            return self._steps(counted, x, size)
-
-        found: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=False)  # pyright: ignore[reportAssignmentType]
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,11 @@ class Implicit:
     ``Solution.adjoint``. Asking for a graph of the gradient (``create_graph=True``) raises a ``RuntimeError``.
     """
 
+    transformable: ClassVar[bool] = False
     adjoint: Adjoint
+
+    def __post_init__(self) -> None:
+        instance_of_a_part("adjoint", self.adjoint, "gmres(0.001)")
 
     def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
         x = at.x.detach()
@@ -100,7 +100,12 @@ class Implicit:
         y = T(x)
         if not y.requires_grad:
             return Solution(y, at.report, 1)
-        trace = Trace(T, at.inverse, self.adjoint)
+        tape = ends(y, start=x)
+        if not tape.leaves and not tape.opaque:
+            return Solution(
+                y.detach(), at.report, 1
+            )  # x alone has put it on a tape, and there is nothing to learn
+        trace = Trace(T, at.inverse, self.adjoint, Versions(tape.leaves))
         return Solution(exchanged(y, trace, y, x), at.report, 1, trace.reports, trace.again)
 
 
@@ -131,15 +136,18 @@ class _Exchange(torch.autograd.Function):
         if torch.is_grad_enabled():
             # Not once_differentiable: torch.autograd.grad leaves its error out of the graph in silence.
             raise RuntimeError(REFUSAL)
+        if transformed():
+            raise RuntimeError(BATCHED)
         kept = ctx.saved_tensors
-        return ctx.solve(v.clone(), *kept), None, *(None for _ in kept)
+        with Precision.around(v).outside():
+            return ctx.solve(v.clone(), *kept), None, *(None for _ in kept)
 
 
 def exchanged(y: Tensor, solve: Callable[..., Tensor], *kept: Tensor) -> Tensor:
     """``y``, through which each cotangent ``v`` is exchanged for ``solve(v, *kept)``, in every backward pass.
 
-    Hooks and tensors on the tape of ``y`` see what was exchanged, once. The cotangent is a copy that ``solve`` may keep;
-    it runs without gradients. A graph of the gradient (``create_graph=True``) is refused.
+    Hooks and tensors on the tape of ``y`` see what was exchanged, once. The cotangent is a copy that ``solve``
+    may keep; it runs without gradients and outside of autocast. A graph of the gradient (``create_graph=True``) is refused.
 
     Args:
         y: a value on a tape.
@@ -163,11 +171,12 @@ class Trace:
     T: Map
     inverse: Map | None
     adjoint: Adjoint
+    leaves: Versions
     reports: list[Report] = field(default_factory=list[Report])
     again: list[int] = field(default_factory=list[int])
 
     def __call__(self, v: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """``u`` with ``u = v + (∂y/∂x)ᵀu``."""
-        solved = self.adjoint(adjoint_map(self.T, x, y, v, self.inverse, self.again), v)
+        solved = self.adjoint(adjoint_map(self.T, x, y, v, self.inverse, self.again, self.leaves), v)
         self.reports.append(solved.report)
         return solved.x
