@@ -22,7 +22,7 @@ AHEAD = 0.002
 INVERSE = 10.0
 """``1/(1−L)``, where L is not known yet."""
 SAME = 1e-6
-"""Cotangents that differ by no more, relatively, and up to a factor, are taken for one; what they differ by is charged."""
+"""Cotangents that differ by no more, relatively and up to a factor, are taken for one; the difference is charged."""
 ADJOINT = 0.01
 """The adjoint equation is solved to this times ``rtol`` where there can be no certificate."""
 
@@ -87,14 +87,18 @@ class Certified:
             return
         (found,) = search.found
         name = str(search.x.dtype).removeprefix("torch.")
-        cure = "tell it the loss" if search.loss is None else f"ask for an rtol of {1.1 * found.relative:.1g} or more"
+        cure = (
+            "tell it the loss"
+            if search.loss is None
+            else f"ask for an rtol of {1.1 * found.relative:.1g} or more"
+        )
         if search.loss is not None and found.relative == float("inf"):
             cure = "give T a regularity, or take a solver with a tolerance of its own such as deq"
         if search.x.dtype != torch.float64:
             cure = f"solve in float64, or {cure}"
         warnings.warn(
-            f"certified({self.rtol:g}) stopped at a certified relative error of {found.relative:.2g}, since nothing got "
-            f"further in {name}: {cure}",
+            f"certified({self.rtol:g}) stopped at a certified relative error of {found.relative:.2g}, "
+            f"since nothing got further in {name}: {cure}",
             StagnationWarning,
             stacklevel=2,
         )
@@ -114,7 +118,9 @@ class _WayBack:
     told: Certificate | None
     since: int
 
-    def __call__(self, v: Tensor, y: Tensor, x: Tensor, u: Tensor | None = None, known: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, v: Tensor, y: Tensor, x: Tensor, u: Tensor | None = None, known: Tensor | None = None
+    ) -> Tensor:
         search = self.search
         if versions(search.leaves) != search.versions:
             raise RuntimeError(STEPPED)

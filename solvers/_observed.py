@@ -90,6 +90,8 @@ def probe(pulls: Pulls, tape: Tape) -> float:
 
 def flat(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
     """All entries of ``tensors`` in a row, complex ones as pairs; none make an empty row."""
-    parts = [torch.view_as_real(t.resolve_conj()).flatten() if t.is_complex() else t.flatten() for t in tensors]
+    parts = [
+        torch.view_as_real(t.resolve_conj()).flatten() if t.is_complex() else t.flatten() for t in tensors
+    ]
     empty = like.real.new_zeros(0) if like.is_complex() else like.new_zeros(0)
     return torch.cat(parts) if parts else empty

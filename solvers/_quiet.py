@@ -1,8 +1,8 @@
 """Products that no hook of the user's sees: hooks are for the gradient, and these are made on the way to it.
 
-``torch.autograd.grad`` runs the hooks of the tensors that it is asked for, and of those that it passes. What lies between y
-and x runs in every product of an adjoint solve; what lies beside, the way from y to the parameters, is walked here node by
-node where a hook may sit on it.
+``torch.autograd.grad`` runs the hooks of the tensors that it is asked for, and of those that it passes. What lies
+between y and x runs in every product of an adjoint solve; what lies beside, the way from y to the parameters, is
+walked here node by node where a hook may sit on it.
 """
 
 # The types of torch.autograd are partial.
@@ -82,9 +82,7 @@ def pull(tape: Tape, wanted: Sequence[Tensor], u: Tensor) -> list[Tensor]:
 
 
 def _engine(y: Tensor, wanted: Sequence[Tensor | GradientEdge], u: Tensor) -> list[Tensor]:
-    found = torch.autograd.grad(
-        y, wanted, u, retain_graph=True, allow_unused=True, materialize_grads=True
-    )  # pyright: ignore[reportCallIssue, reportArgumentType]
+    found = torch.autograd.grad(y, wanted, u, retain_graph=True, allow_unused=True, materialize_grads=True)  # pyright: ignore[reportCallIssue, reportArgumentType]
     return list(found)
 
 
@@ -144,9 +142,7 @@ def _walk(tape: Tape, wanted: Sequence[Tensor], u: Tensor) -> list[Tensor]:
     beside = needed - inside
     doors = [n for n in order if n in inside and any(after in beside for after, _ in _after(n))]
     edges = [GradientEdge(door, i) for door in doors for i in range(len(door._input_metadata))]
-    a, *reached = torch.autograd.grad(
-        tape.y, [tape.x, *edges], u, retain_graph=True, allow_unused=True
-    )  # pyright: ignore[reportCallIssue, reportArgumentType]
+    a, *reached = torch.autograd.grad(tape.y, [tape.x, *edges], u, retain_graph=True, allow_unused=True)  # pyright: ignore[reportCallIssue, reportArgumentType]
     came: dict[Node, list[Tensor | None]] = {}
     for edge, grad in zip(edges, reached, strict=True):
         came.setdefault(edge.node, []).append(grad)

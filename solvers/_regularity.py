@@ -34,8 +34,8 @@ class Regularity(Protocol):
 
     Two more things may be said, and a certificate is an estimate where it misses them:
 
-    - ``parameters``, a sequence of tensors: the leaves θ that its B is the derivative in. A leaf on T's tape that is not
-      among them has a part in the gradient, and none in the bound.
+    - ``parameters``, a sequence of tensors: the leaves θ that its B is the derivative in. A leaf on T's tape that is
+      none of them has a part in the gradient, and none in the bound.
     - ``rounding(x)``, a number: at least ``‖fl(T)(x) − T(x)‖``, where ``fl(T)`` is T as it is computed, in the dtype of
       x. Without it, an application is shaken to see what it rounds off: an allowance that will do in float64, and
       makes an estimate in any lower precision.

@@ -1,8 +1,9 @@
 """What an application rounds off, as seen by shaking it: an allowance, where T states no bound of its own.
 
-Every operand and every result of an operation is multiplied by ``1 + η ξ``, with standard normal ξ for each entry and η of
-a few units of the last place; what T moves by, divided by what it was shaken by, is about what it rounds off.
-Cancellation is seen in this way, and what is scaled up after it. It is no proof: a ``rounding`` that T's regularity states is.
+Every operand and every result of an operation is multiplied by ``1 + η ξ``, with standard normal ξ for each entry and
+η of a few units of the last place; what T moves by, divided by what it was shaken by, is about what it rounds off.
+Cancellation is seen in this way, and what is scaled up after it. It is no proof: a ``rounding`` that T's regularity
+states is.
 
 Source: Parker, *Monte Carlo arithmetic* (1997).
 """

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ._adjoint import AdjointMap
 from ._anderson import Anderson
-from ._batch import back, norm, norms, ratio, rows
+from ._batch import norm, norms, ratio, rows
 from ._core import Loss, Map, Report
 from ._curvature import Slope, assumed, curvature, slope
 from ._gmres import GMRES
@@ -246,9 +246,7 @@ class Search:
         if not bool(self.v.isfinite().all()):
             return none("the cotangent is not finite", size=size)
         pulls = Pulls(self.leaves)
-        regularity: Regularity = self.known or Observed(
-            self.T, pulls, self.lipschitz, self.parametric, y - x
-        )
+        regularity: Regularity = self.known or Observed(self.T, pulls, self.lipschitz, self.parametric, y - x)
         bent = curvature(self.loss, y, self.here, y - x) if self.loss is not None else assumed(y, self.v)
         kept = Taped(
             x, y, self.u, a, leaves=tuple(self.leaves), versions=self.versions, rounding=self.rounding

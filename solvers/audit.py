@@ -49,8 +49,8 @@ def audit(
         A certificate whose ``correction`` is the distance to the better gradient.
 
     Raises:
-        ValueError: the numbers of parameters and gradients differ, or their shapes; a parameter is given twice, or is no
-            leaf of a tape; a gradient is missing or not finite; ``sharp`` or ``budget`` is out of its range.
+        ValueError: the numbers of parameters and gradients differ, or their shapes; a parameter is given twice, or is
+            no leaf of a tape; a gradient is missing or not finite; ``sharp`` or ``budget`` is out of its range.
 
     Source: bound B2 of the project's theory page, continued to a better point as well.
     """

@@ -38,7 +38,7 @@ from ._watch import Taped, last_pass
 ROUNDING = 10.0
 """What an operation or a product may round off, in units of the rounding of its dtype, relative to its value."""
 COVER = "give its regularity parameters=[…], the leaves that its B is the derivative in"
-STEPPED = "a parameter of T was changed in place after the solve: call backward() before the optimiser's step"
+STEPPED = "a parameter of T was changed in place after the solve: call backward() before the step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,10 @@ def _doubts(passed: Sequence[Taped], regularity: Regularity, dtype: torch.dtype)
     unknown = any(kept.leaves is None for kept in passed)
     leaves = None if unknown else list({id(p): p for kept in passed for p in kept.leaves or ()}.values())
     why = [uncovered(regularity, leaves, "T", COVER)]
-    if told_rounding(regularity, passed[-1].x) is None and torch.finfo(dtype).eps > torch.finfo(torch.float64).eps:
+    if (
+        told_rounding(regularity, passed[-1].x) is None
+        and torch.finfo(dtype).eps > torch.finfo(torch.float64).eps
+    ):
         name = str(dtype).removeprefix("torch.")
         why.append(
             f"the rounding of T in {name} is not bounded: give its regularity a rounding(x), or use float64"

@@ -13,8 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ._core import Loss, Map, Solution, at_least
 from ._batch import norm
+from ._core import Loss, Map, Solution, at_least
 from ._curvature import Curvature, Multiple, Slope, curvature, multiple, slope
 from ._lanczos import lipschitz
 from ._observed import Observed, Pulls, flat, probe
@@ -76,8 +76,8 @@ class Monitor:
         latest: the last certificate; ``None`` before there is one.
 
     Raises:
-        ValueError: ``every``, ``renew``, ``steps`` or ``budget`` is below 1, or ``smoothness`` below 0; in a call with gradients enabled,
-            there is neither a loss nor a ``smoothness``, or no loss for an audit.
+        ValueError: ``every``, ``renew``, ``steps`` or ``budget`` is below 1, or ``smoothness`` below 0; in a call with
+            gradients enabled, there is neither a loss nor a ``smoothness``, or no loss for an audit.
     """
 
     solver: Solves
@@ -138,10 +138,8 @@ class Monitor:
 
     def _finish(self, number: int, step: Step) -> None:
         try:
-            if step.stepped:
-                found = none(STEPPED)
-            else:
-                found = self._audit(step) if self.audit else self._certificate(step)
+            made = self._audit if self.audit else self._certificate
+            found = none(STEPPED) if step.stepped else made(step)
         except Exception as error:
             found = none(f"{type(error).__name__}: {error}")
         step.free()

@@ -184,9 +184,7 @@ def _taken(trial: Trial, made: Made, x: Tensor, factor: float) -> list[Tensor]:
         before = [leaf.grad.clone() for leaf in leaves if leaf.grad is not None]
         value.backward()
         return [leaf.grad - b for leaf, b in zip(leaves, before, strict=True) if leaf.grad is not None]
-    value.backward(
-        inputs=list(leaves) if trial.way == "inputs" else None, retain_graph=trial.way == "twice"
-    )
+    value.backward(inputs=list(leaves) if trial.way == "inputs" else None, retain_graph=trial.way == "twice")
     found = [leaf.grad.clone() for leaf in leaves if leaf.grad is not None]
     if trial.way == "twice":
         value.backward()  # the first pass is the one that is certified

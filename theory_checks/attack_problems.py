@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench.operators import ForwardBackward, Penalty
 from bench.operators.groups import Groups
-from solvers import GMRES, Anderson, Lipschitz, Map, SmoothLoss, implicit
+from solvers import GMRES, Anderson, Lipschitz, Map, Regularity, SmoothLoss, implicit
 
 F64 = torch.float64
 PENALTIES = {
@@ -80,7 +80,7 @@ def reference(problem: Problem, dtype: torch.dtype) -> tuple[Tensor, ...]:
     """The exact gradient in float64, at the numbers that the problem has in ``dtype``."""
     there = make(problem, dtype)
     made = double(problem, there) if dtype != F64 else there
-    solver = implicit(Anderson(1e-15, 4000, memory=8), GMRES(1e-14, 600))
+    solver = implicit(Anderson(1e-14, 1200, memory=8), GMRES(1e-13, 300))
     return tuple(torch.autograd.grad(made.loss(solver(made.T, made.x0).x), made.leaves, allow_unused=False))
 
 
@@ -161,7 +161,7 @@ class _Step:
     def __call__(self, x: Tensor) -> Tensor:
         return self.T(x)
 
-    def regularity(self):  # noqa: ANN201  (None too)
+    def regularity(self) -> Regularity | None:
         return self.T.regularity()
 
     def pick(self, index: Tensor) -> Map:
@@ -186,13 +186,15 @@ class _Step:
         if problem.physics == "inpainting":
             mask = (torch.rand(1, problem.size, problem.size, generator=random, dtype=F64) > 0.3).to(dtype)
             channels = 3 if problem.map in ("colours", "both") else 1
-            return Inpainting(img_size=(channels, problem.size, problem.size), mask=mask.expand(channels, -1, -1))
+            return Inpainting(
+                img_size=(channels, problem.size, problem.size), mask=mask.expand(channels, -1, -1)
+            )
         kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=dtype)[None, None] / 16
         kernel.requires_grad_(problem.leaf == "kernel")
         return Blur(filter=kernel, padding="circular")
 
     def _kink(self) -> None:
-        """Weights such that a coefficient of the first iterate is at its kink, in the first channel's finest details."""
+        """Weights such that a coefficient of the first iterate is at its kink, in the first channel."""
         prior, bound = self.operator.prior, self.operator.bind(self.data, self.physics)
         start = self.operator.start(self.physics.A_adjoint(self.data))
         z, step = self.operator.descend(start, bound.data)
