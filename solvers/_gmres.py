@@ -66,7 +66,7 @@ class GMRES:
             u, r: ``(samples, entries)``.
             made: products so far.
         """
-        return _measured.improve(T, like, u, r, made, self._space, self.tol, self.budget)
+        return _measured.improve(T, like, u, u + r, r, made, self._space, self.tol, self.budget)
 
     def _space(self, T: Affine, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
         """u corrected in a Krylov space of at most ``size`` dimensions."""

@@ -91,7 +91,7 @@ def solve(T: Map, x0: Tensor, step: Step, tol: float, budget: int, every: int) -
     working = torch.ones(len(x), dtype=torch.bool)
     applications = evaluations = 0
     while applications < budget:
-        y = rows(current(back(x, x0)))
+        y = rows(current(back(x, x0))).to(x.dtype)
         applications += 1
         evaluations += len(x)
         looking = not applications % every or applications in (1, budget)

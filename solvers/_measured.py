@@ -51,13 +51,21 @@ def solve(T: Affine, u0: Tensor, inner: Inner, tol: float, budget: int) -> Equil
     """
     if u0 is T.v and budget > 1:
         v = wide(T.v)
-        return improve(T, u0, torch.zeros_like(v), v, 0, inner, tol, budget)
-    u = wide(u0)
-    return improve(T, u0, u, wide(T(u0)) - u, 1, inner, tol, budget)
+        return improve(T, u0, torch.zeros_like(v), v, v, 0, inner, tol, budget)
+    u, y = wide(u0), wide(T(u0))
+    return improve(T, u0, u, y, y - u, 1, inner, tol, budget)
 
 
 def improve(
-    T: Affine, like: Tensor, u: Tensor, r: Tensor, made: int, inner: Inner, tol: float, budget: int
+    T: Affine,
+    like: Tensor,
+    u: Tensor,
+    y: Tensor,
+    r: Tensor,
+    made: int,
+    inner: Inner,
+    tol: float,
+    budget: int,
 ) -> Equilibrium:
     """Correct ``u`` until the relative residual of every sample is at most ``tol``.
 
@@ -69,13 +77,13 @@ def improve(
     Args:
         T: the adjoint map.
         like: what the solution is to have the shape and dtype of.
-        u, r: a point and its residual ``v + Jᵀu − u``, ``(samples, entries)``.
+        u, y, r: a point, ``v + Jᵀu`` there, and its residual, which is their difference; ``(samples, entries)``.
         made: products so far.
         inner: makes a correction.
         tol: relative residual to reach.
         budget: products at most.
     """
-    size, scale = norms(r, u + r)
+    size, scale = norms(r, y)
     lost = ~(size.isfinite() & scale.isfinite())
     residual = torch.where(lost, math.nan, ratio(size, scale))
     stuck = lost

@@ -17,23 +17,8 @@ from solvers import (
 )
 from solvers.conformance import start
 
+from .adjoints import Linear
 from .conftest import F64, matrix
-
-
-class Linear:
-    """``u -> v + Mu``, a row a sample, and its product with M alone; counts the products."""
-
-    inverse = None
-
-    def __init__(self, M: torch.Tensor, v: torch.Tensor) -> None:
-        self.M, self.v, self.products = M, v, 0
-
-    def linear(self, u):
-        self.products += 1
-        return u @ self.M.T
-
-    def __call__(self, u):
-        return self.v + self.linear(u)
 
 
 @given(seed=st.integers(0, 100), n=st.integers(1, 7), samples=st.integers(1, 3))
