@@ -12,7 +12,7 @@ from ._core import Divisible, Equilibrium, Map
 from ._tape import Versions, same
 
 PICKED = 0.05
-"""What T may give another value by, relatively, on some samples alone: kernels round otherwise, in half precision much."""
+"""What T may give another value by, relatively, on some samples alone: kernels round otherwise there."""
 
 
 class Affine(Protocol):

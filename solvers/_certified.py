@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -47,6 +48,7 @@ class Certified:
         RuntimeError: on the way back, a parameter of T has been changed in place since.
     """
 
+    transformable: ClassVar[bool] = False
     rtol: float
     budget: int
 

@@ -27,7 +27,10 @@ CHANGES = (
     "T changes its argument, or memory that it has returned before, though it did not at first: let it return a new "
     "tensor, e.g. T(x.clone()).clone()"
 )
-REUSES = "T writes its value into memory that it has returned before: let it return a new tensor, e.g. by .clone() at its end"
+REUSES = (
+    "T writes its value into memory that it has returned before: let it return a new tensor, e.g. by .clone() at "
+    "its end"
+)
 _LEAF = "a leaf Variable that requires grad is being used in an in-place operation"
 
 
@@ -215,7 +218,7 @@ class Guard:
 
     def _taped(self, x: Tensor) -> Tensor:
         first = not self._made and not self._changes
-        copied = self._changes or first and (self.careful or x.requires_grad and not x.is_leaf)
+        copied = self._changes or (first and (self.careful or (x.requires_grad and not x.is_leaf)))
         given = x.clone() if copied else x if x.requires_grad else x.detach()
         kept = x.detach().clone() if first and not copied else None
         before, plain = version(given), not given.requires_grad
@@ -264,7 +267,7 @@ class Guard:
         known = self._returned.get(memory)
         if known is not None and not known[0].expired():
             written = version(y) != known[1] or y.is_inference()
-            if written and (self._made > PROBED and not self._reuses or y.requires_grad):
+            if written and (y.requires_grad or (self._made > PROBED and not self._reuses)):
                 raise ValueError(REUSES)
             self._reuses = True
         probing = self._made <= PROBED

@@ -147,7 +147,8 @@ def exchanged(y: Tensor, solve: Callable[..., Tensor], *kept: Tensor) -> Tensor:
     """``y``, through which each cotangent ``v`` is exchanged for ``solve(v, *kept)``, in every backward pass.
 
     Hooks and tensors on the tape of ``y`` see what was exchanged, once. The cotangent is a copy that ``solve``
-    may keep; it runs without gradients and outside of autocast. A graph of the gradient (``create_graph=True``) is refused.
+    may keep; it runs without gradients and outside of autocast. A graph of the gradient (``create_graph=True``) is
+    refused.
 
     Args:
         y: a value on a tape.
