@@ -178,7 +178,7 @@ def _call(node: Node, grads: Sequence[Tensor | None]) -> list[Tensor | None]:
     # A function in Python: it expects zeros for what did not come, and answers for its other arguments too.
     full = [_zeros(m) if g is None else g for g, m in zip(grads, node._input_metadata, strict=True)]
     found = node.apply(*full)
-    answers = list(found) if isinstance(found, tuple) else [found]
+    answers: list[Tensor | None] = list(found) if isinstance(found, tuple) else [found]
     needed = iter([g for g, asked in zip(answers, node.needs_input_grad, strict=True) if asked])
     return [None if after is None else next(needed) for after, _ in _after(node)]
 

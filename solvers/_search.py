@@ -1,5 +1,7 @@
 """A solve that knows what it is for: it goes on, forward or backward, until a certificate says that it is enough."""
 
+# Tensor.split carries no types.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import dataclasses

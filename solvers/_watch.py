@@ -30,7 +30,7 @@ class Taped:
             ``backward(inputs=…)`` leave out what nobody asked for.
         run: the number of that backward pass; −1 before the first.
         order: of all cotangents that reached any value, the how manieth it was; −1 where nobody counted.
-        T: the map; ``None`` where nobody told.
+        map: T; ``None`` where nobody told.
         leaves: of the tape of this application, without x; ``None`` where nobody looked.
         versions: of the leaves, when T was applied.
         rounding: about what the application rounded off, in the norm, if somebody has looked.
@@ -42,7 +42,7 @@ class Taped:
     a: Tensor | None = None
     run: int = -1
     order: int = -1
-    T: Map | None = None
+    map: Map | None = None
     leaves: tuple[Tensor, ...] | None = None
     versions: tuple[int, ...] = ()
     rounding: float | None = None
@@ -55,7 +55,7 @@ class Taped:
     def clear(self) -> None:
         """Let go of everything, though hooks on a tape may live on."""
         self.x = self.y = self.x.new_empty(0)
-        self.u = self.a = self.T = self.leaves = None
+        self.u = self.a = self.map = self.leaves = None
         self.versions = ()
 
 
@@ -101,7 +101,7 @@ class Watch:
             return y
         found = tuple(leaf for leaf in leaves(y, stop=start.grad_fn) if leaf is not start)
         kept = Taped(
-            start.detach().clone(), y.detach().clone(), T=self.T, leaves=found, versions=versions(found)
+            start.detach().clone(), y.detach().clone(), map=self.T, leaves=found, versions=versions(found)
         )
         self.taped.append(kept)
         value = y.view_as(y)

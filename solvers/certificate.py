@@ -188,13 +188,13 @@ def _complete(kept: Taped) -> tuple[Tensor, Tensor]:
     assert kept.u is not None
     if kept.a is not None:
         return kept.u, kept.a
-    if kept.T is None:
+    if kept.map is None:
         raise ValueError(
             "a cotangent ended before the points: use backward(), torch.autograd.grad skips them"
         )
     if kept.stepped:
         raise ValueError(STEPPED)
-    return kept.u, Pulls([]).through(apply(kept.T, kept.x), kept.u)[0]
+    return kept.u, Pulls([]).through(apply(kept.map, kept.x), kept.u)[0]
 
 
 def _allowances(passed: Sequence[Taped], regularity: Regularity) -> list[float]:
@@ -208,8 +208,8 @@ def _allowances(passed: Sequence[Taped], regularity: Regularity) -> list[float]:
     rough = eps * sizes[-1]
     if regularity.rigorous and last.rounding is not None:
         rough = max(rough, last.rounding)
-    elif regularity.rigorous and last.T is not None and not last.stepped:
-        rough = max(rough, shake(last.T, last.x, last.y))
+    elif regularity.rigorous and last.map is not None and not last.stepped:
+        rough = max(rough, shake(last.map, last.x, last.y))
     return [ROUNDING * rough * max(1.0, size / (sizes[-1] or 1)) for size in sizes]
 
 

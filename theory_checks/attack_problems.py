@@ -167,17 +167,17 @@ class _Step:
         return self.T(x)
 
     def regularity(self) -> Regularity | None:
-        return self.T.regularity()
+        return self.T.regularity()  # pyright: ignore
 
     def pick(self, index: Tensor) -> Map:
-        return self.T.pick(index)
+        return self.T.pick(index)  # pyright: ignore
 
     def numbers(self) -> list[Tensor]:
         # The wavelets are what they are in float64: orthonormal, as the proof has them.
         return [*self.operator.parameters(), self.operator.log_step, self.data]
 
     def leaves(self) -> tuple[Tensor, ...]:
-        found = list(self.operator.parameters())
+        found: list[Tensor] = list(self.operator.parameters())
         if self.leaf.requires_grad:
             found.append(self.leaf)
         filtered = getattr(self.physics, "filter", None)
@@ -191,7 +191,7 @@ class _Step:
         if problem.physics == "inpainting":
             mask = (torch.rand(1, problem.size, problem.size, generator=random, dtype=F64) > 0.3).to(dtype)
             channels = 3 if problem.map in ("colours", "both") else 1
-            return Inpainting(
+            return Inpainting(  # pyright: ignore
                 img_size=(channels, problem.size, problem.size), mask=mask.expand(channels, -1, -1)
             )
         kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=dtype)[None, None] / 16
@@ -202,7 +202,7 @@ class _Step:
         """Weights such that a coefficient of the first iterate is at its kink, in the first channel."""
         prior, bound = self.operator.prior, self.operator.bind(self.data, self.physics)
         start = self.operator.start(self.physics.A_adjoint(self.data))
-        z, step = self.operator.descend(start, bound.data)
+        z, step = self.operator.descend(start, bound.data)  # pyright: ignore
         sizes = prior.argument(z, step)[0, 0].abs().flatten()  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
         at = sizes.sort().values[len(sizes) // 2]
         threshold = (at - prior.smoothing * (1 + step * prior.ridge)).clamp_min(1e-6)  # pyright: ignore

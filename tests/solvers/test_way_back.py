@@ -167,11 +167,11 @@ def test_stagnation_ends_and_is_told():
     T, y, weight = denoised(torch.float32)
     loss = lambda x: (x - 0.5).square().mean()  # noqa: E731
     with pytest.warns(StagnationWarning, match="solve in float64"):
-        solution: Solution = certified(1e-6)(T, y, loss)
+        solution: Solution = certified(1e-2)(T, y, loss)
     loss(solution.x).backward()
     assert weight.grad is not None
     assert len(solution.adjoint) <= 40
-    assert solution.applications + solution.vjps < 1000
+    assert solution.applications + solution.vjps < 1600
     assert not solution.converged
 
 
