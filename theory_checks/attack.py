@@ -98,7 +98,7 @@ class Outcome:
 
 
 PROBLEM: dict[str, tuple[object, ...]] = {
-    "map": (*PENALTIES, "weighted", "layer"),
+    "map": (*PENALTIES, "weighted", "layer", "affine"),
     "physics": ("denoising", "deblurring", "inpainting"),
     "wavelet": ("haar", "db2"),
     "size": (8, 8, 16),

@@ -23,6 +23,7 @@ PENALTIES = {
     "both": {"groups": Groups(orientations=True, colours=True)},
     "union": {"union": ("haar", "db2")},
 }
+LAYERS = ("layer", "affine")
 FLOOR = 1e3 * torch.finfo(F64).eps
 """The reference is good to this times ``1/(1−L)²``, relatively."""
 
@@ -32,7 +33,8 @@ class Problem:
     """A map, a loss, and what the gradient is in.
 
     Attributes:
-        map: one of ``PENALTIES``, or ``layer``: ``0.9 tanh(Wx + c + y)`` with c and y that cancel.
+        map: one of ``PENALTIES``; or ``layer``, ``0.9 tanh(Wx + c + y)`` with c and y that cancel; or ``affine``,
+            ``0.9x + c + y``.
         physics: ``denoising``, ``deblurring`` or ``inpainting``.
         wavelet, size, batch: of the images.
         smoothing, ridge, weight: of the penalty.
@@ -72,7 +74,7 @@ class Made:
 
 def make(problem: Problem, dtype: torch.dtype) -> Made:
     """The problem in ``dtype``; in float64 it has the numbers of the one in ``dtype``, see ``reference``."""
-    return _layer(problem, dtype) if problem.map == "layer" else _operator(problem, dtype)
+    return _layer(problem, dtype) if problem.map in LAYERS else _operator(problem, dtype)
 
 
 @lru_cache(maxsize=4096)
@@ -113,14 +115,17 @@ class _Layer:
         self.c = torch.full((n,), -problem.big, dtype=dtype).requires_grad_()
         self.y = (problem.big + 0.3 * torch.randn(problem.batch, n, generator=random, dtype=F64)).to(dtype)
 
+        self.affine = problem.map == "affine"
         self.together = False
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.together:  # c and y cancel to the bit
-            return 0.9 * torch.tanh(x @ self.W.T + (self.c + self.y))
-        return 0.9 * torch.tanh(x @ self.W.T + self.c + self.y)
+        z = 0.9 * x if self.affine else x @ self.W.T
+        z = z + (self.c + self.y) if self.together else z + self.c + self.y  # c and y cancel to the bit
+        return z if self.affine else 0.9 * torch.tanh(z)
 
     def regularity(self) -> Lipschitz:
+        if self.affine:
+            return Lipschitz(0.9, 0.0, 0.0, lambda x: math.sqrt(len(x)), parameters=[self.c])
         return Lipschitz(0.9, 0.7, 0.7, lambda x: 0.9 * math.sqrt(len(x)), parameters=[self.c])
 
     def numbers(self) -> list[Tensor]:
@@ -223,7 +228,7 @@ def _operator(problem: Problem, dtype: torch.dtype) -> Made:
 
 
 def _loss(problem: Problem, T: Map, x0: Tensor, leaves: tuple[Tensor, ...]) -> SmoothLoss:
-    scale = max(1.0, problem.big) if problem.map != "layer" else 1.0
+    scale = max(1.0, problem.big) if problem.map not in LAYERS else 1.0
     truth = scale * torch.linspace(0, 1, x0.numel(), dtype=x0.dtype).view_as(x0)
     factor = 2 / x0.numel()
 

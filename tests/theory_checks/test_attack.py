@@ -15,7 +15,7 @@ from theory_checks.attack_problems import Problem
 
 LAYER = Trial(Problem("layer", size=8), "float64", "neumann", depth=4)
 CANCELLED = dataclasses.replace(
-    LAYER, problem=Problem("layer", size=8, big=1e10), estimator="picard", tol=1e-13
+    LAYER, problem=Problem("affine", size=8, big=1e10), estimator="picard", tol=1e-13
 )
 
 
