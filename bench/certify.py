@@ -74,6 +74,8 @@ class Examined:
         audit: with what it cost.
         error: the actual one, absolute; nan if nobody asked.
         exact: the norm of the exact gradient; nan likewise.
+        exact_error: of the reference itself, relative: the actual error is known to that only; nan likewise.
+        exact_basis: what that rests on: a certificate, or an estimate; empty likewise.
         no_oracle: why it is unknown, though somebody asked.
     """
 
@@ -90,6 +92,8 @@ class Examined:
     audit: Timed | None = None
     error: float = math.nan
     exact: float = math.nan
+    exact_error: float = math.nan
+    exact_basis: str = ""
     no_oracle: str = ""
 
 
@@ -154,6 +158,8 @@ def _held(found: Examined, step: Step, exact: Oracle | str) -> Examined:
         found,
         error=float(torch.linalg.vector_norm(gap)),
         exact=float(torch.linalg.vector_norm(exact.gradient)),
+        exact_error=exact.error,
+        exact_basis=exact.basis,
     )
 
 
@@ -193,11 +199,15 @@ def to_frame(found: Examined, title: str) -> pd.DataFrame:
     if found.audit is not None:
         rows += _audit_rows(found, found.audit)
     if not math.isnan(found.error):
-        rows.append(("actual error, relative", _percent(found.error / found.exact)))
+        own = found.exact_error * found.exact
+        known = found.error > own  # otherwise the reference cannot tell it
+        actual = _percent(found.error / found.exact) if known else f"below {_percent(found.exact_error)}"
+        rows.append(("actual error, relative", actual))
+        rows.append(("  the reference's own", f"{_percent(found.exact_error)} by {found.exact_basis}"))
         rows += [
             (f"{name} / actual error", f"{c.error / found.error:.3g}")
             for name, c in (("certificate", found.certificate), ("audit", found.audit and found.audit.found))
-            if c is not None and found.error > 0
+            if c is not None and known
         ]
     if found.no_oracle:
         rows.append(("actual error", f"unknown: {found.no_oracle}"))

@@ -32,7 +32,8 @@ def reference(
 ) -> Oracle | str:
     """The float64 gradient of a task and seed at the initial parameters, or why there is none.
 
-    It is that of the first ``size`` training crops, and runs on the CPU whatever the cell's device is. Cells run in
+    It is the implicit gradient at the equilibrium of plain iteration, and says how wrong it may be: see ``Oracle``. It
+    is that of the first ``size`` training crops, and runs on the CPU whatever the cell's device is. Cells run in
     processes of their own; with ``folder``, the first to need it leaves it there for the others, who wait for it.
 
     Args:
@@ -61,13 +62,15 @@ def _shared(folder: Path, key: str, compute: Callable[[], Oracle | str]) -> Orac
             return found
         made = compute()
         missing = isinstance(made, str)
-        about = (
-            {"why": made} if missing else {"residuals": json.dumps([made.residual, made.adjoint_residual])}
-        )
+        about = {"why": made} if missing else {"found": json.dumps(_found(made)), "basis": made.basis}
         gradient = torch.zeros(0) if missing else made.gradient.contiguous()
         file.unlink(missing_ok=True)  # it could not be read
         publish(file, save({"gradient": gradient}, about))
         return made
+
+
+def _found(made: Oracle) -> list[float]:
+    return [made.residual, made.adjoint_residual, made.error, made.radius]
 
 
 def _read(file: Path) -> Oracle | str | None:
@@ -76,8 +79,11 @@ def _read(file: Path) -> Oracle | str | None:
             about = stored.metadata() or {}
             if "why" in about:
                 return about["why"]
-            residual, adjoint = json.loads(about["residuals"])
-            return Oracle(stored.get_tensor("gradient"), float(residual), float(adjoint))
+            numbers = [float(number) for number in json.loads(about["found"])]
+            if about["basis"] not in ("certificate", "estimate"):
+                return None
+            residual, adjoint, error, radius = numbers
+            return Oracle(stored.get_tensor("gradient"), residual, adjoint, error, about["basis"], radius)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None
 
@@ -91,7 +97,7 @@ def _computed(task: Task, images: Images, layout: Layout, size: int, seed: int, 
             problem.limit(batch),
             [p for p in problem.operator.parameters() if p.requires_grad],
             problem.start(batch),
-            lambda x: problem.loss(x, batch),
+            problem.criterion(batch),
             budget,
         )
     except NoOracle as error:

@@ -34,6 +34,8 @@ def tracked(*tensors: object) -> bool:
 
 
 def _tracked(tensor: Tensor) -> bool:
+    if torch.compiler.is_compiling():  # which knows neither of the other two, and has no tape here
+        return tensor.requires_grad
     return tensor.requires_grad or wrapped(tensor) or forward_ad.unpack_dual(tensor).tangent is not None
 
 
