@@ -36,6 +36,7 @@ from .oracle import Oracle
 from .peers import Peer
 from .records import finite
 from .reference import reference
+from .streams import number
 from .tasks import Batch, Instance, instance
 from .training import training_step
 
@@ -106,7 +107,7 @@ def examine(
             f"{cell.task.label} has parameters of its own for each layer: it has no equilibrium to certify"
         )
     torch.set_num_threads(profile.threads)
-    torch.manual_seed(cell.seed)
+    torch.manual_seed(number(cell.seed, "everything else"))
     layout = profile.images.layout()
     dtype = getattr(torch, profile.dtype)
     problem = instance(cell.task, images, layout, cell.seed, dtype=dtype, device=device)

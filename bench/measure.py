@@ -19,6 +19,7 @@ from .lipschitz import jacobian_norm
 from .matrix import Cell, Profile
 from .memory import peak_bytes, saved_bytes
 from .reference import reference
+from .streams import number
 from .tasks import Batch, Instance, instance
 from .training import Stop, check, parameters, train, training_step
 
@@ -70,7 +71,7 @@ def measure(
         alone: test one image after another, which takes less memory and changes no result but by rounding.
     """
     torch.set_num_threads(profile.threads)
-    torch.manual_seed(cell.seed)
+    torch.manual_seed(number(cell.seed, "everything else"))
     dtype = getattr(torch, profile.dtype)
     layout = profile.images.layout()
     problem = instance(cell.task, images, layout, cell.seed, dtype=dtype, device=device, applied=profile.step)

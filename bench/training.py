@@ -18,6 +18,7 @@ from .beyond import WILD
 from .files import write_atomically
 from .matrix import Cell, TrainingTable
 from .peers import Peer
+from .streams import stream
 from .tasks import Batch, Instance
 
 
@@ -197,7 +198,7 @@ def _resume(problem: Instance, optimiser: torch.optim.Optimizer, checkpoint: Pat
 
 def _batches(count: int, size: int, seed: int) -> Iterator[Tensor]:
     """Indices of batches, shuffled anew each epoch; every batch has ``size`` entries (or all there are)."""
-    rng = torch.Generator().manual_seed(seed)
+    rng = stream(seed, "order of batches")
     while True:
         shuffled = torch.randperm(count, generator=rng)
         yield from (part for part in shuffled.split(size) if len(part) == min(size, count))
