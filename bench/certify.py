@@ -79,8 +79,8 @@ class Examined:
     """
 
     gradient: float
-    applications: int
-    products: int
+    applications: float
+    products: float
     seconds: float
     L: float
     refused: str = ""
@@ -236,8 +236,8 @@ def _audit_rows(found: Examined, audit: Timed) -> list[tuple[str, str]]:
     return rows
 
 
-def _work(applications: int, products: int) -> str:
-    return f"{applications} applications + {products} products"
+def _work(applications: float, products: float) -> str:
+    return f"{applications:g} applications + {products:g} products"
 
 
 def _cost(counts: Counts) -> str:

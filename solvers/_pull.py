@@ -44,7 +44,7 @@ class Tracked:
         at_least("segment", self.segment, 0)
 
     def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
-        again: list[int] = []
+        again: list[float] = []
         if not self.segment or not torch.is_grad_enabled():
             return Solution(self._steps(T, at.x, self.steps), at.report, self.steps, again=again)
         x, made = at.x, 0
@@ -59,7 +59,7 @@ class Tracked:
             x = T(x) if self.damping == 1 else torch.lerp(x, T(x), self.damping)
         return x
 
-    def _segment(self, T: Map, x: Tensor, size: int, again: list[int]) -> Tensor:
+    def _segment(self, T: Map, x: Tensor, size: int, again: list[float]) -> Tensor:
         seen = 0
 
         def counted(x: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class Trace:
     inverse: Map | None
     adjoint: Adjoint
     reports: list[Report] = field(default_factory=list[Report])
-    again: list[int] = field(default_factory=list[int])
+    again: list[float] = field(default_factory=list[float])
 
 
 class _Context(FunctionCtx):

@@ -81,13 +81,13 @@ class Search:
         self.gradient, self.allowed = Gradient({}), 0.0
         self.reached = Report(0)
         self.solves: list[Report] = []
-        self.again: list[int] = []
+        self.again: list[float] = []
         self.found: list[Certificate] = []
 
     @property
     def spent(self) -> int:
         """Applications and products so far."""
-        return self.reached.applications + sum(self.again) + sum(solve.applications for solve in self.solves)
+        return self.reached.applications + len(self.again) + sum(solve.applications for solve in self.solves)
 
     def approach(self, tol: float) -> bool:
         """Go on towards the equilibrium, without a tape; whether the residual has got there."""

@@ -76,6 +76,8 @@ class Instance:
         operator: T_θ, at its initial parameters; nobody shares it.
         physics: the measurement.
         train, test: batches of different images.
+        validation: a batch of images that are in neither; ``None`` where the layout has none, or there is one image
+            to train on.
         spectrum: smallest and largest eigenvalue of ``AᵀA``, exact.
         applied: how T is, where that can be done (see ``bench.step``).
     """
@@ -86,6 +88,7 @@ class Instance:
     test: Batch
     spectrum: tuple[float, float]
     applied: Step = "eager"
+    validation: Batch | None = None
 
     @property
     def contraction(self) -> float:
@@ -175,7 +178,8 @@ def instance(
     def cut(files: tuple[Path, ...], count: int, place: int) -> Tensor:
         return crops(files, task.channels, layout.crop, count, place, layout.mirror)
 
-    train = cut(images.train, layout.train, number(seed, "training crops"))
+    learning, choosing = divided(images.train) if layout.validation else (images.train, ())
+    train = cut(learning, layout.train, number(seed, "training crops"))
     # The same places at every seed: a table compares estimators, not crops.
     test = cut(images.test, layout.test, number(0, "test crops"))
     return Instance(
@@ -185,7 +189,19 @@ def instance(
         measure(test, stream(seed, "test noise", draw)),
         spectrum(exact),
         applied,
+        None
+        if not choosing
+        else measure(
+            cut(choosing, layout.validation, number(0, "validation crops")),
+            stream(seed, "validation noise", draw),
+        ),
     )
+
+
+def divided(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Training images, of which every third is held out for validation; of two the second, and of one none."""
+    held = files[2::3] or files[1:2]
+    return tuple(file for file in files if file not in held), held
 
 
 def spectrum(physics: DecomposablePhysics) -> tuple[float, float]:

@@ -7,9 +7,9 @@ import torch
 
 from bench.images import Layout, find_images
 from bench.matrix import parse_solver, parse_task
-from bench.measure import training_step
 from bench.memory import peak_bytes, saved_bytes
 from bench.tasks import instance
+from bench.training import training_step
 
 CPU = torch.device("cpu")
 N = 1000
