@@ -36,6 +36,7 @@ from .oracle import Oracle
 from .peers import Peer
 from .records import finite
 from .reference import reference
+from .streams import number
 from .tasks import Batch, Instance, instance
 from .training import training_step
 
@@ -80,8 +81,8 @@ class Examined:
     """
 
     gradient: float
-    applications: int
-    products: int
+    applications: float
+    products: float
     seconds: float
     L: float
     refused: str = ""
@@ -110,7 +111,7 @@ def examine(
             f"{cell.task.label} has parameters of its own for each layer: it has no equilibrium to certify"
         )
     torch.set_num_threads(profile.threads)
-    torch.manual_seed(cell.seed)
+    torch.manual_seed(number(cell.seed, "everything else"))
     layout = profile.images.layout()
     dtype = getattr(torch, profile.dtype)
     problem = instance(cell.task, images, layout, cell.seed, dtype=dtype, device=device)
@@ -245,8 +246,8 @@ def _audit_rows(found: Examined, audit: Timed) -> list[tuple[str, str]]:
     return rows
 
 
-def _work(applications: int, products: int) -> str:
-    return f"{applications} applications + {products} products"
+def _work(applications: float, products: float) -> str:
+    return f"{applications:g} applications + {products:g} products"
 
 
 def _cost(counts: Counts) -> str:

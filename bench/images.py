@@ -41,7 +41,7 @@ LARGEST = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many crops of which size. ``crop`` is in pixels, ``train`` and ``test`` count crops.
+    """How many crops of which size. ``crop`` is in pixels; ``train``, ``test`` and ``validation`` count crops.
 
     ``mirror`` continues images that are smaller than a crop by their mirror image: for costs, not for quality.
     """
@@ -50,6 +50,7 @@ class Layout:
     train: int
     test: int
     mirror: bool = False
+    validation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

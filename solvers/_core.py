@@ -105,8 +105,8 @@ class Solution:
         recorded: applications of ``T`` on the tape.
         adjoint: one report for each adjoint solve made so far. It is filled by ``backward()``,
             and stays empty for estimators that solve no adjoint equation.
-        again: a 1 for every further application of ``T`` on a tape: those that ``backward()`` made again, and those at
-            points that were not good enough.
+        again: for every further application of ``T`` on a tape, the share of the batch that it was made on: those that
+            ``backward()`` made again, and those at points that were not good enough.
         certificates: of the gradient, where the estimator makes one; there once it is known.
     """
 
@@ -114,18 +114,33 @@ class Solution:
     reached: Report
     recorded: int
     adjoint: list[Report] = field(default_factory=list[Report])
-    again: list[int] = field(default_factory=list[int])
+    again: list[float] = field(default_factory=list[float])
     certificates: list[Certificate] = field(default_factory=list["Certificate"])
 
     @property
     def applications(self) -> int:
         """Applications of ``T``, with and without a tape, those made again by ``backward()`` included."""
-        return self.reached.applications + self.recorded + sum(self.again)
+        return self.reached.applications + self.recorded + len(self.again)
 
     @property
     def vjps(self) -> int:
         """Vector-Jacobian products of ``T`` that one ``backward()`` made (call it afterwards)."""
         return self.recorded + sum(solve.applications for solve in self.adjoint)
+
+    @property
+    def evaluations(self) -> float:
+        """``applications``, each counted as the share of the batch that it was made on."""
+        return self.reached.evaluations + self.recorded + sum(self.again)
+
+    @property
+    def products(self) -> float:
+        """``vjps``, each counted as the share of the batch that it was made on (call it after ``backward()``)."""
+        return self.recorded + sum(solve.evaluations for solve in self.adjoint)
+
+    @property
+    def work(self) -> float:
+        """Evaluations and products together: what tables, floors and trainings count."""
+        return self.evaluations + self.products
 
     @property
     def converged(self) -> bool:

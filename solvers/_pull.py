@@ -55,7 +55,7 @@ class Tracked:
         return not self.segment
 
     def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
-        again: list[int] = []
+        again: list[float] = []
         if not self.segment or not torch.is_grad_enabled():
             return Solution(self._steps(T, at.x, self.steps), at.report, self.steps, again=again)
         if isinstance(T, Guard):
@@ -174,7 +174,7 @@ class Trace:
     adjoint: Adjoint
     leaves: Versions
     reports: list[Report] = field(default_factory=list[Report])
-    again: list[int] = field(default_factory=list[int])
+    again: list[float] = field(default_factory=list[float])
 
     def __call__(self, v: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """``u`` with ``u = v + (∂y/∂x)ᵀu``."""

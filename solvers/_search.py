@@ -92,7 +92,7 @@ class Search:
         self.gradient, self.allowed = Gradient({}), 0.0
         self.reached, self.recorded = Report(0), 0
         self.solves: list[Report] = []
-        self.again: list[int] = []
+        self.again: list[float] = []
         self.found: list[Certificate] = []
         self.stalled = False
 
@@ -100,7 +100,7 @@ class Search:
     def spent(self) -> int:
         """Applications and products so far."""
         made = sum(solve.applications for solve in self.solves)
-        return self.reached.applications + self.recorded + sum(self.again) + made
+        return self.reached.applications + self.recorded + len(self.again) + made
 
     @property
     def tape(self) -> Tape:

@@ -35,7 +35,7 @@ class Segment:
     T: Map
     steps: Callable[[Map, Tensor, int], Tensor]
     size: int
-    again: list[int]
+    again: list[float]
     last: bool
     seen: int = 0
     leaves: Versions | None = None
