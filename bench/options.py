@@ -27,13 +27,15 @@ def writable(folder: Path | None, option: str = "--out") -> Path | None:
     if folder is None:
         return None
     try:
-        if os.path.lexists(folder) and not folder.is_dir():
-            raise UserError(f"{option} {folder} is a file: choose a folder")
         there = next(above for above in (folder.absolute(), *folder.absolute().parents) if _exists(above))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it holds a zero byte"
-        raise UserError(f"cannot write to {option} {folder}: {why}: choose another folder") from error
-    if not there.is_dir():
+        is_folder = there.is_dir()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {option} {folder}: {error.strerror}: choose another folder"
+        ) from error
+    if not is_folder and there == folder.absolute():
+        raise UserError(f"{option} {folder} is a file: choose a folder")
+    if not is_folder:
         raise UserError(f"{option} {folder} lies under the file {there}: choose another folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"cannot write to {option} {folder}: {there} is read-only: choose another folder")

@@ -170,7 +170,7 @@ def check(
 
 @app.command()
 def docs() -> None:
-    """Write the pages of docs/ that are made from the code: the reference, and the table of claims."""
+    """Write the pages of docs/ that are made from the code and the tests: the reference, and tables."""
     from .pages import write
 
     for page in write():
