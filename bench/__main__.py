@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .cell import cells
-from .command import call, console
+from .command import call, print_table, say
 from .compare import comparisons
 from .completion import completions
-from .errors import unknown
+from .errors import UserError, unknown
 from .export import exports
 from .matrices import matrices
 from .new import app as new
@@ -57,7 +57,7 @@ def list_(what: Annotated[str, typer.Argument(help="solvers, tasks or profiles")
         table.add_column("what it does")
         solvers = {name: estimator.make for name, estimator in ROSTER.items()}
         for name, make in (*solvers.items(), *PARTS.items(), *PEERS.items()):
-            table.add_row(signature(name, make), _first_line(make))
+            table.add_row(*_texts(signature(name, make), _first_line(make)))
     elif what == "tasks":
         from .calls import signature
         from .operators import DENOISED, PRIORS
@@ -66,22 +66,37 @@ def list_(what: Annotated[str, typer.Argument(help="solvers, tasks or profiles")
         table.add_column("task or prior")
         table.add_column("what it is")
         for name, make in (*TASKS.items(), *PRIORS.items(), *DENOISED.items()):
-            table.add_row(signature(name, make), _first_line(make))
+            table.add_row(*_texts(signature(name, make), _first_line(make)))
     elif what == "profiles":
-        from .matrix import cells, load_profile, profile_names
+        from .matrix import profile_names
 
         for title in ("profile", "cells", "what it is for"):
             table.add_column(title)
         for name in profile_names():
-            profile = load_profile(name)
-            table.add_row(name, str(sum(map(len, cells(profile)))), profile.summary)
+            table.add_row(*_texts(name, *_counted(name)))
     else:
         raise unknown("list", what, ["solvers", "tasks", "profiles"])
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    print_table(table)
+
+
+def _counted(name: str) -> tuple[str, str]:
+    """How many cells a profile has, and what it is for, or what it lacks."""
+    from .matrix import cells, load_profile
+
+    try:
+        profile = load_profile(name)
+    except UserError as error:  # a library that one of its solvers is from
+        return "–", str(error)
+    return str(sum(map(len, cells(profile)))), profile.summary
 
 
 def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").strip().splitlines()[0].replace("``", "")
+    """Of its docstring, of which python -OO leaves nothing."""
+    return (thing.__doc__ or "").strip().partition("\n")[0].replace("``", "")
+
+
+def _texts(*cells: str) -> list[Text]:
+    return [Text(cell) for cell in cells]
 
 
 @app.command()
@@ -106,13 +121,9 @@ def report(
     store = Store(folder)
     manifest = store.manifest()
     if damaged := store.damaged(manifest.cells if manifest else []):
-        console.print(
-            f"{len(damaged)} damaged records are not shown: the run makes them again", highlight=False
-        )
+        say(f"{len(damaged)} damaged records are not shown: the run makes them again")
     if stale := store.stale():
-        console.print(
-            f"{len(stale)} records of older code, versions or settings are not shown", highlight=False
-        )
+        say(f"{len(stale)} records of older code, versions or settings are not shown")
 
 
 app.add_typer(matrices)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from .command import console, print_frame
+from .command import print_frame, say
 from .errors import UserError
 from .options import Bf16, Device, Images, Json, Weights
+from .terminal import aside, printed_json
 
 cells = typer.Typer(rich_markup_mode=None)
 
@@ -43,24 +44,25 @@ def cell(
     chosen = load_profile(profile)
     networks = Networks(weights, bf16)
     check_precision(chosen, networks)
-    its_task, its_solver = given_task(task, networks), given_solver(solver)
-    one = Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
-    if not admits(one.task, one.solver):
-        raise UserError(
-            f"{one.task.label} has parameters of its own for each of {one.task.prior.layers} layers: "
-            f"give --solver 'unrolled({one.task.prior.layers})'"
-        )
-    if networks.given() and not isinstance(one.task.prior, Denoised):
-        raise UserError(f"{networks.given()}: {one.task.label} has no denoiser")
-    where = pick_device(device)
-    (job, *_), _ = plan([(chosen, [one])], images_for([(chosen, [one])], images), where)
-    record = run_cell(job, None)
+    with aside():
+        its_task, its_solver = given_task(task, networks), given_solver(solver)
+        one = Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
+        if not admits(one.task, one.solver):
+            raise UserError(
+                f"{one.task.label} has parameters of its own for each of {one.task.prior.layers} layers: "
+                f"give --solver 'unrolled({one.task.prior.layers})'"
+            )
+        if networks.given() and not isinstance(one.task.prior, Denoised):
+            raise UserError(f"{networks.given()}: {one.task.label} has no denoiser")
+        where = pick_device(device)
+        (job, *_), _ = plan([(chosen, [one])], images_for([(chosen, [one])], images), where)
+        record = run_cell(job, None)
     if json:
-        print(record.to_json())  # noqa: T201
+        print(printed_json(record.to_json()))  # noqa: T201
     else:
         shown = tidy([record]).T.reset_index()
         shown.columns = ["", str(one)]
         print_frame(shown, "")
     if record.status not in FINISHED:
-        console.print(f"[red]{record.reason}", highlight=False)
+        say(record.reason, "red")
         raise typer.Exit(1)

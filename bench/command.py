@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,9 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from . import ROOT
 from .completion import variable
 from .errors import UserError
 from .files import Unwritable
+from .terminal import PIPE_CLOSED, abandon, flush, spell, width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +31,17 @@ console = Console(stderr=True)
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 """What a disk that is full, or may only be read, answers to those who do not ask by way of ``files``."""
 STOPPED = 130
+ENVIRONMENT = "tox devenv -e dev .venv"
+"""What README says for it."""
+PATHS = frozenset(
+    {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL}
+)
+"""What the system answers to a path that cannot be."""
+
+
+def say(line: str, style: str | None = None) -> None:
+    """Tell people a line, on standard error; brackets in it are brackets."""
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -59,25 +74,47 @@ def call(app: typer.Typer, name: str, arguments: list[str] | None) -> int:
         arguments: in place of those of the process.
     """
     terminated: list[int] = []
+    spell()
     try:
+        _look_around()
         with _terminable() as terminated:
             code = app(args=arguments, prog_name=name, complete_var=variable(name), standalone_mode=False)
+            flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _refused(f"error: {error}")
     except Unwritable as error:
-        print(f"error: {error.strerror}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _refused(f"error: {error.strerror}", 1)
     except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())  # noqa: T201
+            return 2
         line = " ".join(error.format_message().split())
-        print(f"error: {line} ({name} --help lists the commands)", file=sys.stderr)  # noqa: T201
-        return 2
+        return _refused(f"error: {line} ({name} --help lists the commands)")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if not missing or (ROOT / missing).exists():
+            raise
+        return _refused(
+            f"error: {name} needs {missing}, which is not installed: {ENVIRONMENT} makes an environment with everything"
+        )
+    except BrokenPipeError:
+        abandon()
+        return PIPE_CLOSED
     except OSError as error:
+        if error.errno in PATHS and error.filename is not None:
+            return _refused(f"error: {os.fspath(error.filename)}: {error.strerror}: choose another path")
         if error.errno not in DISK:
             raise
         where = error.filename or "the disk"
-        print(f"error: {where}: {error.strerror}: make room, and run the same line again", file=sys.stderr)  # noqa: T201
-        return 1
+        return _refused(f"error: {where}: {error.strerror}: make room, and run the same line again", 1)
+    except SystemExit as error:
+        # typer raises none: rich does where the pipe is closed, and a user's own file may.
+        if sys.stdout is not None and _closed():
+            abandon()
+            return PIPE_CLOSED
+        return _refused(
+            f"error: something called sys.exit({error.code!r}): no file of your own may end the command"
+        )
     except (KeyboardInterrupt, typer.Abort):
         code = STOPPED
     if code == STOPPED:  # typer's own for KeyboardInterrupt
@@ -86,11 +123,42 @@ def call(app: typer.Typer, name: str, arguments: list[str] | None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _refused(line: str, code: int = 2) -> int:
+    print(line, file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _look_around() -> None:
+    """Raise ``UserError`` where the working directory is gone: every path hangs on it."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UserError("the working directory is gone: cd to a folder that exists") from error
+
+
+def _closed() -> bool:
+    try:
+        flush()
+    except (OSError, ValueError):
+        return True
+    return False
+
+
 def print_frame(frame: pd.DataFrame, title: str) -> None:
     """Print a table on standard output, as wide as the terminal."""
-    table = Table(title=title or None, box=None, pad_edge=False, title_justify="left")
+    print_table(_table(frame, title))
+
+
+def print_table(table: Table) -> None:
+    """The same of a table whose cells are texts already."""
+    Console(width=width(sys.stdout)).print(table)
+
+
+def _table(frame: pd.DataFrame, title: str) -> Table:
+    # As text throughout: a bracket in it is no markup.
+    table = Table(title=Text(title) if title else None, box=None, pad_edge=False, title_justify="left")
     for column in frame.columns:
-        table.add_column(str(column), overflow="fold")
+        table.add_column(Text(str(column)), overflow="fold")
     for row in frame.itertuples(index=False):
-        table.add_row(*(Text(str(cell)) for cell in row))  # as text: a bracket in it is no markup
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .command import console, print_frame
+from .command import print_frame, say
 from .errors import UserError, unknown
+from .options import writable
+from .terminal import printed_json
 
 if TYPE_CHECKING:
     from .comparing import Comparison, Part
@@ -52,8 +54,7 @@ def compare(
     failing = parts_of(fail_on or [], two_solvers=solver is not None)
     if (solver is None) != (against is None):
         raise UserError("--solver and --against go together: name the two solvers of a run")
-    if out is not None and out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: choose a folder")
+    writable(out)
     if out is not None and (out / "manifest.json").exists():
         raise UserError(f"--out {out} holds a run, whose page would be replaced: choose another folder")
     run = read(folder)
@@ -66,14 +67,14 @@ def compare(
     if json:
         from .comparing.write import to_json
 
-        print(to_json(found, failing))  # noqa: T201
+        print(printed_json(to_json(found, failing)))  # noqa: T201
     else:
         _print(found)
     if out is not None:
         from .comparing.write import write
 
         for file in write(found, out):
-            console.print(str(file), highlight=False, soft_wrap=True)
+            say(str(file))
     _end(found, failing)
 
 
@@ -128,10 +129,10 @@ def _end(found: list[Comparison], failing: list[Part]) -> None:
                 for part in failing
                 if any(change.part == part for change in regressed)
             )
-            console.print(f"regressed against {name}: {words}", style="red", highlight=False, soft_wrap=True)
+            say(f"regressed against {name}: {words}", "red")
             failed = True
         elif failing:
             words = ", ".join(failing)
-            console.print(f"nothing regressed against {name}: {words}", highlight=False, soft_wrap=True)
+            say(f"nothing regressed against {name}: {words}")
     if failed:
         raise typer.Exit(1)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .options import writable
+
 exports = typer.Typer(rich_markup_mode=None)
 
 
@@ -23,6 +25,7 @@ def export(
     \b
     python -m bench export results/quick --benchopt plots
     """
+    writable(benchopt, "--benchopt")
     from .benchopt import write_benchopt
 
     for file in write_benchopt(folder, benchopt):

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from .errors import UserError, unknown
+from .pictures import opened, read_image
 
 TRAIN = ("astronaut.png", "coffee.png", "coins.png", "gravel.png", "motorcycle_right.png", "rocket.jpg")
 TEST = ("camera.png", "chelsea.png", "hubble_deep_field.jpg", "brick.png")
@@ -35,8 +33,6 @@ DOWNLOADS = {
 """Names of the data sets that deepinv can download, where there is a network."""
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-LARGEST = 64_000_000
-"""Pixels; anything larger is taken for a mistake (or a decompression bomb)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,11 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
     if source is None:
         return _packaged(colour)
     folder = Path(source)
-    if folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError as error:
+        raise UserError(f"cannot read the image folder {source!r}: {error.strerror}") from error
+    if there:
         return _folder(source, folder)
     if source in DOWNLOADS:
         return _folder(source, _download(source))
@@ -101,6 +101,11 @@ def _packaged(colour: bool) -> Images:
     drop = COLOURLESS if colour else ()
     train = tuple(data / name for name in TRAIN if name not in drop)
     test = tuple(data / name for name in TEST if name not in drop)
+    if missing := [file.name for file in (*train, *test) if not file.is_file()]:
+        raise UserError(
+            f"scikit-image is installed without its photographs ({', '.join(missing)}): give --images DIR, a folder of "
+            "your own"
+        )
     return Images("scikit-image", train, test, _digest((*train, *test)))
 
 
@@ -111,7 +116,7 @@ def _folder(source: str, folder: Path) -> Images:
         except OSError as error:
             raise UserError(f"cannot read the image folder {source!r}: {error.strerror}") from error
         for file in found:
-            with _opened(file):
+            with opened(file):
                 pass
         return found
 
@@ -150,35 +155,13 @@ def _download(name: str) -> Path:
 def _digest(files: tuple[Path, ...]) -> str:
     total = hashlib.sha256()
     for file in files:
-        total.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read the image {file.name}: {error.strerror}") from error
+        # A name may hold bytes that are no letters.
+        total.update(os.fsencode(file.name) + b"\0" + hashlib.sha256(content).digest())
     return total.hexdigest()[:16]
-
-
-@contextmanager
-def _opened(file: Path) -> Generator[Image.Image]:
-    """The image, decoded only when asked for. Raises ``UserError`` where it is broken or absurdly large."""
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
-            if image.width * image.height > LARGEST:
-                raise UserError(f"{file.name} has {image.width}×{image.height} pixels, more than {LARGEST:,}")
-            yield image
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(f"{file.name} is too large: at most {LARGEST:,} pixels") from error
-    except OSError as error:
-        raise UserError(f"cannot read the image {file.name}: remove or replace it") from error
-
-
-def read_image(file: Path, channels: int) -> Tensor:
-    """The image as float64 in [0, 1], ``(channels, H, W)``; grey by luminance."""
-    with _opened(file) as image:
-        if image.mode in ("I", "F"):
-            raise UserError(f"{file.name} has no 8 or 16 bits a channel: convert it, e.g. to PNG")
-        if image.mode.startswith("I;16"):
-            grey = torch.from_numpy(np.array(image).astype(np.float64)) / 65535
-            return grey.expand(channels, *grey.shape).contiguous()
-        pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
-    tensor = torch.from_numpy(pixels).double() / 255
-    return tensor[None] if channels == 1 else tensor.permute(2, 0, 1).contiguous()
 
 
 def crops(

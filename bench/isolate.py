@@ -155,6 +155,7 @@ def _run(work: Callable[[Task], Any], task: Task, mouth: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    os.dup2(2, 1)  # what a user's own file prints: standard output is for the results of the command
     end_with_the_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))
     mouth.send(work(task))
 

@@ -19,8 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .command import console, print_frame
+from .command import console, print_frame, say
 from .options import Bf16, Device, Images, Json, Out, ProfileName, Weights
+from .terminal import aside, printed_json
 
 matrices = typer.Typer(rich_markup_mode=None)
 
@@ -72,7 +73,7 @@ def run(
     console.quiet = quiet
     chosen = load_profile(profile)
     try:
-        with _progress() as progress, chosen_cluster(device, jobs, workers, scheduler) as cluster:
+        with aside(), _progress() as progress, chosen_cluster(device, jobs, workers, scheduler) as cluster:
             outcome = run_matrix(
                 chosen,
                 out,
@@ -84,34 +85,30 @@ def run(
                 jobs=jobs,
                 cluster=cluster,
                 progress=progress,
-                notice=lambda line: _say(line, "yellow"),
+                notice=lambda line: say(line, "yellow"),
             )
     except Lost as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from error
-    _say(f"cells: {', '.join(f'{count} {status}' for status, count in outcome.items() if count)}")
+    say(f"cells: {', '.join(f'{count} {status}' for status, count in outcome.items() if count)}")
     with console.status("writing tables, figures and the page"):
         files = write_report(out)
-    _say(f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}, page: {out / 'index.html'}")
+    say(f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}, page: {out / 'index.html'}")
     failed = sum(count for status, count in outcome.items() if status not in FINISHED | {"stored"})
     if json:
         found = {"out": str(out), "cells": dict(outcome), "failed": failed, "files": [str(f) for f in files]}
-        print(dumps(found, ensure_ascii=False))  # noqa: T201
+        print(printed_json(dumps(found, ensure_ascii=False)))  # noqa: T201
     if failed:
         console.quiet = False
-        _say(f"{failed} cells failed: the tables list them at the end; they run again next time", "red")
+        say(f"{failed} cells failed: the tables list them at the end; they run again next time", "red")
         raise typer.Exit(1)
-
-
-def _say(line: str, style: str | None = None) -> None:
-    console.print(line, style=style, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def _progress() -> Generator[Callable[[str, int, int], None]]:
     """A bar with the remaining time on a terminal, and a line a cell elsewhere."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -124,7 +121,7 @@ def _progress() -> Generator[Callable[[str, int, int], None]]:
         bar.start()  # not before: bad input is one line, without a bar above it
         bar.update(line, completed=done, total=total, description=what or "starting")
         if what and not console.is_terminal:
-            _say(f"{done}/{total} {what}")
+            say(f"{done}/{total} {what}")
 
     try:
         yield progress

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from . import ROOT
-from .command import console
+from .command import say
 from .errors import UserError
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,7 +65,7 @@ def new(
         f"cd {shlex.quote(str(into))} && PYTHONPATH={shlex.quote(str(ROOT))} pytest {test.name}",
     )
     for line in lines:
-        console.print(f"try: {line}", highlight=False, markup=False, soft_wrap=True)
+        say(f"try: {line}")
 
 
 def write(kind: Kind, name: str, into: Path) -> tuple[Path, Path]:

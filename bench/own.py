@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+from .terminal import aside
 
 REFERENCE = re.compile(r"(?P<path>[^(),=]*\.py):(?P<name>[A-Za-z_]\w*)")
 MENTION = re.compile(r"\.py\b")
@@ -62,7 +63,8 @@ class Source:
         # Dataclasses look their module up by name, and so does pickle.
         sys.modules[self.name] = module
         try:
-            exec(compile(self.content, self.path, "exec"), module.__dict__)
+            with aside():
+                exec(compile(self.content, self.path, "exec"), module.__dict__)
         except BaseException:
             del sys.modules[self.name]
             raise
@@ -124,7 +126,7 @@ def _next(rest: str) -> tuple[str, str, int, int]:
     # A path may hold what has a meaning in a call: where all before the colon is a file, it is meant.
     path, _, after = rest.partition(".py:")
     name = re.match(r"[A-Za-z_]\w*", after)
-    if name is not None and Path(f"{path}.py").expanduser().is_file():
+    if name is not None and is_file(f"{path}.py"):
         return f"{path}.py", name[0], 0, len(path) + len(".py:") + len(name[0])
     found = REFERENCE.search(rest)
     if found is None:
@@ -139,9 +141,9 @@ def look_up(path: str, name: str) -> tuple[Source, Callable[..., Any]]:
     Raises:
         UserError: there is no such file, it raises, or it defines nothing callable of that name.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
+    if not is_file(path):
         raise UserError(f"there is no Python file {path}")
+    file = Path(path).expanduser()
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -162,6 +164,14 @@ def look_up(path: str, name: str) -> tuple[Source, Callable[..., Any]]:
     return source, make
 
 
+def is_file(path: str) -> bool:
+    """Whether there is a file of that name, ``~`` included; of a name that cannot be there is none."""
+    try:
+        return Path(path).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # too long, of nobody's home, or with a zero byte in it
+        return False
+
+
 def told(error: BaseException, sources: tuple[Source, ...]) -> str:
     """``ValueError: no luck (line 3 of mine.py)``: an error of a user's file, in a line."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".removesuffix(": ")
@@ -176,12 +186,16 @@ def told(error: BaseException, sources: tuple[Source, ...]) -> str:
 
 @contextmanager
 def blamed(what: str, sources: tuple[Source, ...]) -> Generator[None]:
-    """Whatever a user's files raise in here becomes a ``UserError``; errors of the project's own code pass."""
+    """Whatever a user's files raise in here becomes a ``UserError``; errors of the project's own code pass.
+
+    What they print goes to standard error.
+    """
     try:
-        yield
+        with aside():
+            yield
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not sources:
             raise
         raise UserError(f"{what} raises {told(error, sources)}") from error

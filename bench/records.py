@@ -212,9 +212,11 @@ class Store:
         file = self.folder / "manifest.json"
         try:
             found = Manifest.from_json(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise UserError(f"cannot read {file}: {error.strerror}: choose another folder") from error
+        except ValueError as error:
             raise UserError(f"{file} is broken: remove it, or choose another --out") from error
         if found.schema not in READABLE:
             raise UserError(

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from .command import console, print_frame
+from .command import print_frame, say
 from .errors import UserError
 from .options import Device, Images, Out
+from .terminal import aside, printed_json
 
 studies = typer.Typer(rich_markup_mode=None)
 
@@ -45,13 +46,14 @@ def certify(
     from .runner import images_for, pick_device
 
     chosen = load_profile(profile)
-    its_task, its_solver = given_task(task), given_solver(solver)
-    one = Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
-    where = pick_device(device)
-    wishes = Wishes(estimate, audit, oracle)
-    found = examine(one, chosen, images_for([(chosen, [one])], images), where, wishes)
+    with aside():
+        its_task, its_solver = given_task(task), given_solver(solver)
+        one = Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
+        where = pick_device(device)
+        wishes = Wishes(estimate, audit, oracle)
+        found = examine(one, chosen, images_for([(chosen, [one])], images), where, wishes)
     if json:
-        print(to_json(found, one, wishes))  # noqa: T201
+        print(printed_json(to_json(found, one, wishes)))  # noqa: T201
     else:
         print_frame(to_frame(found, str(one)), "")
 
@@ -82,19 +84,20 @@ def trajectory(
     from .images import Layout, find_images
     from .trajectory_report import pick_solvers, schedule_of, study, write
 
-    chosen = given_task(task).value
-    found, setting = study(
-        chosen,
-        pick_solvers(solver),
-        schedule_of(first, last),
-        find_images(images, colour=chosen.channels == 3),
-        Layout(crop, crops, 1),
-        seed,
-        steps,
-        eta,
-        warm,
-        lambda what: console.print(what, highlight=False),
-    )
+    with aside():
+        chosen = given_task(task).value
+        found, setting = study(
+            chosen,
+            pick_solvers(solver),
+            schedule_of(first, last),
+            find_images(images, colour=chosen.channels == 3),
+            Layout(crop, crops, 1),
+            seed,
+            steps,
+            eta,
+            warm,
+            say,
+        )
     for file in write(found, setting, out):
         print(file)  # noqa: T201
 
@@ -121,8 +124,5 @@ def certificates(
         raise UserError("--timing measures no other part: leave out --part")
     chosen = [TIMING] if timing else part or list(PARTS)
 
-    def progress(what: str) -> None:
-        console.print(what, highlight=False, soft_wrap=True)
-
-    for file in study(out, chosen, images, progress=progress):
+    for file in study(out, chosen, images, progress=say):
         print(file)  # noqa: T201

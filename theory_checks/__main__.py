@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.command import call, console, print_frame
+from bench.command import call, print_frame, say
 from bench.errors import UserError
-
-from .check import app as check
+from bench.options import writable
+from bench.terminal import aside, printed_json
 
 if TYPE_CHECKING:
     from .verify import Verdict
@@ -65,11 +65,11 @@ def verify(
 
     chosen = choose(claims)
     where = str(pick_device(device)) if device is not None else None
-    if out is not None and out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: choose a folder")
+    writable(out)
     verdicts = []
     if operator is not None:
-        findings = examine(*case_of(load(operator), operator), chosen.names)
+        with aside():
+            findings = examine(*case_of(load(operator), operator), chosen.names)
         if not findings:
             raise UserError(f"none of {', '.join(chosen.names)} can be checked on a single operator")
     else:
@@ -80,10 +80,10 @@ def verify(
         for each in runs:
             verdicts.append(verdict := each())
             if not json:
-                _say(_line(verdict))
+                say(_line(verdict))
         findings = check_all(tuple(claim.id for claim in chosen.claims))
     if json:
-        print(table.to_json(verdicts, findings), end="")  # noqa: T201
+        print(printed_json(table.to_json(verdicts, findings)), end="")  # noqa: T201
     else:
         drawn = [v for v in verdicts if not v.mark]
         if drawn:
@@ -102,7 +102,7 @@ def verify(
     wrong = [f"{v.id} {v.verdict}: {v.detail or v.twin}" for v in verdicts if v.verdict not in table.GOOD]
     wrong += [f"{f.claim} {f.verdict} on {f.of}: {f.reason}" for f in findings if f.verdict == "FAILS"]
     for line in wrong:
-        _say(line, "red")
+        say(line, "red")
     if wrong:
         raise typer.Exit(1)
 
@@ -114,6 +114,7 @@ def mutations(
     out: Annotated[Path | None, typer.Option("--out", help="Write mutations.md there.")] = None,
 ) -> None:
     """Break the code in every way listed, one at a time; exit code 1 when no claim notices one of them."""
+    writable(out)
     from . import table
     from .roster import choose, fate_of
 
@@ -121,12 +122,12 @@ def mutations(
     for mutant in choose(claims).mutants:
         fates.append(fate := fate_of(mutant, examples))
         by = ", ".join(fate.caught) or "NOBODY"
-        _say(f"{mutant.name}: caught by {by} ({fate.seconds:.1f} s)", None if fate.caught else "red")
+        say(f"{mutant.name}: caught by {by} ({fate.seconds:.1f} s)", None if fate.caught else "red")
     print_frame(table.fates_frame(fates), "")
     if out is not None:
         table.write_fates(fates, out)
     if survivors := [fate.name for fate in fates if not fate.caught]:
-        _say(f"{len(survivors)} survived: {'; '.join(survivors)}", "red")
+        say(f"{len(survivors)} survived: {'; '.join(survivors)}", "red")
         raise typer.Exit(1)
 
 
@@ -157,6 +158,7 @@ def peers(
     out: Annotated[Path | None, typer.Option("--out", help="Write peers.md there.")] = None,
 ) -> None:
     """Hold the implicit gradients of deepinv and torchdeq against C1, with small and with raised budgets."""
+    writable(out)
     from . import table
 
     try:
@@ -169,12 +171,29 @@ def peers(
         table.write_peers(found, out)
 
 
-app.add_typer(check)
+@app.command()
+def check(
+    what: Annotated[
+        str, typer.Argument(help="A call: './my_solver.py:mine(10)', 'deq(1e-6)', 'deblurring(huber)'.")
+    ],
+    within: Annotated[
+        float | None,
+        typer.Option(
+            "--within", help="The relative error that a solver's gradient is meant to keep, e.g. 1e-9."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The findings as JSON, and nothing else.")] = False,
+) -> None:
+    """Check a solver, a task or an operator, and say in words what is wrong with it; exit code 1 where something is."""
+    from .check import check as run
+
+    if not run(what, within, json):
+        raise typer.Exit(1)
 
 
 @app.command()
 def docs() -> None:
-    """Write the pages of docs/ that are made from the code: the reference, and the table of claims."""
+    """Write the pages of docs/ that are made from the code and the tests: the reference, and tables."""
     from .pages import write
 
     for page in write():
@@ -185,10 +204,6 @@ def _line(v: Verdict) -> str:
     """A verdict in a line; why, where it was not tried or is known not to be met."""
     why = v.reason if v.verdict in ("assumption not met", "not met here") else f"worst ratio {v.worst:.3g}"
     return f"{v.id} {v.verdict}: {v.statement} ({why}, {v.seconds:.1f} s)"
-
-
-def _say(line: str, style: str | None = None) -> None:
-    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def entry(arguments: list[str] | None = None) -> int:

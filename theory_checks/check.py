@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json as text_of
-from typing import Annotated, cast
+from typing import cast
 
 import pandas as pd
-import typer
 
 from bench.calls import LONGEST
-from bench.command import console, print_frame
+from bench.command import print_frame, say
 from bench.errors import UserError
 from bench.given import SOLVERS, made
 from bench.operators import DENOISED, PRIORS, Prior
 from bench.peers import Peer
 from bench.tasks import ROSTER as TASKS
 from bench.tasks import Task
+from bench.terminal import aside, printed_json
 from solvers import GMRES, PARTS, Implicit, Reach, Solver
 
 from .check_problem import prior_findings, task_findings
@@ -24,26 +24,23 @@ from .check_solver import solver_findings
 from .found import Found, of_claim, together
 from .operator import Operator, case_of, examine, validated
 
-app = typer.Typer(rich_markup_mode=None)
 
+def check(what: str, within: float | None = None, json: bool = False) -> bool:
+    """Print what the checks of a call find. Whether all is well.
 
-@app.command()
-def check(
-    what: Annotated[
-        str, typer.Argument(help="A call: './my_solver.py:mine(10)', 'deq(1e-6)', 'deblurring(huber)'.")
-    ],
-    within: Annotated[
-        float | None,
-        typer.Option(
-            "--within", help="The relative error that a solver's gradient is meant to keep, e.g. 1e-9."
-        ),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The findings as JSON, and nothing else.")] = False,
-) -> None:
-    """Check a solver, a task or an operator, and say in words what is wrong with it; exit code 1 where something is."""
-    results = findings(called(what), within, what)
+    Args:
+        what: the call, as on the command line.
+        within: the relative error that a solver's gradient is meant to keep.
+        json: print one JSON object in place of a table.
+
+    Raises:
+        UserError: there is no such call, or what it returns cannot be checked.
+    """
+    with aside():
+        results = findings(called(what), within, what)
     if json:
-        print(text_of.dumps([dataclasses.asdict(one) for one in results], ensure_ascii=False, indent=1))  # noqa: T201
+        text = text_of.dumps([dataclasses.asdict(one) for one in results], ensure_ascii=False, indent=1)
+        print(printed_json(text))  # noqa: T201
     else:
         rows = [
             {"check": f.check, "verdict": f.verdict, "": f.words if f.verdict == "good" else ""}
@@ -54,11 +51,11 @@ def check(
             if one.verdict != "good":
                 style = "red" if one.wrong else None
                 line = f"{one.check}: {one.words}"
-                console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+                say(line, style)
     wrong = sum(one.wrong for one in results)
     if wrong:
-        console.print(f"{wrong} of {len(results)} checks failed", style="red", highlight=False)
-        raise typer.Exit(1)
+        say(f"{wrong} of {len(results)} checks failed", "red")
+    return not wrong
 
 
 def called(text: str) -> object:

@@ -23,7 +23,7 @@ from bench.tasks.inpainting import LostPixels
 from solvers import Anderson, Map
 
 from .cases import Case, Loss, normal
-from .found import NOTE, Found, Remark, found, of_claim, together
+from .found import NOTE, Found, Remark, demand, found, of_claim, together
 from .operator import ARGUMENTS, LARGEST, WITH_REGULARITY, examine
 from .real import LAYOUT, Bound, real
 
@@ -104,10 +104,10 @@ def _operator_findings(task: Task) -> list[Found]:
 
 def _makes(task: Task) -> str:
     at = built(task)
-    assert bool(at.x.isfinite().all()), "the start is not finite"
-    assert not at.x.requires_grad, "the start hangs on a tape: it must not"
+    demand(bool(at.x.isfinite().all()), "the start is not finite")
+    demand(not at.x.requires_grad, "the start hangs on a tape: it must not")
     named = [name for name, p in at.problem.operator.named_parameters() if p.requires_grad]
-    assert named, "the operator has no parameters: there is nothing to learn; make them torch.nn.Parameter"
+    demand(named, "the operator has no parameters: there is nothing to learn; make them torch.nn.Parameter")
     return f"crops of {at.batch.y.shape[-1]}×{at.batch.y.shape[-1]}, {len(named)} parameters"
 
 
@@ -118,8 +118,9 @@ def _adjoint(task: Task) -> str:
     z = normal(2, *y.shape)
     left, right = float((y * z).sum()), float((x * physics.A_adjoint(z)).sum())
     size = float(torch.linalg.vector_norm(y) * torch.linalg.vector_norm(z))
-    assert abs(left - right) <= 1e-10 * size, (
-        f"A_adjoint is not the adjoint of A: ⟨A x, z⟩ = {left:.6g}, but ⟨x, A'z⟩ = {right:.6g}"
+    demand(
+        abs(left - right) <= 1e-10 * size,
+        f"A_adjoint is not the adjoint of A: ⟨A x, z⟩ = {left:.6g}, but ⟨x, A'z⟩ = {right:.6g}",
     )
     return f"⟨A x, z⟩ − ⟨x, A'z⟩ = {abs(left - right) / size:.1e}, relative"
 
@@ -135,16 +136,19 @@ def _spectrum(task: Task) -> str:
     top = _largest(squared, normal(3, *shape))
     bottom = largest - _largest(lambda x: largest * x - squared(x), normal(4, *shape))
     slack = 1e-9 * max(largest, 1.0)
-    assert top <= largest + slack, (
+    demand(
+        top <= largest + slack,
         f"A'A has an eigenvalue of at least {top:.6g}, above the largest of physics.mask², {largest:.6g}: the singular "
-        "values in mask are not those of A"
+        "values in mask are not those of A",
     )
-    assert bottom >= least - slack, (
+    demand(
+        bottom >= least - slack,
         f"A'A has an eigenvalue of at most {bottom:.6g}, below the least of physics.mask², {least:.6g}: the singular "
-        "values in mask are not those of A"
+        "values in mask are not those of A",
     )
-    assert top >= 0.9 * largest, (
-        f"A'A has no eigenvalue near {largest:.4g}, which mask states: power iteration finds {top:.4g}"
+    demand(
+        top >= 0.9 * largest,
+        f"A'A has no eigenvalue near {largest:.4g}, which mask states: power iteration finds {top:.4g}",
     )
     if task.step * largest >= 2:
         raise Remark(
@@ -169,8 +173,9 @@ def _seeded(task: Task) -> str:
     first = built(task)
     torch.manual_seed(2)
     second = built(task)
-    assert torch.equal(first.batch.y, second.batch.y), (
-        "the same seed made two different problems: draw everything random from rng, on the CPU"
+    demand(
+        torch.equal(first.batch.y, second.batch.y),
+        "the same seed made two different problems: draw everything random from rng, on the CPU",
     )
     return "made twice, the same to the bit"
 
@@ -180,13 +185,14 @@ def _single(task: Task) -> str:
     with torch.no_grad():
         y = single.T(single.x)
         right = double.T(double.x)
-    assert y.dtype == torch.float32, (
-        f"in float32 T(x) is {y.dtype}: make everything in the dtype that is given"
+    demand(
+        y.dtype == torch.float32, f"in float32 T(x) is {y.dtype}: make everything in the dtype that is given"
     )
     error = float(torch.linalg.vector_norm(y.double() - right) / torch.linalg.vector_norm(right))
-    assert error <= 1e-4, (
+    demand(
+        error <= 1e-4,
         f"in float32 T(x) is {100 * error:.2g} % off that in float64: make the physics in the dtype that is given, "
-        "and do not cast it later"
+        "and do not cast it later",
     )
     return f"{error:.1e} off float64"
 
@@ -195,12 +201,13 @@ def _pure(at: Problem) -> str:
     before = at.x.clone()
     with torch.no_grad():
         y, again = at.T(at.x), at.T(at.x)
-    assert torch.equal(at.x, before), "T changes its argument in place"
-    assert (y.shape, y.dtype) == (at.x.shape, at.x.dtype), (
-        f"T(x) is {tuple(y.shape)} of {y.dtype}, x is {tuple(at.x.shape)} of {at.x.dtype}: keep shape and dtype"
+    demand(torch.equal(at.x, before), "T changes its argument in place")
+    demand(
+        (y.shape, y.dtype) == (at.x.shape, at.x.dtype),
+        f"T(x) is {tuple(y.shape)} of {y.dtype}, x is {tuple(at.x.shape)} of {at.x.dtype}: keep shape and dtype",
     )
-    assert torch.equal(y, again), (
-        "T(x) is another every time: it draws random numbers, or remembers its calls"
+    demand(
+        torch.equal(y, again), "T(x) is another every time: it draws random numbers, or remembers its calls"
     )
     return ""
 
@@ -211,9 +218,10 @@ def _apart(at: Problem) -> str:
         for i in range(len(at.x)):
             alone = at.problem.bind(at.batch.pick(torch.tensor([i])))(at.x[i : i + 1])
             error = float(torch.linalg.vector_norm(together[i] - alone[0]) / torch.linalg.vector_norm(alone))
-            assert error <= 1e-10, (
+            demand(
+                error <= 1e-10,
                 f"a sample comes out {error:.1e} different in a batch: samples must not interact; look for a mean or a "
-                "norm over dimension 0"
+                "norm over dimension 0",
             )
     return ""
 
@@ -232,17 +240,19 @@ def _derivatives(at: Problem) -> str:
         slopes = [_slope(at, x, leaf, direction, w, h) for h in (1e-4, 1e-5, 1e-6)]
         told = pulled[i]
         if told is None or not bool(told.any()):
-            assert max(map(abs, slopes)) < 1e-8, (
+            demand(
+                max(map(abs, slopes)) < 1e-8,
                 f"T depends on {name}, and no gradient reaches it: look for .detach(), .item(), .data or float() "
-                "between it and T(x)"
+                "between it and T(x)",
             )
             continue
         value = float((told * direction).sum())
         scale = float(torch.linalg.vector_norm(told) * torch.linalg.vector_norm(direction))
         error = min(abs(value - slope) for slope in slopes) / scale
-        assert error <= SMOOTH, (
+        demand(
+            error <= SMOOTH,
             f"the derivative in {name} is {value:.6g} by autograd, and {slopes[1]:.6g} by differences: a part of T is "
-            "detached, or has a backward pass of its own that is wrong"
+            "detached, or has a backward pass of its own that is wrong",
         )
         worst = max(worst, error)
     return f"autograd agrees with differences to {worst:.1e}"
@@ -280,9 +290,10 @@ def _contraction(at: Problem) -> str:
             f"contraction() knows no bound; measured from below: {seen:.4f}"
             + (", so T is no contraction, and the theory does not apply" if seen > 1 else "")
         )
-    assert seen <= L * (1 + 1e-9) + 1e-9, (
+    demand(
+        seen <= L * (1 + 1e-9) + 1e-9,
         f"contraction() states L = {L:.6g}, but T stretches a distance {seen:.6g} times: the bound is too small; "
-        "return a larger one, or nan where you know none"
+        "return a larger one, or nan where you know none",
     )
     if not L < 1:
         raise Remark(f"L = {L:.4g} is not below 1: T is no contraction, and the theory does not apply")
@@ -298,8 +309,9 @@ def _gradient(at: Problem) -> str:
         ).gradient
     except NoOracle as error:
         raise Remark(f"no equilibrium to check a gradient at: {error}") from error
-    assert bool(exact.any()), (
-        "the gradient at equilibrium is zero: the equilibrium does not depend on the parameters"
+    demand(
+        bool(exact.any()),
+        "the gradient at equilibrium is zero: the equilibrium does not depend on the parameters",
     )
     direction = normal(9, len(exact))
     slopes = [_solved_slope(at, parameters, direction, h) for h in (1e-3, 1e-4)]
@@ -307,9 +319,10 @@ def _gradient(at: Problem) -> str:
     size = float(torch.linalg.vector_norm(exact) * torch.linalg.vector_norm(direction))
     error = min(abs(value - slope) for slope in slopes) / size
     # Kinks of a penalty bend the solved problem between the two points.
-    assert error <= 1e-3, (
+    demand(
+        error <= 1e-3,
         f"the implicit gradient is {value:.6g} along a direction, and {slopes[1]:.6g} by differences of the solved "
-        "problem: a part of T, of image() or of start() is detached, or the equilibrium is not unique"
+        "problem: a part of T, of image() or of start() is detached, or the equilibrium is not unique",
     )
     return f"agrees with differences of the solved problem to {error:.1e}"
 

@@ -15,10 +15,11 @@ from solvers import conformance as c
 
 from .cases import Case, affine, network, tanh
 from .certificates import run
+from .check_batch import stops_alone
 from .claims import ROSTER
 from .claims.c26_audit import Offered
 from .exact import exact
-from .found import Found, Remark, found
+from .found import Found, Remark, demand, found
 from .real import real
 from .verify import holds
 
@@ -69,7 +70,7 @@ def solver_findings(solver: Solver, within: float | None = None) -> list[Found]:
         "agrees_with_closed_form": functools.partial(_closed_form, solver),
         "agrees_with_oracle": functools.partial(_oracle, solver, within),
         "deblurring(huber), 16×16": functools.partial(_deblurring, solver, within),
-        "stops_each_sample_alone": functools.partial(_alone, solver),
+        "stops_each_sample_alone": functools.partial(stops_alone, solver),
         "states_its_own_residual": functools.partial(_residual, solver),
         "stays_at_equilibrium": functools.partial(_stays, solver),
         "can_be_sent": functools.partial(check_portable, solver, "it", ()),
@@ -88,9 +89,10 @@ def _compared(estimate: Tensor, right: Tensor, what: str) -> float:
             f"the gradient has the opposite sign of {what}: look for a minus on the way back; the adjoint equation is "
             "u = v + J'u, not u = v − J'u"
         )
-    assert cosine > 0, (
+    demand(
+        cosine > 0,
         f"the gradient leads away from {what} (cosine {cosine:.2f}): what comes out of the backward pass has little to "
-        "do with T; check which tensor each product is taken at"
+        "do with T; check which tensor each product is taken at",
     )
     return error
 
@@ -111,9 +113,10 @@ def _closed_form(solver: Solver) -> str:
             f"where T is constant in x the gradient is {factor:.4g} times the exact one, and that of whole recorded "
             "steps is exact: right for recorded steps that are damped by design, wrong for all others"
         )
-    assert error <= 1e-14, (
+    demand(
+        error <= 1e-14,
         f"the gradient is {100 * error:.3g} % off where T is constant in x, and every estimator of whole recorded "
-        "steps is exact: look for a step that is not T's, or is damped"
+        "steps is exact: look for a step that is not T's, or is damped",
     )
     return "exact where T is constant in x"
 
@@ -121,8 +124,9 @@ def _closed_form(solver: Solver) -> str:
 def _verdict(error: float, cosine: float, within: float | None, where: str) -> str:
     text = f"{error:.1e}" if error < 1e-4 else f"{100 * error:.3g} %"
     if within is not None:
-        assert error <= within, (
-            f"its gradient differs from the exact one by {text} on {where}, more than {within:g}"
+        demand(
+            error <= within,
+            f"its gradient differs from the exact one by {text} on {where}, more than {within:g}",
         )
         return f"within {text} of the exact gradient on {where}"
     if error <= EXACT:
@@ -139,13 +143,15 @@ def _oracle(solver: Solver, within: float | None) -> str:
     estimate, _ = c.gradient(solver, T, x0)
     error = _compared(estimate, right, "the exact gradient")
     factor = _factor(estimate, right)
-    assert factor is None, (
-        f"the gradient is {factor:.4g} times the exact one, in the right direction: look for a factor, such as a "
-        "mean in place of a sum"
-    )
+    if factor is not None:
+        raise AssertionError(
+            f"the gradient is {factor:.4g} times the exact one, in the right direction: look for a factor, such as a "
+            "mean in place of a sum"
+        )
     for mistake, gradient in _mistakes(T, x0).items():
-        assert error <= EXACT or c.relative_error(estimate, gradient) > 1e-6, (
-            f"the gradient is that of {mistake}"
+        demand(
+            error <= EXACT or c.relative_error(estimate, gradient) > 1e-6,
+            f"the gradient is that of {mistake}",
         )
     cosine = float(torch.nn.functional.cosine_similarity(estimate, right, dim=0))
     return _verdict(error, cosine, within, "a contraction with L = 0.63")
@@ -186,23 +192,6 @@ def _deblurring(solver: Solver, within: float | None) -> str:
     )
 
 
-def _alone(solver: Solver) -> str:
-    """What a sample comes to is the same beside one that takes longer."""
-    T, x0 = c.Contraction(), c.start(2, 6)
-    error = 0.0
-    with torch.no_grad():
-        for ahead in (1, 3, 9):
-            x = torch.cat((Iterate(ahead)(T, x0[:1]).x, 100 * x0[1:]))
-            together, alone = solver.reach(T, x).x[:1], solver.reach(T, x[:1]).x
-            error = max(error, c.relative_error(together, alone))
-    if error > 1e-11:
-        raise Remark(
-            f"what a sample comes to differs by {error:.1e} beside one that takes longer: stop each sample by itself, "
-            "if results are not to depend on who is in the batch"
-        )
-    return "the same in any batch"
-
-
 def _residual(solver: Solver) -> str:
     """A residual that is stated is that of the point that is returned."""
     T, x0 = c.Contraction(), c.start(3, 6)
@@ -211,15 +200,17 @@ def _residual(solver: Solver) -> str:
         y = T(at.x)
     stated = at.report.residual
     if stated != stated:
-        assert at.report.converged is None, (
-            "Report.converged is stated without a residual: measure ‖T(x) − x‖ / ‖T(x)‖ of the point that is returned"
+        demand(
+            at.report.converged is None,
+            "Report.converged is stated without a residual: measure ‖T(x) − x‖ / ‖T(x)‖ of the point that is returned",
         )
         return "none is stated"
     norm = torch.linalg.vector_norm
     true = float((norm(y - at.x, dim=1) / norm(y, dim=1)).max())
-    assert abs(stated - true) <= 1e-6 * true + CLOSE, (
+    demand(
+        abs(stated - true) <= 1e-6 * true + CLOSE,
         f"Report.residual is {stated:.3g}, but the point that is returned has {true:.3g}: it must be "
-        "‖T(x) − x‖ / ‖T(x)‖ of that very point, the largest over the batch"
+        "‖T(x) − x‖ / ‖T(x)‖ of that very point, the largest over the batch",
     )
     return f"{stated:.2g}, as measured"
 
@@ -233,9 +224,10 @@ def _stays(solver: Solver) -> str:
             x = T(x)
         value = solver(T, x).x.detach()
     error = c.relative_error(value, x)
-    assert error <= 1e-10, (
+    demand(
+        error <= 1e-10,
         f"started at the equilibrium, it leaves it by {error:.1e} of its size: the fixed point of its steps is not "
-        "that of T; check the step at x = T(x)"
+        "that of T; check the step at x = T(x)",
     )
     return "its steps have T's fixed point"
 
@@ -246,10 +238,11 @@ def _claim(name: str, solver: Solver, given: tuple[object, ...]) -> str:
     for case in (tanh(4, 3, 0.8, 1), affine(4, 3, 0.9, 2, True), network(3, 0.5, 3)):
         first = (Offered(solver, 1.0, 0.0, 0), *given) if name == "C26" else (solver, *given)
         sides = ROSTER[name].sides(case, *first)
-        assert holds(sides, ROSTER[name].rounding), (
+        demand(
+            holds(sides, ROSTER[name].rounding),
             f"{ROSTER[name].statement}, but {sides.lhs:.3g} > {sides.rhs:.3g} on {case}: the gradient is not made of "
             "the cotangents that went through T; look for a hook, a factor or a detached part behind the last "
-            "application"
+            "application",
         )
         worst = f"holds: {sides.lhs:.2g} ≤ {sides.rhs:.2g} on {case}"
     return worst

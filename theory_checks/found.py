@@ -37,6 +37,12 @@ class Found:
         return self.verdict == FAILS
 
 
+def demand(right: object, words: str) -> None:
+    """Raise ``AssertionError`` with ``words`` unless ``right`` is true: an assertion that ``python -O`` keeps."""
+    if not right:
+        raise AssertionError(words)
+
+
 def found(name: str, check: Callable[[], str | None], hint: str = "") -> Found:
     """What comes of ``check``, which returns what it measured.
 
@@ -51,7 +57,7 @@ def found(name: str, check: Callable[[], str | None], hint: str = "") -> Found:
         return Found(name, NOTE, str(remark))
     except (AssertionError, UserError) as error:
         said = str(error)
-    except Exception as error:  # a user's code may raise anything
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
         said = f"it raises {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return Found(name, FAILS, f"{said}: {hint}" if hint else said)
 

@@ -1,4 +1,4 @@
-"""The pages of the docs that are made from the code: the reference of the library, and the table of claims."""
+"""The pages of the docs that are made from the code: the reference, and the tables of claims and misuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.oracle import hypergradient
 from bench.provenance import ROOT
 from bench.tasks import instance
 
-from . import companions
+from . import companions, misuse
 from .claims import ROSTER
 from .operator import Operator
 
@@ -100,11 +100,13 @@ def _cells(*cells: str) -> str:
 
 def pages(docs: Path) -> dict[Path, str]:
     """What the pages in ``docs`` should hold."""
-    return {
+    made = {
         docs / "api.md": reference(),
         docs / "claims.md": _filled(docs / "claims.md", claims_table()),
         docs / "companions.md": _filled(docs / "companions.md", companions_tables()),
     }
+    tests = ROOT / "tests"
+    return made | ({docs / "misuse.md": misuse.page(tests)} if tests.is_dir() else {})
 
 
 def _filled(page: Path, made: str) -> str:

@@ -17,7 +17,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from ..command import call, console
+from ..command import call, say
 from ..errors import UserError, unknown
 from ..files import write_atomically
 from .compact import ARCHITECTURES, SIGMA_0, Architecture, Limiter, limit_lipschitz
@@ -191,7 +191,7 @@ def fit(
         shown = loss if math.isnan(shown) else 0.99 * shown + 0.01 * loss
         if training.done % every == 0 or training.done == recipe.steps:
             line = f"step {training.done}/{recipe.steps}: mean absolute error {255 * shown:.3f} / 255"
-            console.print(line, highlight=False)
+            say(line)
             training.write(checkpoint)
     if recipe.network.lipschitz is not None:
         limit_lipschitz(training.average, recipe.network.lipschitz)
@@ -233,7 +233,7 @@ def train(
     if half:
         write_atomically(out, pack(out, architecture, torch.float16))
     checkpoint.unlink(missing_ok=True)
-    console.print(f"weights: {out}", highlight=False)
+    say(f"weights: {out}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..command import call, console
+from ..command import call, say
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 NAME = "python -m bench.resilience"
@@ -49,7 +49,7 @@ def _study(
     for file in store(out, part, f"{NAME} {words}", time.monotonic() - begin, rows):
         print(file)  # noqa: T201
     if not clean:
-        console.print(f"[red]{part}: not as promised; see {out / 'rows.json'}", soft_wrap=True)
+        say(f"{part}: not as promised; see {out / 'rows.json'}", "red")
         raise typer.Exit(1)
 
 
@@ -150,7 +150,7 @@ def throughput(
     from .throughput import throughput as study
 
     def say(side: Side) -> None:
-        console.print(f"{side.workers} workers: {side.start:.1f} s, then {side.rest:.1f} s", highlight=False)
+        say(f"{side.workers} workers: {side.start:.1f} s, then {side.rest:.1f} s")
 
     def made(folder: Path) -> tuple[list[dict[str, Any]], bool]:
         return [study(profile, task, workers, rounds, folder, say).row()], True

@@ -67,3 +67,80 @@ def test_colours_are_left_out_where_they_are_refused(refused, monkeypatch):
     with made.capture() as captured:
         made.print("3 cells failed", style="red")
     assert ("31" in "".join(COLOUR.findall(captured.get()))) is not refused
+
+
+def streams(monkeypatch, encoding):
+    import io
+    import sys
+
+    made = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", made[0])
+    monkeypatch.setattr(sys, "stderr", made[1])
+    return made
+
+
+def text(stream):
+    stream.flush()
+    return stream.buffer.getvalue().decode(stream.encoding)
+
+
+@pytest.mark.misuse("a terminal that is not UTF-8", "right: × is printed as x, ‖ as ||, σ as sigma")
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+def test_no_letter_is_too_much_for_a_terminal(encoding, monkeypatch):
+    import pandas as pd
+
+    from bench.command import print_frame, say
+    from bench.terminal import spell
+
+    out, err = streams(monkeypatch, encoding)
+    spell()
+    print_frame(pd.DataFrame({"‖σ‖ [b]": ["reach × pull", "[red]λ → ℓ", "\udce9漢"]}), "θ [/x]")
+    say("a × b ≤ c [red]")
+    shown, told = text(out), text(err)
+    for word in ("reach", "[red]", "[b]", "[/x]"):
+        assert word in shown
+    assert "[red]" in told
+    if encoding == "ascii":
+        assert "||sigma||" in shown
+        assert "lambda -> l" in shown
+        assert "a x b <= c" in told
+        assert "\\udce9\\u6f22" in shown
+    if encoding == "utf-8":
+        assert "‖σ‖" in shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_json_is_json_on_any_terminal(encoding, monkeypatch):
+    from bench.terminal import printed_json, spell
+
+    out, _ = streams(monkeypatch, encoding)
+    spell()
+    found = {"a × b": "‖σ‖ 漢 \U0001f600 é \udce9" if encoding != "utf-8" else "‖σ‖ 漢 \U0001f600 é"}
+    print(printed_json(json.dumps(found, ensure_ascii=False)))
+    assert json.loads(text(out)) == found
+
+
+@pytest.mark.misuse("output into a pipe that is closed (| head)", "right: it stops, without a word")
+def test_a_pipe_that_is_closed_is_no_error(capfd):
+    import subprocess
+    import sys
+
+    from bench.provenance import ROOT
+
+    code = "import sys; from bench.__main__ import entry; sys.exit(entry(['list', 'solvers']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(120) == 141
+    assert said == b""
+
+
+@pytest.mark.misuse("python -OO (no docstrings, no assert)", "right: the same, with empty descriptions")
+def test_without_docstrings(capsys, monkeypatch):
+    from solvers import deq
+
+    monkeypatch.setattr(deq, "__doc__", None)
+    assert entry(["list", "solvers"]) == 0
+    assert "deq(tol" in capsys.readouterr().out

@@ -36,6 +36,7 @@ from solvers import (
 from theory_checks.__main__ import entry
 from theory_checks.cases import affine, contractions
 from theory_checks.check import called, findings
+from theory_checks.check_batch import stops_alone
 from theory_checks.check_problem import OF_OPERATOR, OF_TASK, built
 from theory_checks.check_solver import solver_findings
 from theory_checks.found import Found, found, together
@@ -131,15 +132,30 @@ class Shrinks:
 
 @dataclass(frozen=True)
 class Batchwise:
+    tol: float = 1e-3
+
     def __call__(self, T, x0):
         x, k = x0, 0
-        while k < 200:
+        while k < 2000:
             y = T(x)
             k += 1
-            if torch.linalg.vector_norm(y - x) < 1e-3 * torch.linalg.vector_norm(y):
+            if torch.linalg.vector_norm(y - x) < self.tol * torch.linalg.vector_norm(y):
                 break
             x = y
         return Equilibrium(x, Report(k))
+
+
+@dataclass(frozen=True)
+class BatchwiseAdjoint:
+    tol: float
+
+    def __call__(self, T, v):
+        u = v
+        while True:
+            y = T(u)
+            if torch.linalg.vector_norm(y - u) < self.tol * torch.linalg.vector_norm(y):
+                return Equilibrium(u, Report(1))
+            u = y
 
 
 @dataclass(frozen=True)
@@ -186,10 +202,45 @@ def test_a_right_one_beside_it_is_not():
     assert not faults(findings(Solver("x", Iterate(300), EXACTLY), within=1e-6))
 
 
+@pytest.mark.parametrize(
+    "tol",
+    [
+        pytest.param(
+            1e-3,
+            marks=pytest.mark.misuse(
+                "check of a solver that stops on the norm of the whole batch",
+                "refused: stop each sample by itself, and take every norm along its own dimensions",
+            ),
+        ),
+        pytest.param(
+            1e-13,
+            marks=pytest.mark.misuse(
+                "the same at the tight tolerance at which a solver is checked",
+                "refused: stop each sample by itself, and take every norm along its own dimensions",
+            ),
+        ),
+        1e-14,
+    ],
+)
+def test_a_stop_on_the_norm_of_the_batch_is_found_at_any_tolerance(tol):
+    value = found("x", partial(stops_alone, Solver("x", Batchwise(tol), EXACTLY)))
+    assert value.wrong
+    assert "the value of a sample differs" in value.words
+    gradient = found("x", partial(stops_alone, Solver("x", Picard(1e-14), Implicit(BatchwiseAdjoint(tol)))))
+    assert gradient.wrong
+    assert "the gradient of a sample differs" in gradient.words
+
+
+def test_stops_of_each_sample_are_right_whatever_the_tolerance():
+    for text in (
+        "deq(1e-3)",
+        "implicit(picard(1e-13), picard(1e-13))",
+        f"{EXAMPLES}/broyden.py:broyden(1e-6)",
+    ):
+        assert not faults([found("x", partial(stops_alone, called(text)))]), text
+
+
 def test_what_may_be_meant_is_a_note():
-    told = {one.check: one for one in findings(Solver("x", Batchwise(), EXACTLY))}
-    assert told["stops_each_sample_alone"].verdict == "note"
-    assert "stop each sample by itself" in told["stops_each_sample_alone"].words
     biased = {one.check: one for one in findings(restarted_jfb(3, 10))}
     assert "differs from the exact one by 0.0888 %" in biased["agrees_with_oracle"].words
     assert not faults(biased.values())
