@@ -36,7 +36,7 @@ def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
         The files; the page last.
     """
     # Here, not above: matplotlib and seaborn take a second that no other command should wait for.
-    from . import growth, pareto
+    from . import growth, headline, pareto
     from .figures import write_figures
     from .page import write_page
     from .parquet import write_parquet
@@ -52,6 +52,8 @@ def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
     further: dict[str, str] = {}
     if len(fronts):
         further |= {"pareto.csv": fronts.to_csv(index=False), "pareto.md": pareto.to_markdown(fronts)}
+    if tuned := headline.sections(frame):
+        further["headline.md"] = tuned
     if len(fitted):
         further |= {"growth.csv": fitted.to_csv(index=False), "growth.md": growth.to_markdown(fitted)}
     for name, content in further.items():

@@ -109,8 +109,8 @@ validation images there. *Gradient error* and *cosine*: the solver's gradient at
 float64 implicit gradient whose two residuals are below 1e-10; what is known of its own error stands above each table,
 and smaller errors are neither told nor ranked (— where there is no reference). In brackets the least and the largest
 over seeds and draws. *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's reconstruction there.
-*Applications* and *VJPs* of T in a training step; what was made on a part of the batch counts as that part. *Tape*: bytes
-that are kept from the forward pass for the way back, by autograd and, with `certified`, beside it;
+*Applications* and *VJPs* of T in a training step; what was made on a part of the batch counts as that part.
+*Tape*: bytes that are kept from the forward pass for the way back, by autograd and, with `certified`, beside it;
 *peak*: the most alive at once. *Step*: median seconds of a training step; *× floor*: its ratio to a bare loop
 that does the same work, median of interleaved pairs. ± is the standard deviation over seeds, and for the two timings
 the interquartile range over rounds. “(1 of 2)”: one of two seeds has a value, and the mean is that of this one.

@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 
 from bench import curves
+from bench.columns import COLUMNS, PAST
 from bench.errors import UserError
 from bench.frame import looks, tidy, trajectories
 from bench.growth import fits, sizes
 from bench.pareto import table
 from bench.records import Manifest, Record, Store
 from bench.report import load, write_report
-from bench.tables import COLUMNS, PAST, printable, summarise, to_latex, to_markdown, write_tables
+from bench.summary import printable, summarise
+from bench.tables import to_latex, to_markdown, write_tables
 
 from .conftest import sealed
 
