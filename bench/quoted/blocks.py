@@ -24,6 +24,16 @@ NETWORKS = {
     "motion deblurring": "deblurring_colour(drunet{})",
 }
 LEARNED = {"": "DRUNet, step and level", "(learn_weights=True)": "all weights"}
+COME = (
+    "deepinv_deq(100, 50)",
+    "deepinv_anderson(100, 50)",
+    "deepinv_jfb(100)",
+    "deepinv_unfolded(100)",
+    "torchdeq_ift(100, 50)",
+    "torchdeq_anderson(40, 40)",
+    "torchdeq_broyden(40, 40)",
+)
+"""Other libraries with no more than their budgets set."""
 WARM = (
     "implicit(anderson(0.0005), gmres(0.02))",
     "implicit(anderson(0.0001), gmres(0.003))",
@@ -82,6 +92,17 @@ def _error(found: pd.DataFrame, task: str, solver: str) -> str:
     return f"{headline.percent(row['error'])}, {row['work']:.0f}"
 
 
+def peers() -> str:
+    """What other libraries do as they come, on the deblurring."""
+    lines = ["| call | applications | VJPs | error |", "|:--|--:|--:|--:|"]
+    found = frame("pareto-cpu").query("heading == @TUNED").set_index("solver")
+    for call in COME:
+        row = found.loc[call]
+        error = headline.percent(measured("pareto-cpu").loc[(TUNED, call), "error"])
+        lines.append(f"| `{call}` | {row['applications']:g} | {row['vjps']:g} | {error} |")
+    return "\n".join(lines)
+
+
 def warm() -> str:
     """Products of a training to its last step, cold and warm."""
     tasks = ["deblurring(huber)", "inpainting(huber)"]
@@ -100,5 +121,11 @@ def products(heading: str, solver: str) -> str:
     return f"{part['work'].max():.0f}" if len(part) else "–"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"costs": costs, "depths": depths, "advised": advised, "warm": warm}
+BLOCKS: dict[str, Callable[[], str]] = {
+    "costs": costs,
+    "depths": depths,
+    "advised": advised,
+    "peers": peers,
+    "warm": warm,
+}
 """By the name in the mark above them."""

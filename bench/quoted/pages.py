@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..files import write_atomically
 from ..provenance import ROOT
@@ -14,6 +15,7 @@ BLOCK = re.compile(
     r"(<!-- quoted: ([\w-]+), by python -m bench\.quoted -->\n)(.*?)(<!-- end of the quote -->)", re.S
 )
 SLOT = "{}"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def rewritten(page: str, text: str) -> str:
     from .prose import QUOTES
 
     def filled(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{BLOCKS[found[2]]()}\n\n{found[4]}"
+        return f"{found[1]}\n{_made(BLOCKS[found[2]])}\n\n{found[4]}"
 
     text = BLOCK.sub(filled, text)
     for quote in QUOTES:
@@ -80,9 +82,15 @@ def rewritten(page: str, text: str) -> str:
     return text
 
 
+@functools.cache
+def _made(make: Callable[[], T]) -> T:
+    """What it makes, once: committed records do not change while a process runs."""
+    return make()
+
+
 def _filled(quote: Quote, text: str) -> str:
     found = _only(quote.page, quote.text, text)
-    values = list(quote.values())
+    values = list(_made(quote.values))
     if len(values) != len(found.groups()):
         raise LookupError(
             f"{quote.page}: {len(values)} numbers for {len(found.groups())} slots of “{quote.text}”"

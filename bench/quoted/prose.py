@@ -193,7 +193,12 @@ def settings_of_pareto() -> Sequence[str]:
     return [f"{crop}×{crop}", str(dtype), word(thread)]
 
 
-README, CHOOSING = "README.md", "docs/choosing.md"
+def _broyden() -> list[str]:
+    row = frame(PARETO).query("heading == @TUNED and solver == 'torchdeq_broyden(40, 40)'").iloc[0]
+    return [f"{row['applications']:g}", f"{row['vjps']:g}"]
+
+
+README, CHOOSING, PEERS = "README.md", "docs/choosing.md", "docs/peers.md"
 QUOTES = (
     Quote(README, "of the exact one; {}, {}, {} thread", settings_of_pareto),
     Quote(
@@ -218,6 +223,7 @@ QUOTES = (
     ),
     Quote(README, "runs the {} claims of the theory", lambda: [str(claims())]),
     Quote(README, "breaks the code in {} ways", lambda: [str(mutants())]),
+    Quote(PEERS, "stops its Broyden at {} + {} whatever the budget", _broyden),
     Quote(CHOOSING, "else **`{}`**", lambda: advised()[:1]),
     Quote(
         CHOOSING, "**`{}`** or **`{}`**: the cheapest settings that were measured", lambda: advised()[::-1]

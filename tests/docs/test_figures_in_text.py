@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,8 @@ from bench.frame import tidy
 from bench.provenance import ROOT
 from bench.quoted import blocks, pages, prose, references
 from bench.records import Store
+
+from .test_snippets import agree
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GIVEN = {
@@ -126,3 +129,15 @@ def test_what_has_not_settled_says_so():
     for row in seen[seen["solver"].isin(blocks.TRAINED.values())].itertuples():
         said = blocks.depth(row.heading, row.solver)
         assert ("residual" in said or "diverged" in said) == (row.residual > 1e-3), row
+
+
+def test_the_sample_of_certify_is_what_it_prints(capsys):
+    """README shows four of its lines; numbers may move as far as another machine's rounding."""
+    shown = re.search(r"^ {4}\$ python -m bench certify (.*)\n((?: {4}.*\n)+)", README, re.M)
+    assert shown is not None
+    from bench.__main__ import entry
+
+    assert entry(["certify", *shlex.split(shown[1])]) == 0
+    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in shown[2].splitlines():
+        assert any(agree(found, " ".join(line.split())) for found in printed), (line, printed)
