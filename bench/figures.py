@@ -28,7 +28,8 @@ PANEL = 30
 
 def error_against_cost(frame: pd.DataFrame) -> Figure:
     """Relative error of the gradient against applications + VJPs and against seconds, a column a task."""
-    means = means_of(frame).dropna(subset=["hypergradient_error"])
+    means = means_of(frame)
+    means = means[np.isfinite(means["hypergradient_error"])]  # what diverged on a draw has none
     # What lies below the reference's own accuracy is not known to be any smaller.
     floors = {heading: known_to(part) for heading, part in frame.groupby("heading", sort=False)}
     means["hypergradient_error"] = means["hypergradient_error"].clip(lower=means["heading"].map(floors))

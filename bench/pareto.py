@@ -74,7 +74,7 @@ def points(frame: pd.DataFrame) -> pd.DataFrame:
         seeds, floor = set(part["seed"]) if "seed" in part else None, known_to(part)
         for (solver, family, peer), group in part.groupby(["solver", "family", "peer"], sort=False):
             error = largest(group)
-            if math.isnan(error) or not (group["status"] == "ok").all():
+            if not math.isfinite(error) or not (group["status"] == "ok").all():
                 continue
             if seeds is not None and set(group["seed"]) != seeds:
                 continue
@@ -116,6 +116,8 @@ def reaching(looked: pd.DataFrame) -> pd.DataFrame:
         Columns ``heading, solver, family, peer``; ``step``, ``psnr``, ``best`` (both in dB), ``work``, ``seconds``.
         A solver that does not get there has no row.
     """
+    if looked.empty:
+        return pd.DataFrame(columns=[*WHO, "step", "psnr", "work", "known", "seeds", "seconds", "best"])
     means = over_all(looked, [*WHO, "step"], ["psnr", "work"]).dropna(subset=["psnr"])
     seconds = looked.groupby([*WHO, "step"], sort=False)["seconds"].mean().reset_index()
     means = means.merge(seconds, on=[*WHO, "step"], how="left")

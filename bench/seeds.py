@@ -48,6 +48,8 @@ def over_all(
         Columns ``by`` and ``values``; ``known``, the seeds with a value in every one of ``values``, and ``seeds``,
         those of the heading.
     """
+    if frame.empty:
+        return pd.DataFrame(columns=[*by, *values, "known", "seeds"])
     total = frame.groupby(heading, sort=False)["seed"].nunique()
     known = frame[list(values)].notna().all(axis=1)
     groups = frame.assign(known=known).groupby(list(by), sort=False)

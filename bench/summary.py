@@ -121,6 +121,8 @@ def _text(column: Column, row: dict[str, float]) -> str:
 def _error(row: dict[str, float]) -> str:
     """The mean over seeds, and from the least to the largest of seeds and draws; or that it is below what is known."""
     known = row[f"{ERROR}_known_to"]
+    if row[f"{ERROR}_worst"] == math.inf:
+        return "diverged" if row[f"{ERROR}_least"] == math.inf else "diverged on a draw"
     if row[f"{ERROR}_worst"] < known:
         return f"< {known:.1g}"
     least, worst = (max(row[f"{ERROR}_{which}"], known) for which in ("least", "worst"))

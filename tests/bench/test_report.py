@@ -434,3 +434,14 @@ def test_the_reference_says_how_good_it_is(tmp_path):
     text = (tmp_path / "tables.md").read_text()
     assert "The reference gradient is itself within 3.0e-09 (bound)" in text
     assert text.count("< 3e-09") == 2
+
+
+def test_a_gradient_that_diverged_on_one_draw_says_so():
+    drawn = seeds(("a(1)", 0, 1.0, 1.0), ("b(1)", 0, 1.0, 1.0)).assign(
+        hypergradient_error=[math.inf, 0.1],
+        hypergradient_error_worst=[math.inf, 0.1],
+        hypergradient_error_least=0.1,
+    )
+    text, best = printable(summarise(drawn), "t")
+    assert list(text["gradient error"]) == ["diverged on a draw", "1.0e-01"]
+    assert list(best["gradient error"]) == [False, True]

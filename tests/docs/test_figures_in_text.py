@@ -85,7 +85,7 @@ def test_a_row_of_a_table_that_was_touched_is_written_again():
 
 def test_a_sentence_that_is_gone_is_told():
     with pytest.raises(LookupError, match="stands there 0 times"):
-        pages.rewritten("README.md", README.replace("As they come, deepinv's", "As it comes, deepinv's"))
+        pages.rewritten("README.md", README.replace("with Broyden", "and Broyden"))
 
 
 def test_a_sentence_that_the_records_do_not_bear_out_is_told(monkeypatch):
