@@ -148,6 +148,8 @@ def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int]
             row |= dict.fromkeys(columns, nan)
     past = _past(record)
     row |= {f"psnr_{multiple}": _or_diverged(*past.get(multiple, (nan, nan))) for multiple in (10, 100)}
+    # Solvers are compared image by image.
+    row["psnr_validation_images"] = list(values.get("psnr_validation_equilibrium") or [])
     row["saved_mib"] = number("saved_bytes") / MIB
     row["peak_mib"] = number("peak_bytes") / MIB
     seconds = timing.values.get("seconds") if timing else None
