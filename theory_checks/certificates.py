@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from hypothesis import strategies as st
@@ -43,7 +44,8 @@ from solvers import (
     unrolled,
 )
 
-from .batches import SINGLE, given, shaped
+from . import cases
+from .batches import SINGLE, batches, given, shaped
 from .cases import Case
 from .claim import Sides
 from .exact import jacobians, norm
@@ -53,24 +55,16 @@ ROUNDING = 1e-11
 """The default of ``Claim.rounding``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constants(Lipschitz):
-    """The exact constants of a case, the parameter they are about, and what its map rounds off in float32."""
-
-    parameters: Sequence[Tensor] | None = None
-    of: Case | None = None
-
-    def rounding(self, x: Tensor) -> float:
-        """``‖fl(T)(x) − T(x)‖``: against float64 in float32; in float64 what products of this size round off."""
-        assert self.of is not None
-        T, state = self.of.T, x.detach().flatten()
-        with torch.no_grad():
-            y = T(state)
-            if x.dtype == torch.float64:
-                parts = norm(state) + norm(y) + norm(T(0 * state)) + sum(norm(b) for b in T.buffers())
-                return (len(state) + len(T.theta)) * torch.finfo(x.dtype).eps * parts
-            high = copy.deepcopy(T).double()(state.double())
-        return norm(y.double() - high) * (1 + 1e-9)
+def rounding(case: Case, x: Tensor) -> float:
+    """``‖fl(T)(x) − T(x)‖``: against float64 in float32; in float64 what products of this size may round off."""
+    T, state = case.T, x.detach().flatten()
+    with torch.no_grad():
+        y = T(state)
+        if x.dtype == torch.float64:
+            parts = norm(state) + norm(y) + norm(T(0 * state)) + norm(T.theta) + norm(case.x0)
+            return 10 * torch.finfo(x.dtype).eps * parts
+        high = copy.deepcopy(T).double()(state.double())
+    return norm(y.double() - high) * (1 + 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +85,13 @@ class Known:
         if not (math.isfinite(case.M_J) and math.isfinite(case.M_B)):
             return None
         more = SINGLE if case.x0.dtype == torch.float32 else 1.0
-        return Constants(
+        return Lipschitz(
             case.L,
             case.M_J,
             case.M_B,
             lambda x: more * norm(jacobians(case, x.flatten())[1]),
             parameters=[case.T.theta],
-            of=case,
+            rounding=partial(rounding, case),
         )
 
 
@@ -119,7 +113,9 @@ def known(case: Case) -> Known:
 
 def criterion(case: Case) -> SmoothLoss:
     """The loss of a case with its exact constants ``Λ = q`` and ``H = ‖M‖``."""
-    return SmoothLoss(lambda x: case.loss(x.flatten(), case.T.theta), case.loss.q, norm(case.loss.M))
+    return SmoothLoss(
+        lambda x: case.loss(x.flatten(), case.T.theta), case.loss.q, norm(case.loss.M), [case.T.theta]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +187,12 @@ def look_ahead(case: Case, found: Run, m: int) -> tuple[Tensor, Run]:
         (a,) = torch.autograd.grad(y, x, a, retain_graph=True)
     pulled, correction = torch.autograd.grad(y, [x, theta], delta)
     latest = max(kept.run for kept in found.taped)
-    taped = [*found.taped, Taped(x.detach(), y.detach(), delta, pulled, latest)]
+    taped = [*found.taped, Taped(x.detach(), y.detach(), delta, pulled, latest, leaves=found.taped[-1].leaves)]
     return correction, Run(found.gradient + correction, taped, found.y, found.v, found.solution)
 
 
+certifiable = st.one_of(cases.certifiable, batches)
+"""What is certified: batches too, which are one long vector to a certificate."""
 depths, steps, tolerances = st.integers(1, 12), st.integers(0, 30), st.sampled_from((0.3, 1e-2, 1e-4, 1e-8))
 reaches = st.one_of(
     st.builds(Anderson, tolerances), st.builds(Nesterov, tolerances), st.builds(Picard, tolerances)

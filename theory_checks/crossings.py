@@ -12,8 +12,6 @@ from .told import Crossing
 
 NEARLY = 0.999
 """A kink is passed at this share of the radius: a ball that is drawn too small does not reach it."""
-GROUPS = 3
-"""Groups that are tried: those that a state moves fastest."""
 MOVED = 1e-3
 """A group that moves less than this with the state cannot be led to its kink."""
 
@@ -38,10 +36,10 @@ class Kinks:
     band: list[int]
 
 
-def crossings(kinks: Kinks, x: Tensor) -> Iterator[Crossing]:
+def crossings(kinks: Kinks, x: Tensor, groups: int) -> Iterator[Crossing]:
     """A few of its groups led just across their kinks from both sides, from far away, and along the outside."""
     M = torch.func.jacrev(kinks.coefficients)(x)
-    for g in _fastest(kinks, M):
+    for g in _fastest(kinks, M, groups):
         members, kink = kinks.members[g], float(kinks.kink[g])
         U = torch.stack([kinks.atoms(torch.eye(len(M), dtype=x.dtype)[m]) for m in members], 1)
         left, fast, right = torch.linalg.svd(M[members], full_matrices=False)
@@ -57,9 +55,11 @@ def crossings(kinks: Kinks, x: Tensor) -> Iterator[Crossing]:
             yield Crossing(at, at + direction * (way / (speed * NEARLY)), U)
 
 
-def _fastest(kinks: Kinks, M: Tensor) -> list[int]:
+def _fastest(kinks: Kinks, M: Tensor, groups: int) -> list[int]:
     """The groups that follow a state best, and the best of every weight with as many of each as there are."""
     follows = torch.stack([torch.linalg.svdvals(M[m])[-1] for m in kinks.members])
     able = [g for g in follows.argsort(descending=True).tolist() if follows[g] > MOVED]
+    if groups == 1:
+        return able[:1]
     first = {kinks.band[g]: g for g in reversed(able)}
-    return list(dict.fromkeys([*able[:GROUPS], *sorted(first.values(), key=able.index)[: 2 * GROUPS]]))
+    return list(dict.fromkeys([*able[:groups], *sorted(first.values(), key=able.index)[: 2 * groups]]))

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.own import look_up, told
-from solvers import deq, restarted_jfb
+from solvers import Picard, deq, restarted_jfb
 
 from .cases import Case, Loss, Parametric, normal
-from .certificates import Known
+from .certificates import known
 from .claims import ROSTER
 from .claims.c26_audit import Offered
 from .detectors import jacobian_norm, outside, refuted, settled
@@ -35,7 +35,7 @@ LARGEST = 2048
 """Unknowns: the claims work with dense Jacobians."""
 
 ARGUMENTS: dict[str, tuple[object, ...]] = {
-    "C1": (),
+    "C1": (deq(1e-12, 500),),
     "C2": (3,),
     "C3": (5, 2),
     "C4": (10,),
@@ -47,7 +47,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
 WITH_CURVATURE: dict[str, tuple[object, ...]] = {
     "C6": (5, 2),
     "C7": (5, 1),
-    "C8": (1e-2, False),
+    "C8": (Picard(1e-2, 3000), Picard(1e-2, 3000)),
 }
 """Claims that also need ``M_J`` and ``M_B``."""
 WITH_REGULARITY: dict[str, tuple[object, ...]] = {
@@ -189,7 +189,7 @@ def examine(
 ) -> list[Finding]:
     """Those of ``claims`` that apply, on a case; the assumptions are checked first."""
     curvature = WITH_CURVATURE if all(math.isfinite(m) for m in (case.M_J, case.M_B)) else {}
-    regularity = WITH_REGULARITY if Known(case).regularity() is not None else {}
+    regularity = WITH_REGULARITY if known(case).regularity() is not None else {}
     names = {n: a for n, a in (ARGUMENTS | curvature | regularity).items() if n in claims}
     verdict = "assumption not met"
     if not case.L < 1 - ROUNDING:

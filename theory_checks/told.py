@@ -42,18 +42,21 @@ class Crossing:
 class Kinked(Protocol):
     """A map that knows where its derivatives change most."""
 
-    def crossings(self, x: Tensor) -> Iterator[Crossing]:
-        """Pairs of states, made of ``x`` by moving as little as it takes."""
+    def crossings(self, x: Tensor, groups: int) -> Iterator[Crossing]:
+        """Pairs of states, made of ``x`` by moving as little as it takes, for so many groups and those alike."""
         ...
 
 
-def told(case: Case, x: Tensor) -> list[Sides]:
-    """``‖(J(x') − J(x))ᵀu‖``, the same of B, and ``‖B(x')‖``, against what the map says of them; none if it is silent."""
+def told(case: Case, x: Tensor, groups: int = 3) -> list[Sides]:
+    """``‖(J(x') − J(x))ᵀu‖``, the same of B, and ``‖B(x')‖``, against what the map says of them; none if it is silent.
+
+    Of a penalty, at the kinks of the ``groups`` that follow a state best, and of one of every weight if that is not 1.
+    """
     regularity = known(case).regularity()
     if regularity is None:
         return []
     x = x.detach().flatten()
-    crossings = case.T.crossings(x) if isinstance(case.T, Kinked) else _along(case, x)
+    crossings = case.T.crossings(x, groups) if isinstance(case.T, Kinked) else _along(case, x)
     return [sides for crossing in crossings for sides in _sides(case, regularity, crossing)]
 
 
