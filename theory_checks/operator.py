@@ -40,7 +40,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "C3": (5, 2),
     "C4": (10,),
     "C18": (4, 2),
-    "C19": (0.7, 1, 1e-2),
+    "C19": (0.7, 1, -6, deq(1e-3)),
     "C21": (4,),
 }
 """Claims that need no constant but L, and the depths at which they are checked."""
