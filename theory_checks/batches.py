@@ -153,7 +153,14 @@ batches = st.builds(
 )
 """What a solver is given in training: several samples, one of them the hardest."""
 symmetric_batches = st.builds(
-    batch, many, st.integers(1, 4), cases.parameters, cases.factors, cases.seeds, st.just(False), st.just(True)
+    batch,
+    many,
+    st.integers(1, 4),
+    cases.parameters,
+    cases.factors,
+    cases.seeds,
+    st.just(False),
+    st.just(True),
 )
 uneven = st.builds(
     batch,

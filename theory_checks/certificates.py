@@ -111,9 +111,7 @@ def known(case: Case) -> Known:
 
 def criterion(case: Case) -> SmoothLoss:
     """The loss of a case with its exact constants ``Λ = q`` and ``H = ‖M‖``."""
-    return SmoothLoss(
-        lambda x: case.loss(x.flatten(), case.T.theta), case.loss.q, norm(case.loss.M)
-    )
+    return SmoothLoss(lambda x: case.loss(x.flatten(), case.T.theta), case.loss.q, norm(case.loss.M))
 
 
 @dataclass(frozen=True, slots=True)

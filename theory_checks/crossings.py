@@ -45,7 +45,11 @@ def crossings(kinks: Kinks, x: Tensor, groups: int) -> Iterator[Crossing]:
         left, fast, right = torch.linalg.svd(M[members], full_matrices=False)
         along, direction, speed = left[:, 0], right[0], float(fast[0])
         inside = min(0.5 * float(kinks.threshold[g]), 0.9 * kink)
-        ways = [(kink - 1e-4 * kink, 1e-4 * kink), (kink - inside, inside), (kink + 1e-4 * kink, -1e-4 * kink)]
+        ways = [
+            (kink - 1e-4 * kink, 1e-4 * kink),
+            (kink - inside, inside),
+            (kink + 1e-4 * kink, -1e-4 * kink),
+        ]
         if len(members) > 1:
             # Its curvature is that at the far end, which is the nearest to the kink.
             ways.append((3 * kink, -1.9 * kink * NEARLY))

@@ -76,7 +76,9 @@ class Bound(Parametric):
         """States at the kinks of its penalty, made of ``x``; none where its shrinkage has no groups of its own."""
         operator = copy.deepcopy(self.operator)
         nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
-        yield from crossings(kinks(operator, self.start.shape, data_term(self.batch.y, self.physics)), x, groups)
+        yield from crossings(
+            kinks(operator, self.start.shape, data_term(self.batch.y, self.physics)), x, groups
+        )
 
     def _shaped(self, known: Regularity, x: Tensor, u: Tensor, radius: float) -> Change:
         """Norms do not see the shape."""
@@ -104,7 +106,9 @@ def kinks(operator: Operator, shape: torch.Size, data: DataTerm) -> Kinks:
         number = number[:1].expand_as(number)
     places = number.flatten()
     bands = prior.spread(torch.arange(1 + 3 * levels)[None]).expand(shape[1], -1, -1).flatten()
-    weights = bands + 100 * torch.arange(shape[1]).repeat_interleave(bands.numel() // shape[1]) * (channels > 1)
+    weights = bands + 100 * torch.arange(shape[1]).repeat_interleave(bands.numel() // shape[1]) * (
+        channels > 1
+    )
     shrunk = threshold.flatten() > 0
     members = [torch.nonzero((places == g) & shrunk).flatten() for g in places[shrunk].unique()]
     first = [int(m[0]) for m in members]

@@ -75,7 +75,11 @@ CLAIM = Claim(
     source="arXiv 2111.05177; THEORY C14",
     assumptions="L < 1, 0 < λ ≤ 1",
     examples=st.tuples(
-        st.one_of(cases.contractions, batches), st.sampled_from((0.1, 0.5, 0.9, 1.0)), cases.seeds, cases.depths, cases.restarts
+        st.one_of(cases.contractions, batches),
+        st.sampled_from((0.1, 0.5, 0.9, 1.0)),
+        cases.seeds,
+        cases.depths,
+        cases.restarts,
     ),
     sides=_sides,
     too_strong=_too_strong,

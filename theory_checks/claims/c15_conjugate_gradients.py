@@ -41,7 +41,9 @@ def spectrum(n: int, L: float, seed: int, indefinite: bool, samples: int = 1, sk
     W = torch.stack([_symmetric(n, EASIER[b] * L, seed + 20 * b, indefinite) for b in range(samples)])
     if skew:
         turn = normal(seed + 7, samples, n, n)
-        W = (1 - skew) * W + skew * L * (turn - turn.mT) / torch.linalg.matrix_norm(turn - turn.mT, 2)[:, None, None]
+        W = (1 - skew) * W + skew * L * (turn - turn.mT) / torch.linalg.matrix_norm(turn - turn.mT, 2)[
+            :, None, None
+        ]
     V = torch.eye(n, dtype=F64).expand(samples, n, n).contiguous()
     T = Together(W, V, torch.zeros(samples, n, dtype=F64), normal(seed, n), False)
     loss = Loss(normal(seed + 3, samples * n), 1.0, torch.zeros(n, samples * n, dtype=F64))
@@ -71,7 +73,9 @@ def conjugate_gradients(case: Case, K: int) -> Tensor:
     return adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-15, K + 1))), case)[0]
 
 
-def _parts(case: Case, K: int, indefinite: bool, terms: int) -> Iterator[tuple[float, float, float, float, float]]:
+def _parts(
+    case: Case, K: int, indefinite: bool, terms: int
+) -> Iterator[tuple[float, float, float, float, float]]:
     """For every sample: the error of CG and of ``terms`` terms, ``‖u‖``, ``(√κ−1)/(√κ+1)``, and L."""
     e = exact(case)
     n = len(e.x) // case.samples
@@ -110,7 +114,10 @@ def _noticed(n: int, L: float, seed: int, samples: int) -> Sides:
 def _too_strong(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) -> Sides:
     case = spectrum(n, L, seed, indefinite, samples)
     parts = _parts(case, K, indefinite, K + 1)
-    pairs = [(Sides(error, rate**K * size, size), Sides(error, series, size)) for error, series, size, rate, _ in parts]
+    pairs = [
+        (Sides(error, rate**K * size, size), Sides(error, series, size))
+        for error, series, size, rate, _ in parts
+    ]
     return worst(*(least(*pair) for pair in pairs))
 
 

@@ -75,7 +75,9 @@ def _invariant(case: Case, alpha: float, seed: int, solver: Solver) -> Sides:
     tilt = torch.block_diag(*[_tilt(n // case.samples, seed + b) for b in range(case.samples)])
     identity = torch.eye(n, dtype=torch.float64)
     plain = estimate(solver, case)
-    changed = (dataclasses.replace(case, T=Preconditioned(case.T, M)) for M in (alpha * identity, identity - tilt))
+    changed = (
+        dataclasses.replace(case, T=Preconditioned(case.T, M)) for M in (alpha * identity, identity - tilt)
+    )
     gaps = [norm(estimate(solver, other) - plain) for other in changed]
     return Sides(max(gaps), 0.0, norm(plain) + norm(exact(case).v))
 
@@ -99,7 +101,9 @@ def _homogeneous(case: Case, power: int, solver: Solver) -> list[Sides]:
     ]
 
 
-def _sides(case: Case, alpha: float, seed: int, power: int, early: Solver, solver: Solver | None = None) -> Sides:
+def _sides(
+    case: Case, alpha: float, seed: int, power: int, early: Solver, solver: Solver | None = None
+) -> Sides:
     return worst(_invariant(case, alpha, seed, solver or deq(1e-12, 300)), *_homogeneous(case, power, early))
 
 
