@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import GMRES, Anderson, Implicit, Shared, Solver
+from solvers import GMRES, Anderson, Equilibrium, Implicit, Map, Shared, Solver
 
 from .. import cases
 from ..batches import Together
@@ -72,8 +72,10 @@ def _learned(n: int, L: float, seed: int, samples: int, memory: int) -> Sides:
     case = linear(n, L, seed, samples)
     reach = Anderson(1e-300, memory + 1, memory, memory + 1, shared=True)
     # Not from the equilibrium: there are no differences there.
-    u, _ = adjoint(Solver("", _From(reach, case.x0), Implicit(Shared())), case)
-    wanted = exact(case).u.view_as(u)
+    u, solution = adjoint(Solver("", _From(reach, case.x0), Implicit(Shared())), case)
+    v = case.loss.cotangent(solution.x.detach().flatten(), case.T.theta.detach())
+    J = exact(case).J
+    wanted = torch.linalg.solve(torch.eye(len(v), dtype=F64) - J.T, v).view_as(u)
     return Sides(norm((u - wanted).flatten()), 0.0, norm(wanted.flatten()))
 
 
@@ -83,7 +85,7 @@ class _From:
     def __init__(self, reach: Anderson, x0: Tensor) -> None:
         self.reach, self.x0 = reach, x0
 
-    def __call__(self, T, x0, /):  # noqa: ANN001, ANN204
+    def __call__(self, T: Map, x0: Tensor, /) -> Equilibrium:
         return self.reach(T, self.x0.view_as(x0))
 
 

@@ -3,7 +3,7 @@
 With ``c ≥ ‖g − F'‖``: the relative error ``‖g − F'‖/‖F'‖`` is at most ``relative`` (it is relative to F' and not to g),
 the cosine of g and F' at least ``cosine``, ‖F'‖ at least ``exact`` and ``‖g − F'‖`` at least ``least``. The same of an audit,
 whose bounds are those of a better gradient; and of the certificate of a loss c times as large (``times``). The first is
-attained where g and F' point the same way.
+attained with ``J = L·I``.
 
 Source: the triangle inequality.
 """
@@ -13,43 +13,51 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hypothesis import strategies as st
+from torch import Tensor
 
-from solvers import Certificate
+from solvers import GMRES, Certificate, Iterate, implicit
 
+from .. import cases
 from ..cases import Case
-from ..certificates import audited, certifiable, certify, least, run, worst
+from ..certificates import audited, certifiable, certify, run, worst
 from ..claim import Claim, Sides
 from ..exact import exact, norm
 from .c26_audit import Offered, offers
 
 
-def _follow(found: Certificate, g, wanted, over) -> Iterator[Sides]:  # noqa: ANN001
-    """``over`` is what the error is relative to."""
+def _follow(found: Certificate, g: Tensor, wanted: Tensor, to_g: bool) -> Iterator[Sides]:
+    """``to_g``: as if the relative error were ``c/‖g‖``."""
     error, size, own = norm(g - wanted), norm(wanted), norm(g)
-    yield Sides(error, found.relative * over, size)
+    yield Sides(error, (found.error / own if to_g and own else found.relative) * size, size)
     product = own * size
     yield Sides(found.cosine * product - float(g @ wanted), 0.0, product)
     yield Sides(found.exact, size, size)
     yield Sides(found.least, error, size + own)
 
 
-def _both(case: Case, offered: Offered, sharp: float, share: bool = False) -> Iterator[tuple[Sides, ...]]:
+def _both(case: Case, offered: Offered, sharp: float, to_g: bool = False) -> Iterator[tuple[Sides, ...]]:
     e, found = exact(case), run(offered.solver, case)
     own, offer = found.gradient, offered.factor * found.gradient
     told = audited(case, found.y, offer, sharp, 500)
     pairs = ((certify(case, found), own), (certify(case, found).times(0.25), own / 4), (told, offer))
     for k, (certificate, g) in enumerate(pairs):
         wanted = e.gradient * (0.25 if k == 1 else 1.0)
-        yield tuple(_follow(certificate, g, wanted, norm(g) if share else norm(wanted)))
+        yield tuple(_follow(certificate, g, wanted, to_g))
 
+
+# At a crude point with the adjoint of that point the bound is attained on ±L I, whichever of g and F' is the longer.
+crude = st.builds(implicit, st.builds(Iterate, st.integers(0, 3)), st.just(GMRES(1e-9)))
+tight = st.builds(Offered, crude, st.just(1.0), st.just(0.0), st.just(0))
 
 CLAIM = Claim(
     id="C33",
     statement="‖g − F'‖ ≤ relative ‖F'‖, cos(g, F') ≥ cosine, ‖F'‖ ≥ exact and ‖g − F'‖ ≥ least, of certificates and audits",
     source="the triangle inequality",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
-    examples=st.tuples(certifiable, offers, st.sampled_from((1.0, 0.5, 0.1))),
+    examples=st.tuples(
+        st.one_of(certifiable, cases.isotropics), st.one_of(offers, tight), st.sampled_from((1.0, 0.5, 0.1))
+    ),
     sides=lambda *example: worst(*(sides for parts in _both(*example) for sides in parts)),
-    too_strong=lambda *example: least(*(parts[0] for parts in _both(*example, share=True))),
+    too_strong=lambda *example: next(_both(*example, to_g=True))[0],
     twin="the error is relative to ‖g‖",
 )
