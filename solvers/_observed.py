@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ._batch import norm
 from ._core import Map
 from ._regularity import Change
 
@@ -77,19 +78,19 @@ class Observed:
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
         """Twice the change seen at ``radius`` from x, towards the equilibrium: two applications and two products."""
-        length = float(torch.linalg.vector_norm(self.towards))
+        length = norm(self.towards)
         if not radius or not length:
             return Change(0.0, 0.0, SAFETY * self.parametric)
         here = self.pulls.at(x, u)
         there = self.pulls.at(x + self.towards * (radius / length), u)
-        J, B = (SAFETY * float(torch.linalg.vector_norm(b - a)) for a, b in zip(here, there, strict=True))
+        J, B = (SAFETY * norm(b - a) for a, b in zip(here, there, strict=True))
         return Change(J, B, SAFETY * self.parametric)
 
 
 def probe(pulls: Pulls, x: Tensor, y: Tensor) -> float:
     """``‖B(x)ᵀz‖`` for a random z with unit variance: in the mean square, the Frobenius norm of B."""
     z = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
-    return float(torch.linalg.vector_norm(pulls.through(x, y, z)[1]))
+    return norm(pulls.through(x, y, z)[1])
 
 
 def leaves(*values: Tensor) -> list[Tensor]:
