@@ -1,6 +1,6 @@
 """What a map says of its own derivatives, against what they do: the worst that a search of the ball finds.
 
-A certificate is a sum of bounds, and on a crude gradient each may be slack for a reason of its own: then the sum hides a
+A certificate is a sum of bounds, and on a crude gradient each may be slack for a reason of its own: the sum hides a
 bound that is false. Here every bound stands alone. The ball is searched where its worst point is known: at the kinks of
 a penalty, a state at just the radius beyond one and a cotangent on its group alone; on a smooth map along directions,
 with the cotangent that the change of J, or of B, amplifies most.

@@ -1,7 +1,8 @@
 """C3. At the equilibrium, JFB through K layers is the K-term Neumann series.
 
 ``g_K = h + Bᵀ Σ_{k<K} (Jᵀ)^k v``, and the same from one recorded layer, so that memory need not grow with K. With
-damping λ (phantom gradients) it is that of ``λB`` and ``λJ + (1 − λ)I``. Equality; it is what tells K layers from K ± 1, which no bound does. Source: arXiv 2506.13239; PROOFS S2.
+damping λ (phantom gradients) it is that of ``λB`` and ``λJ + (1 − λ)I``. Equality; it is what tells K layers from
+K ± 1, which no bound does. Source: arXiv 2506.13239; PROOFS S2.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from ..batches import batches
 from ..cases import Case
 from ..claim import Claim, Sides
 from ..exact import estimate, exact, norm, powers
-
 
 DAMPING = 0.3
 

@@ -5,7 +5,9 @@
 M_J‖û‖) e]``. Equality on ``J = L·I``.
 
 The estimators are the real reaches and adjoint solves with loose tolerances, on batches too; ``û`` is taken from their
-own exchange, seen through a map that adds a constant. Source: Grazzi et al. (arXiv 2006.16218) for the shape; PROOFS S6.
+own exchange, seen through a map that adds a constant.
+
+Source: Grazzi et al. (arXiv 2006.16218) for the shape; PROOFS S6.
 """
 
 from __future__ import annotations

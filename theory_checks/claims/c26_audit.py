@@ -20,7 +20,7 @@ from solvers import Solver
 
 from .. import cases
 from ..cases import Case, normal
-from ..certificates import certifiable, audited, estimators, least, run, worst
+from ..certificates import audited, certifiable, estimators, least, run, worst
 from ..claim import Claim, Sides
 from ..exact import exact, norm
 

@@ -3,7 +3,8 @@
 Where C13 bounds the error of g by ``c ≤ ρ/(1 + ρ) ‖g‖``, its relative error is at most ρ:
 ``‖g − F'‖ ≤ c ≤ ρ (‖g‖ − c) ≤ ρ ‖F'‖``. What is checked is ``solvers.certified(ρ)``: where it says that it has
 converged, its relative error is at most ρ, and its certificate says so itself; and where a budget, or rounding, ended
-it, the certificate still holds. What the map says of its derivatives there is searched as in C13. Assumes what C13 does.
+it, the certificate still holds. What the map says of its derivatives there is searched as in C13, whose assumptions
+are made.
 
 Source: PROOFS B4.
 """
@@ -39,7 +40,7 @@ def _sides(case: Case, rtol: float, budget: int, share: float = 1.0) -> Sides:
 
 CLAIM = Claim(
     id="C27",
-    statement="certified(ρ) converged: ‖g − F'‖ ≤ ρ ‖F'‖, as its certificate says; not converged: ‖g − F'‖ ≤ its certificate",
+    statement="certified(ρ) converged: ‖g − F'‖ ≤ ρ ‖F'‖, as its certificate says; else ‖g − F'‖ ≤ its certificate",
     source="PROOFS B4",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(

@@ -3,14 +3,15 @@
 The report of every reach and of every adjoint solve, on batches of samples of different sizes, in float64 and float32,
 from any start, and after any number of restarts: its residual is ``max_b ‖T(x)_b − x_b‖ / ‖T(x)_b‖`` of what came with
 it, as one more application shows; it says ``converged`` where that meets the tolerance, and nowhere else; and
-where a sample of an accelerated reach has not converged, its point is the best of those at which it looked. Equality, to the
-rounding of one application.
+where a sample of an accelerated reach has not converged, its point is the best of those at which it looked. Equality,
+to the rounding of one application.
 
 Source: what ``solvers.Report`` says of itself.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -85,7 +86,7 @@ def _sides(
     if later:  # the twin: the residual of T(x)
         T = adjoint_equation(case, torch.float64) if adjoint else given(case)
         measured = float(residuals(T, T(solved.at.x).detach()).max())
-    if not report.residual == report.residual:  # it was not measured, and says so
+    if math.isnan(report.residual):  # it was not measured, and says so
         return Sides(float(report.converged is True), 0.0)
     tol: float = solve.tol  # pyright: ignore[reportAttributeAccessIssue]
     return worst(

@@ -1,9 +1,9 @@
 """C33. What a certificate says besides its bound follows from it.
 
 With ``c ≥ ‖g − F'‖``: the relative error ``‖g − F'‖/‖F'‖`` is at most ``relative`` (it is relative to F' and not to g),
-the cosine of g and F' at least ``cosine``, ‖F'‖ at least ``exact`` and ``‖g − F'‖`` at least ``least``. The same of an audit,
-whose bounds are those of a better gradient; and of the certificate of a loss c times as large (``times``). The first is
-attained with ``J = L·I``.
+the cosine of g and F' at least ``cosine``, ‖F'‖ at least ``exact`` and ``‖g − F'‖`` at least ``least``. The same of an
+audit, whose bounds are those of a better gradient; and of the certificate of a loss c times as large (``times``). The
+first is attained with ``J = L·I``.
 
 Source: the triangle inequality.
 """
@@ -11,6 +11,7 @@ Source: the triangle inequality.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import strategies as st
 from torch import Tensor
@@ -45,17 +46,24 @@ def _both(case: Case, offered: Offered, sharp: float, to_g: bool = False) -> Ite
         yield tuple(_follow(certificate, g, wanted, to_g))
 
 
-# At a crude point with the adjoint of that point the bound is attained on ±L I, whichever of g and F' is the longer.
+def far(case: Case) -> Case:
+    """Started so far away that g is the longer one."""
+    return replace(case, name=f"far({case.name})", x0=30 * case.x0)
+
+
 crude = st.builds(implicit, st.builds(Iterate, st.integers(0, 3)), st.just(GMRES(1e-9)))
+# At a crude point, with the adjoint of that point, the bound is attained, whichever of g and F' is the longer.
 tight = st.builds(Offered, crude, st.just(1.0), st.just(0.0), st.just(0))
 
 CLAIM = Claim(
     id="C33",
-    statement="‖g − F'‖ ≤ relative ‖F'‖, cos(g, F') ≥ cosine, ‖F'‖ ≥ exact and ‖g − F'‖ ≥ least, of certificates and audits",
+    statement="‖g − F'‖ ≤ relative ‖F'‖, cos(g, F') ≥ cosine, ‖F'‖ ≥ exact, ‖g − F'‖ ≥ least: certificates and audits",
     source="the triangle inequality",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(
-        st.one_of(certifiable, cases.isotropics), st.one_of(offers, tight), st.sampled_from((1.0, 0.5, 0.1))
+        st.one_of(certifiable, st.builds(far, cases.isotropics)),
+        st.one_of(offers, tight),
+        st.sampled_from((1.0, 0.5, 0.1)),
     ),
     sides=lambda *example: worst(*(sides for parts in _both(*example) for sides in parts)),
     too_strong=lambda *example: next(_both(*example, to_g=True))[0],

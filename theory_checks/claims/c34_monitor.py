@@ -1,8 +1,8 @@
 """C34. A loss may be scaled on its way: a monitored step is certified as it was backpropagated.
 
-A training that adds up batches, or scales for float16, backpropagates ``cℓ`` where ``ℓ`` is what the ``Monitor`` was told. What
-it logs bounds the error of the gradient that arrived, and is c times the certificate of the step without the factor, to
-rounding: all parts of it, the curvature of the loss among them.
+A training that adds up batches, or scales for float16, backpropagates ``cℓ`` where ``ℓ`` is what the ``Monitor`` was
+told. What it logs bounds the error of the gradient that arrived, and is c times the certificate of the step without
+the factor, to rounding: all parts of it, the curvature of the loss among them.
 
 Source: C13, for ``cℓ``, whose constants are ``cΛ`` and ``cH``.
 """

@@ -1,8 +1,8 @@
 """C35. Where the constants are not known, an estimate leaves a factor of two for each of them.
 
-``1/(1−L)``, ``‖B‖``, and every change of a derivative are taken twice as large as they were seen. On ``T = ±Lx + θ + c``
-with a squared error for a loss what is seen is the truth, in whatever direction one looks: there the estimate has
-``1 − L`` at half its value, Λ at twice its own, and the certificate is at least twice the error. The first two are attained.
+``1/(1−L)``, ``‖B‖``, and every change of a derivative are taken twice as large as they were seen. On ``±Lx + θ + c`` with
+a squared error for a loss what is seen is the truth, in whatever direction one looks: there the estimate has ``1 − L``
+at half its value, Λ at twice its own, and the certificate is at least twice the error. The first two are attained.
 
 Source: C13, with the constants of ``solvers``' own observation.
 """
@@ -49,7 +49,7 @@ def _sides(case: Case, K: int, settled: bool, factor: float) -> Sides:
 
 CLAIM = Claim(
     id="C35",
-    statement="an estimate has 1/(1−L) and Λ twice as large as they are where what is seen is the truth, and bounds 2 ‖g − F'‖",
+    statement="where what is seen is the truth, an estimate has 1/(1−L) and Λ twice as large, and bounds 2 ‖g − F'‖",
     source="C13",
     assumptions="J = ±L I, B = I, L < 1",
     examples=st.tuples(

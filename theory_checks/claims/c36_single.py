@@ -3,7 +3,7 @@
 The gradient is made in float32, by any estimator at any tolerance, of one sample or of a batch; F' is that of the same
 numbers in float64. At a crude point it is C13; where an estimator has gone as far as float32 can, all that is left is
 rounding, and the bound has to allow for that, also where the values cancel: what an application rounds off is known
-here, by doing it in float64 as well, and amplified as the residual is. Twice what is allowed for rounding is never needed.
+here, by doing it in float64 as well, and amplified as the residual is.
 
 Source: C13, with ``fl(T)`` for T in the residuals.
 """
