@@ -14,7 +14,7 @@ from .companions import GROUPS
 from .group import Group
 from .judge import judge
 from .mutation import Fate, Mutant, hunt
-from .verify import Verdict, verify
+from .verify import Verdict, counter_example
 
 MUTANTS: tuple[Mutant, ...] = tuple(
     mutant
@@ -96,7 +96,7 @@ def fate_of(mutant: Mutant, examples: int = 100) -> Fate:
 def _red(name: str, examples: int) -> str:
     """Why a claim of the core is red, or nothing."""
     if not name.startswith("real "):
-        return _failing(verify(ROSTER[name], examples))
+        return counter_example(ROSTER[name], examples)
     claim = name.removeprefix("real ")
     red = (v for v in (real.check(claim, task) for task in real.matrix()) if v.verdict == "FAILS")
     first = next(red, None)

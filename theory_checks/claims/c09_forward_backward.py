@@ -17,17 +17,31 @@ Source: PROOFS S8(a)–(c); the prox is Bauschke and Combettes, *Convex analysis
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.operators import Penalty, contraction_factor
+from bench.operators import Operator, Penalty, contraction_factor
+from bench.operators.groups import Groups
+from bench.tasks.denoising import Identity
 from solvers import Map, unrolled
 
+from ..cases import normal
 from ..certificates import worst
 from ..claim import Claim, Sides
-from ..imaging import Data, Variational, build, distance, measure, photographs, variationals
-
+from ..imaging import (
+    SIDE,
+    Data,
+    Measurement,
+    Variational,
+    build,
+    distance,
+    measure,
+    photographs,
+    variationals,
+)
 
 
 def pair(data: Data, mode: float | None, photograph: int) -> tuple[Tensor, Tensor]:
@@ -79,9 +93,8 @@ def _coupled(step: float, ridge: float) -> tuple[Operator, Tensor, Tensor]:
     prior = Penalty("coupled", 0.0, ridge, "haar", 1, 1e-3, groups=Groups(orientations=True), coupled=True)
     operator = prior.operator((1, SIDE, SIDE), step, torch.float64, "cpu")
     with torch.no_grad():
-        for number, parameter in enumerate(operator.parameters()):
-            if "coupling" in dict(operator.named_parameters()) or number:
-                parameter.add_(0.3 * normal(number, *parameter.shape))
+        coupling = dict(operator.named_parameters())["prior.coupling"]
+        coupling.add_(0.3 * normal(1, *coupling.shape))
     state = torch.zeros(1, 1, SIDE, SIDE, dtype=torch.float64)
     S = torch.func.jacrev(lambda x: operator.image(x.view_as(state)).flatten())(state.flatten())
     _, sizes, right = torch.linalg.svd(S.detach())
