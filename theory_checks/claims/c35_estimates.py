@@ -1,8 +1,9 @@
 """C35. Where the constants are not known, an estimate leaves a factor of two for each of them.
 
 ``1/(1−L)``, ``‖B‖``, and every change of a derivative are taken twice as large as they were seen. On ``±Lx + θ + c``
-with a squared error for a loss what is seen is the truth, in whatever direction one looks: there the estimate has ``1 − L``
-at half its value, Λ at twice its own, and the certificate is at least twice the error. The first two are attained.
+with a squared error for a loss what is seen is the truth, in whatever direction one looks: there the estimate has
+``1 − L`` at half its value, Λ at twice its own, and the certificate is at least twice the error. The first two are
+attained.
 
 Source: C13, with the constants of ``solvers``' own observation.
 """
