@@ -147,7 +147,7 @@ class _Mixing:
 
     def _secants(self) -> tuple[Tensor, Tensor]:
         """Differences F of the residuals and Y of the applications, oldest first; 0 where a history begins."""
-        size = self._filled
+        size = self._f.shape[1]  # what is not filled yet is 0: of one shape, whenever a sample ends
         order = [(self._slot - size + k) % self._f.shape[1] for k in range(size)]
         there = (self._f[:, order] != 0).any(2)
         both = (there[:, 1:] & there[:, :-1])[:, :, None]
