@@ -148,7 +148,7 @@ def attack(
     if out is not None:
         write(report, out)
     for one in report.false[:10]:
-        _say(f"false by {one.ratio:.3g}: {one.trial}", "red")
+        say(f"false by {one.ratio:.3g}: {one.trial}", "red")
     if report.false:
         raise typer.Exit(1)
 
