@@ -86,11 +86,13 @@ def loss(x: torch.Tensor) -> torch.Tensor:
 
 
 def slope(solver: Solver, T: nn.Module, x0: torch.Tensor, value=loss):
+    """Of the loss, in the parameters that have one, as real numbers; and the solution."""
     T.zero_grad()
     solution = solver(T, x0, value)
     value(solution.x).backward()
+    grads = [p.grad for p in T.parameters() if p.grad is not None]
     return torch.cat(
-        [torch.view_as_real(p.grad).flatten() if p.is_complex() else p.grad[None] for p in T.parameters()]
+        [torch.view_as_real(g).flatten() if g.is_complex() else g[None] for g in grads]
     ), solution
 
 
