@@ -10,8 +10,10 @@ walked here node by node where a hook may sit on it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -20,6 +22,8 @@ from torch.autograd.graph import GradientEdge
 
 Node: TypeAlias = Any
 """A node of autograd's graph; of a Python function it has other methods than of torch's own."""
+Found: TypeAlias = dict[int, Tensor]
+"""Gradients, by the identity of their leaf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,37 @@ def _walk(tape: Tape, wanted: Sequence[Tensor], u: Tensor) -> list[Tensor]:
     buffers: dict[Node, dict[int, Tensor]] = defaultdict(dict)
     if tape.y.grad_fn in beside:
         buffers[tape.y.grad_fn][tape.y.output_nr] = u
-    found: dict[int, Tensor] = {}
+    found = _apart(partial(_called, order, came, beside, buffers), tape.x)
+    zeros = [found[id(leaf)] if id(leaf) in found else torch.zeros_like(leaf) for leaf in wanted]
+    return [torch.zeros_like(tape.x) if a is None else a, *zeros]
+
+
+def _apart(work: Callable[[], Found], x: Tensor) -> Found:
+    """``work()``, where no backward pass is going on.
+
+    Within one, a node that is called leaves out what that pass has not asked for, and ``torch.autograd.grad`` does not
+    ask for all. The pass that is going on belongs to its thread.
+    """
+    if torch._C._current_graph_task_id() == -1:  # pyright: ignore[reportPrivateUsage]
+        return work()
+    stream = torch.cuda.current_stream(x.device) if x.is_cuda else None
+
+    def there() -> Found:
+        with torch.no_grad(), torch.cuda.stream(stream):
+            return work()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(there).result()
+
+
+def _called(
+    order: Sequence[Node],
+    came: Mapping[Node, list[Tensor | None]],
+    beside: set[Node],
+    buffers: dict[Node, dict[int, Tensor]],
+) -> Found:
+    """The gradients of the leaves that the nodes ``beside`` lead to, from what came to the others."""
+    found: Found = {}
     for node in order:
         if node in came:
             grads = came[node]
@@ -158,16 +192,19 @@ def _walk(tape: Tape, wanted: Sequence[Tensor], u: Tensor) -> list[Tensor]:
             grads = [buffer.get(i) for i in range(len(node._input_metadata))]
         else:
             continue
+        if all(grad is None for grad in grads):
+            continue
         leaf = getattr(node, "variable", None)
         if leaf is not None:
             found[id(leaf)] = found[id(leaf)] + grads[0] if id(leaf) in found else grads[0]  # pyright: ignore
             continue
         for (after, nr), grad in zip(_after(node), _call(node, grads), strict=True):
-            if after in beside and grad is not None:
+            if after in beside:
+                if grad is None:
+                    raise NotImplementedError(f"{node.name()} gives nothing when it is called by itself")
                 there = buffers[after]
                 there[nr] = there[nr] + grad if nr in there else _as(grad, after._input_metadata[nr])
-    zeros = [found[id(leaf)] if id(leaf) in found else torch.zeros_like(leaf) for leaf in wanted]
-    return [torch.zeros_like(tape.x) if a is None else a, *zeros]
+    return found
 
 
 def _call(node: Node, grads: Sequence[Tensor | None]) -> list[Tensor | None]:

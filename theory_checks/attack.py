@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -181,11 +182,17 @@ def _taken(trial: Trial, made: Made, x: Tensor, factor: float) -> list[Tensor]:
     if trial.way == "grad":
         return list(torch.autograd.grad(value, leaves))
     if trial.way == "accumulate":
+        # What the pass brings is told by hooks: adding it to what is there would round it.
+        brought: dict[int, Tensor] = {}
+        handles = [
+            leaf.register_hook(partial(brought.__setitem__, number)) for number, leaf in enumerate(leaves)
+        ]
         for leaf in leaves:
             leaf.grad = torch.full_like(leaf, 1e3)
-        before = [leaf.grad.clone() for leaf in leaves if leaf.grad is not None]
         value.backward()
-        return [leaf.grad - b for leaf, b in zip(leaves, before, strict=True) if leaf.grad is not None]
+        for handle in handles:
+            handle.remove()
+        return [brought[number] for number in range(len(leaves))]
     value.backward(inputs=list(leaves) if trial.way == "inputs" else None, retain_graph=trial.way == "twice")
     found = [leaf.grad.clone() for leaf in leaves if leaf.grad is not None]
     if trial.way == "twice":
