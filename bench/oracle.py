@@ -272,7 +272,7 @@ def _plain(T: Map, x0: Tensor, x: Tensor | None, budget: int) -> Tensor:
             f"the equilibrium is known to no estimator's iteration: plain iteration settles nowhere in {budget} "
             f"applications"
         )
-    if there is x:
+    if x is not None and there is x:
         return x
     found = _solved(T, there, budget)
     if not float((found - there).norm()) <= 1e-3 * float(there.norm()):

@@ -165,19 +165,30 @@ def test_a_cycle_has_no_reference():
         )
 
 
-@pytest.mark.parametrize("rate", [1e-13, 1e-11, 1e-9, 1e-6])
+@pytest.mark.misuse(
+    "the oracle on an iteration that creeps, with tiny residuals far from its equilibrium",
+    "right: the equilibrium by Newton's method, with the error that rounding leaves, or none",
+)
 @pytest.mark.parametrize("start", [1.0, 2.0, 2.7])
-def test_an_iteration_that_creeps_is_solved_or_its_error_is_told(rate, start):
-    """Its residual is below 1e-12 wherever it starts; the exact gradient is 6."""
-    theta = torch.zeros((), dtype=F64, requires_grad=True)
+def test_an_iteration_that_creeps_is_solved_or_its_error_is_told(start):
+    """Its residual may be below 1e-12 wherever it starts; the exact gradient is 6."""
+    theta, given = torch.zeros((), dtype=F64, requires_grad=True), 0
+    for rate in (1e-13, 1e-12, 1e-11, 1e-9, 1e-6, 1e-3):
 
-    def T(x):
-        return torch.stack((x[:, 0] / 2 + 5 + theta * x[:, 1], x[:, 1] + rate * (3 - x[:, 1])), 1)
+        def T(x, rate=rate):
+            return torch.stack((x[:, 0] / 2 + 5 + theta * x[:, 1], x[:, 1] + rate * (3 - x[:, 1])), 1)
 
-    found = hypergradient(T, [theta], torch.tensor([[10.0, start]], dtype=F64), lambda x: x[:, 0].sum())
-    assert abs(float(found.gradient) - 6) / 6 <= max(found.error, 1e-13)
-    assert found.error <= 1e-15 / rate * 10
-    assert found.basis == "estimate"
+        try:
+            found = hypergradient(
+                T, [theta], torch.tensor([[10.0, start]], dtype=F64), lambda x: x[:, 0].sum()
+            )
+        except NoOracle:
+            continue
+        given += 1
+        assert abs(float(found.gradient) - 6) / 6 <= max(found.error, 1e-13), rate
+        assert found.error <= 1e-14 / rate
+        assert found.basis == "estimate"
+    assert given >= 4
 
 
 def test_an_equilibrium_that_rounding_hides_has_no_reference():

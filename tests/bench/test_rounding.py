@@ -153,7 +153,8 @@ def test_the_distance_to_the_equilibrium_holds_with_weights_of_300():
         y = narrow.prior.wavelets.synthesise(c.float())
         T, D = narrow.bind(y, Denoising()), wide.bind(y.double(), Denoising())
         loss = SmoothLoss(lambda x: (x - 0.01).square().sum() / 2, 1.0)
-        x = Anderson(1e-7, 300)(T, torch.zeros_like(y)).x.detach()
+        with torch.no_grad():
+            x = Anderson(1e-7, 300)(T, torch.zeros_like(y)).x
         exact = implicit(Anderson(1e-14, 3000), GMRES(1e-13))(
             D, torch.zeros_like(y).double(), loss
         ).x.detach()
