@@ -191,10 +191,16 @@ def test_whatever_is_broken_is_one_line(kind, tmp_path):
         file.write_bytes(content)
         try:
             read_image(file, 3)
+            said = ""
         except UserError as error:
-            assert str(error) == f"cannot read the image a.{kind}: remove or replace it"
+            said = str(error)
+        if content.startswith(whole[:60]):
+            assert said in (
+                "",
+                f"cannot read the image a.{kind}: remove or replace it",
+            )  # its middle may be pixels
         else:
-            assert content.startswith(whole[:60]), "some bytes of the middle may be pixels"
+            assert said == f"cannot read the image a.{kind}: remove or replace it"
 
 
 @pytest.mark.misuse(

@@ -116,7 +116,7 @@ def test_json_is_json_on_any_terminal(encoding, monkeypatch):
     out, _ = streams(monkeypatch, encoding)
     spell()
     found = {"a × b": "‖σ‖ 漢 \U0001f600 é \udce9" if encoding != "utf-8" else "‖σ‖ 漢 \U0001f600 é"}
-    print(printed_json(json.dumps(found, ensure_ascii=False)))
+    print(printed_json(json.dumps(found, ensure_ascii=False)))  # noqa: T201
     assert json.loads(text(out)) == found
 
 
