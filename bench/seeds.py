@@ -23,13 +23,15 @@ def column(frame: pd.DataFrame, name: str) -> pd.Series:
 def largest(frame: pd.DataFrame) -> float:
     """The largest relative error of a gradient over the rows and their draws; NaN if one of them has none."""
     errors = column(frame, "hypergradient_error")
-    return float(column(frame, "hypergradient_error_worst").fillna(errors).max(skipna=False))
+    worst = column(frame, "hypergradient_error_worst").fillna(errors)
+    return float(errors.where(errors.isna() | (errors > worst), worst).max(skipna=False))
 
 
 def smallest(frame: pd.DataFrame) -> float:
     """The smallest of them; NaN if a row has none."""
     errors = column(frame, "hypergradient_error")
-    return float(column(frame, "hypergradient_error_least").fillna(errors).min(skipna=False))
+    least = column(frame, "hypergradient_error_least").fillna(errors)
+    return float(errors.where(errors.isna() | (errors < least), least).min(skipna=False))
 
 
 def over_all(

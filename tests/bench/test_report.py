@@ -212,7 +212,9 @@ def test_the_summary_is_mean_and_spread_over_seeds(frame):
 def test_the_best_of_a_task_is_marked(frame):
     text, best = printable(summarise(frame), "inpainting(huber)")
     errors = (
-        summarise(frame).query("task == 'inpainting(huber)'")["hypergradient_error"].reset_index(drop=True)
+        summarise(frame)
+        .query("task == 'inpainting(huber)'")["hypergradient_error_worst"]
+        .reset_index(drop=True)
     )
     assert list(best["gradient error"]) == [i == errors.idxmin() for i in range(3)]
     assert "**" in to_markdown(text, best)
@@ -224,8 +226,10 @@ def test_the_best_of_a_task_is_marked(frame):
 
 
 def test_an_error_below_the_references_own_is_not_ranked(frame):
-    frame.loc[frame["solver"] == "unrolled(2)", "hypergradient_error"] = 1e-13
-    frame.loc[frame["solver"] == "deq(1e-08)", "hypergradient_error"] = 3e-12
+    errors = [name for name in frame if name.startswith("hypergradient_error")]
+    frame.loc[frame["solver"] == "unrolled(2)", errors] = 1e-13
+    frame.loc[frame["solver"] == "deq(1e-08)", errors] = 3e-12
+    frame = frame.assign(oracle_error=math.nan)
     text, best = printable(summarise(frame), "denoising(huber)")
     assert list(text["gradient error"])[0::2] == ["< 1e-10", "< 1e-10"]
     assert list(best["gradient error"]) == [True, False, True]
@@ -243,8 +247,10 @@ def test_a_failed_cell_is_listed_and_left_out_of_the_means(tiny_run, tmp_path):
     assert "it is not finite" in text
     summary = summarise(tidy(load(run)))
     failed = summary[summary["solver"] == "unrolled(2)"]
-    assert list(failed["seeds"]) == [1, 1]
+    assert list(failed["seeds"]) == [2, 2], "those of the task"
+    assert list(failed["psnr_seeds"]) == [1, 1]
     assert list(failed["failed"]) == [1, 1]
+    assert "(1 of 2)" in text
     assert not failed["psnr"].isna().any()
 
 
@@ -316,7 +322,7 @@ def test_past_the_depth_the_table_tells_what_was_seen(tiny_run, tmp_path):
     first = text.iloc[0]
     assert first["T at its equilibrium"] == "not contractive here (L = 1.30)", "the worst seed counts"
     assert first["residual stalls"] == "on some seeds"
-    assert first["at 100 ×"] == "diverged"
+    assert first["at 100 ×"] == "diverged on 1 of 2"
     assert not best.iloc[0]["at 100 ×"]
     assert best["at 100 ×"].any()
     assert text.iloc[1]["T at its equilibrium"].startswith("contractive (L = 0.4")
