@@ -166,11 +166,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "CG blind to a J that is not symmetric", ((sys.modules["solvers._cg"], "SYMMETRIC", 2.0),), ("C15",)
     ),
-    Mutant("picks the wrong samples", ((Picked, "pick", _next_one),), ("C30", "C1")),
+    Mutant("picks the wrong samples", ((Picked, "pick", _next_one),), ("C30",)),
     Mutant(
         "picks the first sample for every adjoint",
         ((DivisibleAdjointMap, "pick", _always_the_first),),
-        ("C30", "C1"),
+        ("C30",),
     ),
     Mutant("damping by 1 − λ", ((Tracked, "_steps", _damped_otherwise),), ("C3",)),
     Mutant("the last checkpoint full", ((Tracked, "__call__", _full_segments),), ("C18", "C31")),
