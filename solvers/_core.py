@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
-from ._entry import (
-    Guard,
-    Precision,
-    admitted,
-    instance_of_a_part,
-    kind,
-    named,
-    no_transforms,
-    transformed,
-    untracked,
-)
+from ._entry import admitted, instance_of_a_part, kind, named, no_transforms, transformed, untracked
+from ._guard import Guard, Precision
 from ._tape import ends
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from torch.autograd.function import FunctionCtx
 
 from ._adjoint import Adjoint, adjoint_map
 from ._core import Equilibrium, Loss, Map, Report, Solution, at_least, share
-from ._entry import Guard, Precision, batched, instance_of_a_part
+from ._entry import batched, instance_of_a_part
+from ._guard import Guard, Precision
 from ._segment import Segment
 from ._tape import Versions, ends
 
