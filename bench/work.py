@@ -135,13 +135,18 @@ def work_of(cell: Cell, profile: Profile, kind: Kind, seen: Known) -> Work:
     numbers = cell.task.channels * images.crop**2
     if kind == "cost":
         return Work(step, numbers, batch * counts.recorded, batch)
-    # Two steps for the gradient, its tape and its peak; the reference in float64; then training, then the test.
-    total = step * (2 + training.steps) + batch * min(profile.oracle.budget, REFERENCE)
+    # Two steps for the gradient, its tape and its peak, and one for each further draw; a reference in float64 for each;
+    # then training, then the test.
+    draws = profile.oracle.draws if profile.oracle.budget else 1
+    total = step * (1 + draws + training.steps) + batch * draws * min(profile.oracle.budget, REFERENCE)
     if training.steps:
         settled = seen.settled.get(cell.task.label, min(table.budget, REFERENCE))
         past = min(100 * counts.applications, table.longest, _settles(cell, profile, seen))
         looks = -(-training.steps // training.look) if training.look else 0
-        total += images.test * (counts.applications * (1 + looks) + settled + past + NORM_STEPS)
+        stays = min(table.budget, table.longest)
+        total += images.test * (counts.applications * (1 + looks) + settled + past + stays + NORM_STEPS)
+        total += images.validation * (counts.applications + settled)
+        total += settled * min(images.train, table.training or images.train)
     return Work(total, numbers, batch * counts.recorded, batch)
 
 
