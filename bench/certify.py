@@ -36,6 +36,7 @@ from .oracle import Oracle
 from .peers import Peer
 from .records import finite
 from .reference import reference
+from .streams import number
 from .tasks import Batch, Instance, instance
 from .training import training_step
 
@@ -74,12 +75,14 @@ class Examined:
         audit: with what it cost.
         error: the actual one, absolute; nan if nobody asked.
         exact: the norm of the exact gradient; nan likewise.
+        exact_error: of the reference itself, relative: the actual error is known to that only; nan likewise.
+        exact_basis: what that rests on: a certificate, or an estimate; empty likewise.
         no_oracle: why it is unknown, though somebody asked.
     """
 
     gradient: float
-    applications: int
-    products: int
+    applications: float
+    products: float
     seconds: float
     L: float
     refused: str = ""
@@ -90,6 +93,8 @@ class Examined:
     audit: Timed | None = None
     error: float = math.nan
     exact: float = math.nan
+    exact_error: float = math.nan
+    exact_basis: str = ""
     no_oracle: str = ""
 
 
@@ -106,7 +111,7 @@ def examine(
             f"{cell.task.label} has parameters of its own for each layer: it has no equilibrium to certify"
         )
     torch.set_num_threads(profile.threads)
-    torch.manual_seed(cell.seed)
+    torch.manual_seed(number(cell.seed, "everything else"))
     layout = profile.images.layout()
     dtype = getattr(torch, profile.dtype)
     problem = instance(cell.task, images, layout, cell.seed, dtype=dtype, device=device)
@@ -154,6 +159,8 @@ def _held(found: Examined, step: Step, exact: Oracle | str) -> Examined:
         found,
         error=float(torch.linalg.vector_norm(gap)),
         exact=float(torch.linalg.vector_norm(exact.gradient)),
+        exact_error=exact.error,
+        exact_basis=exact.basis,
     )
 
 
@@ -193,11 +200,15 @@ def to_frame(found: Examined, title: str) -> pd.DataFrame:
     if found.audit is not None:
         rows += _audit_rows(found, found.audit)
     if not math.isnan(found.error):
-        rows.append(("actual error, relative", _percent(found.error / found.exact)))
+        own = found.exact_error * found.exact
+        known = found.error > own  # otherwise the reference cannot tell it
+        actual = _percent(found.error / found.exact) if known else f"below {_percent(found.exact_error)}"
+        rows.append(("actual error, relative", actual))
+        rows.append(("  the reference's own", f"{_percent(found.exact_error)} by {found.exact_basis}"))
         rows += [
             (f"{name} / actual error", f"{c.error / found.error:.3g}")
             for name, c in (("certificate", found.certificate), ("audit", found.audit and found.audit.found))
-            if c is not None and found.error > 0
+            if c is not None and known
         ]
     if found.no_oracle:
         rows.append(("actual error", f"unknown: {found.no_oracle}"))
@@ -235,8 +246,8 @@ def _audit_rows(found: Examined, audit: Timed) -> list[tuple[str, str]]:
     return rows
 
 
-def _work(applications: int, products: int) -> str:
-    return f"{applications} applications + {products} products"
+def _work(applications: float, products: float) -> str:
+    return f"{applications:g} applications + {products:g} products"
 
 
 def _cost(counts: Counts) -> str:

@@ -16,6 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from .drawing import looks_of, name_points, number_log, side_legend
 from .growth import LEAST
 from .pareto import COSTS, LEVELS, TRAINING, Cost, cheapest, front
+from .seeds import over_all
 
 BOTTOM = 1e-5
 """Smaller errors are drawn here, so that the levels asked for have the room."""
@@ -89,7 +90,9 @@ def learning(looked: pd.DataFrame) -> Figure:
         looked: that of ``frame.looks``; not empty.
     """
     by = ["heading", "solver", "family", "peer", "step"]
-    means = looked.groupby(by, sort=False)[["psnr", "work", "seconds"]].mean().reset_index()
+    means = over_all(looked, by, ["psnr", "work"])
+    seconds = looked.groupby(by, sort=False)["seconds"].mean().reset_index()
+    means = means.merge(seconds, on=by, how="left")
     tasks = list(means["heading"].unique())
     costs = [cost for cost in TRAINING if means[cost.name].notna().any()]
     figure, axes = plt.subplots(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 
 import matplotlib as mpl
@@ -64,11 +65,19 @@ def style_of(frame: pd.DataFrame) -> dict[str, object]:
 
 
 def means_of(frame: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds of the cells that ended well; ``cost`` is applications + VJPs."""
+    """Means over the seeds of a task; ``cost`` is applications + VJPs.
+
+    NaN where a seed of the task is missing, failed, or has no value: who fails on the harder seed is not drawn
+    as better.
+    """
     good = frame[frame["status"] == "ok"]
-    numbers = good.select_dtypes("number").columns.drop(["seed", "crop", "batch"])
+    numbers = list(good.select_dtypes("number").columns.drop(["seed", "crop", "batch"]))
     by = ["task", "crop", "batch", "heading", "solver", "family", "peer"]
-    means = good.groupby(by, sort=False)[list(numbers)].mean().reset_index()
+    groups = good.groupby(by, sort=False)
+    means = groups[numbers].agg(lambda each: each.mean(skipna=False)).reset_index()
+    seeds = frame.groupby("heading")["seed"].nunique()
+    whole = groups["seed"].nunique().reset_index(drop=True) == means["heading"].map(seeds)
+    means.loc[~whole, numbers] = math.nan
     means["cost"] = means["applications"] + means["vjps"]
     return means
 

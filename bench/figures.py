@@ -5,6 +5,7 @@
 # pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,16 +18,21 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from . import curves
 from .drawing import FAMILIES, RC, facets, means_of, name_points, number_log, save, shared_legend, style_of
-from .oracle import TOLERANCE
 from .pareto import points
+from .seeds import known_to, past_depth
 from .tables import slug
+
+PANEL = 30
+"""Characters over a picture before a line ends."""
 
 
 def error_against_cost(frame: pd.DataFrame) -> Figure:
     """Relative error of the gradient against applications + VJPs and against seconds, a column a task."""
-    means = means_of(frame).dropna(subset=["hypergradient_error"])
+    means = means_of(frame)
+    means = means[np.isfinite(means["hypergradient_error"])]  # what diverged on a draw has none
     # What lies below the reference's own accuracy is not known to be any smaller.
-    means["hypergradient_error"] = means["hypergradient_error"].clip(lower=TOLERANCE)
+    floors = {heading: known_to(part) for heading, part in frame.groupby("heading", sort=False)}
+    means["hypergradient_error"] = means["hypergradient_error"].clip(lower=means["heading"].map(floors))
     tasks = list(means["heading"].unique())
     costs = [("cost", "applications + VJPs of a training step")]
     if means["step_ms"].notna().any():
@@ -58,7 +64,10 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
 
 
 def psnr_against_depth(frame: pd.DataFrame) -> Figure:
-    """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass."""
+    """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass.
+
+    No hollow mark where a seed reached no equilibrium.
+    """
     means = means_of(frame).dropna(subset=["psnr"])
     tasks = list(means["heading"].unique())
     figure, axes = facets(len(tasks))
@@ -131,7 +140,7 @@ def memory_against_depth(frame: pd.DataFrame) -> Figure:
 
 def psnr_past_depth(seen: pd.DataFrame) -> Figure:
     """PSNR of the learned operator against multiples of the depth that was trained, a line a solver."""
-    means = seen.groupby(["heading", "solver", "family", "multiple"], sort=False)["psnr"].mean().reset_index()
+    means = past_depth(seen)  # a line ends where a seed diverges
     tasks = list(means["heading"].unique())
     figure, axes = facets(len(tasks))
     style = style_of(means)
@@ -159,8 +168,13 @@ def psnr_past_depth(seen: pd.DataFrame) -> Figure:
     return figure
 
 
-def panels(frame: pd.DataFrame, pictures: dict[tuple[str, str], dict[str, np.ndarray]], task: str) -> Figure:
-    """Truth, measurement, and for each estimator its best depth: as trained above, at equilibrium below."""
+def panels(
+    frame: pd.DataFrame,
+    pictures: dict[tuple[str, str], dict[str, np.ndarray]],
+    task: str,
+    words: dict[tuple[str, str], str],
+) -> Figure:
+    """Truth, measurement, and for each family its highest PSNR: as trained above, and below what ``words`` calls it."""
     means = means_of(frame)
     means = means[means["heading"] == task]
     means = means[[(task, solver) in pictures for solver in means["solver"]]]
@@ -175,7 +189,8 @@ def panels(frame: pd.DataFrame, pictures: dict[tuple[str, str], dict[str, np.nda
     for column, row in enumerate(best.itertuples(), start=1):
         picture = pictures[task, row.solver]
         for line, name in enumerate(("trained", "equilibrium")):
-            title = row.solver if line == 0 else "at equilibrium"
+            title = row.solver if line == 0 else words.get((task, row.solver), "at equilibrium")
+            title = textwrap.fill(title, PANEL)
             title += f"\n{_psnr(picture['truth'], picture[name]):.2f} dB"
             shown.append((title, picture[name], axes[line, column]))
     for title, image, ax in shown:
@@ -186,7 +201,9 @@ def panels(frame: pd.DataFrame, pictures: dict[tuple[str, str], dict[str, np.nda
         ax.set_title(title, fontsize=8)
         ax.axis("off")
     axes[1, 0].set_title(f"measurement\n{_psnr(first['truth'], first['measurement']):.2f} dB", fontsize=8)
-    figure.suptitle(f"{task}: the best depth of each estimator, one test image", fontsize=10)
+    figure.suptitle(
+        f"{task}: of each family what has the highest PSNR as trained, one test image", fontsize=10
+    )
     return figure
 
 
@@ -201,6 +218,7 @@ def write_figures(
     looked: pd.DataFrame,
     sizes: pd.DataFrame,
     pictures: dict[tuple[str, str], dict[str, np.ndarray]],
+    words: dict[tuple[str, str], str],
     folder: Path,
 ) -> list[Path]:
     """Draw every figure that there are measurements for, as PNG, PDF and SVG; the same rows give the same bytes.
@@ -209,6 +227,7 @@ def write_figures(
         frame, seen, looked: the tables of ``frame.tidy``, ``frame.trajectories`` and ``frame.looks``.
         sizes: that of ``growth.sizes``.
         pictures: by heading and solver.
+        words: what the image at the equilibrium is called, by heading and solver.
         folder: made if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -231,7 +250,7 @@ def write_figures(
         drawn["growth"] = curves.growth(sizes)
         for heading in frame["heading"].unique():
             if any(h == heading for h, _ in pictures):
-                drawn[f"panels-{slug(heading)}"] = panels(frame, pictures, heading)
+                drawn[f"panels-{slug(heading)}"] = panels(frame, pictures, heading, words)
         return [
             file
             for name, figure in drawn.items()

@@ -16,12 +16,11 @@ from solvers import ROSTER
 from .calls import family
 from .peers import PEERS
 from .records import Record
+from .settling import LOST
 
 MIB = 2**20
 WHO = ("task", "crop", "batch", "heading", "solver", "family", "peer", "seed")
 """The columns that say what a row is of."""
-LOST = 10
-"""A residual beyond this many tolerances is that of no equilibrium: images from there mean nothing."""
 MEANS = {  # column -> list of per-image values in the record
     "psnr": "psnr_trained",
     "psnr_equilibrium": "psnr_equilibrium",
@@ -29,9 +28,18 @@ MEANS = {  # column -> list of per-image values in the record
     "ssim": "ssim_trained",
     "ssim_equilibrium": "ssim_equilibrium",
 }
+FURTHER = {  # the same, of images that choose among solvers
+    "psnr_validation": "psnr_validation_trained",
+    "psnr_validation_equilibrium": "psnr_validation_equilibrium",
+}
+EQUILIBRIA = {  # residual -> the columns that mean nothing where it is none of an equilibrium
+    "equilibrium_residual": ("psnr_equilibrium", "ssim_equilibrium"),
+    "training_equilibrium_residual": ("training_loss_equilibrium",),
+    "validation_equilibrium_residual": ("psnr_validation_equilibrium",),
+}
 PLAIN = (
-    "hypergradient_error",
     "hypergradient_cosine",
+    "oracle_error",
     "certified",
     "residual",
     "applications",
@@ -46,6 +54,11 @@ PLAIN = (
     "equilibrium_residual",
     "equilibrium_applications",
     "equilibrium_converged",
+    "equilibrium_stays",
+    "equilibrium_plain_residual",
+    "equilibrium_plain_psnr",
+    "training_loss_equilibrium",
+    "panel_equilibrium_converged",
 )
 
 
@@ -56,8 +69,13 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     have several sizes of it; ``solver, family``; ``peer``, whether the family is another library's; ``seed, status,
     reason``; PSNR in dB and SSIM averaged over the test images, at the
     trained depth and at equilibrium, and ``psnr_10`` and ``psnr_100`` at 10 and 100 times the trained depth (minus
-    infinity: diverged); the gradient's relative error and cosine, and the
-    error that the solver certified, if it did; ``jacobian_norm`` at the equilibrium; counts;
+    infinity: diverged); the gradient's relative error, as the mean over ``draws`` of the noise, the largest
+    (``hypergradient_error_worst``) and the least (``hypergradient_error_least``), its cosine, and the
+    error that the solver certified, if it did; ``oracle_error``, below which no error is known; what chooses among
+    solvers without a look at the test images: ``training_loss_equilibrium``, ``psnr_validation`` and
+    ``psnr_validation_equilibrium``; ``equilibrium_stays``, whether plain iteration stays at the equilibrium, and
+    where it ends (``equilibrium_plain_psnr``, ``equilibrium_plain_residual``); ``panel_equilibrium_converged``, whether
+    the image that is shown had settled; ``jacobian_norm`` at the equilibrium; counts, in whole batches;
     ``saved_mib`` and ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios)
     and its interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN,
     and so is what belongs to an equilibrium where none was found. Rows keep the order of the records.
@@ -119,15 +137,19 @@ def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int]
         return nan if found is None else float(found)
 
     row = _who(record, shown) | {"status": record.status, "reason": record.reason}
-    for column, name in MEANS.items():
+    for column, name in (MEANS | FURTHER).items():
         known = [value for value in values.get(name) or [] if value is not None]
         row[column] = mean(known) if known else nan
-    row |= {name: number(name) for name in PLAIN}
+    row |= {name: number(name) for name in PLAIN} | _errors(record)
     tolerance = record.settings.get("equilibrium", {}).get("tol", nan)
-    if row["equilibrium_residual"] > LOST * tolerance:
-        row |= dict.fromkeys(("psnr_equilibrium", "ssim_equilibrium"), nan)
+    for residual, columns in EQUILIBRIA.items():
+        # An equilibrium that is not known, or a record of before there was one to know: old ones have no validation.
+        if number(residual) > LOST * tolerance:
+            row |= dict.fromkeys(columns, nan)
     past = _past(record)
     row |= {f"psnr_{multiple}": _or_diverged(*past.get(multiple, (nan, nan))) for multiple in (10, 100)}
+    # Solvers are compared image by image.
+    row["psnr_validation_images"] = list(values.get("psnr_validation_equilibrium") or [])
     row["saved_mib"] = number("saved_bytes") / MIB
     row["peak_mib"] = number("peak_bytes") / MIB
     seconds = timing.values.get("seconds") if timing else None
@@ -139,6 +161,25 @@ def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int]
         row["floor_iqr"] = _iqr(timing.values["ratios"])
         row["same_ratio"] = median(timing.values["ratios_of_floor"])
     return row
+
+
+def _errors(record: Record) -> dict[str, object]:
+    """The gradient's error over the draws of the noise: mean, largest, least; infinite where it diverged on one."""
+    values = record.values
+    errors, statuses = values.get("hypergradient_errors"), values.get("hypergradient_draws")
+    if not errors or not statuses:  # a record of before there were draws
+        errors, statuses = [values.get("hypergradient_error")], ["ok"]
+    found = [
+        (math.nan if status in ("ok", "no reference") else math.inf) if error is None else float(error)
+        for error, status in zip(errors, statuses, strict=True)
+    ]
+    unknown = any(math.isnan(error) for error in found)
+    return {
+        "hypergradient_error": math.nan if unknown else mean(found),
+        "hypergradient_error_worst": math.nan if unknown else max(found),
+        "hypergradient_error_least": math.nan if unknown else min(found),
+        "draws": len(found),
+    }
 
 
 def trajectories(records: Iterable[Record]) -> pd.DataFrame:

@@ -37,7 +37,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many crops of which size. ``crop`` is in pixels, ``train`` and ``test`` count crops.
+    """How many crops of which size. ``crop`` is in pixels; ``train``, ``test`` and ``validation`` count crops.
 
     ``mirror`` continues images that are smaller than a crop by their mirror image: for costs, not for quality.
     """
@@ -46,6 +46,7 @@ class Layout:
     train: int
     test: int
     mirror: bool = False
+    validation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,16 +30,24 @@ class _Table(BaseModel):
 
 
 class ImagesTable(_Table):
-    """Crops: their side in pixels, how many to train and to test on, and whether small images are mirrored."""
+    """Crops.
+
+    Attributes:
+        crop: their side in pixels.
+        train, test: how many to train and to test on.
+        mirror: whether small images are mirrored.
+        validation: how many to choose among solvers by; a third of the training images is held out for them.
+    """
 
     crop: Count
     train: Count
     test: Count
     mirror: bool = False
+    validation: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
     def layout(self) -> Layout:
         """The same as a value of ``images``."""
-        return Layout(self.crop, self.train, self.test, self.mirror)
+        return Layout(self.crop, self.train, self.test, self.mirror, self.validation)
 
 
 class ScheduleTable(_Table):
@@ -92,17 +100,25 @@ class EquilibriumTable(_Table):
         tol: relative residual of the equilibrium.
         budget: applications at most until then.
         longest: applications at most of plain iteration past the trained depth, which goes up to 100 times it.
+        training: training crops, the first ones, whose loss at the equilibrium is measured; all of them by default.
     """
 
     tol: Annotated[float, Field(gt=0, lt=1)]
     budget: Count
     longest: Count = 20_000
+    training: Count | None = None
 
 
 class OracleTable(_Table):
-    """The reference gradient: applications at most, and vector-Jacobian products at most; 0 asks for none."""
+    """The reference gradient.
+
+    Attributes:
+        budget: applications at most, and vector-Jacobian products at most; 0 asks for none.
+        draws: of the mask and the noise, on each of which errors of gradients are measured.
+    """
 
     budget: Annotated[int, Field(ge=0, le=1_000_000)] = 3000
+    draws: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
 class TimingTable(_Table):

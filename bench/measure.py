@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,19 +10,18 @@ import torch
 from deepinv.loss.metric import PSNR, SSIM
 from torch import Tensor
 
-from solvers import Anderson, Divisible, Map, Solution
+from solvers import Divisible, Map
 
 from .beyond import iterate_past
+from .drawn import LARGEST, gradient_quality
 from .images import Images
 from .lipschitz import jacobian_norm
 from .matrix import Cell, Profile
-from .memory import peak_bytes, saved_bytes
-from .reference import reference
+from .settling import residuals, settle, stay
+from .streams import number
 from .tasks import Batch, Instance, instance
-from .training import Stop, check, parameters, train, training_step
+from .training import Stop, check, train
 
-LARGEST = 1000
-"""Numbers at most of a gradient or a parameter that stand in a record; the weights of networks do not."""
 PICTURED = 1
 """The test image that is shown, where there are so many: the packaged ones begin with a cloth."""
 
@@ -59,7 +57,8 @@ def measure(
     """Measure everything but seconds. In a profile without training there is no learned operator to test.
 
     The equilibrium of the learned operator is the one that Anderson acceleration finds; where it finds none, it is
-    the point of the smaller residual of the two where Anderson and plain iteration ended.
+    the point of the smaller residual of the two where Anderson and plain iteration ended. Plain iteration goes on from
+    there, for it may leave what acceleration found.
 
     A NaN or a divergence is an outcome, not an exception; other exceptions pass.
 
@@ -70,15 +69,14 @@ def measure(
         alone: test one image after another, which takes less memory and changes no result but by rounding.
     """
     torch.set_num_threads(profile.threads)
-    torch.manual_seed(cell.seed)
+    torch.manual_seed(number(cell.seed, "everything else"))
     dtype = getattr(torch, profile.dtype)
     layout = profile.images.layout()
     problem = instance(cell.task, images, layout, cell.seed, dtype=dtype, device=device, applied=profile.step)
-    first = problem.train.pick(torch.arange(min(profile.training.batch, profile.images.train)))
     out = Measured()
     out.values["contraction"] = problem.contraction
     try:
-        out.values |= _gradient_quality(cell, problem, first, profile, images, references)
+        out.values |= gradient_quality(cell, problem, profile, images, references)
         if not profile.training.steps:
             return out
         out.values |= train(
@@ -92,77 +90,6 @@ def measure(
     except Stop as stop:
         out.status, out.reason = stop.status, str(stop)
     return out
-
-
-def _gradient_quality(
-    cell: Cell,
-    problem: Instance,
-    batch: Batch,
-    profile: Profile,
-    images: Images,
-    references: Path | None,
-) -> dict[str, object]:
-    known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
-    device = batch.y.device
-    with saved_bytes([*known, batch.truth, batch.y, batch.x0]) as saved:
-        solution, value = training_step(cell.solver, problem, batch)
-    check(value, solution.x)
-    grads = [p.grad for p in parameters(problem) if p.grad is not None]
-    estimate = torch.cat([g.flatten() for g in grads]).double().cpu()
-    with torch.no_grad():
-        x = solution.x.detach()
-        image = problem.limit(batch)(x)
-        residual = (torch.linalg.vector_norm(image - x) / torch.linalg.vector_norm(image)).item()
-    values: dict[str, object] = {
-        "applications": solution.applications,
-        "recorded": solution.recorded,
-        "vjps": solution.vjps,
-        "evaluations": evaluations(solution),
-        "converged": solution.converged,
-        "residual": residual,
-        "saved_bytes": saved.count,
-        "gradient_norm": float(torch.linalg.vector_norm(estimate)),
-        "gradient": estimate.tolist() if len(estimate) <= LARGEST else None,
-    }
-    if solution.certificates:
-        found = solution.certificates[-1]
-        values |= {"certified": found.relative, "rigorous": found.rigorous}
-    del solution, value, x, image, grads
-    with peak_bytes(device) as peak:
-        training_step(cell.solver, problem, batch)
-    values["peak_bytes"] = peak.count
-    unknown: dict[str, object] = {"hypergradient_error": math.nan, "hypergradient_cosine": math.nan}
-    if not profile.oracle.budget:
-        return values | unknown | {"oracle": "none was asked for"}
-    exact = reference(
-        cell.task,
-        images,
-        profile.images.layout(),
-        len(batch.y),
-        cell.seed,
-        profile.oracle.budget,
-        references,
-    )
-    if isinstance(exact, str):
-        return values | unknown | {"oracle": exact}
-    check(estimate, estimate)
-    size = torch.linalg.vector_norm(exact.gradient)
-    return values | {
-        "hypergradient_error": float(torch.linalg.vector_norm(estimate - exact.gradient) / size),
-        "hypergradient_cosine": float(torch.nn.functional.cosine_similarity(estimate, exact.gradient, dim=0)),
-        "oracle": "certified",
-        "oracle_residual": exact.residual,
-        "oracle_adjoint_residual": exact.adjoint_residual,
-    }
-
-
-def evaluations(solution: Solution) -> float:
-    """Applications of T and adjoint products, each counted as the share of the batch that it was made on.
-
-    Call it after ``backward()``. Applications on the tape count once, and their products not at all.
-    """
-    solves = (solution.reached, *solution.adjoint)
-    return solution.recorded + sum(solve.evaluations for solve in solves)
 
 
 def _psnr(image: Tensor, truth: Tensor) -> Tensor:
@@ -199,45 +126,86 @@ class Apart:
 
 
 def _test(cell: Cell, problem: Instance, profile: Profile, out: Measured, alone: bool) -> None:
-    table = profile.equilibrium
-    batch, start = problem.test, problem.start(problem.test)
-    trains, T, image = problem.bind(batch), problem.limit(batch), problem.operator.image
-    if alone:
-        trains, T = (Apart(m) if isinstance(m, Divisible) else m for m in (trains, T))
+    table, batch, start = profile.equilibrium, problem.test, problem.start(problem.test)
+    T, image = _limit(problem, batch, alone), problem.operator.image
 
     def score(state: Tensor) -> float:
         return float(_psnr(image(state), batch.truth).mean())
 
     with torch.no_grad():
-        solved = cell.solver(trains, start)
+        solved = cell.solver(_apart(problem.bind(batch), alone), start)
         trained = image(solved.x)
-        settled = Anderson(table.tol, table.budget)(T, start)
         past = iterate_past(T, start, solved.applications, score, table.longest)
-        # Where T is no contraction, one of the two may find an equilibrium and the other none.
-        plain = past.state is not None and past.residual < settled.report.residual > table.tol
-        where = past.state if plain and past.state is not None else settled.x
-        equilibrium = image(where)
-    norm = jacobian_norm(T, where, apart=alone)
+        found = settle(T, start, table, past)
+        equilibrium = image(found.state)
+        stays = stay(T, found, score, table)
+        gaps = residuals(T, found.state)
+    norm = jacobian_norm(T, found.state, apart=alone)
     out.values |= _scores("measurement", batch.y, batch.truth)
     out.values |= _scores("trained", trained, batch.truth)
     out.values |= _scores("equilibrium", equilibrium, batch.truth)
+    at = min(PICTURED, len(batch.truth) - 1)
     out.values |= {
-        "equilibrium_residual": past.residual if plain else settled.report.residual,
-        "equilibrium_applications": settled.report.applications,
-        "equilibrium_converged": settled.report.converged,
-        "equilibrium_by": "plain iteration" if plain else "Anderson acceleration",
+        "equilibrium_residual": found.residual,
+        "equilibrium_applications": found.applications,
+        "equilibrium_converged": found.converged,
+        "equilibrium_by": found.by,
+        "equilibrium_stays": stays.stays,
+        "equilibrium_plain_steps": stays.steps,
+        "equilibrium_plain_residual": stays.residual,
+        "equilibrium_plain_distance": stays.distance,
+        "equilibrium_plain_psnr": stays.score,
         "past_depths": past.depths,
         "past_residuals": past.residuals,
         "past_psnr": past.scores,
         "stalls": past.stalls,
         "jacobian_norm": norm.value,
         "jacobian_norm_residual": norm.residual,
+        "pictured": at,
+        # The picture is of one image, which may have settled or not, whatever the others did.
+        "panel_equilibrium_residual": float(gaps[at]),
+        "panel_equilibrium_converged": float(gaps[at]) <= table.tol,
     }
+    out.values |= _elsewhere(cell, problem, profile, alone)
     shown = {"truth": batch.truth, "measurement": batch.y, "trained": trained, "equilibrium": equilibrium}
-    at = min(PICTURED, len(batch.truth) - 1)
-    out.values["pictured"] = at
     out.panels = {name: _picture(picture[at]) for name, picture in shown.items()}
     check(trained, trained)
+
+
+def _elsewhere(cell: Cell, problem: Instance, profile: Profile, alone: bool) -> dict[str, object]:
+    """The learned operator on the images that chose it, and on those that may choose among operators.
+
+    What is best on the test images must not be chosen on them: a solver is chosen by its training loss at the
+    equilibrium, or by PSNR on the validation images.
+    """
+    learnt = problem.train.pick(torch.arange(len(problem.train.y))[: profile.equilibrium.training])
+    found = settle(_limit(problem, learnt, alone), problem.start(learnt), profile.equilibrium)
+    with torch.no_grad():
+        values: dict[str, object] = {
+            "training_loss_equilibrium": float(problem.loss(found.state, learnt)),
+            "training_equilibrium_residual": found.residual,
+            "training_equilibrium_converged": found.converged,
+        }
+        batch = problem.validation
+        if batch is None:
+            return values
+        start, image = problem.start(batch), problem.operator.image
+        solved = cell.solver(_apart(problem.bind(batch), alone), start)
+        found = settle(_limit(problem, batch, alone), start, profile.equilibrium)
+        return values | {
+            "psnr_validation_trained": _psnr(image(solved.x), batch.truth).flatten().tolist(),
+            "psnr_validation_equilibrium": _psnr(image(found.state), batch.truth).flatten().tolist(),
+            "validation_equilibrium_residual": found.residual,
+            "validation_equilibrium_converged": found.converged,
+        }
+
+
+def _limit(problem: Instance, batch: Batch, alone: bool) -> Map:
+    return _apart(problem.limit(batch), alone)
+
+
+def _apart(T: Map, alone: bool) -> Map:
+    return Apart(T) if alone and isinstance(T, Divisible) else T
 
 
 def _scores(name: str, x: Tensor, truth: Tensor) -> dict[str, object]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections import Counter
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from solvers import Solution
 
 
 @dataclass(slots=True)
@@ -21,15 +24,40 @@ class Bytes:
     count: int = 0
 
 
+@dataclass(slots=True)
+class Tape(Bytes):
+    """A count of what is kept for the way back."""
+
+    def forward(self, solve: Callable[[], Solution], device: torch.device) -> Solution:
+        """A forward pass on ``device``, and a look at what is alive after it that was not there before.
+
+        That is everything which a solver keeps for the way back, in saved tensors or in objects of its own. What it
+        returns does not count, for that is there without a tape too.
+        """
+        cuda = device.type == "cuda"
+        before = torch.cuda.memory_allocated(device) if cuda else 0
+        with nullcontext() if cuda else _LiveStorages() as live:
+            solution = solve()
+        gc.collect()  # what only a cycle of references keeps is no tape
+        made = solution.x.untyped_storage()
+        total = torch.cuda.memory_allocated(device) - before if live is None else live.total
+        alive = total - made.nbytes()
+        self.count = max(self.count, alive)
+        return solution
+
+
 @contextmanager
-def saved_bytes(known: Iterable[Tensor]) -> Generator[Bytes]:
-    """The most bytes that autograd keeps for the way back at once, each storage counted once.
+def saved_bytes(known: Iterable[Tensor]) -> Generator[Tape]:
+    """The most bytes that are kept for the way back at once, each storage counted once.
+
+    What autograd saves is seen by itself, on the way back too; ``Tape.forward`` sees what else is kept between the
+    passes.
 
     Args:
         known: tensors that are there anyway (parameters, spectra, measurements); their storages do
             not count.
     """
-    found = Bytes()
+    found = Tape()
     apart = {tensor.untyped_storage().data_ptr() for tensor in known}
     kept: Counter[int] = Counter()
     total = 0
@@ -92,7 +120,7 @@ class _LiveStorages(TorchDispatchMode):
         super().__init__()
         self.peak = 0
         self._alive: dict[int, int] = {}
-        self._total = 0
+        self.total = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -112,9 +140,9 @@ class _LiveStorages(TorchDispatchMode):
         if not size or address in given or address in self._alive:
             return
         self._alive[address] = size
-        self._total += size
-        self.peak = max(self.peak, self._total)
+        self.total += size
+        self.peak = max(self.peak, self.total)
         weakref.finalize(storage, self._forget, address)
 
     def _forget(self, address: int) -> None:
-        self._total -= self._alive.pop(address, 0)
+        self.total -= self._alive.pop(address, 0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from .calls import arguments
-from .oracle import TOLERANCE
+from .seeds import known_to, largest, over_all, smallest
 
 LONG = 45
 """Characters of arguments that a table has room for."""
@@ -58,24 +58,35 @@ WHO = ["heading", "solver", "family", "peer"]
 
 
 def points(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each task, size and solver with an error: means over the seeds that ended well.
+    """A row for each task, size and solver with an error, over the seeds of the task; all of them have to end well.
 
     Args:
         frame: that of ``frame.tidy``.
 
     Returns:
-        Columns ``heading, solver, family, peer``; ``error``, of the hypergradient, relative and not below what
-        the reference itself is certified to; ``work`` (applications + VJPs), ``step_ms`` and ``saved_mib``. Tasks with
-        fewer than three solvers are left out.
+        Columns ``heading, solver, family, peer``; ``error``, of the hypergradient, relative: the largest over seeds and
+        draws, and not below what is known of the reference itself (``seeds.known_to``); ``least``, the smallest of
+        them; ``work`` (applications + VJPs), ``step_ms`` and ``saved_mib``, means over the seeds. Tasks with fewer than
+        three solvers are left out.
     """
-    good = frame[(frame["status"] == "ok") & frame["hypergradient_error"].notna()]
-    good = good.assign(
-        error=good["hypergradient_error"].clip(lower=TOLERANCE), work=good["applications"] + good["vjps"]
-    )
-    columns = ["error", *(cost.name for cost in COSTS)]
-    means = good.groupby(WHO, sort=False)[columns].mean().reset_index()
-    enough = means.groupby("heading")["solver"].transform("size").ge(LEAST)
-    return means[enough].reset_index(drop=True)
+    rows = []
+    for heading, part in frame.groupby("heading", sort=False):
+        seeds, floor = set(part["seed"]) if "seed" in part else None, known_to(part)
+        for (solver, family, peer), group in part.groupby(["solver", "family", "peer"], sort=False):
+            error = largest(group)
+            if not math.isfinite(error) or not (group["status"] == "ok").all():
+                continue
+            if seeds is not None and set(group["seed"]) != seeds:
+                continue
+            row = {"heading": heading, "solver": solver, "family": family, "peer": peer}
+            row |= {"error": max(error, floor), "least": max(smallest(group), floor)}
+            row["work"] = float((group["applications"] + group["vjps"]).mean(skipna=False))
+            rows.append(
+                row | {name: float(group[name].mean(skipna=False)) for name in ("step_ms", "saved_mib")}
+            )
+    found = pd.DataFrame(rows, columns=[*WHO, "error", "least", *(cost.name for cost in COSTS)])
+    enough = found.groupby("heading")["solver"].transform("size").ge(LEAST)
+    return found[enough].reset_index(drop=True)
 
 
 def front(part: pd.DataFrame, cost: str) -> pd.DataFrame:
@@ -99,13 +110,17 @@ def reaching(looked: pd.DataFrame) -> pd.DataFrame:
     """For each task and solver, the first look at which its PSNR is within 0.1 dB of the best of the task.
 
     Args:
-        looked: that of ``frame.looks``; PSNR, work and seconds are averaged over seeds at equal steps.
+        looked: that of ``frame.looks``; PSNR, work and seconds are averaged over all seeds at equal steps.
 
     Returns:
         Columns ``heading, solver, family, peer``; ``step``, ``psnr``, ``best`` (both in dB), ``work``, ``seconds``.
         A solver that does not get there has no row.
     """
-    means = looked.groupby([*WHO, "step"], sort=False)[["psnr", "work", "seconds"]].mean().reset_index()
+    if looked.empty:
+        return pd.DataFrame(columns=[*WHO, "step", "psnr", "work", "known", "seeds", "seconds", "best"])
+    means = over_all(looked, [*WHO, "step"], ["psnr", "work"]).dropna(subset=["psnr"])
+    seconds = looked.groupby([*WHO, "step"], sort=False)["seconds"].mean().reset_index()
+    means = means.merge(seconds, on=[*WHO, "step"], how="left")
     means["best"] = means.groupby("heading")["psnr"].transform("max")
     there = means[means["psnr"] >= means["best"] - NEAR].sort_values("step", kind="stable")
     first = there.groupby(["heading", "solver"], sort=False).head(1)

@@ -28,6 +28,7 @@ DECIDING = (
     "bench/denoisers/scico.py",
     "bench/denoisers/weights.py",
     "bench/denoisers/weights/SHA256SUMS",
+    "bench/drawn.py",
     "bench/lipschitz.py",
     "bench/graphs.py",
     "bench/operators",
@@ -40,6 +41,8 @@ DECIDING = (
     "bench/determinism.py",
     "bench/oracle.py",
     "bench/reference.py",
+    "bench/settling.py",
+    "bench/streams.py",
     "bench/training.py",
 )
 """What the result of a cell depends on; a change in any of these makes stored cells stale."""

@@ -18,7 +18,10 @@ from .errors import UserError
 from .files import Unwritable, clear_up, publish, write_atomically
 from .matrix import Cell, Profile
 
-SCHEMA = 2
+SCHEMA = 3
+"""3: random streams of their own, counts in whole batches, errors over draws, losses at the equilibrium."""
+READABLE = frozenset({2, SCHEMA})
+"""Schemas that tables and comparisons still read; what an older one did not measure is missing from them."""
 Kind = Literal["quality", "cost"]
 KEY = re.compile(r"[\w-]{1,200}")
 """What may stand in the name of a file; above all no way out of the folder."""
@@ -215,7 +218,7 @@ class Store:
             raise UserError(f"cannot read {file}: {error.strerror}: choose another folder") from error
         except ValueError as error:
             raise UserError(f"{file} is broken: remove it, or choose another --out") from error
-        if found.schema != SCHEMA:
+        if found.schema not in READABLE:
             raise UserError(
                 f"{self.folder} was written with schema {found.schema}, not {SCHEMA}: choose another --out"
             )
@@ -232,7 +235,7 @@ class Store:
         before = self.manifest()
         if before is None and self.folder.is_dir() and any(not _ours(f) for f in self.folder.iterdir()):
             raise UserError(f"--out {self.folder} holds other files and no run: choose an empty folder")
-        for name in ("profile", "images", "device"):
+        for name in ("schema", "profile", "images", "device"):
             if before is not None and getattr(before, name) != getattr(manifest, name):
                 raise UserError(
                     f"--out {self.folder} holds a run of {name} {getattr(before, name)!r}, "

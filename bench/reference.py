@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -29,23 +29,26 @@ def reference(
     seed: int,
     budget: int = 3000,
     folder: Path | None = None,
+    draw: int = 0,
 ) -> Oracle | str:
     """The float64 gradient of a task and seed at the initial parameters, or why there is none.
 
-    It is that of the first ``size`` training crops, and runs on the CPU whatever the cell's device is. Cells run in
+    It is the implicit gradient at the equilibrium of plain iteration, and says how wrong it may be: see ``Oracle``. It
+    is that of the first ``size`` training crops, and runs on the CPU whatever the cell's device is. Cells run in
     processes of their own; with ``folder``, the first to need it leaves it there for the others, who wait for it.
 
     Args:
         task, images, layout, size, seed, budget: what decides it.
         folder: where references are shared; ``None`` for nowhere.
+        draw: of the mask and the noise.
     """
 
     def compute() -> Oracle | str:
-        return _computed(task, images, layout, size, seed, budget)
+        return _computed(task, images, layout, size, seed, budget, draw)
 
     if folder is None:
         return compute()
-    decides = [repr(task), images.digest, asdict(layout), size, seed, budget]
+    decides = [repr(task), images.digest, asdict(layout), size, seed, budget, draw]
     decides += [provenance.fingerprint(), provenance.versions()]
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:20]
     return _shared(folder, key, compute)
@@ -61,9 +64,7 @@ def _shared(folder: Path, key: str, compute: Callable[[], Oracle | str]) -> Orac
             return found
         made = compute()
         missing = isinstance(made, str)
-        about = (
-            {"why": made} if missing else {"residuals": json.dumps([made.residual, made.adjoint_residual])}
-        )
+        about = {"why": made} if missing else {"oracle": json.dumps(_numbers(made))}
         gradient = torch.zeros(0) if missing else made.gradient.contiguous()
         file.unlink(missing_ok=True)  # it could not be read
         publish(file, save({"gradient": gradient}, about))
@@ -76,22 +77,28 @@ def _read(file: Path) -> Oracle | str | None:
             about = stored.metadata() or {}
             if "why" in about:
                 return about["why"]
-            residual, adjoint = json.loads(about["residuals"])
-            return Oracle(stored.get_tensor("gradient"), float(residual), float(adjoint))
+            return Oracle(stored.get_tensor("gradient"), **json.loads(about["oracle"]))
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None
 
 
-@functools.lru_cache(maxsize=4)
-def _computed(task: Task, images: Images, layout: Layout, size: int, seed: int, budget: int) -> Oracle | str:
-    problem = instance(task, images, layout, seed, dtype=torch.float64)
+def _numbers(made: Oracle) -> dict[str, float | str]:
+    """All that it says of itself beside the gradient."""
+    return {f.name: getattr(made, f.name) for f in fields(made) if f.name != "gradient"}
+
+
+@functools.lru_cache(maxsize=8)
+def _computed(
+    task: Task, images: Images, layout: Layout, size: int, seed: int, budget: int, draw: int
+) -> Oracle | str:
+    problem = instance(task, images, layout, seed, dtype=torch.float64, draw=draw)
     batch = problem.train.pick(torch.arange(size))
     try:
         return hypergradient(
             problem.limit(batch),
             [p for p in problem.operator.parameters() if p.requires_grad],
             problem.start(batch),
-            lambda x: problem.loss(x, batch),
+            problem.criterion(batch),
             budget,
         )
     except NoOracle as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import settled
 from .errors import UserError
 from .files import write_atomically
 from .frame import headings, looks, tidy, trajectories
@@ -35,7 +36,7 @@ def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
         The files; the page last.
     """
     # Here, not above: matplotlib and seaborn take a second that no other command should wait for.
-    from . import growth, pareto
+    from . import growth, headline, pareto
     from .figures import write_figures
     from .page import write_page
     from .parquet import write_parquet
@@ -51,18 +52,29 @@ def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
     further: dict[str, str] = {}
     if len(fronts):
         further |= {"pareto.csv": fronts.to_csv(index=False), "pareto.md": pareto.to_markdown(fronts)}
+    if tuned := headline.sections(frame):
+        further["headline.md"] = tuned
     if len(fitted):
         further |= {"growth.csv": fitted.to_csv(index=False), "growth.md": growth.to_markdown(fitted)}
     for name, content in further.items():
         written.append(folder / "tables" / name)
         write_atomically(written[-1], content)
-    pictures = _pictures(records, store)
-    written += write_figures(frame, trajectories(records), looked, measured, pictures, folder / "figures")
+    pictures, words = _pictures(records, store)
+    seen = trajectories(records)
+    written += write_figures(frame, seen, looked, measured, pictures, words, folder / "figures")
     return [*written, write_page(folder, bounds)]
 
 
-def _pictures(records: list[Record], store: Store) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+Place = tuple[str, str]
+"""Heading and solver."""
+
+
+def _pictures(
+    records: list[Record], store: Store
+) -> tuple[dict[Place, dict[str, np.ndarray]], dict[Place, str]]:
+    """The pictures of the last seed that has some, and what their equilibrium is called."""
+    found: dict[Place, dict[str, np.ndarray]] = {}
+    words: dict[Place, str] = {}
     shown = headings(records)
     for record in records:
         file = store.rows / f"{record.key}.npz"
@@ -70,4 +82,5 @@ def _pictures(records: list[Record], store: Store) -> dict[tuple[str, str], dict
             with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
                 heading = shown[record.task, record.crop, record.batch]
                 found[heading, record.solver] = {name: arrays[name] for name in arrays.files}
-    return found
+                words[heading, record.solver] = settled.words(record)
+    return found, words

@@ -7,160 +7,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from . import bibliography, latex
+from .columns import PAST
 from .files import write_atomically
-from .lipschitz import verdict
 from .oracle import TOLERANCE
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the printed tables.
-
-    Attributes:
-        name: of the tidy column.
-        title: as it is printed.
-        show: a mean as text; its spread is printed after ``±`` where it is visible.
-        best: ``max`` or ``min`` marks the best value of a task; ``None`` marks none.
-        spread: tidy column that holds the spread; ``None`` for the standard deviation over seeds.
-        over: what is printed of the values of several seeds.
-        words: it is printed as words, without a spread.
-    """
-
-    name: str
-    title: str
-    show: Callable[[float], str]
-    best: Callable[[pd.Series], float] | None = None
-    spread: str | None = None
-    over: Callable[[pd.Series], float] = pd.Series.mean
-    words: bool = False
-
-
-def _fixed(digits: int) -> Callable[[float], str]:
-    return lambda value: f"{value:.{digits}f}"
-
-
-def _scientific(value: float) -> str:
-    return f"{value:.1e}"
-
-
-def _error(value: float) -> str:
-    """An error, or that it is below what the reference gradient itself is certified to."""
-    return _scientific(value) if value >= TOLERANCE else f"< {TOLERANCE:.0e}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
-
-
-def _decibel(value: float) -> str:
-    return "diverged" if value == -math.inf else f"{value:.2f}"
-
-
-def _stalled(share: float) -> str:
-    return "no" if share == 0 else "yes" if share == 1 else "on some seeds"
-
-
-COLUMNS = (
-    Column("psnr", "PSNR (dB)", _fixed(2), max),
-    Column("psnr_equilibrium", "PSNR at eq. (dB)", _fixed(2), max),
-    Column("ssim", "SSIM", _fixed(3), max),
-    Column("ssim_equilibrium", "SSIM at eq.", _fixed(3), max),
-    Column("hypergradient_error", "gradient error", _error, min),
-    Column("certified", "certified", _error),
-    Column("hypergradient_cosine", "cosine", _fixed(4), max),
-    Column("residual", "residual", _scientific),
-    Column("applications", "applications", _whole),
-    Column("vjps", "VJPs", _whole),
-    Column("saved_mib", "tape (MiB)", _fixed(2), min),
-    Column("peak_mib", "peak (MiB)", _fixed(2), min),
-    Column("step_ms", "step (ms)", _fixed(1), min, spread="step_iqr_ms"),
-    Column("floor_ratio", "× floor", _fixed(2), spread="floor_iqr"),
-)
-
-PAST = (
-    Column("jacobian_norm", "T at its equilibrium", verdict, over=pd.Series.max, words=True),
-    Column("jacobian_norm_residual", "± rel.", _scientific, over=pd.Series.max, words=True),
-    Column("stalls", "residual stalls", _stalled, words=True),
-    Column("psnr", "PSNR as trained (dB)", _fixed(2), max),
-    Column("psnr_10", "at 10 ×", _decibel, max),
-    Column("psnr_100", "at 100 ×", _decibel, max),
-    Column("psnr_equilibrium", "at eq.", _fixed(2), max),
-    Column("equilibrium_residual", "residual there", _scientific),
-)
-"""What becomes of the learned operator past the depth that was trained."""
-
-
-def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean and spread over seeds of each task and solver, in the order of the frame.
-
-    The spread is the standard deviation, and 0 for a single seed; that of a timing is its interquartile
-    range. Cells that failed count as ``failed`` and are left out of the means. Columns: ``task``, ``crop``, ``batch``,
-    ``heading``, ``solver``, ``seeds``, ``failed``, and ``X`` and ``X_spread`` for each column X.
-    """
-    rows = []
-    for (heading, solver), group in frame.groupby(["heading", "solver"], sort=False):
-        good = group[group["status"] == "ok"]
-        row: dict[str, object] = {
-            **{name: group[name].iloc[0] for name in ("task", "crop", "batch")},
-            "heading": heading,
-            "solver": solver,
-            "seeds": len(good),
-            "failed": len(group) - len(good),
-        }
-        for column in (*COLUMNS, *PAST):
-            values = good[column.name].dropna().astype(float)
-            row[column.name] = column.over(values) if len(values) else math.nan
-            if column.spread is not None:
-                row[f"{column.name}_spread"] = good[column.spread].mean()
-            else:
-                several = len(values) > 1 and bool(values.map(math.isfinite).all())
-                row[f"{column.name}_spread"] = values.std() if several else 0.0
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _text(column: Column, mean: float, spread: float) -> str:
-    if math.isnan(mean):
-        return "—"
-    if column.words:
-        return column.show(mean)
-    shown, around = column.show(mean), column.show(spread)
-    # A spread that prints as nothing, or is below what can be known, is not shown.
-    visible = not shown.startswith("<") and not around.startswith("<") and float(around) > 0
-    return f"{shown} ± {around}" if visible else shown
-
-
-def printable(
-    summary: pd.DataFrame, heading: str, columns: tuple[Column, ...] = COLUMNS
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows under a heading as text, and which of them are the best of their column.
-
-    A column of which nothing was measured is left out.
-    """
-    part = summary[summary["heading"] == heading].reset_index(drop=True)
-    columns = tuple(c for c in columns if part[c.name].notna().any())
-    text = pd.DataFrame({"solver": part["solver"]})
-    best = pd.DataFrame(False, index=part.index, columns=["solver", *(c.title for c in columns)])
-    for column in columns:
-        values = part[column.name]
-        cells = [_text(column, m, s) for m, s in zip(values, part[f"{column.name}_spread"], strict=True)]
-        text[column.title] = cells
-        if column.best is not None and values.notna().any():
-            winner = column.best(values.dropna())
-            # What prints alike is marked alike.
-            best[column.title] = [math.isfinite(m) and column.show(m) == column.show(winner) for m in values]
-    failed = part["failed"].to_numpy()
-    if failed.any():
-        text["failed"] = [str(n) if n else "" for n in failed]
-        best["failed"] = False
-    return text, best
+from .seeds import column, known_to
+from .summary import printable, summarise
 
 
 def to_markdown(text: pd.DataFrame, best: pd.DataFrame) -> str:
@@ -229,28 +85,45 @@ def _facts(part: pd.DataFrame) -> str:
     facts = [known]
     if not math.isnan(before):
         facts.append(f"The measurement itself has {before:.2f} dB")
-    if part["hypergradient_error"].isna().all():
-        facts.append("There is no reference gradient")
+    facts.append(_reference(part))
     return ". ".join(facts) + "."
+
+
+def _reference(part: pd.DataFrame) -> str:
+    """How good the reference gradient itself is, by what the records hold."""
+    if part["hypergradient_error"].isna().all():
+        return "There is no reference gradient"
+    told = column(part, "oracle_error")
+    if not told.map(math.isfinite).any():
+        return f"Of the reference gradient the residuals are known, below {TOLERANCE:.0e}, and not its error"
+    basis = [str(why) for why in part["oracle_basis"].dropna().unique()] if "oracle_basis" in part else []
+    by = f" ({' and '.join(basis)})" if basis else ""
+    return f"The reference gradient is itself within {known_to(part):.1e}{by}"
 
 
 _LEGEND = """
 ---
 PSNR and SSIM of the test images at the depth that was trained, and after running the learned operator to
-its equilibrium (— where none was found, to ten times the tolerance of the profile). *Gradient error* and *cosine*:
-the solver's gradient at the initial parameters against the certified float64 implicit gradient, itself good to 1e-10
-(— where there is none). *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's reconstruction there.
-*Applications* and *VJPs* of T in a training step. *Tape*: bytes that autograd saved;
+its equilibrium (— where none was found, to ten times the tolerance of the profile); the training loss and the PSNR of
+validation images there. *Gradient error* and *cosine*: the solver's gradient at the initial parameters against a
+float64 implicit gradient whose two residuals are below 1e-10; what is known of its own error stands above each table,
+and smaller errors are neither told nor ranked (— where there is no reference). In brackets the least and the largest
+over seeds and draws. *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's reconstruction there.
+*Applications* and *VJPs* of T in a training step; what was made on a part of the batch counts as that part.
+*Tape*: bytes that are kept from the forward pass for the way back, by autograd and, with `certified`, beside it;
 *peak*: the most alive at once. *Step*: median seconds of a training step; *× floor*: its ratio to a bare loop
-that does the same work, median of interleaved pairs. Best of a task in bold; ± is the standard
-deviation over seeds, and for the two timings the interquartile range over rounds.
+that does the same work, median of interleaved pairs. ± is the standard deviation over seeds, and for the two timings
+the interquartile range over rounds. “(1 of 2)”: one of two seeds has a value, and the mean is that of this one.
+Best of a task in bold, never where a seed is missing; of PSNR, SSIM and loss with all that lies behind by no more
+than the standard deviation of that difference over the seeds, and none in bold where there is one seed.
 
 *Past the trained depth*: the learned operator iterated 10 and 100 times as long as it was trained (— where the
 profile leaves no time), and at the equilibrium that Anderson acceleration finds, with its residual
 ‖T(x) − x‖ / ‖T(x)‖; where it finds none, where plain iteration or Anderson ended, whichever has the smaller residual.
 *T at its equilibrium*: ‖J‖ there by power iteration on JᵀJ, an estimate from below; *± rel.* is that iteration's own
 residual.
-*Residual stalls*: it shrinks by less than half from 10 to 100 times the depth.
+*Residual stalls*: it shrinks by less than half from 10 to 100 times the depth. *Plain iteration stays*: from the
+equilibrium it does not leave again.
 """
 _SOURCES = """
 *Sources*, by their keys in `references.bib`:

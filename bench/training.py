@@ -17,7 +17,9 @@ from solvers import Solution, Solver
 from .beyond import WILD
 from .files import write_atomically
 from .matrix import Cell, TrainingTable
+from .memory import Tape
 from .peers import Peer
+from .streams import stream
 from .tasks import Batch, Instance
 
 
@@ -43,15 +45,23 @@ def parameters(problem: Instance) -> list[nn.Parameter]:
 
 
 def training_step(
-    solver: Solver | Peer, problem: Instance, batch: Batch, start: Tensor | None = None
+    solver: Solver | Peer,
+    problem: Instance,
+    batch: Batch,
+    start: Tensor | None = None,
+    tape: Tape | None = None,
 ) -> tuple[Solution, Tensor]:
     """Forward and backward on a batch; gradients are left in the parameters. Returns the loss too.
 
-    ``start`` is a state; by default that of the task.
+    Args:
+        solver, problem, batch: whose, of what, on what.
+        start: a state; by default that of the task.
+        tape: looks at what is kept between the passes, if it is there.
     """
     problem.operator.zero_grad(set_to_none=True)
     start = problem.start(batch) if start is None else start
-    solution = solver(problem.bind(batch), start, problem.criterion(batch))
+    given = problem.bind(batch), start, problem.criterion(batch)
+    solution = solver(*given) if tape is None else tape.forward(lambda: solver(*given), batch.y.device)
     value = problem.loss(solution.x, batch)
     value.backward()
     return solution, value.detach()
@@ -72,7 +82,7 @@ class History:
 
     Attributes:
         losses: of each step.
-        work: applications and vector-Jacobian products of T so far.
+        work: applications and vector-Jacobian products of T so far, as ``Solution.work`` counts them.
         look_steps, look_work: steps, and applications and products, until each look at the test images.
         look_psnr: what was seen there, in dB.
         ended: the state where the last visit of a crop ended, by its index; kept for warm starts alone.
@@ -82,9 +92,9 @@ class History:
     """
 
     losses: list[float] = field(default_factory=list[float])
-    work: int = 0
+    work: float = 0.0
     look_steps: list[int] = field(default_factory=list[int])
-    look_work: list[int] = field(default_factory=list[int])
+    look_work: list[float] = field(default_factory=list[float])
     look_psnr: list[float] = field(default_factory=list[float])
     ended: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
     sizes: list[float] = field(default_factory=list[float])
@@ -155,7 +165,7 @@ def train(
             if schedule is not None:
                 history.rtols.append(schedule.rtol(history.sizes))
         history.sizes.append(size.item())
-        history.work += solution.applications + solution.vjps
+        history.work += solution.work
         done = len(history.losses)
         if look is not None and table.look and (done % table.look == 0 or done == table.steps):
             history.look_steps.append(done)
@@ -197,7 +207,7 @@ def _resume(problem: Instance, optimiser: torch.optim.Optimizer, checkpoint: Pat
 
 def _batches(count: int, size: int, seed: int) -> Iterator[Tensor]:
     """Indices of batches, shuffled anew each epoch; every batch has ``size`` entries (or all there are)."""
-    rng = torch.Generator().manual_seed(seed)
+    rng = stream(seed, "order of batches")
     while True:
         shuffled = torch.randperm(count, generator=rng)
         yield from (part for part in shuffled.split(size) if len(part) == min(size, count))

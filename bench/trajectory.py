@@ -138,7 +138,8 @@ class Passed:
         certified: relative to F', at most.
         actual: ``‖g − F'‖``, by the reference.
         rigorous: whether every certificate was.
-        work: applications and vector-Jacobian products until each step is done; those of audits do not count.
+        work: applications and vector-Jacobian products until each step is done, as ``Solution.work`` counts them; those
+            of audits do not count.
     """
 
     exact: list[Exact]
@@ -148,7 +149,7 @@ class Passed:
     certified: list[float] = field(default_factory=list[float])
     actual: list[float] = field(default_factory=list[float])
     rigorous: bool = True
-    work: list[int] = field(default_factory=list[int])
+    work: list[float] = field(default_factory=list[float])
 
 
 def reference(F: Objective, eta: float, steps: int) -> list[Exact]:
@@ -189,7 +190,7 @@ def descend(F: Objective, course: Course, eta: float, steps: int) -> Passed:
         passed.actual.append(norm(g - here.gradient))
         passed.rigorous &= found.rigorous
         before = passed.work[-1] if passed.work else 0
-        passed.work.append(before + solution.applications + solution.vjps)
+        passed.work.append(before + solution.work)
         passed.exact.append(F.exact(here.theta - eta * g))
     F.move(begin)
     return passed

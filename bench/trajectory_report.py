@@ -26,6 +26,7 @@ from .images import Images, Layout
 from .oracle import NoOracle
 from .provenance import provenance
 from .records import finite, write_atomically
+from .streams import number
 from .tasks import Task, instance
 from .trajectory import Course, objective, rows, step_size
 
@@ -117,7 +118,7 @@ def study(
         raise UserError(
             f"{task.label} has layers of its own, and no equilibrium to descend at: choose another"
         )
-    torch.manual_seed(seed)
+    torch.manual_seed(number(seed, "everything else"))
     problem = instance(task, images, layout, seed, dtype=torch.float64)
     F = objective(problem, problem.train)
     measured = math.nan

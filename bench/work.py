@@ -27,7 +27,7 @@ TOY = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of one solve: applications of T, those on the tape, and vector-Jacobian products."""
+    """Of one solve: applications of T, those on the tape, and vector-Jacobian products, in whole batches."""
 
     applications: float = 100.0
     recorded: float = 10.0
@@ -101,7 +101,7 @@ def _on_a_toy(solver: Solver | Peer) -> Counts | None:
         found.x.square().sum().backward()
     except (UserError, TypeError, AttributeError):
         return None
-    return Counts(found.applications, found.recorded, found.vjps)
+    return Counts(found.evaluations, found.recorded, found.products)
 
 
 @dataclass(frozen=True, slots=True)

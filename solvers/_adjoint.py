@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 from ._core import Divisible, Equilibrium, Map
+from ._tape import Versions, same
+
+PICKED = 0.05
+"""What T may give another value by, relatively, on some samples alone: kernels round otherwise there."""
 
 
 class Affine(Protocol):
@@ -72,24 +76,43 @@ class DivisibleAdjointMap(AdjointMap):
 
     Attributes:
         T: the map.
-        taped: gets a 1 for every application of T on fewer samples, which is taped anew.
+        taped: gets the share of the batch for every application of T on fewer samples, which is taped anew.
+        whole: samples in the batch.
+        leaves: those of the tape, which must be as they were.
     """
 
     T: Divisible
-    taped: list[int]
+    taped: list[float]
+    whole: int
+    leaves: Versions
 
     def pick(self, index: Tensor) -> Map:
-        """The adjoint map of the samples at ``index`` alone: one more application of T, on those."""
+        """The adjoint map of the samples at ``index`` alone: one more application of T, on those.
+
+        Raises:
+            RuntimeError: the parameters, or T, are not what they were.
+        """
+        self.leaves.check()
         T, x = self.T.pick(index), self.x.detach()[index].requires_grad_()
         with torch.enable_grad():
             y = T(x)
-        self.taped.append(1)
+        self.taped.append(len(x) / self.whole)
+        same(y.detach(), self.y.detach()[index], PICKED)
         v = self.v[index]
-        return adjoint_map(T, x, y, v, None, self.taped)
+        return adjoint_map(T, x, y, v, None, self.taped, self.leaves, self.whole)
 
 
-def adjoint_map(T: Map, x: Tensor, y: Tensor, v: Tensor, inverse: Map | None, taped: list[int]) -> AdjointMap:
-    """The adjoint map of ``y = T(x)``; divisible if T is."""
+def adjoint_map(
+    T: Map,
+    x: Tensor,
+    y: Tensor,
+    v: Tensor,
+    inverse: Map | None,
+    taped: list[float],
+    leaves: Versions,
+    whole: int = 0,
+) -> AdjointMap:
+    """The adjoint map of ``y = T(x)``; divisible if T is. ``whole`` counts the samples of the batch; 0 for all of x."""
     if isinstance(T, Divisible):
-        return DivisibleAdjointMap(x, y, v, inverse, T, taped)
+        return DivisibleAdjointMap(x, y, v, inverse, T, taped, whole or len(x), leaves)
     return AdjointMap(x, y, v, inverse)

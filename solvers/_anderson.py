@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._batch import rows
+from ._batch import back, outside, power, rows
 from ._core import Equilibrium, Map, at_least, positive
 from ._loop import solve
 
@@ -57,7 +57,7 @@ class Anderson:
         at_least("every", self.every, 1)
 
     def __call__(self, T: Map, x0: Tensor, /) -> Equilibrium:
-        step = _Mixing(rows(x0), self.memory, self.every)
+        step = _Mixing(rows(x0), self.memory, self.every, self.shared)
         if not self.shared:
             return solve(T, x0, step, self.tol, self.budget, self.every)
         # Whole batches only: the inverse must know every sample.
@@ -68,7 +68,7 @@ class Anderson:
 class _Mixing:
     """The last applications and their differences, in rings of ``(samples, memory + 1, entries)``."""
 
-    def __init__(self, x: Tensor, memory: int, every: int) -> None:
+    def __init__(self, x: Tensor, memory: int, every: int, shared: bool = False) -> None:
         self.patience = 2 + memory // every
         self.records = True
         self._every = every
@@ -76,6 +76,9 @@ class _Mixing:
         self._f = torch.zeros_like(self._y)
         self._ridge = (memory + 1) * torch.finfo(x.dtype).eps
         self._slot = self._filled = self._fresh = 0
+        self._shared = shared
+        self._going = torch.ones(len(x), dtype=torch.bool)  # samples that have not ended
+        self._kept: tuple[Tensor, Tensor] | None = None  # secants of those that have, from when they did
 
     def difference(self, y: Tensor, x: Tensor) -> Tensor:
         slot, size = self._slot, self._f.shape[1]
@@ -89,9 +92,8 @@ class _Mixing:
         if self._fresh < self._every or self._filled == 1:
             return y
         self._fresh = 0
-        f = self._f[:, : self._filled]
-        # Small systems are solved on the CPU, and in float64, since a Gram matrix squares its condition.
-        weights = self._weights(torch.bmm(f, f.mT).double().cpu())
+        gram, unit, _ = _gram(self._f[:, : self._filled])
+        weights = self._weights(gram, unit)
         return torch.bmm(weights.to(y)[:, None], self._y[:, : self._filled])[:, 0]
 
     def forget(self, lost: Tensor) -> None:
@@ -99,6 +101,12 @@ class _Mixing:
         # Not a product with 0: a nan in a dropped history must not outlive it.
         self._f[gone] = 0
         self._y[gone] = 0
+        self._going[lost] = True
+
+    def end(self, ended: Tensor) -> None:
+        if self._shared:
+            self._kept = self._both()
+            self._going = self._going & ~ended
 
     def keep(self, index: Tensor) -> None:
         self._y, self._f = self._y[index], self._f[index]
@@ -109,29 +117,71 @@ class _Mixing:
         With differences Y of the applications and F of the residuals, ``(I − J)⁻¹ ≈ I − Y(FᵀF)⁻¹Fᵀ`` takes each
         difference of residuals to minus that of the points, as the exact one does; this is its transpose.
         """
-        size = self._filled
-        order = [(self._slot - size + k) % self._f.shape[1] for k in range(size)]
-        there = torch.linalg.vector_norm(self._f[:, order], dim=2) > 0
-        both = (there[:, 1:] & there[:, :-1])[:, :, None]
-        F, Y = (torch.where(both, torch.diff(ring[:, order], dim=1), 0) for ring in (self._f, self._y))
-        gram = torch.bmm(F, F.mT).double().cpu()
+        f, y = self._both()
+        with outside(f):
+            gram, unit, near = _gram(f)
 
         def apply(v: Tensor) -> Tensor:
-            right = torch.bmm(Y, rows(v)[:, :, None]).double().cpu()
-            weights = _regularised(gram, right[..., 0], self._ridge)
-            return v - torch.bmm(weights.to(v)[:, None], F)[:, 0].view_as(v)
+            r = rows(v)
+            scale = power(r)[:, None]  # the products of a small v with Y must not vanish
+            with outside(r):
+                right = torch.bmm(y, (r.double() / scale).to(y)[:, :, None])[..., 0].double().cpu()
+                weights = _regularised(gram, unit * right, self._ridge)
+                taken = torch.bmm(weights.to(near)[:, None], near)[:, 0] * scale.to(near)
+            return back(r - taken, v)
 
         return apply
 
-    def _weights(self, gram: Tensor) -> Tensor:
+    def _both(self) -> tuple[Tensor, Tensor]:
+        """Secants of the samples that go on as they are now, and of the others as they were when they ended."""
+        now = self._secants()
+        if self._kept is None:
+            return now
+        going = self._going.to(now[0].device)[:, None, None]
+        missing = now[0].shape[1] - self._kept[0].shape[1]
+        f, y = (
+            torch.where(going, new, torch.nn.functional.pad(old, (0, 0, missing, 0)))
+            for new, old in zip(now, self._kept, strict=True)
+        )
+        return f, y
+
+    def _secants(self) -> tuple[Tensor, Tensor]:
+        """Differences F of the residuals and Y of the applications, oldest first; 0 where a history begins."""
+        size = self._f.shape[1]  # what is not filled yet is 0: of one shape, whenever a sample ends
+        order = [(self._slot - size + k) % self._f.shape[1] for k in range(size)]
+        there = (self._f[:, order] != 0).any(2)
+        both = (there[:, 1:] & there[:, :-1])[:, :, None]
+        f, y = (torch.where(both, torch.diff(ring[:, order], dim=1), 0) for ring in (self._f, self._y))
+        return f, y
+
+    def _weights(self, gram: Tensor, unit: Tensor) -> Tensor:
         """α, float64 ``(samples, filled)``; the last application alone where no mixture is known."""
         there = (gram.diagonal(dim1=1, dim2=2) > 0).double()
-        weights = _regularised(gram, there, self._ridge)
+        # α has a sum of 1, so that units matter relatively alone.
+        unit = unit / unit.amax(1, keepdim=True)
+        weights = unit * _regularised(gram, unit * there, self._ridge)
         total = weights.sum(1, keepdim=True)
         last = torch.zeros_like(weights)
         last[:, (self._slot - 1) % self._filled] = 1
         known = (total > 0) & weights.isfinite().all(1, keepdim=True)
         return torch.where(known, weights / torch.where(known, total, 1), last)
+
+
+def _gram(f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Inner products of the vectors ``unit · f`` of each sample, the units ``(samples, vectors)``, and these vectors.
+
+    Units are powers of two, and 1 as long as squares are far from under- and overflow. Small systems are solved on
+    the CPU, and in float64, since a Gram matrix squares its condition.
+    """
+    gram = torch.bmm(f, f.mT).double().cpu()
+    squares = gram.diagonal(dim1=1, dim2=2)
+    unit = torch.ones_like(squares)
+    far = torch.finfo(f.dtype).tiny ** 0.5
+    if bool(((squares > far) & (squares < 1 / far)).all()):
+        return gram, unit, f
+    scale = power(f.flatten(0, 1)).view(f.shape[:2])
+    near = (f.double() / scale[..., None]).to(f)
+    return torch.bmm(near, near.mT).double().cpu(), 1 / scale.cpu(), near
 
 
 def _regularised(gram: Tensor, right: Tensor, ridge: float) -> Tensor:

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from . import _measured
 from ._adjoint import Affine
-from ._batch import norms, ratio, rows
-from ._core import Equilibrium, Report, at_least, positive
+from ._batch import back, inners, norms, outside, power, ratio, wide
+from ._core import Equilibrium, at_least, positive
+from ._measured import Correction
 
 SYMMETRIC = 1e-3
 """Directions that should be conjugate and are not, by more than this cosine, prove that J is not symmetric."""
+NOISE = 1e3
+"""Below this many units of rounding a residual proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +27,12 @@ class CG:
 
     That is the J of a gradient step, or of a forward–backward step whose data term is a multiple of the identity
     (denoising). Its error falls by ``2((√κ−1)/(√κ+1))^k`` in k products (THEORY C15). Where consecutive
-    directions turn out not to be conjugate, J is not symmetric; the solve then stops where it is and reports
-    what one more product says of its residual. Use ``GMRES`` there.
+    directions of a sample turn out not to be conjugate, or one has no positive curvature, that sample stops where it
+    is, for J is not symmetric or has eigenvalues above 1, and the others go on. Use ``GMRES`` there. What the
+    recurrence claims is measured by one more product, and a sample with a value that is not finite becomes ``nan``,
+    as in ``GMRES``.
 
-    Cost: one vector-Jacobian product a step, four vectors of the size of ``u``.
+    Cost: one vector-Jacobian product a step, and one to measure; five vectors of the size of ``u``.
 
     Attributes:
         tol: ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖`` to reach, as for every other reach.
@@ -44,39 +50,54 @@ class CG:
         at_least("budget", self.budget, 1)
 
     def __call__(self, T: Affine, u0: Tensor, /) -> Equilibrium:
-        made = 0
-        if u0 is T.v:  # from 0, whose residual is v, known without a product
-            u, r = torch.zeros_like(rows(u0)), rows(T.v)
-        else:
-            u = rows(u0)
-            r = rows(T(u0)) - u
-            made = 1
-        p = r
-        residual = ratio(*norms(r, u + r))
-        power = (r * r).sum(1, keepdim=True)
-        while float(residual.max()) > self.tol and made < self.budget:
-            A = p - rows(T.linear(p.reshape(u0.shape)))
-            made += 1
-            curvature = (p * A).sum(1, keepdim=True)
-            # Converged samples stand still: their r, and with it their p, is 0 or as good as that.
-            step = torch.where(curvature > 0, power / curvature, 0)
-            u, r = torch.addcmul(u, step, p), torch.addcmul(r, step, A, value=-1)
-            indefinite = (curvature <= 0) & (power > 0)
-            after = (r * r).sum(1, keepdim=True)
-            residual = ratio(*norms(r, u + r))
-            p = torch.addcmul(r, torch.where(power > 0, after / power, 0), p)
-            power = after
-            conjugate = (p * A).sum(1) / (p.norm(dim=1) * A.norm(dim=1))
-            skew = bool((conjugate.abs() > SYMMETRIC).any()) and float(residual.max()) > self.tol
-            if skew or bool(indefinite.any()):
-                return self._measured(T, u, u0, made)
-        worst = float(residual.max())
-        return Equilibrium(u.view_as(u0), Report(made, worst, worst <= self.tol))
+        return _measured.solve(T, u0, self._directions, self.tol, self.budget)
 
-    def _measured(self, T: Affine, u: Tensor, like: Tensor, made: int) -> Equilibrium:
-        u = u.view_as(like)
-        if made < self.budget:
-            y = T(u)
-            worst = float(ratio(*norms(rows(y - u), rows(y))).max())
-            return Equilibrium(u, Report(made + 1, worst, worst <= self.tol))
-        return Equilibrium(u, Report(made, converged=False))
+    def _directions(self, T: Affine, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
+        """u corrected along at most ``size`` conjugate directions."""
+        # Near 1, and of the same bits: r may be so small that products of its entries vanish.
+        unit = power(r)[:, None]
+        u, r = (u.double() / unit).to(r), (r.double() / unit).to(r)
+        x, p = torch.zeros_like(r), r
+        square = inners(r, r)
+        active = square > 0
+        claimed, refused, lost = ~active, torch.zeros_like(active), torch.zeros_like(active)
+        proof = NOISE * torch.finfo(r.dtype).eps
+        residual = torch.full_like(square, torch.inf)
+        made = 0
+        while made < size and bool(active.any()):
+            A = p - wide(T.linear(back(p, like)))
+            made += 1
+            with outside(p):
+                curvature = inners(p, A)
+                lost = lost | (active & ~curvature.isfinite())
+                flat = active & (curvature <= 0)
+                refused = refused | (flat & (residual > proof))
+                active = active & ~(flat | lost)
+                x = _ahead(active, x, square / curvature, p)
+                r = _ahead(active, r, -square / curvature, A)
+                after = inners(r, r)
+                A_size, size_of_r, size_of_Tu = norms(A, r, u + x + r)
+                residual = torch.where(active, ratio(size_of_r, size_of_Tu), residual)
+                reached = active & (residual <= self.tol)
+                p = torch.where(_rows(active, p), torch.addcmul(r, _column(after / square, r), p), 0)
+                cosine = inners(p, A) / (norms(p)[0] * A_size)
+                square = after
+            claimed = claimed | reached
+            skew = active & ~reached & (cosine.abs() > SYMMETRIC) & (residual > proof)
+            refused = refused | skew
+            active = active & ~(reached | skew) & (after > 0)
+            p = torch.where(_rows(active, p), p, 0)
+        return Correction((x.double() * unit).to(x), made, claimed, refused, lost)
+
+
+def _rows(chosen: Tensor, like: Tensor) -> Tensor:
+    return chosen.to(like.device)[:, None]
+
+
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    return values.to(like)[:, None]
+
+
+def _ahead(active: Tensor, x: Tensor, length: Tensor, p: Tensor) -> Tensor:
+    """``x + length · p``, of the active samples."""
+    return torch.where(_rows(active, x), torch.addcmul(x, _column(length, x), p), x)

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from ._batch import norms, rows
+from ._batch import back, inners, norms, rows
 from ._core import Map, at_least
 
 
@@ -30,7 +30,7 @@ def lipschitz(T: Map, x: Tensor, steps: int = 20) -> tuple[float, float]:
         steps: at most.
 
     Returns:
-        Zero and zero where T does not depend on x; ``nan`` where a product is not finite.
+        Zero and zero where T does not depend on x, or x is empty; ``nan`` where a product is not finite.
 
     Raises:
         ValueError: ``steps`` is below 1.
@@ -38,6 +38,8 @@ def lipschitz(T: Map, x: Tensor, steps: int = 20) -> tuple[float, float]:
     Source: Paige, Linear Algebra Appl. 34 (1980), for the iteration without orthogonalisation.
     """
     at_least("steps", steps, 1)
+    if not x.numel():
+        return 0.0, 0.0
     at = x.detach().requires_grad_()
     with torch.enable_grad():
         y = T(at)
@@ -49,11 +51,9 @@ def lipschitz(T: Map, x: Tensor, steps: int = 20) -> tuple[float, float]:
         return 0.0, 0.0
 
     def product(q: Tensor) -> Tensor:
-        (forward,) = torch.autograd.grad(
-            pulled, dummy, q.view_as(x), retain_graph=True, materialize_grads=True
-        )
-        (back,) = torch.autograd.grad(y, at, forward, retain_graph=True, materialize_grads=True)
-        return rows(back)
+        (forward,) = torch.autograd.grad(pulled, dummy, back(q, x), retain_graph=True, materialize_grads=True)
+        (pulled_back,) = torch.autograd.grad(y, at, forward, retain_graph=True, materialize_grads=True)
+        return rows(pulled_back)
 
     with torch.no_grad():
         return _largest(*_tridiagonal(product, rows(at), steps))
@@ -71,7 +71,7 @@ def _tridiagonal(product: Map, like: Tensor, steps: int) -> tuple[Tensor, Tensor
         # A sample whose space is exhausted goes on with zeros, which add eigenvalues of 0.
         q = torch.where(beta[:, None] > 0, w / beta[:, None], 0)
         w = product(q)
-        alpha = (q * w).sum(1)
+        alpha = inners(q, w).to(like)
         w = w - alpha[:, None] * q - (beta[:, None] * before if diagonal else 0)
         size = norms(w)[0].to(like)
         diagonal.append(alpha)

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ._batch import norms, ratio, rows
+from ._batch import back, norms, outside, ratio, rows
 from ._core import Divisible, Equilibrium, Map, Report
 
 SPARSE = 0.75
@@ -40,6 +40,10 @@ class Step(Protocol):
         """Drop the memory of the samples that are true in ``lost``, bool ``(samples,)``."""
         ...
 
+    def end(self, ended: Tensor) -> None:
+        """The samples that are true in ``ended`` stay where they are now, and nothing more is learned of them."""
+        ...
+
     def keep(self, index: Tensor) -> None:
         """Go on with the samples at ``index`` alone."""
         ...
@@ -63,18 +67,22 @@ def solve(T: Map, x0: Tensor, step: Step, tol: float, budget: int, every: int) -
 
     Residuals are looked at on every ``every``-th application, on the first and on the last. The point
     returned is, for each sample, the best at which one was, with that residual as its own. A sample that has
-    converged is done: what becomes of the others does not change it, and a ``Divisible`` map is not
-    applied to it for long (see ``SPARSE``).
+    converged is done and stays where it is: what becomes of the others does not change it, and a ``Divisible`` map
+    is not applied to it for long (see ``SPARSE``). Any other map is, so that the last look is one at the points that
+    are returned; a sample whose residual is not what it was, since samples interact after all, goes on.
+    A sample whose residual is not finite becomes ``nan``, alone, unless a step with patience has a better point of it.
 
     Args:
         T: the map.
-        x0: where to start, ``(samples, …)``.
+        x0: where to start, ``(samples, …)``; no samples have converged.
         step: how a point follows from another.
         tol: relative residual to reach.
         budget: applications at most.
         every: applications from one look to the next.
     """
-    x, shape, current = rows(x0), x0.shape, T
+    x, current = rows(x0), T
+    if not len(x):
+        return Equilibrium(x0, Report(0, 0.0, True))
     found = Samples(x, x.new_full((len(x),), math.inf, dtype=torch.float64, device="cpu"))
     place = torch.arange(len(x))  # of the rows at work in the whole batch
     best_x = best_y = x
@@ -83,34 +91,44 @@ def solve(T: Map, x0: Tensor, step: Step, tol: float, budget: int, every: int) -
     working = torch.ones(len(x), dtype=torch.bool)
     applications = evaluations = 0
     while applications < budget:
-        y = rows(current(x.view(shape)))
+        y = rows(current(back(x, x0))).to(x.dtype)
         applications += 1
         evaluations += len(x)
         looking = not applications % every or applications in (1, budget)
-        f = step.difference(y, x) if looking or step.records else y
-        if not looking:
-            x = step.next(y)
-            continue
+        with outside(x):
+            f = step.difference(y, x) if looking or step.records else y
+            if not looking:
+                x = _where(working, step.next(y), x)
+                continue
         size, scale = norms(f, y)
-        better = size < best if step.patience else torch.ones_like(working)
+        better = ~working | (size < best) if step.patience else torch.ones_like(working)
         best_x, best_y = _where(better, x, best_x), _where(better, y, best_y)
         best = torch.where(better, size, best)
         residual = torch.where(better, ratio(size, scale), residual)
         stale = torch.where(better, 0, stale + 1)
+        again = ~working & (residual > tol)
+        working = working | again
         ended = working & ((residual <= tol) | ~best.isfinite())
-        if bool(ended.any()) or applications == budget:
-            ending = working if applications == budget else ended
-            _store(found, place, ending, best_x, residual)
-            working = working & ~ending
-        if not bool(working.any()):
+        last = applications == budget
+        if bool(ended.any()) or last:
+            gone = ended & ~best.isfinite()
+            best_x, residual = _where(gone, best_x * math.nan, best_x), residual.where(~gone, math.nan)
+            _store(found, place, ended | ~working | last, best_x, residual)
+            working = working & ~ended
+        if last or not bool(working.any()):
             break
+        if bool(ended.any()):
+            step.end(ended)
         # `not <=` and not `>`, so that a nan falls back to the best point as well.
-        lost = ~(size <= WORSE * best) | (stale >= step.patience) if step.patience else ~working & False
-        x = step.next(y)
+        lost = ~(size <= WORSE * best) | (stale >= step.patience) if step.patience else again
+        lost = (lost | again) & working
+        with outside(x):
+            x = step.next(y)
         if bool(lost.any()):
             step.forget(lost)
             stale = torch.where(lost, 0, stale)
             x = _where(lost, best_y, x)
+        x = _where(working, x, best_x)
         if isinstance(current, Divisible) and int(working.sum()) <= SPARSE * len(working):
             index = working.nonzero().flatten()
             there = index.to(x.device)
@@ -118,10 +136,10 @@ def solve(T: Map, x0: Tensor, step: Step, tol: float, budget: int, every: int) -
             step.keep(there)
             x, best_x, best_y = x[there], best_x[there], best_y[there]
             best, residual, stale, working = best[index], residual[index], stale[index], working[index]
-            place, shape = place[index], (len(index), *shape[1:])
+            place = place[index]
     worst = float(found.residual.max())
     share = evaluations / (applications * len(found.x))
-    return Equilibrium(found.x.view(x0.shape), Report(applications, worst, worst <= tol, share))
+    return Equilibrium(back(found.x, x0), Report(applications, worst, worst <= tol, share))
 
 
 def _where(chosen: Tensor, a: Tensor, b: Tensor) -> Tensor:

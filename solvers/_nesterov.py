@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._batch import rows
+from ._batch import inners, rows
 from ._core import Equilibrium, Map, at_least, positive
 from ._loop import solve
 
@@ -68,17 +68,21 @@ class _Momentum:
         if last is None:
             return y
         move = y - last
-        ahead = (self._f * move).sum(1, keepdim=True) >= 0
+        ahead = (inners(self._f, move) >= 0).to(y.device)[:, None]
         t = torch.where(ahead, self._t, 1.0)
         t = torch.where(self._plain > 0, 1.0, t)
         self._plain = self._plain - 1
         self._t = (1 + torch.sqrt(1 + 4 * t * t)) / 2
-        return torch.addcmul(y, (t - 1) / self._t, move)
+        # Not a product with 0: the move away from a nan is one, and must not outlive it.
+        return torch.where(t > 1, torch.addcmul(y, (t - 1) / self._t, move), y)
 
     def forget(self, lost: Tensor) -> None:
         gone = lost.to(self._t.device)[:, None]
         self._plain = torch.where(gone, self._pause, self._plain)
         self._pause = torch.where(gone, 2 * self._pause, self._pause)
+
+    def end(self, ended: Tensor) -> None:
+        pass
 
     def keep(self, index: Tensor) -> None:
         self._f, self._t = self._f[index], self._t[index]

@@ -83,5 +83,8 @@ class _Plain:
     def forget(self, lost: Tensor) -> None:
         pass
 
+    def end(self, ended: Tensor) -> None:
+        pass
+
     def keep(self, index: Tensor) -> None:
         self._f = self._f[index]

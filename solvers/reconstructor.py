@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from ._core import Loss, Map
+from ._entry import callable_solver, kind
 from .monitor import Solves
 
 Step = Callable[[Tensor, Tensor, Any], Tensor]
@@ -51,6 +52,10 @@ class Reconstructor(nn.Module):
         loss: ``truth -> loss of a state``, for solvers that ask what will be made of the solution (``certified``, a
             ``Monitor`` that audits); they are told where ``forward`` is given the truth. For a mean squared error:
             ``lambda truth: SmoothLoss(lambda x: (x - truth).square().mean(), 2 / truth.numel())``.
+
+    Raises:
+        TypeError: one of them is no function, but a class or a factory, say; in a call, ``physics`` has no
+            ``A_adjoint`` and there is no ``start``, or the first guess is no tensor.
     """
 
     def __init__(
@@ -62,6 +67,14 @@ class Reconstructor(nn.Module):
         loss: Callable[[Tensor], Loss] | None = None,
     ) -> None:
         super().__init__()
+        if isinstance(operator, type) or not (callable(operator) or hasattr(operator, "bind")):
+            raise TypeError(
+                f"operator must be a map (x, y, physics) -> x, or have bind(y, physics), not {kind(operator)}"
+            )
+        callable_solver(solver)
+        for name, function in (("start", start), ("loss", loss)):
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be a function, not {kind(function)}")
         self.operator, self.solver, self.guess, self.loss = operator, solver, start, loss
 
     def forward(self, y: Tensor, physics: Any, truth: Tensor | None = None, **_: object) -> Tensor:
@@ -77,11 +90,24 @@ class Reconstructor(nn.Module):
         """
         operator = self.operator
         T = operator.bind(y, physics) if isinstance(operator, Bindable) else _bound(operator, y, physics)
-        image = physics.A_adjoint(y) if self.guess is None else self.guess(y, physics)
+        image = self._first(y, physics)
         loss = None if self.loss is None or truth is None else self.loss(truth)
         if isinstance(operator, Stateful):
             return operator.image(self.solver(T, operator.start(image), loss).x)
         return self.solver(T, image, loss).x
+
+    def _first(self, y: Tensor, physics: Any) -> Tensor:
+        guess = self.guess
+        if guess is None and not callable(getattr(physics, "A_adjoint", None)):
+            raise TypeError(
+                f"{kind(physics)} has no A_adjoint to make the first guess with: give one, "
+                "Reconstructor(…, start=lambda y, physics: …)"
+            )
+        image = physics.A_adjoint(y) if guess is None else guess(y, physics)
+        if not isinstance(image, Tensor):
+            whose = "physics.A_adjoint" if guess is None else "start"
+            raise TypeError(f"the first guess must be a Tensor, and {whose} returned {kind(image)}")
+        return image
 
 
 def _bound(operator: Step, y: Tensor, physics: Any) -> Map:

@@ -47,6 +47,7 @@ class Case:
         L: Lipschitz constant of T in x, in the 2-norm.
         M_J, M_B: Lipschitz constants in x of ``J = ∂T/∂x`` and ``B = ∂T/∂θ``.
         sharp: the bounds of THEORY are attained on it.
+        samples: of a batch, which solvers are given as ``(samples, n/samples)``; see ``batches``.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Case:
     M_J: float
     M_B: float
     sharp: bool = field(default=False)
+    samples: int = 1
 
     def __repr__(self) -> str:
         return self.name
@@ -229,7 +231,10 @@ class Linear(Loss):
 seeds = st.integers(0, 10_000)
 sizes = st.integers(1, 5)
 parameters = st.integers(1, 4)
-factors = st.sampled_from((0.3, 0.5, 0.8, 0.9, 0.95))
+mild = st.sampled_from((0.3, 0.5, 0.8, 0.9, 0.95))
+"""Where plain iterations have to end."""
+factors = st.sampled_from((0.3, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999))
+"""Up to where ``1/(1−L)`` is a thousand: a bound that forgets it, or squares it, shows."""
 depths = st.integers(1, 12)
 restarts = st.integers(0, 5)
 

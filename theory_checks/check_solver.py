@@ -43,6 +43,12 @@ HINTS: dict[Callable[[Solver], None], str] = {
     c.treats_samples_alone: (
         "a norm, a weight or a stop is taken over the whole batch: take it for each sample, along dimension 0"
     ),
+    c.takes_complex_states: (
+        "a product of complex numbers is taken where that of real pairs is meant: use torch.view_as_real, or the real "
+        "part of an inner product with the conjugate"
+    ),
+    c.shows_nan: "nan is compared, clamped or replaced: a sample that is nan must stay so, and leave the others alone",
+    c.takes_an_empty_batch: "a maximum, a mean or a reshape(…, -1) of nothing: ask for the number of samples first",
     c.repeats_itself: "it draws random numbers, or keeps something from one call to the next: a solver has no state",
     c.leaves_no_tape: "a tensor with a graph is kept, in a list, a hook or the solver: detach what you store",
     c.leaks_nothing: (

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from solvers import Solver
 
+from .batches import given, shaped
 from .cases import Case
 
 
@@ -107,8 +108,8 @@ def exact(case: Case) -> Exact:
 def estimate(solver: Solver, case: Case, x0: Tensor | None = None) -> Tensor:
     """What autograd returns for ``theta`` when the real solver is used as a user would use it."""
     case.T.zero_grad()
-    solution = solver(case.T, case.x0 if x0 is None else x0)
-    case.loss(solution.x, case.T.theta).backward()
+    solution = solver(given(case), shaped(case, case.x0 if x0 is None else x0))
+    case.loss(solution.x.flatten(), case.T.theta).backward()
     assert case.T.theta.grad is not None, "no gradient reached theta"
     return case.T.theta.grad.clone()
 

@@ -20,13 +20,14 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.own import look_up, told
-from solvers import deq, restarted_jfb
+from solvers import Picard, deq, restarted_jfb
 
 from .cases import Case, Loss, Parametric, normal
-from .certificates import Known
+from .certificates import known
 from .claims import ROSTER
 from .claims.c26_audit import Offered
 from .detectors import jacobian_norm, outside, refuted, settled
+from .expansion import REMEDY, expansion
 from .verify import holds, ratio
 
 ROUNDING = 1e-9
@@ -35,19 +36,19 @@ LARGEST = 2048
 """Unknowns: the claims work with dense Jacobians."""
 
 ARGUMENTS: dict[str, tuple[object, ...]] = {
-    "C1": (),
+    "C1": (deq(1e-12, 500),),
     "C2": (3,),
     "C3": (5, 2),
     "C4": (10,),
     "C18": (4, 2),
-    "C19": (0.7, 1, 1e-2),
+    "C19": (0.7, 1, -6, deq(1e-3)),
     "C21": (4,),
 }
 """Claims that need no constant but L, and the depths at which they are checked."""
 WITH_CURVATURE: dict[str, tuple[object, ...]] = {
     "C6": (5, 2),
     "C7": (5, 1),
-    "C8": (1e-2, False),
+    "C8": (Picard(1e-2, 3000), Picard(1e-2, 3000)),
 }
 """Claims that also need ``M_J`` and ``M_B``."""
 WITH_REGULARITY: dict[str, tuple[object, ...]] = {
@@ -147,11 +148,26 @@ def validated(made: object, text: str) -> Operator:
         raise UserError(f"--operator {text}: step is no torch.nn.Module, so its parameters cannot be found")
     if not list(made.step.parameters()):
         raise UserError(f"--operator {text}: the step has no parameters: there is nothing to learn")
+    if not isinstance(made.x0, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UserError(f"--operator {text}: x0 is {type(made.x0).__name__}, not a tensor")
+    for name in ("L", "M_J", "M_B"):
+        value = getattr(made, name)
+        if value is not None and (
+            not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0
+        ):
+            raise UserError(
+                f"--operator {text}: {name} must be a number of at least 0, or None, not {value!r}"
+            )
     tensors = {"x0": made.x0, **dict(made.step.named_parameters())}
     for name, tensor in tensors.items():
         if tensor.dtype != torch.float64:
             raise UserError(
                 f"--operator {text}: {name} is {tensor.dtype}; claims are checked in float64: use .double()"
+            )
+    for name, tensor in tensors.items():
+        if not tensor.numel() or not bool(tensor.isfinite().all()):
+            raise UserError(
+                f"--operator {text}: {name} is empty or not finite everywhere: there is nothing to check"
             )
     if made.x0.numel() > LARGEST:
         raise UserError(
@@ -162,6 +178,11 @@ def validated(made: object, text: str) -> Operator:
             y = made.step(made.x0)
     except Exception as error:
         raise UserError(f"--operator {text}: step(x0) raises {told(error, ())}") from error
+    if isinstance(y, Tensor) and y.shape == made.x0.shape and not bool(y.isfinite().all()):
+        bad = int((~y.isfinite()).sum())
+        raise UserError(
+            f"--operator {text}: step(x0) has {bad} of {y.numel()} entries that are not finite: start elsewhere"
+        )
     if not isinstance(y, Tensor) or y.shape != made.x0.shape or y.dtype != made.x0.dtype:
         found = f"{tuple(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise UserError(
@@ -189,18 +210,23 @@ def examine(
 ) -> list[Finding]:
     """Those of ``claims`` that apply, on a case; the assumptions are checked first."""
     curvature = WITH_CURVATURE if all(math.isfinite(m) for m in (case.M_J, case.M_B)) else {}
-    regularity = WITH_REGULARITY if Known(case).regularity() is not None else {}
+    regularity = WITH_REGULARITY if known(case).regularity() is not None else {}
     names = {n: a for n, a in (ARGUMENTS | curvature | regularity).items() if n in claims}
     verdict = "assumption not met"
     if not case.L < 1 - ROUNDING:
-        reason = f"L = {case.L:.4g} ({rigour}) is not below 1"
-    elif rigour == "known":
-        # Whoever states L < 1 states what may be seen to be false; mere signs count for nothing then.
+        reason = f"L = {case.L:.4g} ({rigour}) is not below 1: {REMEDY}"
+    elif isinstance(case.T, Flat):
+        seen = expansion(case.T, case.x0)
+        reason = seen.above(case.L) if rigour == "known" else seen.at_all()
+        if rigour == "known":
+            # Whoever states L < 1 states what may be seen to be false; mere signs count for nothing then.
+            verdict = "FAILS"
+        elif reason is None:
+            reason = outside(case.T, case.x0)
+    else:
         reason = refuted(case.T, settled(case.T, case.x0))
         if reason is not None:
             verdict, reason = "FAILS", f"L = {case.L:.4g} is stated, but {reason}"
-    else:
-        reason = outside(case.T, case.x0)
     found = []
     for name, arguments in names.items():
         if reason is not None:

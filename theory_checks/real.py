@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,13 +13,18 @@ from torch import Tensor, nn
 
 from bench.images import Layout, find_images
 from bench.matrix import parse_task
-from bench.operators import Penalty
+from bench.operators import ForwardBackward, Operator, Penalty
+from bench.operators.data_term import DataTerm, data_term
+from bench.operators.groups import by_band, join, split
+from bench.operators.weighted import Shrinkage
 from bench.tasks import Batch, Instance, Task, instance
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
 from solvers import Change, Regular, Regularity, Through
 
 from .cases import Case, Loss, Parametric
+from .crossings import Kinks, crossings
 from .operator import ARGUMENTS, WITH_REGULARITY, Finding, examine
+from .told import Crossing
 
 LAYOUT = Layout(16, 6, 1)
 BEYOND = 100.0
@@ -64,12 +70,64 @@ class Bound(Parametric):
         nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
         T = operator.bind(self.batch.y, self.physics)
         known = T.regularity() if isinstance(T, Regular) else None
-        return None if known is None else Through(known, self._shaped)
+        if known is None:
+            return None
+        # The same numbers, in the one vector of all parameters; the step that some operators keep is held.
+        covered = {id(p) for p in getattr(known, "parameters", None) or ()}
+        every = all(id(p) in covered for p in operator.parameters())
+        return Through(known, self._shaped, [self.theta] if every else None, tuple(self.start.shape))
+
+    def crossings(self, x: Tensor, groups: int) -> Iterator[Crossing]:
+        """States at the kinks of its penalty, made of ``x``; none where its shrinkage has no groups of its own."""
+        operator = copy.deepcopy(self.operator)
+        nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
+        yield from crossings(
+            kinks(operator, self.start.shape, data_term(self.batch.y, self.physics)), x, groups
+        )
 
     def _shaped(self, known: Regularity, x: Tensor, u: Tensor, radius: float) -> Change:
         """Norms do not see the shape."""
         shape = self.start.shape
         return known.change(x.view(shape), u.view(shape), radius)
+
+
+def kinks(operator: Operator, shape: torch.Size, data: DataTerm) -> Kinks:
+    """Those of a step at the parameters of this moment, written apart from what it says of itself."""
+    assert isinstance(operator, ForwardBackward)
+    prior = operator.prior
+    assert isinstance(prior, Shrinkage)
+    channels, levels, orientations = prior.log_weights.shape
+    with torch.no_grad():
+        step = operator.step()
+        t = by_band(step * prior.log_weights.exp())
+        threshold = prior.spread(t).expand(shape[1], -1, -1)
+        here = prior.argument(*operator.descend(torch.zeros(shape, dtype=t.dtype), data))
+    # Every place has the number of its group: of its place in a band, over orientations and colours if they are joined.
+    numbers = torch.arange(here.numel()).view(here.shape)
+    approximation, details = split(numbers, levels)
+    joined = [d[:, :, :1].expand_as(d) if orientations == 1 else d for d in details]
+    number = join(approximation, joined)[0]
+    if channels == 1 and shape[1] > 1:
+        number = number[:1].expand_as(number)
+    places = number.flatten()
+    bands = prior.spread(torch.arange(1 + 3 * levels)[None]).expand(shape[1], -1, -1).flatten()
+    weights = bands + 100 * torch.arange(shape[1]).repeat_interleave(bands.numel() // shape[1]) * (
+        channels > 1
+    )
+    shrunk = threshold.flatten() > 0
+    members = [torch.nonzero((places == g) & shrunk).flatten() for g in places[shrunk].unique()]
+    first = [int(m[0]) for m in members]
+    chosen = threshold.flatten()[first]
+
+    def coefficients(x: Tensor) -> Tensor:
+        return prior.argument(*operator.descend(x.view(shape), data)).flatten()
+
+    def atoms(c: Tensor) -> Tensor:
+        x = torch.zeros(shape, dtype=c.dtype, requires_grad=True)
+        return torch.autograd.grad(prior.analyse(x), x, c.view(here.shape))[0].flatten()
+
+    kink = chosen + prior.smoothing * (1 + step * prior.ridge)
+    return Kinks(coefficients, atoms, members, kink, chosen, [int(weights[m]) for m in first])
 
 
 def real(task: Task) -> Case:

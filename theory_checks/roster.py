@@ -7,15 +7,21 @@ from typing import Any
 
 from bench.errors import UserError, unknown
 
-from . import mutants, real
+from . import mutants, mutants_certificates, mutants_operators, mutants_solvers, real
 from .claim import Claim
 from .claims import ROSTER
 from .companions import GROUPS
 from .group import Group
 from .judge import judge
 from .mutation import Fate, Mutant, hunt
-from .verify import Verdict, verify
+from .verify import Verdict, counter_example
 
+MUTANTS: tuple[Mutant, ...] = tuple(
+    mutant
+    for module in (mutants, mutants_solvers, mutants_certificates, mutants_operators)
+    for mutant in module.MUTANTS
+)
+"""Of the core."""
 BOUNDS, COMPANIONS = "bounds", "companions"
 
 
@@ -37,7 +43,7 @@ class Chosen:
     @property
     def mutants(self) -> tuple[Mutant, ...]:
         """Wrong code that one of them is expected to notice."""
-        known = (*mutants.MUTANTS, *(mutant for group in GROUPS for mutant in group.mutants))
+        known = (*MUTANTS, *(mutant for group in GROUPS for mutant in group.mutants))
         # A claim on the operators of the benchmark is that claim.
         return tuple(m for m in known if {c.removeprefix("real ") for c in m.claims} & set(self.names))
 
@@ -90,7 +96,7 @@ def fate_of(mutant: Mutant, examples: int = 100) -> Fate:
 def _red(name: str, examples: int) -> str:
     """Why a claim of the core is red, or nothing."""
     if not name.startswith("real "):
-        return _failing(verify(ROSTER[name], examples))
+        return counter_example(ROSTER[name], examples)
     claim = name.removeprefix("real ")
     red = (v for v in (real.check(claim, task) for task in real.matrix()) if v.verdict == "FAILS")
     first = next(red, None)

@@ -149,6 +149,11 @@ def verify(claim: Claim, examples: int = 100) -> Verdict:
     )
 
 
+def counter_example(claim: Claim, examples: int) -> str:
+    """The first example that violates a claim, as it was drawn, or nothing: all that a mutant has to be caught by."""
+    return _search(claim, claim.sides, examples, GENERATE).counter_example
+
+
 def _search(claim: Claim, sides: Callable[..., Sides], examples: int, phases: tuple[Phase, ...]) -> Tally:
     tally = Tally()
 

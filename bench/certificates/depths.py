@@ -55,15 +55,15 @@ class Depth:
     rtol: float
     kind: str
     call: str = ""
-    applications: int = 0
-    products: int = 0
+    applications: float = 0
+    products: float = 0
     looks: int = 0
     error: float = math.nan
     bound: float = math.nan
     met: bool = True
 
     @property
-    def cost(self) -> int:
+    def cost(self) -> float:
         """Applications and products."""
         return self.applications + self.products
 
@@ -112,13 +112,13 @@ class Path:
 class Best:
     """The cheapest for a tolerance: its cost, its call and its relative error."""
 
-    applications: int = LONGEST
-    products: int = 0
+    applications: float = LONGEST
+    products: float = 0
     call: str = ""
     error: float = math.nan
 
     @property
-    def cost(self) -> int:
+    def cost(self) -> float:
         """Applications and products."""
         return self.applications + self.products
 
@@ -130,7 +130,7 @@ class Cheapest:
     exact: Tensor
     best: dict[float, Best]
 
-    def offer(self, applications: int, products: int, call: str, gradient: Tensor) -> None:
+    def offer(self, applications: float, products: float, call: str, gradient: Tensor) -> None:
         """A gradient, which may be the cheapest for some tolerances."""
         error = float(torch.linalg.vector_norm(gradient - self.exact) / torch.linalg.vector_norm(self.exact))
         found = Best(applications, products, call, error)
@@ -149,16 +149,16 @@ def fixed(path: Path, exact: Tensor, rtols: Sequence[float]) -> Cheapest:
     """
     cheapest = Cheapest(exact, {rtol: Best() for rtol in rtols})
     for M in range(1, LONGEST, STRIDES[0]):
-        below = cheapest.best[min(rtols)].cost
+        below = int(cheapest.best[min(rtols)].cost)
         if below <= M:
             break
         _families(path, cheapest, M, below)
     for before, stride in itertools.pairwise(STRIDES):
         for rtol in rtols:
-            centre = cheapest.best[rtol].applications
+            centre = int(cheapest.best[rtol].applications)  # whole: these try no tolerances
             for M in range(centre - before + stride, centre + before, stride):
                 if cheapest.best[rtol].call and M > 0 and centre != M:
-                    _families(path, cheapest, M, cheapest.best[rtol].cost)
+                    _families(path, cheapest, M, int(cheapest.best[rtol].cost))
     return cheapest
 
 
@@ -189,13 +189,13 @@ def tolerances(
     for a in grid:
         with torch.no_grad():
             at = Anderson(a)(T, start)
-        if at.report.applications >= cheapest.best[min(rtols)].cost:
+        if at.report.evaluations >= cheapest.best[min(rtols)].cost:
             break
         for b in grid:
             solution, gradient = _implicit(problem, batch, T, at, b)
             call = f"implicit(anderson({a:.2g}), gmres({b:.2g}))"
-            cheapest.offer(solution.applications, solution.vjps, call, gradient)
-            if solution.applications + solution.vjps >= cheapest.best[min(rtols)].cost:
+            cheapest.offer(solution.evaluations, solution.products, call, gradient)
+            if solution.work >= cheapest.best[min(rtols)].cost:
                 break
     return cheapest
 

@@ -44,10 +44,13 @@ POWER_STEPS = 50
 
 @dataclass(slots=True)
 class Counts:
-    """Applications of T, products with its derivatives, and looks at its regularity (about an application each)."""
+    """Applications of T, products with its derivatives, and looks at its regularity (about an application each).
 
-    applications: int = 0
-    products: int = 0
+    Each is counted as the share of the batch that it was made on, as in ``solvers.Solution.work``.
+    """
+
+    applications: float = 0.0
+    products: float = 0.0
     looks: int = 0
 
 
@@ -58,28 +61,35 @@ class Counted:
     Attributes:
         T: the map.
         hidden: whether it keeps its regularity to itself, so that whoever asks has to estimate.
-        counts: so far; those of samples picked out of a batch count as whole ones.
+        counts: so far.
+        share: of the batch, that it is applied to.
+        whole: samples in the batch, once it was applied to them.
     """
 
     T: Map
     hidden: bool = False
     counts: Counts = field(default_factory=Counts)
+    share: float = 1.0
+    whole: list[int] = field(default_factory=list[int])
 
     def __call__(self, x: Tensor) -> Tensor:
         """``T(x)``."""
         y = self.T(x)
-        self.counts.applications += 1
+        if not self.whole:
+            self.whole.append(len(x))
+        self.counts.applications += self.share
         if y.grad_fn is not None:
             y.grad_fn.register_prehook(self._pulled)
         return y
 
     def _pulled(self, cotangents: tuple[Tensor, ...]) -> None:
-        self.counts.products += 1
+        self.counts.products += self.share
 
     def pick(self, index: Tensor) -> Map:
         """The map of the samples at ``index`` alone; all of them where T cannot be divided."""
         assert isinstance(self.T, Divisible)
-        return Counted(self.T.pick(index), self.hidden, self.counts)
+        share = len(index) / self.whole[0] if self.whole else self.share
+        return Counted(self.T.pick(index), self.hidden, self.counts, share, self.whole)
 
     def regularity(self) -> Regularity | None:
         """That of T, unless it is hidden."""
@@ -102,7 +112,7 @@ class Step:
         taped: the applications that the gradient passed through; empty for peers, which exchange cotangents out of
             sight of a ``Watch``, and for solvers that certify themselves.
         own: the certificate that the solver made by itself, if it does.
-        applications, products: of T.
+        applications, products: of T, as ``solvers.Solution`` counts ``evaluations`` and ``products``.
     """
 
     x: Tensor
@@ -110,8 +120,8 @@ class Step:
     gradient: tuple[Tensor, ...]
     taped: tuple[Taped, ...]
     own: Certificate | None
-    applications: int
-    products: int
+    applications: float
+    products: float
 
     @property
     def size(self) -> float:
@@ -140,8 +150,8 @@ def take(solver: Solver | Peer, problem: Instance, batch: Batch, T: Map, watched
         tuple(torch.zeros_like(p) if p.grad is None else p.grad.detach().clone() for p in learned),
         tuple(last_pass(watch.taped)),
         solution.certificates[0] if solution.certificates else None,
-        solution.applications,
-        solution.vjps,
+        solution.evaluations,
+        solution.products,
     )
 
 

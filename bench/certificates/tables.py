@@ -189,7 +189,7 @@ def _depths_text(table: pd.DataFrame) -> str:
         shown = pd.DataFrame(
             {
                 "task": rows["task"],
-                "certified": [f"{r.applications} + {r.products}" for r in rows.itertuples()],
+                "certified": [f"{r.applications:g} + {r.products:g}" for r in rows.itertuples()],
                 "looks": rows["looks"],
                 "bound": [_number(v) for v in rows["bound"]],
                 "actual error": [_number(v) for v in rows["error"]],
@@ -203,7 +203,7 @@ def _depths_text(table: pd.DataFrame) -> str:
                 ],
                 "× these": [_number(v) for v in rows["times_tolerances"]],
                 "estimated": [
-                    f"{r.estimated_cost} ({_number(r.estimated_error)})" for r in rows.itertuples()
+                    f"{r.estimated_cost:g} ({_number(r.estimated_error)})" for r in rows.itertuples()
                 ],
             }
         )

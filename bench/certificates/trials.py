@@ -69,8 +69,8 @@ class Trial:
     exact: float = math.nan
     used: float = math.nan
     rigorous: bool = False
-    applications: int = 0
-    products: int = 0
+    applications: float = 0
+    products: float = 0
     looks: int = 0
 
 

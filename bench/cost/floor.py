@@ -8,14 +8,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import Map, Report, Solution
+from solvers import Map, Solution
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a training step is made of: applications without a tape, on it, and again on the way back; adjoint products.
+    """What a training step is made of, in whole batches.
 
-    Each is of the whole batch: those that a solver made on a share of it count as that share.
+    What a solver made on a share of the batch counts as that share, as in ``Solution.work``; the sum of each kind is
+    rounded to the nearest.
+
+    Attributes:
+        untaped: applications without a tape.
+        recorded: those on the tape that a cotangent passes through on its way to the parameters, and its products.
+        adjoint: products beyond them.
+        again: applications on a tape that no such cotangent passes through: made again on the way back, at points that
+            were not good enough, or taped for nothing.
     """
 
     untaped: int
@@ -26,16 +34,13 @@ class Work:
     @classmethod
     def of(cls, solution: Solution) -> Work:
         """The work that a solution did, after its ``backward()``."""
-        return cls(
-            _whole(solution.reached),
-            solution.recorded,
-            sum(_whole(report) for report in solution.adjoint),
-            sum(solution.again),
-        )
-
-
-def _whole(report: Report) -> int:
-    return round(report.evaluations)
+        adjoint = sum(report.evaluations for report in solution.adjoint)
+        passed = solution.products - adjoint
+        # A search has no application but those that it taped anew; the last of them is the one that is passed through.
+        missing = max(0.0, 1.0 - passed) if adjoint else 0.0
+        again = solution.recorded + sum(solution.again) - passed - missing
+        counts = (solution.reached.evaluations, passed + missing, adjoint - missing, again)
+        return cls(*(max(0, round(count)) for count in counts))
 
 
 def bare_step(T: Map, x0: Tensor, loss: Callable[[Tensor], Tensor], work: Work) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from ptwt.matmul_transform import construct_boundary_a
@@ -44,14 +47,37 @@ class Axis(nn.Module):
         self, wavelet: str, length: int, dtype: torch.dtype, device: torch.device | str = "cpu"
     ) -> None:
         super().__init__()
+        self.wavelet = wavelet
         self.length = length
-        M = analysis(wavelet, length)
-        if length <= DENSE:
+        self.quality = quality(wavelet, length)
+        self._fill(dtype, device)
+
+    def _fill(self, dtype: torch.dtype, device: torch.device | str) -> None:
+        M = analysis(self.wavelet, self.length)
+        if self.length <= DENSE:
             self.register_buffer("matrix", M.to_dense().to(device, dtype))
             return
         for name, (needed, blocks) in (("", _tiles(M)), ("adjoint_", _tiles(M.t().coalesce(), whole=True))):
             self.register_buffer(f"{name}needed", needed.to(device))
             self.register_buffer(f"{name}blocks", blocks.to(device, dtype))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Also what ``to(dtype)`` does: the matrix of another dtype is made anew, not cast from a rounded one."""
+        before = self._values().dtype
+        super()._apply(fn, recurse)
+        now = self._values()
+        if now.dtype != before:
+            self._fill(now.dtype, now.device)
+        return self
+
+    def intact(self) -> bool:
+        """Whether the matrices are those of the wavelet, rounded to their dtype, and nobody learns them."""
+        own = self._values()
+        fresh = _made(self.wavelet, self.length, own.dtype, str(own.device))._values()
+        return not own.requires_grad and torch.equal(own, fresh)
+
+    def _values(self) -> Tensor:
+        return self.matrix if self.length <= DENSE else self.blocks
 
     def rows(self, x: Tensor, adjoint: bool) -> Tensor:
         """``M x`` (or ``Mᵀ x``) along dimension 1 of ``(N, n, W)``; contiguous and fresh."""
@@ -84,6 +110,35 @@ def analysis(wavelet: str, length: int) -> Tensor:
         M = construct_boundary_a(wavelet, length).coalesce()
     kept = M.values().abs() > NOISE
     return torch.sparse_coo_tensor(M.indices()[:, kept], M.values()[kept], M.shape).coalesce()
+
+
+@functools.lru_cache(maxsize=64)
+def _made(wavelet: str, length: int, dtype: torch.dtype, device: str) -> Axis:
+    return Axis(wavelet, length, dtype, device)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How orthonormal a matrix M is, and how much its products round off.
+
+    Attributes:
+        defect: a bound on ``‖MᵀM − I‖``, measured.
+        rounding: one on ``‖fl(Mx) − Mx‖ / ‖x‖`` and that of Mᵀ, in units of the rounding of the dtype: a sum of k
+            products, of rounded entries, is off by (k + 1) units of the sum of magnitudes at most.
+    """
+
+    defect: float
+    rounding: float
+
+
+@functools.lru_cache(maxsize=256)
+def quality(wavelet: str, length: int) -> Quality:
+    """Of ``analysis``, by norms that are cheap and never too small: ``‖A‖² ≤ ‖A‖₁ ‖A‖_∞``."""
+    M = analysis(wavelet, length).to_dense()
+    gap, entries, size = M @ M.mT - torch.eye(length, dtype=M.dtype), M != 0, M.abs()
+    most = max(int(entries.sum(0).max()), int(entries.sum(1).max()))
+    spread = float(size.sum(0).max() * size.sum(1).max()) ** 0.5
+    return Quality(float(gap.abs().sum(1).max()), (most + 1) * spread)
 
 
 def _tiles(M: Tensor, whole: bool = False) -> tuple[Tensor, Tensor]:

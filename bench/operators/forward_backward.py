@@ -38,8 +38,8 @@ class Regulariser(nn.Module):
         """``Sᵀ x``."""
         return image
 
-    def regularity(self, operator: ForwardBackward, data: DataTerm, L: float) -> Regularity | None:
-        """Bounds on the derivatives of forward–backward with this penalty and the Lipschitz constant L, if known."""
+    def regularity(self, operator: ForwardBackward, data: DataTerm) -> Regularity | None:
+        """Bounds on the derivatives of forward–backward with this penalty, if known."""
         return None
 
     def range(self) -> tuple[float, float]:
@@ -108,10 +108,15 @@ class ForwardBackward(Operator):
 
     def regularity(self, data: DataTerm) -> Regularity | None:
         """Known for every shrinkage; not for a learnable step, nor for a synthesis with parameters of its own."""
-        spectrum = data.spectrum()
-        if spectrum is None or isinstance(self.log_step, nn.Parameter):
+        if isinstance(self.log_step, nn.Parameter) or self.log_step.requires_grad:
             return None
-        return self.prior.regularity(self, data, self.contraction(spectrum))
+        return self.prior.regularity(self, data)
+
+    def alike(self, prior: Regulariser) -> ForwardBackward:
+        """The same step with another penalty, in the dtype of its weights; nothing of it is learned."""
+        made = ForwardBackward(prior)
+        made.log_step = self.log_step.detach().to(prior.log_weights)
+        return made
 
 
 def contraction_factor(spectrum: tuple[float, float], step: float, ridge: float) -> float:

@@ -31,6 +31,7 @@ from torch import Tensor
 from solvers import Change
 
 from .groups import Groups, by_band
+from .normal import Spectral
 
 if TYPE_CHECKING:
     from .data_term import DataTerm
@@ -41,72 +42,132 @@ CURVED = 2 / math.sqrt(3)
 """``ρ²`` times the Lipschitz constant of ``(I − ĉĉᵀ)/ρ``."""
 
 
+OUTWARD = 1 + 1e-12
+"""What bounds grow by, for what their own sums round off in float64."""
+TRANSFORM = 10.0
+"""A pair of Fourier transforms of n pixels rounds off less than this times log₂ n units, relative to the norm."""
+STEPS = 40.0
+"""More than the other operations of a step: each rounds off a unit of what it makes."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ShrinkageRegularity:
-    """The regularity of a forward–backward step, at the parameters of this moment.
+    """The regularity of a forward–backward step, at the parameters of this moment, in float64 whatever its dtype.
+
+    T is the step in exact arithmetic, with the parameters, the measurements and the kernel or mask that it has, and
+    with wavelets as they are in float64. What its own dtype rounds off is measured against float64.
 
     Attributes:
         operator: the step.
         prior: its penalty.
         data: its measurements.
+        exact: the step in float64, with its measurements; the step itself if it is in float64.
         L: its Lipschitz constant.
         sigma: ``1 + τε``.
-        t, s, kink: threshold, slope and kink of the group at each place, ``(C or 1, H, W)``.
+        t, s, kink: threshold, slope and kink of the group at each place, ``(C or 1, H, W)``, float64.
         bands: the band of each place, ``(H·W,)``, as ``Wavelets.bands`` counts.
+        largest: of the eigenvalues of ``AᵀA``.
     """
 
     operator: ForwardBackward
     prior: Shrinkage
     data: DataTerm
+    exact: tuple[ForwardBackward, Shrinkage, DataTerm]
     L: float
     sigma: float
     t: Tensor
     s: Tensor
     kink: Tensor
     bands: Tensor
+    largest: float
 
     @classmethod
     @torch.no_grad()
-    def of(cls, operator: ForwardBackward, prior: Shrinkage, data: DataTerm, L: float) -> ShrinkageRegularity:
-        """That of a step whose Lipschitz constant is ``L``."""
-        step = operator.step()
-        sigma = float(1 + step * prior.ridge)
-        t = prior.spread(by_band(step * prior.log_weights.exp()))
-        s = t / (prior.smoothing * sigma + t) if prior.smoothing else (t > 0).to(t)
-        kink = torch.where(t > 0, prior.smoothing * sigma + t, 0)
-        numbers = torch.arange(1 + 3 * prior.log_weights.shape[1], device=t.device)
-        return cls(operator, prior, data, L, sigma, t, s, kink, prior.spread(numbers[None])[0].flatten())
+    def of(cls, operator: ForwardBackward, prior: Shrinkage, data: DataTerm) -> ShrinkageRegularity | None:
+        """That of a step; ``None`` where A does not say what it is made of, or the wavelets are not what they were."""
+        there, spectrum = data.exact(), data.spectrum()
+        if there is None or spectrum is None or not prior.intact():
+            return None
+        twin = prior.exact()
+        step = operator.alike(twin)
+        tau = step.step()
+        sigma = float(1 + tau * twin.ridge)
+        t = twin.spread(by_band(tau * twin.log_weights.exp()))
+        s = t / (twin.smoothing * sigma + t) if twin.smoothing else (t > 0).to(t)
+        kink = torch.where(t > 0, twin.smoothing * sigma + t, 0)
+        numbers = torch.arange(1 + 3 * twin.log_weights.shape[1], device=t.device)
+        bands = twin.spread(numbers[None])[0].flatten()
+        # Wavelets that are nearly orthonormal lengthen by no more than √(1 + defect), twice in a step.
+        L = step.contraction(spectrum) * (1 + prior.defect()) ** 2 * (1 + 16 * torch.finfo(t.dtype).eps)
+        return cls(operator, prior, data, (step, twin, there), L, sigma, t, s, kink, bands, spectrum[1])
 
     @property
     def rigorous(self) -> bool:
         """True."""
         return True
 
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """What B is the derivative in: the log-weights."""
+        return (self.prior.log_weights,)
+
+    @torch.no_grad()
+    def rounding(self, x: Tensor) -> float:
+        """A bound on how far an application at ``x``, as it is computed, is from T; costs two of them.
+
+        Below float64 it is measured, against float64, and doubled: a sum in another order rounds off otherwise, but
+        not more. What float64 itself rounds off is bounded by the sizes of all that a step adds up.
+        """
+        step, twin, there = self.exact
+        allowed = self._allowance(x)
+        if x.dtype == torch.float64:
+            return allowed
+        own = self.prior.prox(*self.operator.descend(x, self.data)).double()
+        right = twin.prox(*step.descend(x.double(), there))
+        return 2 * _norm(own - right) + torch.finfo(x.dtype).eps * _norm(right) + allowed
+
+    def _allowance(self, x: Tensor) -> float:
+        """A bound on what float64 rounds off in a step at ``x``, in its state and in its coefficients."""
+        step, twin, there = self.exact
+        tau, n = float(step.step()), there.back[0].numel()
+        size = _norm(x) + tau * (self.largest * _norm(x) + math.sqrt(self.largest) * _norm(there.y))
+        size += (self.sigma - 1) * 0.5 * math.sqrt(x.numel()) + math.sqrt(len(x)) * _norm(self.kink)
+        transform = TRANSFORM * math.log2(2 * n) if isinstance(there.normal, Spectral) else 0.0
+        return torch.finfo(torch.float64).eps / 2 * (4 * twin.rounding() + transform + STEPS) * size
+
     @torch.no_grad()
     def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
-        """See ``solvers.Regularity``; costs about an application of T."""
-        prior, t, s, sigma = self.prior, self.t, self.s, self.sigma
-        size = self._magnitude(prior.argument(*self.operator.descend(x, self.data)))
-        cotangent = self._magnitude(prior.analyse(u))
+        """See ``solvers.Regularity``; costs about an application of T, and two below float64."""
+        (step, prior, data), t, s, sigma = self.exact, self.t, self.s, self.sigma
+        size = self._magnitude(prior.argument(*step.descend(x.double(), data)))
+        cotangent = self._magnitude(prior.analyse(u.double()))
         d = self.L * sigma * radius
-        near = (size - self.kink).abs() <= d
+        # A group that rounding may have put on the other side of its kink is at its kink.
+        slack = self._allowance(x)
+        if x.dtype != torch.float64:
+            own = self._magnitude(self.prior.argument(*self.operator.descend(x, self.data))).double()
+            slack = slack + (own - size).abs() + 16 * torch.finfo(x.dtype).eps * (size + self.kink)
+        near = (size - self.kink).abs() <= d + slack
         outside = size > self.kink
         if prior.groups == Groups():
             curved = turned = torch.zeros((), dtype=t.dtype, device=t.device)
         else:
-            reach = torch.maximum(size - d, self.kink).clamp_min(torch.finfo(t.dtype).tiny)
+            reach = torch.maximum(size - d - slack, self.kink).clamp_min(torch.finfo(t.dtype).tiny)
             turned = t * d / reach
             curved = (CURVED * turned / reach).minimum(s)
         jacobian = torch.where(near, s, torch.where(outside, curved, 0)) / sigma
         most = torch.where(near, s * (t + d), torch.where(outside, turned, s * (1 - s) * d))
         parameter = most.minimum(2 * t) / sigma
+        if radius == 0 and x.dtype == torch.float64:  # the derivatives at a point, as they are computed
+            jacobian, parameter = torch.zeros_like(jacobian), torch.zeros_like(parameter)
         here = torch.where(outside, t, s * (1 - s) * size) / sigma
         # The same number stands at every place of a group over orientations.
         copies = prior.groups.copies
         inflow = self.L * sigma * _root((jacobian * cotangent).square().sum() / copies)
         columns = self._columns((here + parameter).square()) / copies
         moved = self._columns(parameter * cotangent) / copies
-        return Change(inflow, _root(moved.square().sum()), _root(columns.max()))
+        grown = OUTWARD * (1 + self.prior.defect())
+        return Change(grown * inflow, grown * _root(moved.square().sum()), grown * _root(columns.max()))
 
     def _magnitude(self, c: Tensor) -> Tensor:
         return self.prior.groups.magnitude(c, self.prior.log_weights.shape[1])
@@ -119,6 +180,10 @@ class ShrinkageRegularity:
         sums = torch.stack([torch.bincount(self.bands, plane, number) for plane in planes])
         details = sums[:, 1:].view(channels, levels, 3)
         return details if orientations == 3 else details.sum(2, keepdim=True)
+
+
+def _norm(x: Tensor) -> float:
+    return float(torch.linalg.vector_norm(x.detach(), dtype=torch.float64))
 
 
 def _root(square: Tensor) -> float:

@@ -96,6 +96,16 @@ class UnionPenalty(SynthesisPenalty):
         """``ΨΨᵀ`` is a projection, and not the identity where there is more than one basis."""
         return (0.0 if len(self.bases) > 1 else 1.0), 1.0
 
+    def transforms(self) -> list[Wavelets]:
+        """The m transforms."""
+        return self._bases()
+
+    def renew(self, transforms: Sequence[Wavelets]) -> None:
+        """Take the same transforms in another dtype; mid-grey is analysed anew."""
+        self.bases = nn.ModuleList(transforms)
+        shape = (1, self.centre.shape[1] // len(transforms), *self.centre.shape[2:])
+        self.centre = _analyse(transforms, self.centre.new_full(shape, 0.5, dtype=torch.float64))
+
     def _bases(self) -> list[Wavelets]:
         return [cast(Wavelets, basis) for basis in self.bases]
 
@@ -143,7 +153,15 @@ class CoupledPenalty(SynthesisPenalty):
         # What ``range`` found last, with the tensor and the version of it: on a GPU, each look waits for the device.
         self._ranges: tuple[Tensor, tuple[int, int], tuple[float, float]] | None = None
 
-    def regularity(self, operator: ForwardBackward, data: DataTerm, L: float) -> Regularity | None:
+    def transforms(self) -> list[Wavelets]:
+        """Ψ."""
+        return [self.wavelets]
+
+    def renew(self, transforms: Sequence[Wavelets]) -> None:
+        """Take the same Ψ in another dtype."""
+        (self.wavelets,) = transforms
+
+    def regularity(self, operator: ForwardBackward, data: DataTerm) -> Regularity | None:
         """``None``: the entries of N are parameters of the synthesis too."""
         return None
 

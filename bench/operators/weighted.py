@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from solvers import Regularity
 
+from ..errors import UserError
 from .data_term import DataTerm
 from .forward_backward import ForwardBackward, Regulariser
 from .groups import Groups, Spread, by_band
@@ -47,6 +51,11 @@ class Shrinkage(Regulariser):
             c: coefficients plus ``τ ε m``, ``(B, C, H, W)``.
             step: τ > 0, a scalar tensor.
         """
+        if not self.groups.colours and c.shape[1] != self.log_weights.shape[0]:
+            raise UserError(
+                f"images of {c.shape[1]} channels do not fit a penalty of {self.log_weights.shape[0]}: build it for "
+                f"their shape (C, H, W)"
+            )
         shrunk = 1 + step * self.ridge
         threshold = by_band(step * self.log_weights.exp())
         # Huber's prox is (z − clamp(slope·z, ±t)) / (1 + τε): the slope is 1 for the ℓ1 norm.
@@ -63,9 +72,40 @@ class Shrinkage(Regulariser):
         share = share.clamp(max=1) if slopes is None else torch.minimum(share, slopes)
         return c * (1 - share) / shrunk
 
-    def regularity(self, operator: ForwardBackward, data: DataTerm, L: float) -> Regularity | None:
+    def regularity(self, operator: ForwardBackward, data: DataTerm) -> Regularity | None:
         """Known, kinks and all."""
-        return ShrinkageRegularity.of(operator, self, data, L)
+        return ShrinkageRegularity.of(operator, self, data)
+
+    @abstractmethod
+    def transforms(self) -> list[Wavelets]:
+        """The wavelets that it is made of."""
+
+    def defect(self) -> float:
+        """A bound on ``‖WᵀW − I‖`` of each of its wavelets."""
+        return max(W.defect for W in self.transforms())
+
+    def rounding(self) -> float:
+        """What an analysis or a synthesis rounds off, in units, relative to the norm; see ``Wavelets.rounding``."""
+        return max(W.rounding for W in self.transforms())
+
+    def intact(self) -> bool:
+        """Whether its wavelets are what they were made to be."""
+        return all(W.intact() for W in self.transforms())
+
+    def exact(self) -> Self:
+        """The same in float64, with weights that are not learned; itself if it is in float64."""
+        if self.log_weights.dtype == torch.float64:
+            return self
+        twin = copy.copy(self)
+        for registry in ("_parameters", "_buffers", "_modules"):
+            twin.__dict__[registry] = dict(self.__dict__[registry])
+        twin.log_weights = nn.Parameter(self.log_weights.detach().double(), requires_grad=False)
+        twin.renew([W.exact() for W in self.transforms()])
+        return twin
+
+    @abstractmethod
+    def renew(self, transforms: Sequence[Wavelets]) -> None:
+        """Take the same wavelets in another dtype."""
 
     @abstractmethod
     def analyse(self, state: Tensor) -> Tensor:
@@ -126,6 +166,14 @@ class WeightedPenalty(Shrinkage):
             step: τ > 0, a scalar tensor.
         """
         return self.wavelets.synthesise(self.shrink(self.argument(z, step), step))
+
+    def transforms(self) -> list[Wavelets]:
+        """W."""
+        return [self.wavelets]
+
+    def renew(self, transforms: Sequence[Wavelets]) -> None:
+        """Take the same W in another dtype."""
+        (self.wavelets,) = transforms
 
     def analyse(self, state: Tensor) -> Tensor:
         """``W x``."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from .. import advice
-from ..advice import ALIKE, WITHIN, WORK, Option
+from ..advice import ALIKE, LOSS_ALIKE, WITHIN, WORK, Option
 from ..pareto import COSTS, LEVELS, Cost
 from .grids import digits
+from .left_out import left_out
 
 COUNTED = COSTS[:2]
 """What may be counted: products, and milliseconds where there are some."""
@@ -39,13 +40,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The answers for a task of a size: how it is headed, what is known of it, both answers, and whether one can be."""
+    """The answers for a task of a size: how it is headed, what is known of it, both answers, what was not
+    considered for the second, and whether there can be an answer.
+    """
 
     heading: str
     facts: tuple[str, ...]
     outside: bool
     cheapest: Answer
     best: Answer
+    left_out: str
     answered: bool
 
 
@@ -56,7 +60,7 @@ def answers(
     memory: float = math.inf,
     cost: Cost = WORK,
 ) -> tuple[Answer, Answer]:
-    """The cheapest way to a gradient, and to the best PSNR; ``static/advice.js`` says the same in the same words.
+    """The cheapest gradient, and the best trained operator; ``static/advice.js`` says the same in the same words.
 
     Args:
         choices: those of one heading.
@@ -96,19 +100,32 @@ def _best(choices: list[Option], measurement: float, memory: float, cost: Cost) 
     if found is None:
         if all(math.isnan(o.psnr) for o in choices):
             return _nothing("Nothing was trained in this run, so there is no PSNR.")
-        reached = [o for o in choices if not math.isnan(o.psnr_equilibrium)]
-        if not reached:
-            return _nothing("No learned operator reached an equilibrium on every seed.")
-        least = min(reached, key=lambda o: o.tape)
+        settled = [o for o in choices if o.settled]
+        if not settled:
+            return _nothing(
+                "No learned operator has an equilibrium on every seed where plain iteration stays."
+            )
+        told = [o for o in settled if not math.isnan(o.training_loss)]
+        if not told:
+            return _nothing(
+                "The training loss at the equilibrium was not recorded, and test images choose nothing: their PSNRs "
+                "are in the tables."
+            )
+        least = min(told, key=lambda o: o.tape)
         return _nothing(
             f"Nothing trained fits on that tape. The least that does: {least.solver}, {tape_words(least)}."
         )
     option, notes = found.option, []
     if found.ties:
         others = "1 other" if found.ties == 1 else f"{found.ties} others"
-        notes.append(f"Tied with {others}; this is the cheapest.")
+        notes.append(f"Tied with {others}; this is the cheapest.{images_words(found.images)}")
     if found.top is not option:
-        notes.append(f"The highest mean: {found.top.solver}, {decibel(found.top.psnr_equilibrium)}.")
+        notes.append(f"The lowest mean: {found.top.solver}, {loss_words(found.top)}.")
+    if found.higher is not None:
+        notes.append(
+            f"Higher on the validation images: {found.higher.solver}, {validation_words(found.higher)} against "
+            f"{validation_words(option)}."
+        )
     if option.psnr_equilibrium < measurement:
         notes.append(f"Worse than the measurement itself, {decibel(measurement)}.")
     return Answer(option.solver, option.family, psnr_words(option), cost_words(option), " ".join(notes))
@@ -129,8 +146,9 @@ def decibel(value: float) -> str:
 
 
 def error_words(option: Option) -> str:
-    """The error of its gradient."""
-    return f"error {percent(option.error)}"
+    """The error of its gradient, the largest over seeds and draws, and the least where it differs."""
+    least, worst = percent(option.error_least), percent(option.error)
+    return f"error {worst}" if least == worst else f"error {worst} at most, {least} at least"
 
 
 def tape_words(option: Option) -> str:
@@ -143,8 +161,26 @@ def tape_words(option: Option) -> str:
 
 
 def psnr_words(option: Option) -> str:
-    """Its PSNR at equilibrium, and as trained."""
-    return f"{decibel(option.psnr_equilibrium)} (as trained {decibel(option.psnr)})"
+    """What it was chosen by, then the PSNR of the test images at equilibrium, and as trained."""
+    images = f"{decibel(option.psnr_equilibrium)} on the test images (as trained {decibel(option.psnr)})"
+    return f"{loss_words(option)}; {images}"
+
+
+def loss_words(option: Option) -> str:
+    """Its training loss at the equilibrium."""
+    return f"training loss {option.training_loss:.4g}"
+
+
+def validation_words(option: Option) -> str:
+    """Its PSNR on the validation images."""
+    return decibel(option.psnr_validation)
+
+
+def images_words(images: int) -> str:
+    """That images do not tell those that tie apart either."""
+    if not images:
+        return ""
+    return f" No difference that {'1 validation image' if images == 1 else f'{images} validation images'} can show."
 
 
 def cost_words(option: Option) -> str:
@@ -168,13 +204,17 @@ def row(option: Option) -> dict[str, object]:
         "step_ms": option.step_ms,
         "saved_mib": option.saved_mib,
         "psnr": option.psnr,
-        "at_equilibrium": option.at_equilibrium,
+        "at_equilibrium": option.psnr_equilibrium,
+        "settled": option.settled,
+        "loss": option.loss,
+        "validation": option.validation,
         "words": {
             "error": error_words(option),
             "tape": tape_words(option),
             "psnr": psnr_words(option),
             "cost": cost_words(option),
-            "top": decibel(option.psnr_equilibrium),
+            "top": loss_words(option),
+            "validation": validation_words(option),
         },
     }
 
@@ -200,7 +240,9 @@ def cards(frame: pd.DataFrame) -> list[Card]:
         outside = math.isnan(contraction) or contraction >= 1
         chips = _facts(part, contraction, known[str(heading)])
         answered = any(not math.isnan(o.error) or not math.isnan(o.psnr_equilibrium) for o in choices)
-        found.append(Card(str(heading), chips, outside, first, second, answered))
+        failed = [s for s in dict.fromkeys(part["solver"]) if all(o.solver != s for o in choices)]
+        said = left_out(choices, [str(s) for s in failed]) if choices else ""
+        found.append(Card(str(heading), chips, outside, first, second, said, answered))
     return found
 
 
@@ -218,6 +260,11 @@ def _facts(part: pd.DataFrame, contraction: float, measurement: float) -> tuple[
     return tuple(facts)
 
 
+def _images(options: list[Option]) -> int:
+    """Validation images of an option at most, over all seeds."""
+    return max((sum(map(len, o.validation)) for o in options), default=0)
+
+
 def stop_words(limit: float) -> str:
     """A stop of the slider."""
     return "no limit" if limit == math.inf else f"{limit:g}\u00a0MiB"
@@ -229,6 +276,8 @@ def data(frame: pd.DataFrame) -> dict[str, object]:
     known = measurements(frame)
     return {
         "alike": ALIKE,
+        "loss_alike": LOSS_ALIKE,
+        "images": [images_words(images) for images in range(1 + _images(options))],
         "headings": {
             heading: {
                 "measurement": known[heading],

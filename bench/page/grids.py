@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..calls import family
+from ..columns import COLUMNS, PAST, Column
 from ..pareto import COSTS, TRAINING
-from ..tables import COLUMNS, PAST, Column, printable, summarise
+from ..seeds import past_depth
+from ..summary import printable, summarise
 
 MISSING = "—"
 
@@ -155,7 +157,8 @@ def _summary(
             for column in columns:
                 known = column.title in text.columns and not math.isnan(row[column.name])
                 shown = text[column.title].iloc[place] if known else MISSING
-                key = _sortable(float(row[column.name]))
+                whole = row[f"{column.name}_seeds"] == row["seeds"]
+                key = _sortable(float(row[column.name])) if whole else None
                 cells.append(Cell(shown, key, known and bool(best[column.title].iloc[place])))
             if failed:
                 cells.append(number(int(row["failed"]), str(row["failed"])))
@@ -167,19 +170,26 @@ def _summary(
 
 def trajectories(seen: pd.DataFrame) -> Grid:
     """The numbers of the plot of PSNR against depth."""
-    caption = "PSNR in dB at multiples of the trained depth, means over seeds."
+    caption = "PSNR in dB at multiples of the trained depth, means over all seeds of the task."
     if seen.empty:
         return Grid("table-multiples", caption, (), ())
-    means = seen.groupby(["heading", "solver", "multiple"], sort=False)["psnr"].mean()
+    told = {
+        (row["heading"], row["solver"], int(row["multiple"])): (row["psnr"], row["said"])
+        for row in past_depth(seen).to_dict("records")
+    }
     multiples = sorted(int(value) for value in seen["multiple"].unique())
     heads = (Head("task"), Head("estimator", header=True), *(Head(f"{m} ×", number=True) for m in multiples))
     rows = []
-    for heading, solver in dict.fromkeys((h, s) for h, s, _ in means.index):
-        values = [float(means.get((heading, solver, m), math.nan)) for m in multiples]
-        rows.append(
-            (words(heading, code=True), call(solver), *(number(v, f"{v:.2f}") for v in values)),
-        )
+    for heading, solver in dict.fromkeys((h, s) for h, s, _ in told):
+        values = [told.get((heading, solver, m), (math.nan, "")) for m in multiples]
+        cells = [Cell(said or MISSING, _past_key(psnr, said)) for psnr, said in values]
+        rows.append((words(heading, code=True), call(solver), *cells))
     return Grid("table-multiples", caption, heads, tuple(rows), by="task")
+
+
+def _past_key(psnr: float, said: str) -> float | None:
+    """Diverged is the worst; what misses a seed is not ranked."""
+    return -1e308 if said.startswith("diverged") else _sortable(psnr)
 
 
 def fronts(found: pd.DataFrame) -> Grid:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from ..seeds import past_depth
 from .marks import Mark
 from .specs import Spec, base, by_family, faded
 
@@ -25,15 +26,21 @@ def depths_of(seen: pd.DataFrame, marks: Sequence[Mark]) -> dict[str, Spec]:
     """The plots of PSNR against multiples of the trained depth, by heading.
 
     Args:
-        seen: that of ``frame.trajectories``; PSNR is averaged over seeds.
+        seen: that of ``frame.trajectories``; PSNR is averaged over seeds, and a line ends where one of them is
+            missing or diverges.
         marks: of the families.
     """
-    by = ["heading", "solver", "family", "multiple"]
-    means = seen.groupby(by, sort=False)["psnr"].mean().dropna().reset_index()
-    return {str(h): _depth(part, str(h), marks) for h, part in means.groupby("heading", sort=False)}
+    means = past_depth(seen)
+    plots: dict[str, Spec] = {}
+    for heading, part in means.groupby("heading", sort=False):
+        known = part.dropna(subset=["psnr"])
+        gone = list(dict.fromkeys(part.loc[part["said"].str.startswith("diverged"), "solver"]))
+        if len(known):
+            plots[str(heading)] = _depth(known, str(heading), marks, gone)
+    return plots
 
 
-def _depth(part: pd.DataFrame, heading: str, marks: Sequence[Mark]) -> Spec:
+def _depth(part: pd.DataFrame, heading: str, marks: Sequence[Mark], gone: Sequence[str]) -> Spec:
     rows = [
         {
             "solver": row["solver"],
@@ -41,6 +48,7 @@ def _depth(part: pd.DataFrame, heading: str, marks: Sequence[Mark]) -> Spec:
             "multiple": int(row["multiple"]),
             "psnr": round(row["psnr"], 4),
             "PSNR": f"{row['psnr']:.2f} dB",
+            "residual": f"{row['residual']:.1e}",
             "depth": f"{int(row['multiple'])} × as deep as trained",
         }
         for row in part.to_dict("records")
@@ -68,9 +76,11 @@ def _depth(part: pd.DataFrame, heading: str, marks: Sequence[Mark]) -> Spec:
     fallen = sorted(set(part.loc[part["psnr"] < low, "solver"]))
     description = (
         f"{heading}: PSNR against iterations, as multiples of the trained depth, of {part['solver'].nunique()} "
-        f"estimators, up to {top:.2f} dB." + (f" Off the plot below: {', '.join(fallen)}." if fallen else "")
+        f"estimators, up to {top:.2f} dB."
+        + (f" Off the plot below: {', '.join(fallen)}." if fallen else "")
+        + (f" A line ends where a seed diverges: {', '.join(gone)}." if gone else "")
     )
-    tooltip = [{"field": name, "type": "nominal"} for name in ("solver", "depth", "PSNR")]
+    tooltip = [{"field": name, "type": "nominal"} for name in ("solver", "depth", "PSNR", "residual")]
     names = {
         "data": {"values": named},
         "mark": {

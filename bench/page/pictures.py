@@ -8,12 +8,13 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from .. import settled
 from ..calls import family
 from ..frame import headings
 from ..records import Record
@@ -33,6 +34,7 @@ class Shot:
         solver: that made it; empty for the first two.
         digest: of the image, its name in ``Album.images``.
         psnr: of this image against the truth in dB; ``None`` for the truth itself.
+        settled: it is what it is called: an image at the equilibrium is at one.
     """
 
     label: str
@@ -40,6 +42,7 @@ class Shot:
     solver: str
     digest: str
     psnr: float | None
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,23 @@ class Pictures:
     images: dict[str, str]
 
 
-def read(records: Iterable[Record], rows: Path) -> dict[str, dict[str, tuple[int, Arrays]]]:
-    """By heading and solver the images of its first seed that has some, and that seed.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a solver made of a test image.
+
+    Attributes:
+        seed: whose test image it is.
+        arrays: the images by kind.
+        words: what the one at the equilibrium is called.
+    """
+
+    seed: int
+    arrays: Arrays
+    words: str
+
+
+def read(records: Iterable[Record], rows: Path) -> dict[str, dict[str, Taken]]:
+    """By heading and solver the images of its first seed that has some.
 
     Args:
         records: of the run.
@@ -79,7 +97,7 @@ def read(records: Iterable[Record], rows: Path) -> dict[str, dict[str, tuple[int
     """
     every = list(records)
     shown = headings(every)
-    found: dict[str, dict[str, tuple[int, Arrays]]] = {}
+    found: dict[str, dict[str, Taken]] = {}
     for record in every:
         heading = shown[record.task, record.crop, record.batch]
         file = rows / f"{record.key}.npz"
@@ -91,45 +109,45 @@ def read(records: Iterable[Record], rows: Path) -> dict[str, dict[str, tuple[int
         except (OSError, ValueError, KeyError, EOFError):
             continue
         if all(image.dtype == np.uint8 and image.ndim == 3 for image in images.values()):
-            found.setdefault(heading, {})[record.solver] = (record.seed, images)
+            found.setdefault(heading, {})[record.solver] = Taken(record.seed, images, settled.words(record))
     return found
 
 
-def collect(
-    found: dict[str, dict[str, tuple[int, Arrays]]], first: set[tuple[str, str]], room: int = ROOM
-) -> Pictures:
+def collect(found: dict[str, dict[str, Taken]], first: set[tuple[str, str]], room: int = ROOM) -> Pictures:
     """The images that fit, those of ``first`` (heading and solver) before others; a task's truth before all.
 
     Images of another seed than the first solver's show another crop, and are left out.
     """
     store = _Room(room)
     begun: dict[str, list[Shot]] = {}
-    waiting: list[tuple[str, str, Arrays]] = []
+    waiting: list[tuple[str, str, Taken]] = []
     for heading, solvers in found.items():
-        seed, arrays = next(iter(solvers.values()))
+        one = next(iter(solvers.values()))
         begun[heading] = [
             shot
             for kind in ("truth", "measurement")
-            if (shot := store.shot(kind, kind, "", arrays)) is not None
+            if (shot := store.shot(kind, kind, "", one.arrays)) is not None
         ]
-        waiting += [(heading, solver, images) for solver, (s, images) in solvers.items() if s == seed]
+        waiting += [(heading, solver, taken) for solver, taken in solvers.items() if taken.seed == one.seed]
     missed = dict.fromkeys(found, 0)
-    taken: dict[tuple[str, str], list[Shot]] = {}
-    for heading, solver, images in sorted(waiting, key=lambda entry: entry[:2] not in first):
+    made: dict[tuple[str, str], list[Shot]] = {}
+    for heading, solver, taken in sorted(waiting, key=lambda entry: entry[:2] not in first):
         for kind in ("equilibrium", "trained"):
-            label = f"{solver}, {'at equilibrium' if kind == 'equilibrium' else 'as trained'}"
-            shot = store.shot(label, kind, solver, images) if begun[heading] else None
+            label = f"{solver}, {taken.words if kind == 'equilibrium' else 'as trained'}"
+            shot = store.shot(label, kind, solver, taken.arrays) if begun[heading] else None
+            if shot is not None and kind == "equilibrium":
+                shot = replace(shot, settled=taken.words == settled.AT)
             if shot is None:
                 missed[heading] += 1
             else:
-                taken.setdefault((heading, solver), []).append(shot)
+                made.setdefault((heading, solver), []).append(shot)
     albums = []
     for heading, shots in begun.items():
-        mine = [shot for (h, s, _) in waiting if h == heading for shot in taken.get((h, s), [])]
-        seed, arrays = next(iter(found[heading].values()))
-        height, width = arrays["truth"].shape[1:]
+        mine = [shot for (h, s, _) in waiting if h == heading for shot in made.get((h, s), [])]
+        one = next(iter(found[heading].values()))
+        height, width = one.arrays["truth"].shape[1:]
         if mine:
-            albums.append(Album(heading, seed, height, width, (*shots, *mine), missed[heading]))
+            albums.append(Album(heading, one.seed, height, width, (*shots, *mine), missed[heading]))
     return Pictures(tuple(albums), store.images)
 
 

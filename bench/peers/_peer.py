@@ -62,7 +62,7 @@ class Tally:
     taped: int = 0
     vjps: int = 0
     adjoint: list[Report] = field(default_factory=list[Report])
-    again: list[int] = field(default_factory=list[int])
+    again: list[float] = field(default_factory=list[float])
     forward: bool = True
 
     def seen(self, y: Tensor) -> Tensor:
@@ -100,6 +100,11 @@ class PeerSolution(Solution):
     @property
     def vjps(self) -> int:
         """Vector-Jacobian products of T so far."""
+        return self.tally.vjps
+
+    @property
+    def products(self) -> float:
+        """The same: peers apply T to the whole batch, always."""
         return self.tally.vjps
 
 

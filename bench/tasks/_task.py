@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -14,6 +15,7 @@ from solvers import Loss, Map, SmoothLoss
 from ..images import Images, Layout, crops
 from ..operators import Operator, Prior
 from ..step import Step, Wrapped, channels_last, wrap
+from ..streams import number, stream
 
 PEAK = 1.0
 """Largest value of an image: everything is in [0, 1]."""
@@ -74,6 +76,8 @@ class Instance:
         operator: T_θ, at its initial parameters; nobody shares it.
         physics: the measurement.
         train, test: batches of different images.
+        validation: a batch of images that are in neither; ``None`` where the layout has none, or there is one image
+            to train on.
         spectrum: smallest and largest eigenvalue of ``AᵀA``, exact.
         applied: how T is, where that can be done (see ``bench.step``).
     """
@@ -84,6 +88,7 @@ class Instance:
     test: Batch
     spectrum: tuple[float, float]
     applied: Step = "eager"
+    validation: Batch | None = None
 
     @property
     def contraction(self) -> float:
@@ -139,11 +144,17 @@ def instance(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     applied: Step = "eager",
+    draw: int = 0,
 ) -> Instance:
     """The task with the crops, the masks and the noise of a seed.
 
     Everything random is drawn in float64 on the CPU, so that a seed means the same problem in every
-    dtype and on every device, up to rounding.
+    dtype and on every device, up to rounding. Masks, crops and noise have random streams of their own.
+
+    Args:
+        task, images, layout, seed: what decides it.
+        dtype, device, applied: of the operator.
+        draw: another mask and other noise on the same crops, for each number.
 
     Raises:
         UserError: an image is smaller than the crop, or the crop does not admit the transform.
@@ -151,8 +162,8 @@ def instance(
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)
     operator = channels_last(task.prior.operator(shape, task.step, dtype, device))
-    physics = task.physics(shape, torch.Generator().manual_seed(seed), dtype, device)
-    exact = task.physics(shape, torch.Generator().manual_seed(seed), torch.float64, torch.device("cpu"))
+    physics = task.physics(shape, stream(seed, "masks", draw), dtype, device)
+    exact = task.physics(shape, stream(seed, "masks", draw), torch.float64, torch.device("cpu"))
     noise = torch.tensor(task.noise, dtype=torch.float64).view(-1, 1, 1)
 
     def measure(truth: Tensor, rng: torch.Generator) -> Batch:
@@ -164,17 +175,33 @@ def instance(
         grey = torch.full_like(truth, 0.5 * PEAK)
         return Batch(truth, y, grey + physics.A_adjoint(y - physics.A(grey)))
 
-    train = crops(images.train, task.channels, layout.crop, layout.train, seed, layout.mirror)
+    def cut(files: tuple[Path, ...], count: int, place: int) -> Tensor:
+        return crops(files, task.channels, layout.crop, count, place, layout.mirror)
+
+    learning, choosing = divided(images.train) if layout.validation else (images.train, ())
+    train = cut(learning, layout.train, number(seed, "training crops"))
     # The same places at every seed: a table compares estimators, not crops.
-    test = crops(images.test, task.channels, layout.crop, layout.test, 0, layout.mirror)
+    test = cut(images.test, layout.test, number(0, "test crops"))
     return Instance(
         operator,
         physics,
-        measure(train, torch.Generator().manual_seed(2 * seed)),
-        measure(test, torch.Generator().manual_seed(2 * seed + 1)),
+        measure(train, stream(seed, "training noise", draw)),
+        measure(test, stream(seed, "test noise", draw)),
         spectrum(exact),
         applied,
+        None
+        if not choosing
+        else measure(
+            cut(choosing, layout.validation, number(0, "validation crops")),
+            stream(seed, "validation noise", draw),
+        ),
     )
+
+
+def divided(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Training images, of which every third is held out for validation; of two the second, and of one none."""
+    held = files[2::3] or files[1:2]
+    return tuple(file for file in files if file not in held), held
 
 
 def spectrum(physics: DecomposablePhysics) -> tuple[float, float]:

@@ -31,7 +31,7 @@ from bench.drawing import save
 from bench.errors import UserError
 from bench.frame import tidy
 from bench.parquet import columns, frame_table, read_parquet, records_table, to_bytes
-from bench.records import Manifest, Record, Store
+from bench.records import SCHEMA, Manifest, Record, Store
 from bench.report import write_report
 from bench.tables import printable, summarise, to_latex
 
@@ -166,7 +166,7 @@ def test_the_type_of_a_column_does_not_depend_on_what_comes_first(found, kind):
 def test_the_table_of_records_has_every_kind_with_names_of_dots_and_what_it_belongs_to(run):
     records = some_cells()
     table = pq.read_table(run / "tables" / "records.parquet")
-    assert table.schema.metadata[b"eqgrad.schema"] == b"2"
+    assert table.schema.metadata[b"eqgrad.schema"] == str(SCHEMA).encode()
     assert table.schema.metadata[b"eqgrad.profile"] == b"made"
     frame = read_parquet(run / "tables" / "records.parquet")
     assert list(frame["key"]) == [record.key for record in records]

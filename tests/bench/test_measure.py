@@ -9,10 +9,12 @@ import torch
 
 from bench.images import Layout, find_images
 from bench.matrix import Cell, load_profile, parse_solver, parse_task
-from bench.measure import evaluations, measure, reference
+from bench.measure import measure
+from bench.reference import reference
+from bench.settling import LOST, residuals, settle, stay
 from bench.tasks import instance
 from bench.training import parameters, training_step
-from solvers import Report, Solution, neumann, restarted_jfb
+from solvers import Anderson, Report, Solution, neumann, restarted_jfb
 from solvers.conformance import relative_error
 
 CPU = torch.device("cpu")
@@ -56,7 +58,7 @@ def test_without_training_the_gradient_and_the_costs_are_measured_and_nothing_el
 
 
 def test_a_profile_may_do_without_the_reference(tiny_file, monkeypatch):
-    from bench import measure as module
+    from bench import drawn as module
 
     monkeypatch.setattr(module, "reference", lambda *_: pytest.fail("was asked for"))
     profile = tiny(tiny_file, steps=0)
@@ -78,10 +80,134 @@ def test_a_look_is_at_the_solvers_own_reconstruction(tiny_file):
     assert abs(values["look_psnr"][0] - mean) > 1e-3
 
 
-def test_evaluations_count_shares():
-    done = Solution(torch.zeros(1), Report(10, share=0.5), 3, [Report(8, share=0.25), Report(1)])
-    assert evaluations(done) == 10 * 0.5 + 3 + 8 * 0.25 + 1
-    assert evaluations(Solution(torch.zeros(1), Report(10), 3)) == 13
+def test_work_counts_shares_and_what_was_made_again():
+    done = Solution(torch.zeros(1), Report(10, share=0.5), 3, [Report(8, share=0.25), Report(1)], [0.25, 0.5])
+    assert done.evaluations == 10 * 0.5 + 3 + 0.75
+    assert done.products == 3 + 8 * 0.25 + 1
+    assert done.work == done.evaluations + done.products
+    assert (done.applications, done.vjps) == (10 + 3 + 2, 3 + 8 + 1)
+
+
+def test_errors_are_of_every_draw(tiny_file, tmp_path):
+    """Mask and noise are drawn again; each draw has a reference of its own, shared among cells by file."""
+    profile = tiny(tiny_file, steps=0)
+    profile = profile.model_copy(update={"oracle": profile.oracle.model_copy(update={"draws": 3})})
+    images, one = find_images(), cell("inpainting(huber)", "restarted_jfb(2, 3)")
+    values = measure(one, profile, images, CPU, references=tmp_path).values
+    errors = values["hypergradient_errors"]
+    assert len(set(errors)) == 3
+    assert values["hypergradient_draws"] == ["ok"] * 3
+    assert values["hypergradient_error"] == pytest.approx(sum(errors) / 3)
+    assert (values["hypergradient_error_worst"], values["hypergradient_error_least"]) == (
+        max(errors),
+        min(errors),
+    )
+    assert len(list(tmp_path.glob("*.safetensors"))) == 3
+    layout, size = profile.images.layout(), profile.training.batch
+    for draw in range(3):
+        exact = reference(one.task, images, layout, size, 0, draw=draw)
+        problem = instance(one.task, images, layout, 0, dtype=torch.float64, draw=draw)
+        training_step(one.solver, problem, problem.train.pick(torch.arange(size)))
+        found = torch.cat([p.grad.flatten() for p in parameters(problem)])
+        assert relative_error(found, exact.gradient) == pytest.approx(errors[draw])
+
+
+@pytest.mark.misuse(
+    "an iteration that diverges on one draw of the noise",
+    "right: its largest error is infinite, and the cell goes on",
+)
+def test_a_draw_that_diverges_has_an_infinite_error(tiny_file, monkeypatch):
+    from bench import drawn as module
+    from bench.frame import tidy
+    from bench.runner import Job
+    from bench.training import Stop
+
+    def drawn(*_):
+        raise Stop("diverged", "a value exceeds 1000 times the peak of the images")
+
+    monkeypatch.setattr(module, "_drawn", drawn)
+    profile = tiny(tiny_file)
+    profile = profile.model_copy(update={"oracle": profile.oracle.model_copy(update={"draws": 2})})
+    one = cell("inpainting(huber)", "restarted_jfb(2, 3)")
+    found = measure(one, profile, find_images(), CPU)
+    assert found.status == "ok"
+    assert found.values["hypergradient_draws"] == ["ok", "diverged"]
+    record = Job("k", "quality", one, profile, find_images(), "cpu").record("ok", "", found.values, {})
+    for kept in (record, type(record).from_json(record.to_json())):  # infinities are null in a file
+        (row,) = tidy([kept]).to_dict("records")
+        assert row["hypergradient_error_worst"] == row["hypergradient_error"] == float("inf")
+        assert row["hypergradient_error_least"] == found.values["hypergradient_errors"][0]
+        assert row["draws"] == 2
+
+
+def test_the_training_loss_and_the_validation_are_at_the_equilibrium(tiny_file):
+    profile = tiny(tiny_file)
+    profile = profile.model_copy(update={"images": profile.images.model_copy(update={"validation": 2})})
+    images, one = find_images(), cell("deblurring(huber)", "deq(1e-06)")
+    values = measure(one, profile, images, CPU).values
+    problem = instance(one.task, images, profile.images.layout(), 0, dtype=torch.float64)
+    weights = problem.operator.get_parameter("prior.log_weights")
+    with torch.no_grad():
+        weights.copy_(torch.tensor(values["learned"]["prior.log_weights"], dtype=torch.float64))
+        for batch in (problem.train, problem.validation):
+            assert batch is not None
+            x = Anderson(1e-11, 3000)(problem.limit(batch), problem.start(batch)).x
+            if batch is problem.train:
+                assert values["training_loss_equilibrium"] == pytest.approx(
+                    float(problem.loss(x, batch)), rel=1e-3
+                )
+            else:
+                psnr = -10 * (x.clamp(0, 1) - batch.truth).square().mean((1, 2, 3)).log10()
+                assert values["psnr_validation_equilibrium"] == pytest.approx(psnr.tolist(), abs=0.01)
+    assert values["training_equilibrium_converged"]
+    assert values["validation_equilibrium_converged"]
+
+
+@pytest.mark.misuse(
+    "an equilibrium that plain iteration leaves",
+    "right: recorded as not staying, with where plain iteration ends",
+)
+def test_plain_iteration_leaves_an_unstable_equilibrium(tiny_file):
+    """x + 0.3 (x - x³) has the unstable equilibrium 0 between the stable ones -1 and 1."""
+    table = tiny(tiny_file).equilibrium.model_copy(update={"tol": 1e-6, "budget": 200})
+
+    def T(x):
+        return x + 0.3 * (x - x**3)
+
+    def score(x):
+        return float(20 + 10 * x.abs().mean())
+
+    for at, stays in ((1e-9, False), (1.0, True)):
+        start = torch.full((2, 1, 4, 4), at, dtype=torch.float64)
+        found = replace(settle(T, start, table), state=start)
+        seen = stay(T, found, score, table)
+        assert seen.stays is stays
+        assert seen.score == pytest.approx(30, abs=1e-6)
+        assert seen.residual <= LOST * table.tol
+    wild = stay(lambda x: 3 * x, found, score, table)
+    assert not wild.stays
+    assert wild.residual == float("inf")
+
+
+def test_a_panel_says_whether_its_own_image_has_settled(tiny_file):
+    profile = tiny(tiny_file)
+    values = measure(cell("inpainting(huber)", "unrolled(4)"), profile, find_images(), CPU).values
+    assert values["panel_equilibrium_converged"]
+    assert values["panel_equilibrium_residual"] <= profile.equilibrium.tol
+    short = profile.equilibrium.model_copy(update={"budget": 1, "longest": 4})
+    values = measure(
+        cell("inpainting(huber)", "unrolled(4)"),
+        profile.model_copy(update={"equilibrium": short}),
+        find_images(),
+        CPU,
+    ).values
+    assert not values["panel_equilibrium_converged"]
+    assert not values["equilibrium_converged"]
+
+
+def test_residuals_are_a_number_a_sample():
+    x = torch.tensor([[1.0, 0.0], [0.0, 0.0], [float("nan"), 1.0]], dtype=torch.float64)
+    assert residuals(lambda x: 2 * x, x).tolist() == [0.5, 0.0, float("inf")]
 
 
 def test_a_cell_repeats_itself(tiny_file):
@@ -182,8 +308,11 @@ def test_where_anderson_finds_nothing_plain_iteration_may(tiny_file):
     short = profile.equilibrium.model_copy(update={"budget": 2})
     cut = measure(one, profile.model_copy(update={"equilibrium": short}), find_images(), CPU).values
     assert cut["equilibrium_by"] == "plain iteration"
-    assert not cut["equilibrium_converged"]
-    assert cut["equilibrium_residual"] == cut["past_residuals"][-1] < 1e-3
+    assert cut["equilibrium_converged"] == (cut["equilibrium_residual"] <= profile.equilibrium.tol)
+    assert (
+        cut["equilibrium_residual"] < 1e-3
+    )  # the largest of the images; that of the path is of all together
+    assert cut["equilibrium_residual"] == pytest.approx(cut["past_residuals"][-1], rel=1)
     assert cut["psnr_equilibrium"] == pytest.approx(whole["psnr_equilibrium"], abs=0.01)
     nothing = profile.equilibrium.model_copy(update={"budget": 2, "longest": 1})
     lost = measure(one, profile.model_copy(update={"equilibrium": nothing}), find_images(), CPU).values

@@ -16,16 +16,21 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench.advice import by_heading, options, stops
 from bench.errors import UserError
-from bench.frame import tidy
+from bench.frame import tidy, trajectories
 from bench.page import cards, render, write_page
 from bench.page.grids import digits
+from bench.page.left_out import left_out
+from bench.page.lines import depths_of
+from bench.page.marks import marks
 from bench.page.page import page_of
-from bench.page.pictures import best_depths, collect
+from bench.page.pictures import Taken, best_depths, collect
 from bench.page.specs import ticks
 from bench.page.theory import REFERENCE
 from bench.pareto import LEVELS
 from bench.records import Manifest, Record, Store
 from bench.report import load
+from bench.seeds import past_depth
+from bench.settled import AT, words
 
 QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -35,7 +40,8 @@ MIB = 2**20
 
 def record(task, solver, seed=0, **values):
     """A record of quality of two images; ``error=None`` has no reference, ``psnr=None`` trained nothing."""
-    psnr, settled = values.pop("psnr", 20.0), values.pop("settled", 21.0)
+    psnr, settled, loss = values.pop("psnr", 20.0), values.pop("settled", 21.0), values.pop("loss", 1.0)
+    stays = values.pop("stays", True)
     found = {
         "applications": values.pop("work", 10),
         "vjps": 2,
@@ -49,6 +55,9 @@ def record(task, solver, seed=0, **values):
     }
     if psnr is not None:
         found |= {"psnr_trained": [psnr], "psnr_equilibrium": [settled], "psnr_measurement": [10.0]}
+        found |= {"training_loss_equilibrium": loss, "equilibrium_stays": stays}
+        if settled is not None:
+            found |= {"psnr_validation_equilibrium": [settled - 1, settled + 1], "equilibrium_residual": 1e-7}
         found |= {
             "past_depths": [4, 40, 400],
             "past_psnr": [psnr, settled, settled],
@@ -90,13 +99,33 @@ def varied():
     found = []
     for seed in (0, 1):
         found += [
-            record("deblurring(l1)", "unrolled(4)", seed, error=0.2, work=4, settled=24.0 + seed, tape=8),
+            record(
+                "deblurring(l1)",
+                "unrolled(4)",
+                seed,
+                error=0.2,
+                work=4,
+                settled=24.0 + seed,
+                loss=1.3,
+                tape=8,
+            ),
             record(
                 "deblurring(l1)", "unrolled(40)", seed, error=0.002, work=40, settled=24.1 - seed, tape=80
             ),
-            record("deblurring(l1)", "deq(1e-06)", seed, error=0.009, work=60, settled=24.3, tape=0.5),
+            record(
+                "deblurring(l1)", "deq(1e-06)", seed, error=0.009, work=60, settled=24.3, loss=1.02, tape=0.5
+            ),
             record("deblurring(l1)", "jfb(9)", seed, error=0.004, work=9, settled=24.295, tape=1.5),
-            record("deblurring(l1)", "torchdeq_ift(9)", seed, error=0.3, work=70, settled=23.0, tape=2),
+            record(
+                "deblurring(l1)",
+                "torchdeq_ift(9)",
+                seed,
+                error=0.3,
+                work=70,
+                settled=23.0,
+                tape=2,
+                stays=False,
+            ),
             record("denoising(l1)", "jfb(9)", seed, error=None, contraction=1.5, settled=9.0),
             record("denoising(l1)", "unrolled(4)", seed, error=None, contraction=1.5, settled=None, psnr=9.5),
         ]
@@ -488,7 +517,12 @@ def test_each_image_is_stored_once_while_there_is_room():
         return each | {name: np.full((1, 8, 8), value, np.uint8) for name in ("trained", "equilibrium")}
 
     found = {
-        "t": {"a(1)": (0, arrays(1)), "b(1)": (0, arrays(2)), "c(1)": (1, arrays(3)), "d(1)": (0, arrays(1))}
+        "t": {
+            "a(1)": Taken(0, arrays(1), AT),
+            "b(1)": Taken(0, arrays(2), AT),
+            "c(1)": Taken(1, arrays(3), AT),
+            "d(1)": Taken(0, arrays(1), AT),
+        }
     }
     every = collect(found, set())
     (album,) = every.albums
@@ -500,6 +534,81 @@ def test_each_image_is_stored_once_while_there_is_room():
     assert {shot.solver for shot in album.shots} == {"", "b(1)"}
     assert album.left_out == 4
     assert best_depths([("t", "a(1)", 1.0), ("t", "a(2)", 3.0), ("t", "b(1)", math.nan)]) == {("t", "a(2)")}
+
+
+def unsettled(task="deblurring(l1)", solver="jfb(9)", seed=0, tol=1e-4, **values):
+    """A record with the tolerance of a profile that is kept."""
+    made = record(task, solver, seed)
+    settings = made.settings | {"equilibrium": {"tol": tol}}
+    return replace(made, settings=settings, values=made.values | values)
+
+
+@pytest.mark.misuse(
+    "an image is shown whose iteration has not converged", "right: it is labelled so, with its residual"
+)
+def test_an_image_that_has_not_converged_is_not_at_equilibrium():
+    assert words(unsettled(equilibrium_residual=9e-4)) == AT
+    assert words(unsettled(equilibrium_residual=5.6e-3)) == "iterated, not converged (residual 5.6e-03)"
+    assert words(unsettled(equilibrium_residual=5.6e-3, panel_equilibrium_residual=1e-5)) == AT
+    assert "iteration leaves" in words(unsettled(equilibrium_residual=1e-5, equilibrium_stays=False))
+    arrays = {
+        name: np.full((1, 8, 8), 9, np.uint8) for name in ("truth", "measurement", "trained", "equilibrium")
+    }
+    said = words(unsettled(equilibrium_residual=5.6e-3))
+    (album,) = collect({"t": {"a(1)": Taken(0, arrays, said)}}, set()).albums
+    (shot,) = [shot for shot in album.shots if shot.kind == "equilibrium"]
+    assert shot.label == f"a(1), {said}"
+    assert not shot.settled, "and it is not what the viewer opens with"
+
+
+@pytest.mark.misuse(
+    "plain iteration leaves an equilibrium", "right: its operator is not recommended, and the card says so"
+)
+def test_what_is_left_out_of_a_card_is_said():
+    stays = record("deblurring(drunet)", "deq(1)", contraction=1.5)
+    leaves = record("deblurring(drunet)", "jfb(1)", contraction=1.5, settled=27.42)
+    leaves = replace(
+        leaves, values=leaves.values | {"past_psnr": [27.42, 2.35, None], "past_residuals": [1.0, 1.5, None]}
+    )
+    failed = replace(record("deblurring(drunet)", "jfb(2)"), status="nan", values={})
+    lost = unsettled("deblurring(drunet)", "jfb(3)", equilibrium_residual=5.6e-3, contraction=1.5)
+    (card,) = cards.cards(tidy([stays, leaves, failed, lost]))
+    assert "plain iteration leaves the equilibrium of jfb(1)" in card.left_out
+    assert "no equilibrium was found for jfb(3) (residuals from 5.6e-03)" in card.left_out
+    assert "jfb(2) did not end well on every seed" in card.left_out
+    assert card.best.solver != "jfb(1)"
+    assert left_out([], []) == ""
+
+
+@pytest.mark.misuse(
+    "an iterate diverges past its depth on one seed of two",
+    "right: its line ends, and the table says on how many",
+)
+def test_a_line_does_not_go_on_with_the_seeds_that_survived():
+    whole, gone = record("t", "jfb(1)", 0, settled=26.0), record("t", "jfb(1)", 1)
+    gone = replace(
+        gone, values=gone.values | {"past_psnr": [20.0, None, None], "past_residuals": [1.0, None, None]}
+    )
+    seen = trajectories([whole, gone])
+    found = past_depth(seen)
+    assert list(found["said"]) == ["20.00", "diverged on 1 of 2", "diverged on 1 of 2"]
+    assert list(found["psnr"].notna()) == [True, False, False]
+    (spec,) = depths_of(seen, marks(tidy([whole, gone]))).values()
+    assert [row["multiple"] for row in spec["data"]["values"]] == [1]
+    assert "A line ends where a seed diverges: jfb(1)" in spec["description"]
+
+
+@pytest.mark.misuse(
+    "a run of older code holds no training loss at the equilibrium",
+    "right: none is called the best, and the card says why",
+)
+def test_test_images_choose_nothing_where_nothing_else_was_recorded():
+    old = [
+        record("t", s, contraction=0.9, loss=None, settled=p) for s, p in (("jfb(1)", 30.0), ("deq(1)", 20.0))
+    ]
+    (card,) = cards.cards(tidy(old))
+    assert card.best.solver == ""
+    assert "not recorded" in card.best.note
 
 
 def test_numbers_are_told_to_three_digits_and_thousands_in_full():

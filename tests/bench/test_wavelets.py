@@ -7,6 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.errors import UserError
 from bench.memory import saved_bytes
 from bench.operators import Wavelets
 from bench.operators._axis import DENSE, NOISE, Axis, analysis
@@ -152,3 +153,70 @@ def test_time_and_memory_are_linear_in_pixels():
 def test_a_side_up_to_the_bound_is_one_matrix():
     assert {name for name, _ in Axis("haar", DENSE, F64).named_buffers()} == {"matrix"}
     assert "blocks" in dict(Axis("haar", DENSE + 2, F64).named_buffers())
+
+
+@pytest.mark.misuse(
+    "a wavelet whose filters are not orthonormal to working precision (dmey, a long Daubechies)",
+    "refused: the wavelet 'dmey' is not orthonormal here (off by …), so that its prox would not be one",
+)
+@pytest.mark.parametrize(("wavelet", "size"), [("dmey", 64), ("db38", 80)])
+def test_a_wavelet_that_is_not_orthonormal_is_refused(wavelet, size):
+    with pytest.raises(UserError, match="is not orthonormal here"):
+        Wavelets((size, size), wavelet, 1)
+
+
+@pytest.mark.misuse(
+    "a biorthogonal wavelet", "refused: the wavelet 'bior2.2' is not orthogonal: give one that is"
+)
+def test_a_biorthogonal_wavelet_is_refused():
+    with pytest.raises(UserError, match="is not orthogonal"):
+        Wavelets((64, 64), "bior2.2", 1)
+
+
+@pytest.mark.parametrize(
+    ("wavelet", "size"), [("haar", 64), ("db4", 68), ("db16", 64), ("sym3", 32), ("coif4", 48)]
+)
+def test_the_defect_is_measured_and_never_too_small(wavelet, size):
+    W = Wavelets((size, size), wavelet, 2 if wavelet in ("haar", "db4") else 1, dtype=F64)
+    dense = (
+        torch.func.vmap(W.analyse)(torch.eye(size * size, dtype=F64).view(-1, size, size)).flatten(1)
+        if (size <= 32)
+        else analysis(wavelet, size).to_dense()
+    )
+    gap = torch.linalg.matrix_norm(dense @ dense.mT - torch.eye(len(dense), dtype=F64), 2)
+    assert float(gap) <= W.defect * (1 + 1e-6) + 1e-14 <= 1e-9
+
+
+@pytest.mark.misuse(
+    "images of another size than the wavelets",
+    "refused: images or coefficients of (…) do not fit wavelets of …",
+)
+def test_images_of_another_size_are_refused():
+    with pytest.raises(UserError, match="do not fit wavelets of 8×66"):
+        small().analyse(draw(0, 2, 66, 8))
+
+
+@pytest.mark.misuse(
+    "matrices of the wavelets that require a gradient", "refused: … are not learned: learn log_weights"
+)
+def test_learned_matrices_are_refused():
+    W = Wavelets((16, 16), "haar", 1, dtype=F64)
+    next(W.axes.buffers()).requires_grad_()
+    with pytest.raises(UserError, match="learn log_weights"):
+        W.analyse(draw(0, 16, 16))
+
+
+def test_complex_images_are_refused():
+    with pytest.raises(UserError, match="real and imaginary parts"):
+        small().analyse(draw(0, 8, 66).to(torch.complex128))
+
+
+def test_a_module_that_is_cast_is_made_anew_and_not_from_rounded_matrices():
+    narrow = Wavelets((72, 16), "db2", 1)
+    assert narrow.intact()
+    wide = narrow.double()
+    assert wide.intact()
+    x = draw(0, 72, 16)
+    torch.testing.assert_close(wide.synthesise(wide.analyse(x)), x, rtol=0, atol=1e-14)
+    next(wide.axes.buffers()).add_(1)
+    assert not wide.intact()

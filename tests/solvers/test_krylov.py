@@ -17,23 +17,8 @@ from solvers import (
 )
 from solvers.conformance import start
 
+from .adjoints import Linear
 from .conftest import F64, matrix
-
-
-class Linear:
-    """``u -> v + Mu``, a row a sample, and its product with M alone; counts the products."""
-
-    inverse = None
-
-    def __init__(self, M: torch.Tensor, v: torch.Tensor) -> None:
-        self.M, self.v, self.products = M, v, 0
-
-    def linear(self, u):
-        self.products += 1
-        return u @ self.M.T
-
-    def __call__(self, u):
-        return self.v + self.linear(u)
 
 
 @given(seed=st.integers(0, 100), n=st.integers(1, 7), samples=st.integers(1, 3))
@@ -42,14 +27,15 @@ def test_gmres_ends_in_n_products(seed, n, samples):
     T = Linear(M, start(samples, n) + 0.1)
     at = GMRES(1e-9, 50)(T, T.v)
     assert at.report.converged
-    assert at.report.applications == T.products <= n
+    # One product more measures the point that they lead to.
+    assert at.report.applications == T.products <= n + 1
     torch.testing.assert_close(T(at.x), at.x, rtol=1e-7, atol=1e-7)
 
 
 @given(seed=st.integers(0, 100), k=st.integers(1, 6))
 def test_gmres_minimises_the_residual_over_the_krylov_space(seed, k):
     M, v = matrix(9, 0.9, seed), start(1, 9)
-    at = GMRES(1e-15, k)(T := Linear(M, v), T.v)
+    at = GMRES(1e-15, k + 1)(T := Linear(M, v), T.v)
     A = torch.eye(9, dtype=F64) - M
     powers = torch.stack([torch.linalg.matrix_power(M, j) @ v[0] for j in range(k)], 1)
     best = torch.linalg.vector_norm(
@@ -68,9 +54,7 @@ def test_the_residual_of_a_krylov_method_is_that_of_its_point(adjoint):
     y = T(at.x)
     sizes = torch.linalg.vector_norm(y - at.x, dim=1) / torch.linalg.vector_norm(y, dim=1)
     assert at.report.converged
-    # A restarted GMRES takes ‖T(u)‖ from the start of its last space.
-    assert at.report.residual == pytest.approx(float(sizes.max()), rel=1e-2)
-    assert float(sizes.max()) < 1.01e-6
+    assert at.report.residual == float(sizes.max()) <= 1e-6
 
 
 @pytest.mark.parametrize("adjoint", [GMRES(1e-12, 3), GMRES(1e-12, 8, memory=3), CG(1e-12, 3)])
@@ -121,7 +105,7 @@ def test_conjugate_gradients_keep_their_bound(seed):
         return math.sqrt(float(e @ A @ e))
 
     for k in (1, 3, 6):
-        at = CG(1e-15, k)(T := Linear(M, v), T.v)
+        at = CG(1e-15, k + 1)(T := Linear(M, v), T.v)
         assert energy(at.x[0] - exact) <= 2 * ((kappa - 1) / (kappa + 1)) ** k * energy(exact) * (1 + 1e-9)
 
 
@@ -151,7 +135,6 @@ def test_gmres_reports_a_true_residual_where_the_problem_is_hard():
     values = 1 - torch.logspace(-9, 0, 60, dtype=F64)
     rotation = torch.linalg.qr(matrix(60, 1, 4)).Q
     T = Linear(rotation @ torch.diag(values) @ rotation.T, start(1, 60))
-    at = GMRES(1e-13, 58, memory=58)(T, T.v)
+    at = GMRES(1e-13, 59, memory=58)(T, T.v)
     y = T(at.x)
-    true = float(torch.linalg.vector_norm(y - at.x) / torch.linalg.vector_norm(y))
-    assert at.report.residual == pytest.approx(true, rel=0.1)
+    assert at.report.residual == float(torch.linalg.vector_norm(y - at.x) / torch.linalg.vector_norm(y))

@@ -29,6 +29,9 @@ class Scripted:
     def forget(self, lost):
         self.forgotten.append((self.calls, lost.tolist()))
 
+    def end(self, ended):
+        pass
+
     def keep(self, index):
         raise AssertionError("the map is not divisible")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from solvers import Monitor, Reconstructor, SmoothLoss, certified, deq, restarted_jfb
+from solvers import Monitor, Reconstructor, SmoothLoss, certified, deq, phantom, restarted_jfb
 from solvers.conformance import quadratic
 
 PHYSICS = SimpleNamespace(A_adjoint=lambda y: 2 * y)
@@ -120,3 +120,36 @@ def test_certified_gradients_and_monitors_work_through_it():
     assert operator.theta.grad is not None
     assert abs(operator.theta.grad - exact) <= 1e-3 * abs(exact)
     assert len(log) == 1
+
+
+@pytest.mark.misuse(
+    "a physics without A_adjoint in a Reconstructor", "refused: has no A_adjoint to make the first guess with"
+)
+def test_a_physics_without_an_adjoint_needs_a_start():
+    model = Reconstructor(Iteration(), deq(1e-6))
+    for physics in (SimpleNamespace(), None, SimpleNamespace(A_adjoint=3)):
+        with pytest.raises(TypeError, match="has no A_adjoint to make the first guess with: give one"):
+            model(Y, physics)
+    with pytest.raises(TypeError, match=r"physics.A_adjoint returned a list"):
+        model(Y, SimpleNamespace(A_adjoint=lambda y: [y]))
+    with pytest.raises(TypeError, match="start returned a tuple"):
+        Reconstructor(Iteration(), deq(1e-6), start=lambda y, physics: (y, y))(Y, PHYSICS)  # pyright: ignore
+
+
+@pytest.mark.misuse(
+    "Reconstructor(operator, deq) without its tolerance", "refused: solver is deq, which makes one: call it"
+)
+def test_what_only_makes_a_part_is_refused():
+    for solver in (deq, phantom):
+        with pytest.raises(TypeError, match="which makes one: call it"):
+            Reconstructor(Iteration(), solver)  # pyright: ignore
+    with pytest.raises(TypeError, match="solver is deq, which makes one: call it"):
+        Monitor(deq, lambda step, found: None)  # pyright: ignore
+    with pytest.raises(TypeError, match="solver is Monitor"):
+        Reconstructor(Iteration(), Monitor)  # pyright: ignore
+    with pytest.raises(TypeError, match=r"operator must be a map .* not the class Iteration"):
+        Reconstructor(Iteration, deq(1e-6))  # pyright: ignore
+    with pytest.raises(TypeError, match="solver must be a solver such as deq"):
+        Reconstructor(Iteration(), None)  # pyright: ignore
+    with pytest.raises(TypeError, match="loss must be a function"):
+        Reconstructor(Iteration(), deq(1e-6), loss=Y)  # pyright: ignore

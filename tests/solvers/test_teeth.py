@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -118,9 +120,60 @@ class WrongSign:
         return Equilibrium(u, Report(40))
 
 
+@dataclass(frozen=True)
+class WholeBatch:
+    """Stops on the norm of the whole batch, at a tolerance as tight as the docs name."""
+
+    tol: float
+
+    def __call__(self, T, x0):
+        x, steps, residual = x0, 0, float("inf")
+        while steps < 2000 and residual > self.tol:
+            y = T(x)
+            steps += 1
+            residual = float(torch.linalg.vector_norm(y - x) / torch.linalg.vector_norm(y))
+            x = y
+        return Equilibrium(x, Report(steps, residual, residual <= self.tol))
+
+
+@dataclass(frozen=True)
+class Silent:
+    """Gives up on the whole batch where a sample is nan."""
+
+    def __call__(self, T, x0):
+        u = Iterate(400)(T, x0).x
+        return Equilibrium(u if u.isfinite().all() else torch.zeros_like(u), Report(400))
+
+
+@dataclass(frozen=True)
+class RealInner:
+    """A step along the residual whose length takes a complex product for a real one."""
+
+    def __call__(self, T, x0):
+        x = x0
+        for _ in range(6):
+            f = T(x) - x
+            x = x + f * (1 + 0.1 * (f * f).sum())
+        return Equilibrium(x, Report(6))
+
+
+@dataclass(frozen=True)
+class Largest:
+    def __call__(self, T, x0):
+        y = T(x0)
+        float((y - x0).abs().max())
+        return Equilibrium(y, Report(1))
+
+
 @pytest.mark.parametrize(
     ("check", "solver"),
     [
+        (c.treats_samples_alone, wrap(Implicit(Iterate(400)), WholeBatch(1e-12))),
+        (c.treats_samples_alone, wrap(Implicit(WholeBatch(1e-12)), Iterate(400))),
+        (c.treats_samples_alone, wrap(Implicit(Iterate(400)), WholeBatch(1e-15))),
+        (c.shows_nan, wrap(Implicit(Silent()), Iterate(400))),
+        (c.takes_complex_states, wrap(Tracked(2), RealInner())),
+        (c.takes_an_empty_batch, wrap(Tracked(2), Largest())),
         (c.keeps_shape_and_dtype, wrap(keeps_double)),
         (c.keeps_shape_and_dtype, wrap(in_place, Iterate(0))),
         (
@@ -148,6 +201,24 @@ class WrongSign:
 def test_the_check_turns_red(check, solver):
     with pytest.raises(AssertionError):
         check(solver)
+
+
+def test_checks_bite_under_python_O():
+    """``-O`` strips every ``assert``; a check must not be one."""
+    code = (
+        "import torch\n"
+        "from solvers import Implicit, Iterate, Solver, conformance as c\n"
+        "assert False, 'asserts are on'\n"
+        "wrong, missed = Solver('wrong', Iterate(200), Implicit(Iterate(0))), 0\n"
+        "for check in (c.agrees_with_oracle, lambda s: c.demand(False, '')):\n"
+        "    try:\n"
+        "        check(wrong)\n"
+        "    except AssertionError:\n"
+        "        continue\n"
+        "    missed += 1\n"
+        "raise SystemExit(missed)\n"
+    )
+    assert subprocess.run([sys.executable, "-O", "-c", code], check=False).returncode == 0
 
 
 def test_the_oracle_itself_agrees_with_central_differences():

@@ -28,6 +28,15 @@ from .c24_look_ahead import CLAIM as C24
 from .c25_local_certificate import CLAIM as C25
 from .c26_audit import CLAIM as C26
 from .c27_certified import CLAIM as C27
+from .c28_residuals import CLAIM as C28
+from .c29_counts import CLAIM as C29
+from .c30_samples import CLAIM as C30
+from .c31_memory import CLAIM as C31
+from .c32_krylov import CLAIM as C32
+from .c33_consequences import CLAIM as C33
+from .c34_monitor import CLAIM as C34
+from .c35_estimates import CLAIM as C35
+from .c36_single import CLAIM as C36
 
 ROSTER: dict[str, Claim] = {
     claim.id: claim
@@ -59,6 +68,15 @@ ROSTER: dict[str, Claim] = {
         C25,
         C26,
         C27,
+        C28,
+        C29,
+        C30,
+        C31,
+        C32,
+        C33,
+        C34,
+        C35,
+        C36,
     )
 }
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from solvers import deq
 
 from .. import cases
+from ..batches import batches
 from ..cases import Case, Parametric
 from ..claim import Claim, Sides
 from ..exact import estimate, exact, jacobians, norm, powers
@@ -59,7 +60,7 @@ CLAIM = Claim(
     statement="∂_xΦ_K = J^K, ∂_θΦ_K = Σ_{k<K} J^k B, and g_DEQ(Φ_K) = g_DEQ(T) for every K",
     source="arXiv 2506.13239; PROOFS S1(a)",
     assumptions="L < 1",
-    examples=st.tuples(st.one_of(cases.affines, cases.tanhs, cases.networks), cases.depths),
+    examples=st.tuples(st.one_of(cases.affines, cases.tanhs, cases.networks, batches), cases.depths),
     sides=lambda case, K: _sides(case, K, K),
     too_strong=lambda case, K: _sides(case, K, K + 1),
     twin="the sum has K+1 terms",

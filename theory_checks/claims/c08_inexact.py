@@ -4,8 +4,10 @@
 ``s = ‖v̂ − (I − Ĵᵀ)û‖`` the gradient is off by at most ``(H + M_B‖û‖) e + (‖B̂‖ + M_B e)/(1 − L) · [s + (Λ +
 M_J‖û‖) e]``. Equality on ``J = L·I``.
 
-The estimator is the real ``deq`` with a loose tolerance; ``û`` is taken from its own exchange, seen through a
-map that adds a constant. Source: Grazzi et al. (arXiv 2006.16218) for the shape; PROOFS S6.
+The estimators are the real reaches and adjoint solves with loose tolerances, on batches too; ``û`` is taken from their
+own exchange, seen through a map that adds a constant.
+
+Source: Grazzi et al. (arXiv 2006.16218) for the shape; PROOFS S6.
 """
 
 from __future__ import annotations
@@ -14,31 +16,42 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import Anderson, Equilibrium, Implicit, Picard, Solver
+from solvers import (
+    GMRES,
+    Adjoint,
+    Anderson,
+    Equilibrium,
+    Implicit,
+    Nesterov,
+    Picard,
+    Reach,
+    Solver,
+)
 
 from .. import cases
+from ..batches import batches, given, shaped
 from ..cases import Case
 from ..claim import Claim, Sides
 from ..exact import cotangents, exact, jacobians, norm
 
 
-def _solved(case: Case, tol: float, accelerated: bool) -> tuple[Equilibrium, Tensor, Tensor]:
-    """``x̂``, ``û`` and the gradient of a DEQ with a loose tolerance; û is the gradient in a constant added to T."""
-    solve = Anderson(tol, 300) if accelerated else Picard(tol, 3000)
-    shift = torch.zeros_like(case.x0, requires_grad=True)
+def _solved(case: Case, reach: Reach, adjoint: Adjoint) -> tuple[Equilibrium, Tensor, Tensor]:
+    """``x̂``, ``û`` and the gradient with loose tolerances; û is the gradient in a constant added to T."""
+    T, x0 = given(case, divisible=False), shaped(case, case.x0)
+    shift = torch.zeros_like(x0, requires_grad=True)
     case.T.zero_grad()
-    solution = Solver("deq", solve, Implicit(solve))(lambda x: case.T(x) + shift, case.x0)
+    solution = Solver("", reach, Implicit(adjoint))(lambda x: T(x) + shift, x0)
     with torch.no_grad():
-        at = solve(case.T, case.x0)
-    case.loss(solution.x, case.T.theta).backward()
+        at = reach(T, x0)
+    case.loss(solution.x.flatten(), case.T.theta).backward()
     assert shift.grad is not None and case.T.theta.grad is not None  # noqa: PT018
-    return at, shift.grad, case.T.theta.grad.clone()
+    return at, shift.grad.flatten(), case.T.theta.grad.clone()
 
 
-def _sides(case: Case, tol: float, accelerated: bool, factor: float) -> Sides:
+def _sides(case: Case, reach: Reach, adjoint: Adjoint, factor: float) -> Sides:
     e = exact(case)
-    reached, u, gradient = _solved(case, tol, accelerated)
-    at = reached.x
+    reached, u, gradient = _solved(case, reach, adjoint)
+    at = reached.x.flatten()
     with torch.no_grad():
         image = case.T(at)
     J, B = jacobians(case, at)
@@ -54,19 +67,28 @@ def _sides(case: Case, tol: float, accelerated: bool, factor: float) -> Sides:
     distance = norm(at - e.x)
     if distance > off * (1 + 1e-9) + 1e-12:  # the first half of the claim
         return Sides(distance, off, norm(e.x))
-    if residual / (1 + case.L) > distance * (1 + 1e-9) + 1e-12:
+    # Of a batch the largest relative residual is reported, and not that of the whole: see C28.
+    if case.samples == 1 and residual / (1 + case.L) > distance * (1 + 1e-9) + 1e-12:
         return Sides(residual / (1 + case.L), distance, norm(e.x))
     return Sides(norm(gradient - e.gradient), bound, norm(e.gradient) + norm(e.v))
 
+
+loose = st.sampled_from((1e-1, 1e-2, 1e-4))
+reaches = st.one_of(
+    st.builds(Anderson, loose, st.just(300)),
+    st.builds(Picard, loose, st.just(20_000)),
+    st.builds(Nesterov, loose, st.just(3000)),
+)
+adjoints = st.one_of(reaches, st.builds(GMRES, loose, st.just(300), st.sampled_from((3, 30))))
 
 CLAIM = Claim(
     id="C8",
     statement="‖x̂ − x*‖ ≤ r/(1−L), and the gradient is off by at most the bound of S6 in r and s",
     source="arXiv 2006.16218; PROOFS S6",
     assumptions="L < 1; M_J, M_B Lipschitz constants of the Jacobians",
-    examples=st.tuples(cases.contractions, st.sampled_from((1e-1, 1e-2, 1e-4)), st.booleans()),
-    sides=lambda case, tol, accelerated: _sides(case, tol, accelerated, 1 - case.L),
-    too_strong=lambda case, tol, accelerated: _sides(case, tol, accelerated, 1.0),
+    examples=st.tuples(st.one_of(cases.contractions, cases.isotropics, batches), reaches, adjoints),
+    sides=lambda case, reach, adjoint: _sides(case, reach, adjoint, 1 - case.L),
+    too_strong=lambda case, reach, adjoint: _sides(case, reach, adjoint, 1.0),
     twin="without the factors 1/(1−L)",
     attained=True,
 )

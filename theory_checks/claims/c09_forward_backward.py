@@ -5,6 +5,9 @@
 where L ≥ 1. Attained for ``g = γ/2‖· − ½‖²`` and ``a − b`` an eigenvector of AᵀA for the eigenvalue that
 gives the maximum.
 
+On coefficients that a synthesis S mixes the step is ``τ/‖S‖²``, and the factor that of the eigenvalues of ``SᵀAᵀAS``,
+here for ``A = I``: those of ``SᵀS``, by dense algebra.
+
 α and β are exact: Fourier transforms of kernels, and masks. L is what ``bench`` reports for its tasks, and
 the map runs through the real ``unrolled``.
 
@@ -14,14 +17,31 @@ Source: PROOFS S8(a)–(c); the prox is Bauschke and Combettes, *Convex analysis
 
 from __future__ import annotations
 
+import functools
+
+import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.operators import contraction_factor
+from bench.operators import Operator, Penalty, contraction_factor
+from bench.operators.groups import Groups
+from bench.tasks.denoising import Identity
 from solvers import Map, unrolled
 
+from ..cases import normal
+from ..certificates import worst
 from ..claim import Claim, Sides
-from ..imaging import Data, Variational, build, distance, photographs, variationals
+from ..imaging import (
+    SIDE,
+    Data,
+    Measurement,
+    Variational,
+    build,
+    distance,
+    measure,
+    photographs,
+    variationals,
+)
 
 
 def pair(data: Data, mode: float | None, photograph: int) -> tuple[Tensor, Tensor]:
@@ -51,7 +71,34 @@ def sides_with(
 
 def _sides(problem: Variational, N: int, along_mode: bool, photograph: int) -> Sides:
     data = build(problem).data
-    return sides_with(problem, N, along_mode, photograph, (data.alpha, data.beta))
+    plain = sides_with(problem, N, along_mode, photograph, (data.alpha, data.beta))
+    return worst(plain, _mixed(problem, N, photograph))
+
+
+def _mixed(problem: Variational, N: int, photograph: int) -> Sides:
+    """The same on coupled coefficients, with ``A = I``, along the mode that S makes largest."""
+    denoised = Measurement(Identity(), problem.measurement.photograph, problem.measurement.seed)
+    data, ridge = measure(denoised), problem.penalty.ridge
+    operator, sizes, largest = _coupled(problem.step, ridge)
+    a, b = (operator.start(x) for x in pair(data, None, photograph))
+    b = a + 0.1 * largest.view_as(a)
+    tau = problem.step / float(sizes[0]) ** 2
+    L = max(abs(1 - tau * float(s) ** 2) for s in (sizes[0], sizes[-1])) / (1 + tau * ridge)
+    return contracts(operator.bind(data.y, data.physics), N, a, b, L)
+
+
+@functools.lru_cache(maxsize=32)
+def _coupled(step: float, ridge: float) -> tuple[Operator, Tensor, Tensor]:
+    """An operator whose S is no identity, the singular values of S, and the state that it makes largest."""
+    prior = Penalty("coupled", 0.0, ridge, "haar", 1, 1e-3, groups=Groups(orientations=True), coupled=True)
+    operator = prior.operator((1, SIDE, SIDE), step, torch.float64, "cpu")
+    with torch.no_grad():
+        coupling = dict(operator.named_parameters())["prior.coupling"]
+        coupling.add_(0.3 * normal(1, *coupling.shape))
+    state = torch.zeros(1, 1, SIDE, SIDE, dtype=torch.float64)
+    S = torch.func.jacrev(lambda x: operator.image(x.view_as(state)).flatten())(state.flatten())
+    _, sizes, right = torch.linalg.svd(S.detach())
+    return operator, sizes, right[0]
 
 
 def _too_strong(problem: Variational, N: int, along_mode: bool, photograph: int) -> Sides:

@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from solvers import Map, deq, restarted_jfb
 
 from .. import cases
+from ..batches import batches, given, shaped
 from ..cases import Case, normal
 from ..certificates import least, worst
 from ..claim import Claim, Sides
 from ..exact import exact, norm
 
 
-def _damped(case: Case, weight: float) -> Map:
-    return lambda x: (1 - weight) * x + weight * case.T(x)
+def _damped(case: Case, weight: float, whole: bool = True) -> Map:
+    T = case.T if whole else given(case)
+    return lambda x: (1 - weight) * x + weight * T(x)
 
 
 def _contracts(case: Case, weight: float, seed: int, factor: float) -> Sides:
@@ -40,8 +42,8 @@ def _iterates(case: Case, weight: float, K: int, R: int, factor: float) -> Sides
 
 def _solved(case: Case, weight: float, factor: float) -> Sides:
     e = exact(case)
-    solution = deq(1e-8)(_damped(case, weight), case.x0)
-    y = solution.x.detach()
+    solution = deq(1e-8)(_damped(case, weight, whole=False), shaped(case, case.x0))
+    y = solution.x.detach().flatten()
     # The residual belongs to the point before the recorded application.
     return Sides(norm(y - e.x), factor / (1 - factor) * solution.reached.residual * norm(y), norm(y))
 
@@ -73,7 +75,11 @@ CLAIM = Claim(
     source="arXiv 2111.05177; THEORY C14",
     assumptions="L < 1, 0 < λ ≤ 1",
     examples=st.tuples(
-        cases.contractions, st.sampled_from((0.1, 0.5, 0.9, 1.0)), cases.seeds, cases.depths, cases.restarts
+        st.one_of(cases.contractions, batches),
+        st.sampled_from((0.1, 0.5, 0.9, 1.0)),
+        cases.seeds,
+        cases.depths,
+        cases.restarts,
     ),
     sides=_sides,
     too_strong=_too_strong,

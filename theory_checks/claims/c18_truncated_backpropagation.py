@@ -1,8 +1,8 @@
 """C18. What restarted JFB *is*: truncated back-propagation.
 
 ``g_{K,R} = ∂_θℓ + Σ_{k=K−1…0} B(x_k)ᵀ w_{k+1}``, ``w_k = J(x_k)ᵀ w_{k+1}``, ``w_K = ∂_xℓ(x_K)``, over the
-last K of ``(R+1)K`` plain steps, with dense Jacobians. Equality to rounding; this one identity catches most
-wrong implementations.
+last K of ``(R+1)K`` plain steps, with dense Jacobians. With ``R = 0`` that is unrolling, kept in full or made again in
+segments. Equality to rounding; this one identity catches most wrong implementations.
 
 Source: PROOFS S0.
 """
@@ -12,9 +12,10 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import restarted_jfb
+from solvers import checkpointed, restarted_jfb, unrolled
 
 from .. import cases
+from ..batches import batches
 from ..cases import Case
 from ..claim import Claim, Sides
 from ..exact import cotangents, estimate, iterate, jacobians, norm
@@ -32,16 +33,18 @@ def tail(case: Case, K: int, R: int) -> Tensor:
 
 
 def _sides(case: Case, K: int, R: int, layers: int) -> Sides:
-    wanted = tail(case, K, R)
-    return Sides(norm(estimate(restarted_jfb(layers, R), case) - wanted), 0.0, norm(wanted) + norm(case.x0))
+    wanted, whole = tail(case, K, R), tail(case, K, 0)
+    gaps = [norm(estimate(restarted_jfb(layers, R), case) - wanted)]
+    gaps += [norm(estimate(solver, case) - whole) for solver in (unrolled(layers), checkpointed(layers, R))]
+    return Sides(max(gaps), 0.0, norm(wanted) + norm(whole) + norm(case.x0))
 
 
 CLAIM = Claim(
     id="C18",
-    statement="g_{K,R} is back-propagation through the last K of (R+1)K steps",
+    statement="g_{K,R} is back-propagation through the last K of (R+1)K steps; so is checkpointed, in segments",
     source="PROOFS S0",
     assumptions="T differentiable along the iteration",
-    examples=st.tuples(cases.contractions, st.integers(1, 8), st.integers(0, 4)),
+    examples=st.tuples(st.one_of(cases.contractions, batches), st.integers(1, 8), st.integers(0, 4)),
     sides=lambda case, K, R: _sides(case, K, R, K),
     too_strong=lambda case, K, R: _sides(case, K, R, K + 1),
     twin="a layer more is the same",

@@ -1,9 +1,12 @@
 """C19. What the exact gradient does not notice.
 
 Relaxation ``(1−α)I + αT`` and left preconditioning ``x − M(x − T(x))`` leave the implicit gradient unchanged,
-since both multiply ``I − J`` and B from the left by the same matrix; and scaling the loss by c scales the
-estimate by c, which an absolute tolerance in the adjoint solve breaks. Equality, with the real ``deq``.
-One-layer JFB notices all of the first two.
+since both multiply ``I − J`` and B from the left by the same matrix. Equality, with the real ``deq``; one-layer JFB
+notices all of it.
+
+And every solver is homogeneous, however early it stops: a loss times c has the estimate times c, and an affine map
+in units of c (``c T(x/c)``) the equilibrium times c. With c a power of two no number is rounded differently,
+so that these hold to the bit: an absolute tolerance, or an absolute ridge, shows at once.
 
 Source: PROOFS S1(b), S1(c).
 """
@@ -16,10 +19,24 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import Solver, deq, jfb
+from solvers import (
+    CG,
+    GMRES,
+    Anderson,
+    Nesterov,
+    Picard,
+    Shared,
+    Solver,
+    deq,
+    implicit,
+    jfb,
+    phantom,
+)
 
 from .. import cases
+from ..batches import batches, given, shaped
 from ..cases import Case, Loss, Parametric
+from ..certificates import worst
 from ..claim import Claim, Sides
 from ..exact import estimate, exact, norm
 
@@ -40,34 +57,84 @@ class Preconditioned(Parametric):
         return x - self.M @ (x - self.T(x))
 
 
-def _sides(case: Case, alpha: float, seed: int, c: float, solver: Solver) -> Sides:
+class Rescaled(Parametric):
+    """``c T(x/c)``: the same map in other units."""
+
+    def __init__(self, T: Parametric, c: float) -> None:
+        super().__init__()
+        self.T, self.c = T, c
+        self.theta = T.theta
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One application."""
+        return self.c * self.T(x / self.c)
+
+
+def _invariant(case: Case, alpha: float, seed: int, solver: Solver) -> Sides:
     n = len(case.x0)
-    tilt = 0.1 * cases.normal(seed, n, n) / n
-    changed = [
-        dataclasses.replace(case, T=Preconditioned(case.T, alpha * torch.eye(n, dtype=torch.float64))),
-        dataclasses.replace(case, T=Preconditioned(case.T, torch.eye(n, dtype=torch.float64) - tilt)),
-    ]
-    loss = case.loss
-    scaled = dataclasses.replace(case, loss=Loss(loss.target, c * loss.q, c * loss.M))
+    tilt = torch.block_diag(*[_tilt(n // case.samples, seed + b) for b in range(case.samples)])
+    identity = torch.eye(n, dtype=torch.float64)
     plain = estimate(solver, case)
+    changed = (
+        dataclasses.replace(case, T=Preconditioned(case.T, M)) for M in (alpha * identity, identity - tilt)
+    )
     gaps = [norm(estimate(solver, other) - plain) for other in changed]
-    gaps.append(norm(estimate(solver, scaled) / c - plain))
     return Sides(max(gaps), 0.0, norm(plain) + norm(exact(case).v))
 
 
+def _tilt(n: int, seed: int) -> Tensor:
+    return 0.1 * cases.normal(seed, n, n) / n
+
+
+def _homogeneous(case: Case, power: int, solver: Solver) -> list[Sides]:
+    """Both to the bit: what is left of a difference is a difference."""
+    c, loss = 2.0**power, case.loss
+    louder = dataclasses.replace(case, loss=Loss(loss.target, c * loss.q, c * loss.M))
+    larger = dataclasses.replace(case, T=Rescaled(case.T, c))
+    plain, scaled = estimate(solver, case), estimate(solver, louder) / c
+    with torch.no_grad():
+        x = solver(given(case, divisible=False), shaped(case, case.x0)).x
+        there = solver(given(larger), shaped(case, c * case.x0)).x / c
+    return [
+        Sides(norm(scaled - plain), BIT * norm(plain)),
+        Sides(norm(there - x), BIT * norm(x)),
+    ]
+
+
+def _sides(
+    case: Case, alpha: float, seed: int, power: int, early: Solver, solver: Solver | None = None
+) -> Sides:
+    return worst(_invariant(case, alpha, seed, solver or deq(1e-12, 300)), *_homogeneous(case, power, early))
+
+
+BIT = 1e-15
+"""Less than the rounding of a single number."""
+EARLY = (
+    deq(1e-1),
+    deq(1e-3),
+    implicit(Picard(1e-2), Picard(1e-1)),
+    implicit(Nesterov(1e-2), Nesterov(1e-1)),
+    implicit(Anderson(1e-2), GMRES(1e-2)),
+    implicit(Anderson(1e-2, memory=2, every=1), CG(1e-2)),
+    implicit(Anderson(1e-3, shared=True), Shared(1)),
+    phantom(2, 3),
+)
+"""Solvers that stop long before they have converged to rounding: when they do is part of what is scaled."""
+
 CLAIM = Claim(
     id="C19",
-    statement="relaxation and preconditioning leave g_DEQ unchanged; c·ℓ gives c·g",
+    statement="relaxation and preconditioning leave g_DEQ unchanged; c·ℓ gives c·g, and cT(·/c) gives c·x, to the bit",
     source="PROOFS S1(b), S1(c)",
     assumptions="L < 1",
     examples=st.tuples(
-        st.one_of(cases.affines, cases.tanhs, cases.networks),
+        st.one_of(cases.affines, cases.tanhs, cases.networks, batches),
         st.sampled_from((0.3, 0.7, 1.0)),
         cases.seeds,
-        st.sampled_from((1e-6, 1e-2, 1e3)),
+        st.sampled_from((-20, -6, 10, 20)),
+        st.sampled_from(EARLY),
     ),
-    sides=lambda case, alpha, seed, c: _sides(case, alpha, seed, c, deq(1e-13, 800)),
-    too_strong=lambda case, alpha, seed, c: _sides(case, alpha, seed, c, jfb(400)),
+    sides=_sides,
+    too_strong=lambda case, alpha, seed, power, early: _invariant(case, alpha, seed, jfb(400)),
     twin="JFB does not notice either",
     rounding=1e-8,
 )

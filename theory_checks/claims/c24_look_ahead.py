@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from solvers import Solver
 
-from .. import cases
 from ..cases import Case
-from ..certificates import certify, estimators, least, look_ahead, run, worst
+from ..certificates import certifiable, certify, estimators, least, look_ahead, run, worst
 from ..claim import Claim, Sides
 from ..exact import exact, norm
+from ..told import told
 
 
 def _both(case: Case, solver: Solver, m: int, bounded_with: int) -> tuple[Sides, Sides]:
@@ -42,8 +42,8 @@ CLAIM = Claim(
     statement="‖g + c − F'‖ ≤ c₂ and ‖g − F'‖ ≤ ‖c‖ + c₂ after m look-ahead terms",
     source="PROOFS B2",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
-    examples=st.tuples(cases.certifiable, estimators, st.integers(0, 12)),
-    sides=lambda case, solver, m: worst(*_both(case, solver, m, m)),
+    examples=st.tuples(certifiable, estimators, st.integers(0, 12)),
+    sides=lambda case, solver, m: worst(*_both(case, solver, m, m), *told(case, run(solver, case).y, 1)),
     too_strong=lambda case, solver, m: least(*_both(case, solver, m, m + 1)),
     twin="the same with ‖a_{m+1}‖ in place of ‖a_m‖",
     attained=True,

@@ -20,7 +20,7 @@ from solvers import Solver
 
 from .. import cases
 from ..cases import Case, normal
-from ..certificates import audited, estimators, least, run, worst
+from ..certificates import audited, certifiable, estimators, least, run, worst
 from ..claim import Claim, Sides
 from ..exact import exact, norm
 
@@ -64,7 +64,7 @@ CLAIM = Claim(
     source="the triangle inequality and C13",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(
-        cases.certifiable, offers, st.sampled_from((1.0, 0.5, 0.1)), st.sampled_from((1, 6, 20, 2000))
+        certifiable, offers, st.sampled_from((1.0, 0.5, 0.1)), st.sampled_from((1, 6, 20, 2000))
     ),
     sides=lambda case, offered, sharp, budget: worst(*_both(case, offered, sharp, budget)),
     too_strong=lambda case, offered, sharp, budget: least(*_both(case, offered, sharp, budget, 0.5)),

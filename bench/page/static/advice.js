@@ -20,7 +20,13 @@
       return a;
     });
   const tape = (row) => orInfinite(row.saved_mib);
-  const atEquilibrium = (row) => (row.at_equilibrium.includes(null) ? null : mean(row.at_equilibrium));
+  const loss = (row) => (row.loss.includes(null) ? null : mean(row.loss));
+  const chanceOf = (values) => (values.length > 1 ? spread(values) : 0);
+  const validation = (row) => {
+    const every = row.validation.flat();
+    return !every.length || every.includes(null) || row.validation.some((seed) => !seed.length) ? null : mean(every);
+  };
+  const orLowest = (row) => (validation(row) === null ? -Infinity : validation(row));
 
   function cheapest(rows, level, limit, cost) {
     const of = (row) => orInfinite(row[cost]);
@@ -48,31 +54,61 @@
 
   function ties(row, top) {
     if (String(row.seeds) !== String(top.seeds)) return false;
-    const behind = top.at_equilibrium.map((value, place) => value - row.at_equilibrium[place]);
-    return mean(behind) <= Math.max(behind.length > 1 ? spread(behind) : 0, data.alike);
+    const above = row.loss.map((value, place) => {
+      const least = top.loss[place];
+      return value === least ? 0 : least === 0 ? Infinity : (value - least) / Math.abs(least);
+    });
+    if (!above.every(Number.isFinite)) return false;
+    return mean(above) <= Math.max(chanceOf(above), data.loss_alike) && Math.min(...above) <= data.loss_alike;
+  }
+
+  function lower(row, other) {
+    if (validation(row) === null || validation(other) === null) return false;
+    const sizes = (each) => String(each.validation.map((seed) => seed.length));
+    if (sizes(row) !== sizes(other)) return false;
+    const seeds = row.validation.map((mine, seed) => mine.map((value, image) => other.validation[seed][image] - value));
+    const every = seeds.flat();
+    if (every.length < 2) return false; // one image shows no difference
+    return mean(every) > Math.max(spread(every), chanceOf(seeds.map(mean)), data.alike);
   }
 
   function best(task, limit, cost) {
     const of = (row) => orInfinite(row[cost]);
-    const reached = task.rows.filter((row) => atEquilibrium(row) !== null);
-    const known = reached.filter((row) => tape(row) <= limit);
+    const settled = task.rows.filter((row) => row.settled);
+    const told = settled.filter((row) => loss(row) !== null);
+    const known = told.filter((row) => tape(row) <= limit);
     if (!known.length) {
       if (task.rows.every((row) => row.psnr === null))
         return { note: "Nothing was trained in this run, so there is no PSNR." };
-      if (!reached.length) return { note: "No learned operator reached an equilibrium on every seed." };
-      const least = first(reached, tape);
+      if (!settled.length)
+        return { note: "No learned operator has an equilibrium on every seed where plain iteration stays." };
+      if (!told.length)
+        return {
+          note: "The training loss at the equilibrium was not recorded, and test images choose nothing: their PSNRs are in the tables.",
+        };
+      const least = first(told, tape);
       return {
         note: `Nothing trained fits on that tape. The least that does: ${least.solver}, ${least.words.tape}.`,
       };
     }
-    const top = first(known, (row) => -atEquilibrium(row));
+    const top = first(known, loss);
     const tied = known.filter((row) => row === top || ties(row, top));
-    const row = first(tied, of, tape);
+    const highest = first(tied, (row) => -orLowest(row));
+    const kept = tied.filter((row) => !lower(row, highest));
+    const row = first(kept, of, tape);
+    const higher = known.filter((other) => !kept.includes(other) && lower(row, other));
     const notes = [];
-    const others = tied.length - 1;
-    if (others) notes.push(`Tied with ${others === 1 ? "1 other" : `${others} others`}; this is the cheapest.`);
-    if (top !== row) notes.push(`The highest mean: ${top.solver}, ${top.words.top}.`);
-    if (task.measurement !== null && atEquilibrium(row) < task.measurement)
+    const others = kept.length - 1;
+    const images = data.images[row.validation.flat().length];
+    if (others) notes.push(`Tied with ${others === 1 ? "1 other" : `${others} others`}; this is the cheapest.${images}`);
+    if (top !== row) notes.push(`The lowest mean: ${top.solver}, ${top.words.top}.`);
+    if (higher.length) {
+      const best = first(higher, (other) => -orLowest(other));
+      notes.push(
+        `Higher on the validation images: ${best.solver}, ${best.words.validation} against ${row.words.validation}.`,
+      );
+    }
+    if (task.measurement !== null && row.at_equilibrium < task.measurement)
       notes.push(`Worse than the measurement itself, ${task.words}.`);
     return { row, value: row.words.psnr, note: notes.join(" ") };
   }

@@ -14,7 +14,7 @@
     const solver = card.querySelector('[data-answer="best"] [data-part="solver"]').textContent.trim();
     const mine = album.shots.find((shot) => shot.kind === "equilibrium" && shot.solver === solver);
     const measurement = album.shots.find((shot) => shot.kind === "measurement");
-    for (const shot of [measurement, mine || album.shots[0]].filter(Boolean)) {
+    for (const shot of [measurement, mine].filter(Boolean)) {
       const image = new Image();
       image.src = source(shot);
       image.alt = "";
@@ -103,7 +103,7 @@
     for (const select of Object.values(sides))
       select.replaceChildren(...album.shots.map((shot, place) => new Option(shot.label, place)));
     const best = album.shots.reduce(
-      (a, b, place) => (b.kind === "equilibrium" && (a < 0 || b.psnr > album.shots[a].psnr) ? place : a),
+      (a, b, place) => (b.kind === "equilibrium" && b.settled && (a < 0 || b.psnr > album.shots[a].psnr) ? place : a),
       -1,
     );
     sides.left.value = album.shots.findIndex((shot) => shot.kind === "measurement");

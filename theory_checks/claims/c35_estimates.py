@@ -1,0 +1,68 @@
+"""C35. Where the constants are not known, an estimate leaves a factor of two for each of them.
+
+``1/(1−L)``, ``‖B‖``, and every change of a derivative are taken twice as large as they were seen. On ``±Lx + θ + c``
+with a squared error for a loss what is seen is the truth, in whatever direction one looks: there the estimate has
+``1 − L`` at half its value, Λ at twice its own, and the certificate is at least twice the error. The first two are
+attained.
+
+Source: C13, with the constants of ``solvers``' own observation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from solvers import Certificate, Monitor, restarted_jfb
+
+from .. import cases
+from ..cases import Case
+from ..certificates import worst
+from ..claim import Claim, Sides
+from ..exact import exact, norm
+
+SAFETY = 2.0
+
+
+def estimated(case: Case, K: int) -> tuple[Certificate, float]:
+    """What a monitor estimates of K layers from the start of a case, and the error."""
+    found: list[Certificate] = []
+    monitor = Monitor(restarted_jfb(K, 0), lambda _, certificate: found.append(certificate), every=1)
+    case.T.zero_grad()
+    solution = monitor(case.T, case.x0, lambda x: case.loss(x, case.T.theta))
+    case.loss(solution.x, case.T.theta).backward()
+    assert case.T.theta.grad is not None, "no gradient reached theta"
+    return found[0], norm(case.T.theta.grad - exact(case).gradient)
+
+
+def _sides(case: Case, K: int, settled: bool, factor: float) -> Sides:
+    here = replace(case, x0=exact(case).x) if settled else case
+    found, error = estimated(here, K)
+    # Of an affine map nothing else costs anything at a distance.
+    bent = found.amplification * found.distance * case.loss.q
+    return worst(
+        Sides(factor * error, found.error, norm(exact(case).gradient)),
+        Sides(1 - found.L, (1 - case.L) / factor),
+        Sides(0.0 if settled else factor * bent, found.equilibrium, found.error),
+    )
+
+
+CLAIM = Claim(
+    id="C35",
+    statement="where what is seen is the truth, an estimate has 1/(1−L) and Λ twice as large, and bounds 2 ‖g − F'‖",
+    source="C13",
+    assumptions="J = ±L I, B = I, L < 1",
+    examples=st.tuples(
+        st.one_of(
+            cases.isotropics, st.builds(cases.isotropic, cases.sizes, cases.factors, cases.seeds, st.just(-1))
+        ),
+        cases.depths,
+        st.booleans(),
+    ),
+    sides=lambda case, K, settled: _sides(case, K, settled, SAFETY),
+    too_strong=lambda case, K, settled: _sides(case, K, settled, 1.02 * SAFETY),
+    twin="with a factor of 2.04",
+    rounding=1e-10,
+    attained=True,
+)
