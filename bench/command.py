@@ -109,7 +109,7 @@ def call(app: typer.Typer, name: str, arguments: list[str] | None) -> int:
         return _refused(f"error: {where}: {error.strerror}: make room, and run the same line again", 1)
     except SystemExit as error:
         # typer raises none: rich does where the pipe is closed, and a user's own file may.
-        if sys.stdout is not None and _closed():
+        if isinstance(error.__context__, BrokenPipeError):
             abandon()
             return PIPE_CLOSED
         return _refused(
@@ -134,14 +134,6 @@ def _look_around() -> None:
         Path.cwd()
     except OSError as error:
         raise UserError("the working directory is gone: cd to a folder that exists") from error
-
-
-def _closed() -> bool:
-    try:
-        flush()
-    except (OSError, ValueError):
-        return True
-    return False
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:

@@ -201,7 +201,7 @@ def test_json_is_all_there_is(run, words, capsys, monkeypatch):
     "a file of one's own that calls sys.exit", "refused: raises SystemExit, with the line of the file"
 )
 def test_a_file_that_exits(capsys):
-    assert "raises SystemExit: 7 (line 25 of own.py)" in refused(
+    assert "raises SystemExit: 7 (line 23 of own.py)" in refused(
         capsys, [*CELL, "--solver", "own.py:leaves()"]
     )
 

@@ -36,7 +36,7 @@ STUDIES = {
 """Minutes at any size."""
 MINUTES = {BOUNDS, COMPANIONS, *(group.name for group in GROUPS)}
 """Claims that ``verify`` needs minutes for: CI runs ``tox -e bounds,companions``."""
-SHELL = {"cd", "export", "git", "sbatch", "uv"}
+SHELL = {".", "cd", "export", "git", "sbatch", "uv"}
 """What is no command of ours, and has no test but a reader's."""
 INSTALLERS = {"pip", "tox", "dask"}
 """Modules run with ``python -m`` that are not ours; tests/bench/test_wheel.py installs, test_cluster.py starts Dask."""

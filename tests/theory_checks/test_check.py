@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Iterable
@@ -39,7 +40,7 @@ from theory_checks.check import called, findings
 from theory_checks.check_batch import stops_alone
 from theory_checks.check_problem import OF_OPERATOR, OF_TASK, built
 from theory_checks.check_solver import solver_findings
-from theory_checks.found import Found, found, together
+from theory_checks.found import Found, demand, found, together
 
 EXAMPLES = ROOT / "docs" / "examples"
 
@@ -215,7 +216,7 @@ def test_a_right_one_beside_it_is_not():
         pytest.param(
             1e-13,
             marks=pytest.mark.misuse(
-                "the same at the tight tolerance at which a solver is checked",
+                "check of such a solver at the tight tolerance that the docs name",
                 "refused: stop each sample by itself, and take every norm along its own dimensions",
             ),
         ),
@@ -229,6 +230,17 @@ def test_a_stop_on_the_norm_of_the_batch_is_found_at_any_tolerance(tol):
     gradient = found("x", partial(stops_alone, Solver("x", Picard(1e-14), Implicit(BatchwiseAdjoint(tol)))))
     assert gradient.wrong
     assert "the gradient of a sample differs" in gradient.words
+
+
+@pytest.mark.misuse("check under python -O (no assert)", "right: it finds what it finds without -O")
+def test_no_check_hangs_on_an_assert():
+    files = sorted((ROOT / "theory_checks").glob("check*.py"))
+    assert len(files) >= 4
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)], file.name
+    with pytest.raises(AssertionError, match="words"):
+        demand(False, "words")
 
 
 def test_stops_of_each_sample_are_right_whatever_the_tolerance():
