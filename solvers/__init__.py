@@ -2,7 +2,7 @@
 
 from ._adjoint import Adjoint, Affine
 from ._anderson import Anderson
-from ._certified import Certified
+from ._certified import Certified, StagnationWarning
 from ._cg import CG
 from ._core import Divisible, Equilibrium, Loss, Map, Pull, Reach, Report, Solution, Solver
 from ._gmres import GMRES
@@ -62,6 +62,7 @@ __all__ = [
     "SmoothLoss",
     "Solution",
     "Solver",
+    "StagnationWarning",
     "Taped",
     "Through",
     "Tracked",

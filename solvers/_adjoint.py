@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 from ._core import Divisible, Equilibrium, Map
+from ._tape import Versions, same
+
+PICKED = 0.05
+"""What T may give another value by, relatively, on some samples alone: kernels round otherwise there."""
 
 
 class Affine(Protocol):
@@ -73,23 +77,33 @@ class DivisibleAdjointMap(AdjointMap):
     Attributes:
         T: the map.
         taped: gets a 1 for every application of T on fewer samples, which is taped anew.
+        leaves: those of the tape, which must be as they were.
     """
 
     T: Divisible
     taped: list[int]
+    leaves: Versions
 
     def pick(self, index: Tensor) -> Map:
-        """The adjoint map of the samples at ``index`` alone: one more application of T, on those."""
+        """The adjoint map of the samples at ``index`` alone: one more application of T, on those.
+
+        Raises:
+            RuntimeError: the parameters, or T, are not what they were.
+        """
+        self.leaves.check()
         T, x = self.T.pick(index), self.x.detach()[index].requires_grad_()
         with torch.enable_grad():
             y = T(x)
         self.taped.append(1)
+        same(y.detach(), self.y.detach()[index], PICKED)
         v = self.v[index]
-        return adjoint_map(T, x, y, v, None, self.taped)
+        return adjoint_map(T, x, y, v, None, self.taped, self.leaves)
 
 
-def adjoint_map(T: Map, x: Tensor, y: Tensor, v: Tensor, inverse: Map | None, taped: list[int]) -> AdjointMap:
+def adjoint_map(
+    T: Map, x: Tensor, y: Tensor, v: Tensor, inverse: Map | None, taped: list[int], leaves: Versions
+) -> AdjointMap:
     """The adjoint map of ``y = T(x)``; divisible if T is."""
     if isinstance(T, Divisible):
-        return DivisibleAdjointMap(x, y, v, inverse, T, taped)
+        return DivisibleAdjointMap(x, y, v, inverse, T, taped, leaves)
     return AdjointMap(x, y, v, inverse)

@@ -1,42 +1,54 @@
 """The pull of a gradient that goes on until its certificate is met."""
 
-# torch.linalg carries no types.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import dataclasses
+import warnings
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from ._core import Equilibrium, Loss, Map, Solution, at_least, positive
-from ._curvature import multiple
-from ._pull import REFUSAL
+from ._curvature import Slope, multiple
+from ._pull import exchanged
+from ._quiet import Tape
 from ._search import Gradient, Search
+from ._watch import versions
+from .certificate import STEPPED, Certificate
 
 AHEAD = 0.002
 """The first approach goes to ``AHEAD · rtol · (1 − L)²``: kinks are resolved there, as a rule."""
 INVERSE = 10.0
 """``1/(1−L)``, where L is not known yet."""
 SAME = 1e-6
-"""Cotangents that differ by no more, relatively, and up to a factor, are taken for one."""
+"""Cotangents that differ by no more, relatively and up to a factor, are taken for one; the difference is charged."""
 ADJOINT = 0.01
 """The adjoint equation is solved to this times ``rtol`` where there can be no certificate."""
+
+
+class StagnationWarning(RuntimeWarning):
+    """A solve that nothing gets further has ended before its certificate was met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certified:
     """Approach the equilibrium, and solve the adjoint equation, as far as a certificate asks for, and no further.
 
+    Where nothing gets further, as at the rounding of the dtype, it ends there with a ``StagnationWarning``.
+
     Attributes:
         rtol: relative error of the gradient to stay below.
         budget: applications and products at most, taken together.
 
     Raises:
-        ValueError: ``rtol`` is not positive, or ``budget`` is below 1.
+        ValueError: ``rtol`` is not positive, or ``budget`` is below 1; from a call, a constant that T or the loss gives
+            is negative or nan.
+        RuntimeError: on the way back, a parameter of T has been changed in place since.
     """
 
+    transformable: ClassVar[bool] = False
     rtol: float
     budget: int
 
@@ -46,47 +58,86 @@ class Certified:
 
     def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
         search = Search(T, loss, self.goal, ADJOINT * self.rtol, self.budget, at.x)
-        inverse = 1 / (1 - search.known.L) if search.known is not None and search.known.L < 1 else INVERSE
+        known = search.known
+        inverse = 1 / (1 - known.L) if known is not None and 0 <= known.L < 1 else INVERSE
         search.approach(AHEAD * self.rtol / inverse**2)
         if not torch.is_grad_enabled():
             return Solution(T(search.x), search.reached, 1)
-        search.tape()
-        if not search.y.requires_grad:
-            return Solution(search.y, search.reached, 0, again=search.again)
+        search.stand()
+        if not search.tape.y.requires_grad:
+            return Solution(search.tape.y, search.reached, 1, again=search.again)
+        told = None
         if loss is not None:
-            search.settle()
-        y = _Handed.apply(search, search.y.detach(), *search.leaves)  # pyright: ignore[reportArgumentType]
-        return Solution(y, search.reached, 0, search.solves, search.again, search.found)  # pyright: ignore[reportArgumentType]
+            self._settle(search)
+            told = search.found[0]
+        way = _WayBack(self, search, told, search.tape.since)
+        kept = (search.tape.y, search.tape.x)
+        if told is not None:
+            assert search.u is not None
+            kept = (*kept, search.u, search.v)
+        y = exchanged(search.tape.y, way, *kept)
+        search.leave()
+        return Solution(y, search.reached, 1, search.solves, search.again, search.found)
 
     def goal(self, gradient: Gradient) -> float:
         """``‖g − F'‖ ≤ rtol ‖F'‖`` follows from ``‖g − F'‖ ≤ rtol/(1 + rtol) ‖g‖``."""
         return self.rtol / (1 + self.rtol) * gradient.size
 
+    def _settle(self, search: Search) -> None:
+        search.settle()
+        if not search.stalled:
+            return
+        (found,) = search.found
+        name = str(search.x.dtype).removeprefix("torch.")
+        cure = (
+            "tell it the loss"
+            if search.loss is None
+            else f"ask for an rtol of {1.1 * found.relative:.1g} or more"
+        )
+        if search.loss is not None and found.relative == float("inf"):
+            cure = "give T a regularity, or take a solver with a tolerance of its own such as deq"
+        if search.x.dtype != torch.float64:
+            cure = f"solve in float64, or {cure}"
+        warnings.warn(
+            f"certified({self.rtol:g}) stopped at a certified relative error of {found.relative:.2g}, "
+            f"since nothing got further in {name}: {cure}",
+            StagnationWarning,
+            stacklevel=2,
+        )
 
-class _Context(FunctionCtx):
-    """What is kept for the way back; typed, as autograd's own context is not."""
 
+@dataclass(frozen=True, slots=True)
+class _WayBack:
+    """What exchanges a cotangent for its adjoint: the one that is there already, or a new one for another loss.
+
+    Attributes:
+        told: the certificate of the loss that was told.
+        since: see ``Tape``.
+    """
+
+    policy: Certified
     search: Search
+    told: Certificate | None
+    since: int
 
-
-class _Handed(torch.autograd.Function):
-    """The value of a search; on the way back its parameters are handed their gradient, which is there already."""
-
-    @staticmethod
-    def forward(ctx: _Context, search: Search, y: Tensor, *leaves: Tensor) -> Tensor:
-        ctx.search = search
-        return y.view_as(y)
-
-    @staticmethod
-    def backward(ctx: _Context, v: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if torch.is_grad_enabled():
-            raise RuntimeError(REFUSAL)
-        search = ctx.search
-        factor = multiple(v, search.v, SAME) if search.found else None
-        if factor is None:
-            # No loss was given, or another one came back: the point has to do as it is.
-            search.loss = search.u = None
-            search.direct, search.v, factor = {}, v, 1.0
-            search.settle()
-        handed = (factor * search.implicit[id(leaf)].view_as(leaf) for leaf in search.leaves)
-        return None, None, *handed
+    def __call__(
+        self, v: Tensor, y: Tensor, x: Tensor, u: Tensor | None = None, known: Tensor | None = None
+    ) -> Tensor:
+        search = self.search
+        if versions(search.leaves) != search.versions:
+            raise RuntimeError(STEPPED)
+        if self.told is not None and u is not None and known is not None:
+            given = multiple(v, known)
+            if given.within(SAME):
+                found = self.told.times(abs(given.factor))
+                charged = found.adjoint + found.amplification * given.apart if given.apart else found.adjoint
+                search.found[:] = [dataclasses.replace(found, adjoint=charged).estimate(given.why)]
+                return given.factor * u
+        # No loss was given, or another one came back: the point has to do as it is.
+        search.loss, search.u, search.a, search.here, search.v = None, None, None, Slope(v, {}), v
+        search.on = Tape(x, y, self.since)
+        self.policy._settle(search)  # pyright: ignore[reportPrivateUsage]
+        assert search.u is not None
+        found = search.u
+        search.leave()
+        return found

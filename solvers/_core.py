@@ -6,8 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-import torch
 from torch import Tensor
+
+from ._entry import (
+    Guard,
+    Precision,
+    admitted,
+    instance_of_a_part,
+    kind,
+    named,
+    no_transforms,
+    transformed,
+    untracked,
+)
+from ._tape import ends
 
 if TYPE_CHECKING:
     from .certificate import Certificate
@@ -152,21 +164,54 @@ class Solver:
         """What it is made of: reach × pull, every setting spelled out."""
         return f"{self.reach!r} × {self.pull!r}"
 
+    def __post_init__(self) -> None:
+        instance_of_a_part("reach", self.reach, "Anderson(1e-3)")
+        instance_of_a_part("pull", self.pull, "Tracked(10)")
+
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
         """Solve ``x = T(x)`` from ``x0``.
 
+        Autocast is T's alone: states and what is computed with them keep the dtype of ``x0``.
+
         Args:
-            T: the map; the parameters to differentiate are those that it closes over.
-            x0: the start, any shape and floating dtype; no gradient flows into it.
+            T: the map; the parameters to differentiate are those that it closes over. It may change its argument or
+                return one buffer again and again: it is given copies then, and copied from.
+            x0: the start, any shape and floating dtype; no gradient flows into it, and it stays as it is.
             loss: what will be made of the solution. ``certified`` needs it to know when the gradient is good enough;
                 estimators of a depth of their own do not look at it.
 
         Returns:
             A solution whose ``x`` has the shape, dtype and device of ``x0``.
+
+        Raises:
+            TypeError: T, x0 or the loss is not what it should be; T returns no tensor, or another dtype.
+            ValueError: T returns another shape or device; or it writes to memory that a solver must keep.
+            RuntimeError: a transform of ``torch.func`` that the pull cannot serve.
         """
-        with torch.no_grad():
-            at = self.reach(T, x0.detach())
-        return self.pull(T, at, loss)
+        if transformed() and not getattr(self.pull, "transformable", True):
+            raise no_transforms(self.label)
+        with untracked():
+            start = admitted(T, x0, loss)
+        guard = Guard(T, Precision.around(start))
+        with guard.precision.outside(), named(self.label):
+            with untracked():
+                at = self.reach(guard, start)
+            if not isinstance(at, Equilibrium):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"a reach must return an Equilibrium, and {self.reach!r} returned {kind(at)}")
+            solution = self.pull(guard, at, loss)
+        return _finished(solution, guard)
+
+
+def _finished(solution: Solution, guard: Guard) -> Solution:
+    """The solution, with what only the guard knows."""
+    solution.again.extend([1] * guard.repeated)
+    x = solution.x
+    if guard.marked and x.requires_grad:
+        tape, own = ends(x), {id(point) for point in guard.marked}
+        if not tape.opaque and all(id(leaf) in own for leaf in tape.leaves):
+            solution = replace(solution, x=x.detach())  # nothing to learn: T itself has put a point on a tape
+    guard.release()
+    return solution
 
 
 def at_least(name: str, value: int, least: int) -> int:

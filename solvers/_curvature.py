@@ -1,7 +1,5 @@
 """How fast the gradient of a loss changes: known, seen, or assumed."""
 
-# The types of torch.autograd are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math
@@ -10,13 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ._batch import inner, norm, rows
 from ._core import Loss
-from ._observed import SAFETY, leaves
-from ._regularity import Smooth
-from .certificate import norm
+from ._observed import SAFETY, flat
+from ._quiet import leaves, pull, taped
+from ._regularity import Smooth, bound, uncovered
 
 SIGNAL = 100.0
 """A reconstruction is at most this many times larger than its error, where no loss was given: 40 dB."""
+ROUNDED = 100.0
+"""Cotangents of one loss differ by this at most, in units of the rounding of their dtype."""
+COVER = "give it SmoothLoss(…, parameters=[…]), the leaves that direct is meant for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,13 @@ class Slope:
 
     Attributes:
         v: ``∂ℓ/∂x``.
-        direct: ``∂ℓ/∂θ``, flattened, by the identity of its leaf.
+        direct: ``∂ℓ/∂θ``, in a row, by the identity of its leaf.
+        leaves: those that it sees besides x.
     """
 
     v: Tensor
     direct: dict[int, Tensor]
+    leaves: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +45,54 @@ class Curvature:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """A cotangent as a multiple of another: the ``factor``, and how far it is ``apart`` from that multiple.
+
+    Attributes:
+        size: the norm of the cotangent.
+        floor: the part of it that rounding may be.
+    """
+
+    factor: float
+    apart: float
+    size: float
+    floor: float
+
+    def within(self, share: float) -> bool:
+        """Whether the two are no further apart than this share of the cotangent."""
+        return self.apart <= share * self.size
+
+    @property
+    def why(self) -> str:
+        """Why it may be the cotangent of another loss; empty where nothing speaks for that."""
+        if not self.size:
+            return "the cotangent is zero, which does not tell what loss it is of"
+        if self.within(self.floor):
+            return ""
+        return f"the cotangent differs by {self.apart / self.size:.1e} from the one of the loss that was told"
+
+
 def slope(loss: Loss, y: Tensor) -> Slope:
-    """The derivatives of ``loss`` at ``y``."""
-    at = y.detach().requires_grad_()
-    with torch.enable_grad():
-        value = loss(at)
-    found = [leaf for leaf in leaves(value) if leaf is not at]
-    v, *h = torch.autograd.grad(value, [at, *found], allow_unused=True, materialize_grads=True)
-    return Slope(v, {id(leaf): part.flatten() for leaf, part in zip(found, h, strict=True)})
+    """The derivatives of ``loss`` at ``y``; no hook of the user's sees them."""
+    tape = taped(loss, y)
+    found = [leaf for leaf in leaves(tape.y) if leaf is not tape.x]
+    if not tape.y.requires_grad:
+        return Slope(torch.zeros_like(tape.x).detach(), {})
+    v, *h = pull(tape, found, torch.ones_like(tape.y))
+    direct = {id(leaf): flat([part], part) for leaf, part in zip(found, h, strict=True)}
+    return Slope(v, direct, tuple(found))
 
 
 def curvature(loss: Loss, y: Tensor, here: Slope, towards: Tensor) -> Curvature:
-    """The constants that a loss knows of itself, or twice what was seen between ``y`` and ``y + towards``."""
+    """The constants that a loss knows of itself, or twice what was seen between ``y`` and ``y + towards``.
+
+    Raises:
+        ValueError: a constant that the loss knows is negative or nan.
+    """
     if isinstance(loss, Smooth):
-        return Curvature(loss.smoothness, loss.direct)
+        smoothness, direct = bound("smoothness", loss.smoothness), bound("direct", loss.direct)
+        return Curvature(smoothness, direct, uncovered(loss, here.leaves, "the loss", COVER))
     why, step = "the constants of the loss are estimates", norm(towards)
     if not step:
         return Curvature(0.0, 0.0, why)
@@ -65,12 +103,16 @@ def curvature(loss: Loss, y: Tensor, here: Slope, towards: Tensor) -> Curvature:
     return Curvature(SAFETY * norm(there.v - here.v) / step, SAFETY * math.hypot(*moved) / step, why)
 
 
-def multiple(v: Tensor, known: Tensor, within: float) -> float | None:
-    """The factor by which ``v`` is ``known``; ``None`` where, relatively, it is off every multiple by more."""
-    v, known = v.flatten(), known.flatten()
-    square = float(torch.vdot(known, known))
-    factor = float(torch.vdot(v, known)) / square if square else 0.0
-    return factor if norm(v - factor * known) <= within * norm(v) else None
+def multiple(v: Tensor, known: Tensor) -> Multiple:
+    """``v`` as a multiple of ``known``, by least squares."""
+    size, scale, floor = norm(v), norm(known), ROUNDED * torch.finfo(v.dtype).eps
+    if v.shape == known.shape and torch.equal(v, known):
+        return Multiple(1.0, 0.0, size, floor)
+    if not scale:
+        return Multiple(0.0, size, size, floor)
+    given, unit = rows(v).double(), rows(known).double() / scale
+    factor = inner(given, unit)
+    return Multiple(factor / scale, norm(given - factor * unit), size, floor)
 
 
 def assumed(y: Tensor, v: Tensor) -> Curvature:

@@ -1,20 +1,26 @@
 """What autograd sees from the point where a reach ended."""
 
-# The types of torch.utils.checkpoint are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
-from torch.utils.checkpoint import checkpoint
 
 from ._adjoint import Adjoint, adjoint_map
 from ._core import Equilibrium, Loss, Map, Report, Solution, at_least, share
+from ._entry import Guard, Precision, instance_of_a_part, transformed
+from ._segment import Segment
+from ._tape import Versions, ends
 
 REFUSAL = "an implicit gradient cannot be differentiated again: leave create_graph=True out"
+BATCHED = (
+    "an implicit gradient takes one cotangent at a time: leave is_grads_batched=True, vectorize=True and torch.func "
+    "transforms out, and call torch.autograd.grad for each"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +49,28 @@ class Tracked:
         share("damping", self.damping)
         at_least("segment", self.segment, 0)
 
+    @property
+    def transformable(self) -> bool:
+        """Whether ``torch.func`` sees through it: not through checkpoints."""
+        return not self.segment
+
     def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
         again: list[int] = []
         if not self.segment or not torch.is_grad_enabled():
             return Solution(self._steps(T, at.x, self.steps), at.report, self.steps, again=again)
+        if isinstance(T, Guard):
+            T.careful = True
         x, made = at.x, 0
         while made < self.steps:
             size = min(self.segment, self.steps - made)
-            x = self._segment(T, x, size, again)
             made += size
+            x = Segment(T, self._steps, size, again, made == self.steps)(x)
         return Solution(x, at.report, self.steps, again=again)
 
     def _steps(self, T: Map, x: Tensor, count: int) -> Tensor:
         for _ in range(count):
             x = T(x) if self.damping == 1 else torch.lerp(x, T(x), self.damping)
         return x
-
-    def _segment(self, T: Map, x: Tensor, size: int, again: list[int]) -> Tensor:
-        seen = 0
-
-        def counted(x: Tensor) -> Tensor:
-            nonlocal seen
-            seen += 1
-            if seen > size:  # on the way back
-                again.append(1)
-            return T(x)
-
-        def run(x: Tensor) -> Tensor:
-            return self._steps(counted, x, size)
-
-        found: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=False)  # pyright: ignore[reportAssignmentType]
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,11 @@ class Implicit:
     ``Solution.adjoint``. Asking for a graph of the gradient (``create_graph=True``) raises a ``RuntimeError``.
     """
 
+    transformable: ClassVar[bool] = False
     adjoint: Adjoint
+
+    def __post_init__(self) -> None:
+        instance_of_a_part("adjoint", self.adjoint, "gmres(0.001)")
 
     def __call__(self, T: Map, at: Equilibrium, loss: Loss | None = None, /) -> Solution:
         x = at.x.detach()
@@ -99,53 +100,84 @@ class Implicit:
         y = T(x)
         if not y.requires_grad:
             return Solution(y, at.report, 1)
-        trace = Trace(T, at.inverse, self.adjoint)
-        return Solution(exchange(y, x, trace), at.report, 1, trace.reports, trace.again)
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What an exchange needs on the way back, beside its tensors."""
-
-    T: Map
-    inverse: Map | None
-    adjoint: Adjoint
-    reports: list[Report] = field(default_factory=list[Report])
-    again: list[int] = field(default_factory=list[int])
+        tape = ends(y, start=x)
+        if not tape.leaves and not tape.opaque:
+            return Solution(
+                y.detach(), at.report, 1
+            )  # x alone has put it on a tape, and there is nothing to learn
+        trace = Trace(T, at.inverse, self.adjoint, Versions(tape.leaves))
+        return Solution(exchanged(y, trace, y, x), at.report, 1, trace.reports, trace.again)
 
 
 class _Context(FunctionCtx):
     """What the exchange keeps for the way back; typed, as autograd's own context is not."""
 
     saved_tensors: tuple[Tensor, ...]
-    trace: Trace
+    solve: Callable[..., Tensor]
 
 
 class _Exchange(torch.autograd.Function):
-    """Identity forward; on the way back ``v -> u`` with ``u = v + (∂y/∂x)ᵀu``.
+    """Identity forward; on the way back ``v -> solve(v)``.
 
     The node holds its own input ``y``, never its output, so there is no reference cycle and the tape
     dies with the last tensor that needs it.
     """
 
     @staticmethod
-    def forward(ctx: _Context, y: Tensor, x: Tensor, trace: Trace) -> Tensor:
-        ctx.save_for_backward(y, x)
-        ctx.trace = trace
-        return y.view_as(y)
+    def forward(ctx: _Context, y: Tensor, solve: Callable[..., Tensor], *kept: Tensor) -> Tensor:
+        ctx.save_for_backward(*kept)
+        ctx.solve = solve
+        return (
+            y.clone()
+        )  # A view made here could not be changed in place, and y must not be: it is on a tape.
 
     @staticmethod
-    def backward(ctx: _Context, v: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: _Context, v: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         if torch.is_grad_enabled():
             # Not once_differentiable: torch.autograd.grad leaves its error out of the graph in silence.
             raise RuntimeError(REFUSAL)
-        y, x = ctx.saved_tensors
-        trace = ctx.trace
-        solved = trace.adjoint(adjoint_map(trace.T, x, y, v, trace.inverse, trace.again), v)
-        trace.reports.append(solved.report)
-        return solved.x, None, None
+        if transformed():
+            raise RuntimeError(BATCHED)
+        kept = ctx.saved_tensors
+        with Precision.around(v).outside():
+            return ctx.solve(v.clone(), *kept), None, *(None for _ in kept)
 
 
-def exchange(y: Tensor, x: Tensor, trace: Trace) -> Tensor:
-    """``y = T(x)``, through which cotangents are exchanged for their adjoints."""
-    return _Exchange.apply(y, x, trace)  # pyright: ignore[reportReturnType, reportUnknownMemberType, reportUnknownVariableType]
+def exchanged(y: Tensor, solve: Callable[..., Tensor], *kept: Tensor) -> Tensor:
+    """``y``, through which each cotangent ``v`` is exchanged for ``solve(v, *kept)``, in every backward pass.
+
+    Hooks and tensors on the tape of ``y`` see what was exchanged, once. The cotangent is a copy that ``solve``
+    may keep; it runs without gradients and outside of autocast. A graph of the gradient (``create_graph=True``) is
+    refused.
+
+    Args:
+        y: a value on a tape.
+        solve: ``v -> u``, of the shape of ``y``; ``(v, *kept) -> u`` where tensors are kept for it.
+        kept: what it needs of the tape, such as ``y`` itself; let go of after the backward pass, as saved tensors are.
+            What ``solve`` closes over lives as long as the value does.
+
+    Returns:
+        A tensor of its own, no view: it may be changed in place.
+
+    Raises:
+        RuntimeError: on the way back, a graph of the gradient is asked for.
+    """
+    return _Exchange.apply(y, solve, *kept)  # pyright: ignore[reportReturnType, reportUnknownMemberType, reportUnknownVariableType]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the exchange of an adjoint solve needs on the way back, beside its tensors."""
+
+    T: Map
+    inverse: Map | None
+    adjoint: Adjoint
+    leaves: Versions
+    reports: list[Report] = field(default_factory=list[Report])
+    again: list[int] = field(default_factory=list[int])
+
+    def __call__(self, v: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """``u`` with ``u = v + (∂y/∂x)ᵀu``."""
+        solved = self.adjoint(adjoint_map(self.T, x, y, v, self.inverse, self.again, self.leaves), v)
+        self.reports.append(solved.report)
+        return solved.x

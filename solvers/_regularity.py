@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from ._batch import norms, rows
+from ._batch import norm
 from ._core import Loss
 
 
@@ -30,7 +30,16 @@ class Change:
 
 
 class Regularity(Protocol):
-    """Bounds on the derivatives ``J = ∂T/∂x`` and ``B = ∂T/∂θ`` of a map; a batch is one long vector to it."""
+    """Bounds on the derivatives ``J = ∂T/∂x`` and ``B = ∂T/∂θ`` of a map; a batch is one long vector to it.
+
+    Two more things may be said, and a certificate is an estimate where it misses them:
+
+    - ``parameters``, a sequence of tensors: the leaves θ that its B is the derivative in. A leaf on T's tape that is
+      none of them has a part in the gradient, and none in the bound.
+    - ``rounding(x)``, a number: at least ``‖fl(T)(x) − T(x)‖``, where ``fl(T)`` is T as it is computed, in the dtype of
+      x. Without it, an application is shaken to see what it rounds off: an allowance that will do in float64, and
+      makes an estimate in any lower precision.
+    """
 
     @property
     def L(self) -> float:
@@ -66,6 +75,12 @@ class Lipschitz:
         L: of T in x.
         M_J, M_B: of J and of B in x.
         B: ``‖B(x)‖`` at a point.
+        rigorous: whether they are bounds by proof.
+        parameters: the leaves that B is the derivative in; certificates are estimates where they are not told.
+        rounding: a bound on what an application at ``x`` rounds off; see ``Regularity``.
+
+    Raises:
+        ValueError: a constant is negative or nan.
     """
 
     L: float
@@ -73,10 +88,16 @@ class Lipschitz:
     M_B: float
     B: Callable[[Tensor], float]
     rigorous: bool = True
+    parameters: Sequence[Tensor] | None = field(default=None, compare=False)
+    rounding: Callable[[Tensor], float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("L", "M_J", "M_B"):
+            bound(name, getattr(self, name))
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
         """Constants times radius."""
-        size = float(norms(rows(u)).square().sum().sqrt()) * radius
+        size = norm(u) * radius
         return Change(_times(self.M_J, size), _times(self.M_B, size), self.B(x) + _times(self.M_B, radius))
 
 
@@ -85,12 +106,20 @@ class Through:
     """A regularity that is looked at through something: counted, reshaped, or distorted on purpose.
 
     Attributes:
-        of: the one behind, whose L and rigour stay.
+        of: the one behind, whose L, rigour and rounding stay.
         look: ``(of, x, u, radius) -> Change``, in place of its own ``change``.
+        parameters: in place of those of the one behind, where the same numbers go by other tensors.
+        shape: of x as the one behind knows it, where it is another.
     """
 
     of: Regularity
     look: Callable[[Regularity, Tensor, Tensor, float], Change]
+    parameters: Sequence[Tensor] | None = field(default=None, compare=False)
+    shape: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.parameters is None:
+            object.__setattr__(self, "parameters", stated(self.of))
 
     @property
     def L(self) -> float:
@@ -101,6 +130,15 @@ class Through:
     def rigorous(self) -> bool:
         """As the one behind is."""
         return self.of.rigorous
+
+    @property
+    def rounding(self) -> Callable[[Tensor], float] | None:
+        """That of the one behind."""
+        told = getattr(self.of, "rounding", None)
+        if told is None or self.shape is None:
+            return told
+        shape = self.shape
+        return lambda x: told(x.view(shape))
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> Change:
         """What ``look`` makes of it."""
@@ -131,15 +169,72 @@ class SmoothLoss:
     Attributes:
         value: the loss.
         smoothness, direct: see ``Smooth``.
+        parameters: the leaves that ``direct`` is meant for, where the loss sees any besides x; certificates are
+            estimates where it does and they are not told.
+
+    Raises:
+        ValueError: a constant is negative or nan.
     """
 
     value: Loss
     smoothness: float
     direct: float = 0.0
+    parameters: Sequence[Tensor] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        bound("smoothness", self.smoothness)
+        bound("direct", self.direct)
 
     def __call__(self, x: Tensor) -> Tensor:
         """``ℓ(x)``."""
         return self.value(x)
+
+
+def bound(name: str, value: float) -> float:
+    """``value``, or a ``ValueError``: negative numbers and nan bound nothing."""
+    if not value >= 0:
+        raise ValueError(f"{name} must be a number of at least 0, not {value!r}: it bounds a norm")
+    return value
+
+
+def lipschitz_of(regularity: Regularity) -> float:
+    """Its L, checked."""
+    return bound("L, which the regularity of T gives,", regularity.L)
+
+
+def changed(regularity: Regularity, x: Tensor, u: Tensor, radius: float) -> Change:
+    """``regularity.change(x, u, radius)``, checked."""
+    change = regularity.change(x, u, radius)
+    for name in ("J", "B", "size"):
+        bound(f"{name}, which the regularity of T gives,", getattr(change, name))
+    return change
+
+
+def stated(of: Regularity | Smooth) -> Sequence[Tensor] | None:
+    """The leaves that its constants are meant for; ``None`` where it does not say."""
+    return getattr(of, "parameters", None)
+
+
+def told_rounding(regularity: Regularity, x: Tensor) -> float | None:
+    """What its application at ``x`` rounds off, at most; ``None`` where it does not say."""
+    told: Callable[[Tensor], float] | None = getattr(regularity, "rounding", None)
+    return None if told is None else bound("rounding, which the regularity of T gives,", float(told(x)))
+
+
+def uncovered(of: Regularity | Smooth, leaves: Sequence[Tensor] | None, what: str, remedy: str) -> str:
+    """Why its constants do not cover all ``leaves``; empty if they do. ``what`` has these, ``remedy`` tells them."""
+    if leaves is not None and not leaves:
+        return ""
+    told = stated(of)
+    if told is None:
+        return f"the leaves that the constants of {what} are meant for were not told: {remedy}"
+    if leaves is None:
+        return f"the leaves on the tape of {what} are not known"
+    known = set(map(id, told))
+    strange = [tuple(leaf.shape) for leaf in leaves if id(leaf) not in known]
+    if not strange:
+        return ""
+    return f"a leaf of shape {strange[0]} on the tape of {what} is none of the parameters that its constants cover"
 
 
 def _times(constant: float, size: float) -> float:

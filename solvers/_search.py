@@ -1,12 +1,12 @@
 """A solve that knows what it is for: it goes on, forward or backward, until a certificate says that it is enough."""
 
-# The types of torch.autograd are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# Tensor.split carries no types.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,14 +14,17 @@ from torch import Tensor
 
 from ._adjoint import AdjointMap
 from ._anderson import Anderson
-from ._batch import norms, ratio, rows
+from ._batch import norm, norms, ratio, rows
 from ._core import Loss, Map, Report
 from ._curvature import Slope, assumed, curvature, slope
 from ._gmres import GMRES
-from ._observed import Observed, Pulls, leaves, probe
+from ._observed import Observed, Pulls, probe
+from ._quiet import Tape, leaves, taped
 from ._regularity import Regular, Regularity
-from ._watch import Taped
-from .certificate import Certificate, certificate, norm
+from ._rounding import DRAWS, shake
+from ._stall import NEAR, PROGRESS, Stalled, Stalling
+from ._watch import Taped, versions
+from .certificate import Certificate, certificate, none
 
 CRUDE = 0.1
 """Residual of the first adjoint solve, which only has to tell how large the gradient is."""
@@ -29,32 +32,37 @@ SHARE = 0.5
 """What the distance to the equilibrium may cost, of all that is allowed; the rest is the adjoint equation's."""
 LEAST = 0.1
 """The adjoint equation is solved to no less than this share of what is allowed, however far the equilibrium."""
+ROUNDS = 3
+"""Rounds without progress after which nothing will get further."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """A gradient in parts: one for each leaf, by its identity, flattened."""
+    """A gradient in parts: one for each leaf, by its identity, in a row."""
 
     parts: dict[int, Tensor]
 
     @property
     def size(self) -> float:
         """Its norm."""
-        return math.sqrt(sum(norm(part) ** 2 for part in self.parts.values()))
+        return math.hypot(*map(norm, self.parts.values()))
 
 
 class Search:
     """Where such a solve stands: a point, the tape of T there, a cotangent, and its adjoint.
 
     Attributes:
-        x, y: the point, and ``T(x)`` on a tape.
+        x: the point, without a tape.
+        on: ``T(x)`` on a tape; ``None`` before there is one, and after ``leave``.
         v, u, a: the cotangent, its adjoint as far as it is known, and ``Jᵀu`` if u was measured at this tape.
-        implicit, gradient: ``B(x)ᵀu`` and ``h + B(x)ᵀu`` when they were measured last.
+        leaves, versions: what the gradient is in, and how often each had been changed in place.
+        gradient: ``h + B(x)ᵀu`` when it was measured last.
         allowed: the error that its certificate may have.
         reached: all approaches so far, as one.
         solves: one report for each adjoint solve, and for each product besides.
-        again: a 1 for every application on a tape.
+        again: a 1 for every application on a tape but the first.
         found: the certificate, once there is one.
+        stalled: whether the last ``settle`` ended since nothing got further.
     """
 
     def __init__(
@@ -71,57 +79,84 @@ class Search:
         """
         self.T, self.loss, self.goal, self.tol, self.budget = T, loss, goal, tol, budget
         self.known = T.regularity() if isinstance(T, Regular) else None
-        self.x = self.y = self.v = x
+        self.x = self.v = x
+        self.on: Tape | None = None
         self.u: Tensor | None = None
         self.a: Tensor | None = None
-        self.direct: dict[int, Tensor] = {}
+        self.here = Slope(x, {})
+        self.only: Sequence[Tensor] | None = None
         self.leaves: list[Tensor] = []
+        self.versions: tuple[int, ...] = ()
+        self.rounding: float | None = None
         self.lipschitz = self.parametric = 0.0
-        self.implicit: dict[int, Tensor] = {}
         self.gradient, self.allowed = Gradient({}), 0.0
-        self.reached = Report(0)
+        self.reached, self.recorded = Report(0), 0
         self.solves: list[Report] = []
         self.again: list[int] = []
         self.found: list[Certificate] = []
+        self.stalled = False
 
     @property
     def spent(self) -> int:
         """Applications and products so far."""
-        return self.reached.applications + sum(self.again) + sum(solve.applications for solve in self.solves)
+        made = sum(solve.applications for solve in self.solves)
+        return self.reached.applications + self.recorded + sum(self.again) + made
+
+    @property
+    def tape(self) -> Tape:
+        """That of T at the point."""
+        assert self.on is not None, "T has not been taped"
+        return self.on
 
     def approach(self, tol: float) -> bool:
         """Go on towards the equilibrium, without a tape; whether the residual has got there."""
         floor = torch.finfo(self.x.dtype).eps
+        policy = Anderson(max(tol, floor), max(1, self.budget - self.spent))
         with torch.no_grad():
-            found = Anderson(max(tol, floor), max(1, self.budget - self.spent))(self.T, self.x.detach())
-        self.x, self.reached = found.x, self.reached.then(found.report)
-        return bool(found.report.converged) and tol > floor
+            if tol >= NEAR * floor:
+                found = policy(self.T, self.x)
+                x, report = found.x, found.report
+            else:
+                stalling = Stalling(self.T, self.x)
+                try:
+                    found = policy(stalling, self.x)
+                    x, report = found.x, found.report
+                except Stalled:
+                    x, report = stalling.x, stalling.report
+        self.x, self.reached = x, self.reached.then(report)
+        return bool(report.converged) and tol > floor
 
-    def tape(self) -> None:
+    def stand(self) -> None:
         """Apply T on a tape, where the last approach ended."""
-        self.again.append(1)
-        self.a = None
-        self.y = self.y.detach()  # one tape at a time
-        self.x = self.x.detach().requires_grad_()
-        with torch.enable_grad():
-            self.y = self.T(self.x)
-        self.leaves = [leaf for leaf in leaves(self.y) if leaf is not self.x]
-        if self.loss is not None and self.y.requires_grad:
-            here = slope(self.loss, self.y)
-            self.v, self.direct = here.v, here.direct
+        if self.recorded:
+            self.again.append(1)
+        self.recorded, self.a, self.on = 1, None, None  # one tape at a time
+        self.on = taped(self.T, self.x)
+        if self.known is not None and self.rounding is None and getattr(self.known, "rounding", None) is None:
+            self.rounding = shake(self.T, self.x, self.on.y)
+            self.reached = self.reached.then(dataclasses.replace(self.reached, applications=DRAWS))
+        found = [leaf for leaf in leaves(self.on.y) if leaf is not self.on.x]
+        if self.loss is not None and self.on.y.requires_grad:
+            self.here = slope(self.loss, self.on.y)
+            self.v = self.here.v
+        chosen = None if self.only is None else set(map(id, self.only))
+        self.leaves = [leaf for leaf in found if chosen is None or id(leaf) in chosen]
+        self.versions = versions(self.leaves)
 
     def settle(self) -> bool:
         """Go on until the error is allowed, the budget is spent, or nothing gets further; whether it is allowed."""
-        if not self.y.requires_grad:
-            self.tape()
         if self.u is None:
             self.u = self.v
             self._solve(CRUDE)
         found = self._measure()
-        if not found.L < 1:
+        if not found.error < math.inf:
             self._solve(self.tol)
             found = self._measure()
-        while found.L < 1 and found.error > self.allowed and self.spent < self.budget:
+        rounds = 0
+        while found.error < math.inf and found.error > self.allowed and self.spent < self.budget:
+            if rounds == ROUNDS:
+                break
+            before = found.error
             near, moved = self._come_near(found)
             left = max(self.allowed - near.equilibrium, LEAST * self.allowed)
             residual = 0.9 * left / near.amplification
@@ -132,27 +167,38 @@ class Search:
             found = self._measure()
             if not solved:
                 break
+            rounds = 0 if found.error <= PROGRESS * before else rounds + 1
         self.found[:] = [found]
         met = found.error <= self.allowed
+        self.stalled = not met and found.error < math.inf and self.spent < self.budget
         self.reached = dataclasses.replace(self.reached, converged=met)
         self.solves.append(dataclasses.replace(self.solves.pop(), converged=met))
-        self.x, self.y = self.x.detach(), self.y.detach()  # the tape goes
         return met
+
+    def leave(self) -> None:
+        """Let go of the tape and of all that is as large as x."""
+        empty = self.x.new_empty(0)
+        self.on = self.u = self.a = None
+        self.v, self.x, self.here, self.gradient = empty, empty, Slope(empty, {}), Gradient({})
 
     def _come_near(self, found: Certificate) -> tuple[Certificate, bool]:
         """Approach until the distance to the equilibrium costs its share; the certificate then, and whether x moved."""
-        allowed, moved = SHARE * self.allowed, False
+        allowed, moved, rounds = SHARE * self.allowed, False, 0
         while self.loss is not None and found.equilibrium > allowed and self.spent < self.budget:
-            x, y = rows(self.x.detach()), rows(self.y.detach())
+            if rounds == ROUNDS:
+                break
+            before = found.equilibrium
+            x, y = rows(self.x), rows(self.tape.y.detach())
             gap = float(ratio(*norms(y - x, y)).max())
             # Where kinks are near, their part falls as the square root of the distance.
-            nearer = self.approach(gap * min(0.3, max(1e-3, (allowed / found.equilibrium) ** 1.5)))
-            self.tape()
+            nearer = self.approach(gap * min(0.3, max(1e-3, (allowed / before) ** 1.5)))
+            self.stand()
             assert self.u is not None
             # As if the adjoint equation were solved.
             found, moved = self._certificate(self.u - self.v), True
             if not nearer:
                 break
+            rounds = 0 if found.equilibrium <= PROGRESS * before else rounds + 1
         return found, moved
 
     def _solve(self, tol: float) -> bool:
@@ -160,11 +206,8 @@ class Search:
         assert self.u is not None
         floor = torch.finfo(self.v.dtype).eps
         solve = GMRES(max(tol, floor), max(1, self.budget - self.spent))
-        T = (
-            _Seen(self.x, self.y, self.v, None)
-            if self.known is None
-            else AdjointMap(self.x, self.y, self.v, None)
-        )
+        kind = _Seen if self.known is None else AdjointMap
+        T = kind(self.tape.x, self.tape.y, self.v, None)
         if self.a is None:
             solved = solve(T, self.u)
         else:
@@ -179,16 +222,18 @@ class Search:
     def _measure(self) -> Certificate:
         """The gradient as it stands, and its certificate: one product, and what an estimate takes."""
         assert self.u is not None
-        pulls = Pulls(self.T, self.leaves)
-        self.a, B = pulls.through(self.x, self.y, self.u)
+        pulls = Pulls(self.leaves)
+        self.a, B = pulls.through(self.tape, self.u)
         if self.known is None:
-            self.parametric = self.parametric or probe(pulls, self.x, self.y)
+            self.parametric = self.parametric or probe(pulls, self.tape)
             self.parametric = max(self.parametric, norm(B) / (norm(self.u) or 1))
         self._count(pulls)
-        parts = dict(zip(map(id, self.leaves), B.split([leaf.numel() for leaf in self.leaves]), strict=True))
-        self.implicit = dict(parts)
-        for key, h in self.direct.items():
-            parts[key] = parts[key] + h if key in parts else h
+        sizes = [leaf.numel() * (2 if leaf.is_complex() else 1) for leaf in self.leaves]
+        parts = dict(zip(map(id, self.leaves), B.split(sizes), strict=True))
+        chosen = None if self.only is None else set(map(id, self.only))
+        for key, h in self.here.direct.items():
+            if chosen is None or key in chosen:
+                parts[key] = parts[key] + h if key in parts else h
         self.gradient = Gradient(parts)
         self.allowed = self.goal(self.gradient)
         return self._certificate(self.a)
@@ -196,24 +241,21 @@ class Search:
     def _certificate(self, a: Tensor) -> Certificate:
         """The certificate, if ``a`` is ``Jᵀu``."""
         assert self.u is not None
-        x, y = self.x.detach(), self.y.detach()
-        pulls = Pulls(self.T, self.leaves)
-        regularity: Regularity = self.known or Observed(pulls, self.lipschitz, self.parametric, y - x)
-        here = Slope(self.v, self.direct)
-        bent = curvature(self.loss, y, here, y - x) if self.loss is not None else assumed(y, self.v)
-        found = certificate(
-            [Taped(x, y, self.u, a)],
-            y,
-            self.v,
-            regularity,
-            bent.smoothness,
-            bent.direct,
-            self.gradient.size,
+        x, y = self.tape.x.detach(), self.tape.y.detach()
+        size = self.gradient.size
+        if not math.isfinite(size):
+            return none("the gradient is not finite", size=size)
+        if not bool(self.v.isfinite().all()):
+            return none("the cotangent is not finite", size=size)
+        pulls = Pulls(self.leaves)
+        regularity: Regularity = self.known or Observed(self.T, pulls, self.lipschitz, self.parametric, y - x)
+        bent = curvature(self.loss, y, self.here, y - x) if self.loss is not None else assumed(y, self.v)
+        kept = Taped(
+            x, y, self.u, a, leaves=tuple(self.leaves), versions=self.versions, rounding=self.rounding
         )
+        found = certificate([kept], y, self.v, regularity, bent.smoothness, bent.direct, size)
         self._count(pulls)
-        if not bent.why:
-            return found
-        return dataclasses.replace(found, rigorous=False, why=found.why or bent.why)
+        return found.estimate(bent.why) if found.error < math.inf else found
 
     def _count(self, pulls: Pulls) -> None:
         self.again += [1] * pulls.taped

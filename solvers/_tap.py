@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ._core import Divisible, Loss, Map
-from ._observed import Pulls, leaves
+from ._quiet import leaves
 from ._regularity import Regular, Regularity
-from ._watch import Taped, Watch
+from ._watch import Taped, Watch, versions
 from .certificate import Certificate
 
 
@@ -81,8 +81,9 @@ class Step:
 
     Attributes:
         problem: the map, without a tap, and the loss that came with the call.
-        y: the value that was returned, without its tape.
+        y: the value that was returned, without its tape; a copy, which nobody can change.
         v: the cotangent that reached it.
+        run: the number of the pass that brought it.
         parameters: leaves of its tape, without the iterates that the tap knows.
         gradients: of those that a gradient reached, by identity; of this pass alone.
         kept: the applications on the tape.
@@ -94,7 +95,8 @@ class Step:
     ) -> None:
         self.own = own
         self.problem: tuple[Map, Loss | None] = (T, loss)
-        self.y = self.v = x.detach()
+        self.y = self.v = x.detach().clone()
+        self.run = -1
         self.kept: list[Taped] = []
         points: set[int] = set()
         if through is not None:
@@ -105,6 +107,7 @@ class Step:
         for kept in self.kept:
             kept.u = kept.a = None
         self.parameters = [leaf for leaf in leaves(x) if id(leaf) not in points]
+        self.versions = versions(self.parameters)
         if through is not None:
             through.points.clear()
         self.gradients: dict[int, Tensor] = {}
@@ -120,33 +123,41 @@ class Step:
         """The loss."""
         return self.problem[1]
 
+    @property
+    def stepped(self) -> bool:
+        """Whether a parameter was changed in place since the forward pass."""
+        return versions(self.parameters) != self.versions
+
     def begin(self, v: Tensor) -> None:
         """The backward pass has come to the value: listen to the parameters."""
-        self.v = v.detach()
+        self.v, self.run = v.detach().clone(), _pass()
         for leaf in self.parameters:
-            hook = leaf.register_hook(partial(self.gradients.__setitem__, id(leaf)))
+            hook = leaf.register_hook(partial(self._reached, id(leaf)))
             self.handles.append(hook.remove)
 
     def taped(self) -> list[Taped]:
-        """The applications that a cotangent went through."""
-        found = [kept for kept in self.kept if kept.u is not None]
-        for kept in found:
-            if kept.a is None and kept.u is not None:  # torch.autograd.grad leaves out what nobody asked for
-                kept.a = Pulls(self.T, []).at(kept.x, kept.u)[0]
-        return found
+        """The applications that the cotangent went through, in the pass that brought it."""
+        return [kept for kept in self.kept if kept.u is not None and kept.run == self.run]
 
     def free(self) -> None:
         """Let go of everything, though the tape, and the hooks on it, may live on."""
         for remove in self.handles:
             remove()
-        empty = self.y.new_empty(0)
         for kept in self.kept:
-            kept.x = kept.y = empty
-            kept.u = kept.a = None
+            kept.clear()
         self.kept, self.parameters, self.handles = [], [], []
         self.gradients = {}
-        self.y = self.v = empty
+        self.y = self.v = self.y.new_empty(0)
         self.problem = (_gone, None)
+
+    def _reached(self, leaf: int, gradient: Tensor) -> None:
+        if _pass() == self.run:  # and no pass inside it
+            self.gradients[leaf] = gradient
+
+
+def _pass() -> int:
+    """The number of the backward pass that this is called in."""
+    return torch._C._current_graph_task_id()  # pyright: ignore[reportPrivateUsage]
 
 
 def _gone(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,17 +12,28 @@ import torch
 from torch import Tensor
 
 from ._core import Map
+from ._quiet import leaves
+
+_NUMBERS = itertools.count()
 
 
 @dataclass(slots=True)
 class Taped:
     """One application ``y = T(x)`` on a tape, and what the last backward pass pulled through it.
 
+    Nothing is kept by reference: x, y, u and a are copies, which no buffer that is used again can change.
+
     Attributes:
         x, y: the point and the value, without a tape.
         u: the cotangent that reached y.
-        a: ``J(x)ᵀu``, what went on to x.
+        a: ``J(x)ᵀu``, what went on to x in the same pass; ``None`` where nothing did, as ``torch.autograd.grad`` and
+            ``backward(inputs=…)`` leave out what nobody asked for.
         run: the number of that backward pass; −1 before the first.
+        order: of all cotangents that reached any value, the how manieth it was; −1 where nobody counted.
+        map: T; ``None`` where nobody told.
+        leaves: of the tape of this application, without x; ``None`` where nobody looked.
+        versions: of the leaves, when T was applied.
+        rounding: about what the application rounded off, in the norm, if somebody has looked.
     """
 
     x: Tensor
@@ -29,12 +41,36 @@ class Taped:
     u: Tensor | None = None
     a: Tensor | None = None
     run: int = -1
+    order: int = -1
+    map: Map | None = None
+    leaves: tuple[Tensor, ...] | None = None
+    versions: tuple[int, ...] = ()
+    rounding: float | None = None
+
+    @property
+    def stepped(self) -> bool:
+        """Whether a leaf was changed in place since."""
+        return bool(self.versions) and versions(self.leaves or ()) != self.versions
+
+    def clear(self) -> None:
+        """Let go of everything, though hooks on a tape may live on."""
+        self.x = self.y = self.x.new_empty(0)
+        self.u = self.a = self.map = self.leaves = None
+        self.versions = ()
+
+
+def versions(of: Sequence[Tensor]) -> tuple[int, ...]:
+    """How often each was changed in place."""
+    return tuple(leaf._version for leaf in of)  # pyright: ignore[reportPrivateUsage]
 
 
 def last_pass(taped: Sequence[Taped]) -> list[Taped]:
     """Those that the last backward pass went through: not what was taped for products alone, or again on the way."""
-    latest = max((kept.run for kept in taped), default=-1)
-    return [kept for kept in taped if kept.run == latest and kept.u is not None]
+    reached = [kept for kept in taped if kept.u is not None]
+    if not reached:
+        return []
+    latest = max(reached, key=lambda kept: (kept.order, kept.run)).run
+    return [kept for kept in reached if kept.run == latest]
 
 
 @dataclass(slots=True)
@@ -44,7 +80,7 @@ class Watch:
     Any algorithm can be given it in place of ``T``: the gradient that backpropagation returns is ``Σ B(x_k)ᵀu_k`` over
     the applications kept here (plus ``∂ℓ/∂θ``), whatever the algorithm did between them. Kept are four tensors
     of the size of x for each; products of an adjoint solve pass too, and the last one stays, which is the one that
-    reaches the parameters.
+    reaches the parameters. One backward pass is told of at a time: after a second one, the second.
 
     Attributes:
         T: the map.
@@ -63,16 +99,22 @@ class Watch:
         y = self.T(start)
         if not y.requires_grad:
             return y
-        kept = Taped(start.detach(), y.detach())
+        found = tuple(leaf for leaf in leaves(y, stop=start.grad_fn) if leaf is not start)
+        kept = Taped(
+            start.detach().clone(), y.detach().clone(), map=self.T, leaves=found, versions=versions(found)
+        )
         self.taped.append(kept)
         value = y.view_as(y)
 
         def reached(u: Tensor) -> None:
-            # Products of an adjoint solve are passes of their own: the last one is that of the gradient.
-            kept.u, kept.run = u.detach(), torch._C._current_graph_task_id()  # pyright: ignore[reportPrivateUsage]
+            # Products of an adjoint solve are passes of their own: the last one is that of the gradient. What an
+            # earlier one brought to x is none of this one's.
+            kept.u, kept.a = u.detach().clone(), None
+            kept.run, kept.order = torch._C._current_graph_task_id(), next(_NUMBERS)  # pyright: ignore[reportPrivateUsage]
 
         def went_on(a: Tensor) -> None:
-            kept.a = a.detach()
+            if kept.run == torch._C._current_graph_task_id():  # pyright: ignore[reportPrivateUsage]
+                kept.a = a.detach().clone()
 
         start.register_hook(went_on)
         value.register_hook(reached)

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ._batch import norm
 from ._core import Loss, Map, at_least, share
+from ._observed import flat
 from ._search import CRUDE, Gradient, Search
-from .certificate import Certificate, norm
+from .certificate import Certificate
 
 FLOOR = 1e-9
 """A gradient is not told from the exact one below this relative error."""
@@ -27,6 +29,8 @@ def audit(
 ) -> Certificate:
     """The certificate of a given gradient: from below as well as from above, and as sharp as one wishes.
 
+    The gradient may be that of some leaves only: all numbers are then those of that part.
+
     Starting at ``x``, the equilibrium and its adjoint are solved until the gradient there has a certified error of at
     most ``sharp`` times its distance to the given one. Then ``least ≤ ‖g − F'‖ ≤ error``, and the two differ by a
     factor of at most ``(1 + sharp)/(1 − sharp)``: 3 by default. It needs nothing of the algorithm that made the
@@ -36,8 +40,8 @@ def audit(
         T: the map; rigorous if it is ``Regular``, see ``certified``.
         x: where to start, near the equilibrium: the value that the algorithm returned.
         loss: of the equilibrium; ``Smooth`` for a rigorous certificate.
-        parameters: the tensors that the gradient is in; leaves of the tape of T or of the loss.
-        gradient: one tensor for each, of its shape.
+        parameters: the tensors that the gradient is in, all or some; leaves of the tape of T or of the loss.
+        gradient: one tensor for each, of its shape; zeros where autograd left ``None``.
         sharp: in (0, 1]; the smaller, the sharper and the costlier.
         budget: applications and products at most, taken together; what was found by then is returned.
 
@@ -45,25 +49,49 @@ def audit(
         A certificate whose ``correction`` is the distance to the better gradient.
 
     Raises:
-        ValueError: the numbers of parameters and gradients differ, or ``sharp`` or ``budget`` is out of its range.
+        ValueError: the numbers of parameters and gradients differ, or their shapes; a parameter is given twice, or is
+            no leaf of a tape; a gradient is missing or not finite; ``sharp`` or ``budget`` is out of its range.
 
     Source: bound B2 of the project's theory page, continued to a better point as well.
     """
     share("sharp", sharp)
     at_least("budget", budget, 1)
-    if len(parameters) != len(gradient):
-        raise ValueError(f"{len(parameters)} parameters, but {len(gradient)} gradients")
-    given = [g.detach().flatten() for g in gradient]
+    _check(parameters, gradient)
+    given = [flat([g.detach()], g) for g in gradient]
 
     def distance(found: Gradient) -> float:
         gaps = (g - found.parts.get(id(p), 0) for p, g in zip(parameters, given, strict=True))
-        return math.sqrt(sum(norm(gap) ** 2 for gap in gaps))
+        return math.hypot(*map(norm, gaps))
 
     def goal(found: Gradient) -> float:
         return max(sharp * distance(found), FLOOR * found.size)
 
     search = Search(T, loss, goal, CRUDE, budget, x.detach())
-    search.tape()
+    search.only = parameters
+    search.stand()
+    on_tape = {id(leaf) for leaf in (*search.leaves, *search.here.leaves)}
+    for number, parameter in enumerate(parameters):
+        if id(parameter) not in on_tape:
+            raise ValueError(
+                f"parameters[{number}], of shape {tuple(parameter.shape)}, is no leaf of the tape of T or of the loss: "
+                "leave it out"
+            )
     search.settle()
     (found,) = search.found
     return dataclasses.replace(found, correction=distance(search.gradient))
+
+
+def _check(parameters: Sequence[Tensor], gradient: Sequence[Tensor]) -> None:
+    if len(parameters) != len(gradient):
+        raise ValueError(f"{len(parameters)} parameters, but {len(gradient)} gradients")
+    if len(set(map(id, parameters))) < len(parameters):
+        raise ValueError("a parameter is given twice: give each once, with its gradient")
+    for number, (parameter, given) in enumerate(zip(parameters, gradient, strict=True)):
+        if not isinstance(given, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"gradient[{number}] is {given!r}: leave its parameter out, or give zeros")
+        if given.shape != parameter.shape:
+            raise ValueError(
+                f"gradient[{number}] has the shape {tuple(given.shape)}, its parameter {tuple(parameter.shape)}"
+            )
+        if not bool(given.isfinite().all()):
+            raise ValueError(f"gradient[{number}] is not finite, so that its error is not either")

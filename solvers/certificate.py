@@ -12,10 +12,12 @@ where ``ΔJ_k`` and ``ΔB_k`` bound ``‖(J(x*) − J(x_k))ᵀu_k‖`` and ``‖
 
 Nothing was used but that the gradient is ``h + Σ B(x_k)ᵀu_k``: it holds for truncated tapes (bound B1 of the
 project's theory page), for every adjoint solve (S6 and B3), and for any other algorithm that applies T on a tape.
+
+Rounding: an application is off by ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖``, stated by the regularity or measured by
+shaking one application; it enters the distances, and moves the points at which derivatives are taken by as much
+as makes T move by ρ_k. A product is allowed ``ROUNDING`` units of the last place of its cotangent.
 """
 
-# torch.linalg carries no types.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import dataclasses
@@ -26,11 +28,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._regularity import Regularity
+from ._batch import norm
+from ._observed import Pulls
+from ._quiet import taped as apply
+from ._regularity import Regularity, bound, changed, lipschitz_of, told_rounding, uncovered
+from ._rounding import shake
 from ._watch import Taped, last_pass
 
 ROUNDING = 10.0
-"""What an application or a product may round off, in units of the rounding of its dtype, relative to its value."""
+"""What an operation or a product may round off, in units of the rounding of its dtype, relative to its value."""
+COVER = "give its regularity parameters=[…], the leaves that its B is the derivative in"
+STEPPED = "a parameter of T was changed in place after the solve: call backward() before the step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +97,21 @@ class Certificate:
         return math.sqrt(1 - (self.error / longest) ** 2) if self.error < longest else -1.0
 
     def times(self, factor: float) -> Certificate:
-        """That of the gradient of a loss ``factor > 0`` times as large."""
+        """That of the gradient of a loss ``factor > 0`` times as large.
+
+        Raises:
+            ValueError: ``factor`` is negative or not finite.
+        """
+        if not 0 <= factor < math.inf:
+            raise ValueError(f"the factor must be a finite number of at least 0, not {factor!r}")
         sizes = ("size", "adjoint", "equilibrium", "correction")
-        return dataclasses.replace(self, **{name: factor * getattr(self, name) for name in sizes})
+        scaled = {name: factor * getattr(self, name) for name in sizes if getattr(self, name) < math.inf}
+        return dataclasses.replace(self, **scaled)
+
+    def estimate(self, *why: str) -> Certificate:
+        """The same as an estimate, for these reasons besides its own; as it is where all are empty."""
+        told = "; ".join(filter(None, (self.why, *(reason for reason in why if reason != self.why))))
+        return dataclasses.replace(self, rigorous=self.rigorous and not any(why), why=told)
 
 
 def certificate(
@@ -115,49 +135,103 @@ def certificate(
         size: ``‖g‖``, for the relative bound.
 
     Returns:
-        A certificate with infinite parts where L is not below 1.
+        A certificate with infinite parts where L is not below 1, or something is not finite.
 
     Raises:
-        ValueError: nothing was taped, or no cotangent has passed yet.
+        ValueError: nothing was taped, or no cotangent has passed yet, or a constant is negative.
 
     Source: Ehrhardt & Roberts (arXiv 2301.04764) for a-posteriori bounds of hypergradients; the form above is this
     project's own.
     """
+    bound("smoothness", smoothness)
+    bound("direct", direct)
     if not taped:
         raise ValueError("nothing was taped: solve with the Watch in place of T, and with gradients enabled")
     passed = last_pass(taped)
     if not passed:
         raise ValueError("no cotangent has passed: call backward() before the certificate")
-    if not regularity.L < 1:
-        why = f"L = {regularity.L:.6g} is not below 1"
-        return Certificate(size, math.inf, math.inf, 0.0, math.inf, math.inf, regularity.L, False, why)
-    inverse = 1 / (1 - regularity.L)
+    y, v, L = y.detach(), v.detach(), regularity.L
+    if not L < 1:
+        return none(f"L = {L:.6g} is not below 1", L, size)
+    inverse = 1 / (1 - lipschitz_of(regularity))
+    pairs = [_complete(kept) for kept in passed]
+    if math.isinf(size) or not all(map(_finite, (y, v, *(t for u, a in pairs for t in (u, a))))):
+        return none("the value, its cotangent or the gradient is not finite", L, size)
+    allowed = _allowances(passed, regularity)
     eps = ROUNDING * torch.finfo(y.dtype).eps
-    left, moved_J, moved_B = v.detach().clone(), 0.0, 0.0
+    left, moved_J, moved_B = v.clone(), 0.0, 0.0
     b = before = nearest = math.inf
-    last, rounded = v, norm(v)
-    for kept in passed:
-        if kept.u is None or kept.a is None:
-            raise ValueError(
-                "a cotangent ended before the points: use backward(), torch.autograd.grad skips them"
-            )
-        distance = inverse * (norm(kept.y - kept.x) + eps * norm(kept.y))
+    last, previous, rounded, pulled = v, 0.0, norm(v), 0.0
+    for kept, (u, a), off in zip(passed, pairs, allowed, strict=True):
+        distance = inverse * (norm(kept.y - kept.x) + off)
         if before < math.inf:
-            distance = min(distance, regularity.L * before + norm(kept.x - last))
-        change = regularity.change(kept.x, kept.u, distance)
+            distance = min(distance, L * before + previous + norm(kept.x - last))
+        change = changed(regularity, kept.x, u, distance + (off / L if L else off))
         moved_J, moved_B, b = moved_J + change.J, moved_B + change.B, min(b, change.size)
-        left += kept.a - kept.u
-        rounded += norm(kept.u)
-        nearest = min(nearest, regularity.L * distance + norm(y - kept.y))
-        before, last = distance, kept.y
-    adjoint = b * inverse * (norm(left) + eps * rounded)
+        left += a - u
+        rounded, pulled = rounded + norm(u), pulled + norm(u)
+        nearest = min(nearest, L * distance + off + norm(y - kept.y))
+        before, last, previous = distance, kept.y, off
+    adjoint = b * (inverse * (norm(left) + eps * rounded) + eps * pulled)
     equilibrium = direct * nearest + moved_B + b * inverse * (smoothness * nearest + moved_J)
-    why = "" if regularity.rigorous else "the constants of T are estimates"
-    return Certificate(
-        size, adjoint, equilibrium, 0.0, b * inverse, nearest, regularity.L, regularity.rigorous, why
-    )
+    found = Certificate(size, adjoint, equilibrium, 0.0, b * inverse, nearest, L, True)
+    return found.estimate(*_doubts(passed, regularity, y.dtype))
 
 
-def norm(x: Tensor) -> float:
-    """``‖x‖`` over all entries."""
-    return float(torch.linalg.vector_norm(x.detach()))
+def none(why: str, L: float = math.nan, size: float = math.nan) -> Certificate:
+    """No certificate."""
+    return Certificate(size, math.inf, math.inf, 0.0, math.inf, math.inf, L, False, why)
+
+
+def _complete(kept: Taped) -> tuple[Tensor, Tensor]:
+    """u and a of one pass; a is made again where the pass left it out."""
+    assert kept.u is not None
+    if kept.a is not None:
+        return kept.u, kept.a
+    if kept.map is None:
+        raise ValueError(
+            "a cotangent ended before the points: use backward(), torch.autograd.grad skips them"
+        )
+    if kept.stepped:
+        raise ValueError(STEPPED)
+    return kept.u, Pulls([]).through(apply(kept.map, kept.x), kept.u)[0]
+
+
+def _allowances(passed: Sequence[Taped], regularity: Regularity) -> list[float]:
+    """What each application may be off by, at most."""
+    eps, last = torch.finfo(passed[-1].y.dtype).eps, passed[-1]
+    stated = [told_rounding(regularity, kept.x) for kept in passed]
+    if all(told is not None for told in stated):
+        return [told for told in stated if told is not None]
+    sizes = [norm(kept.y) for kept in passed]
+    # In units of the largest value: one application stands for all, whose sizes may differ.
+    rough = eps * sizes[-1]
+    if regularity.rigorous and last.rounding is not None:
+        rough = max(rough, last.rounding)
+    elif regularity.rigorous and last.map is not None and not last.stepped:
+        rough = max(rough, shake(last.map, last.x, last.y))
+    return [ROUNDING * rough * max(1.0, size / (sizes[-1] or 1)) for size in sizes]
+
+
+def _doubts(passed: Sequence[Taped], regularity: Regularity, dtype: torch.dtype) -> list[str]:
+    """Why what was used is no bound by proof."""
+    if not regularity.rigorous:
+        return ["the constants of T are estimates"]
+    unknown = any(kept.leaves is None for kept in passed)
+    leaves = None if unknown else list({id(p): p for kept in passed for p in kept.leaves or ()}.values())
+    why = [uncovered(regularity, leaves, "T", COVER)]
+    if (
+        told_rounding(regularity, passed[-1].x) is None
+        and torch.finfo(dtype).eps > torch.finfo(torch.float64).eps
+    ):
+        name = str(dtype).removeprefix("torch.")
+        why.append(
+            f"the rounding of T in {name} is not bounded: give its regularity a rounding(x), or use float64"
+        )
+    if any(kept.stepped for kept in passed):
+        why.append(STEPPED)
+    return why
+
+
+def _finite(x: Tensor) -> bool:
+    return bool(x.isfinite().all())

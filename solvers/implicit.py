@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._adjoint import Adjoint
 from ._cg import CG
 from ._core import Reach, Solver
+from ._entry import instance_of_a_part
 from ._gmres import GMRES
 from ._label import call
 from ._pull import Implicit
@@ -28,11 +29,10 @@ def implicit(forward: Reach, adjoint: Adjoint) -> Solver:
         adjoint: how the adjoint equation is solved: any of these, ``gmres(tol)``, ``cg(tol)`` or ``shared(k)``.
 
     Raises:
-        ValueError: one of the two is no solve, or ``forward`` is one of linear equations only.
+        ValueError: one of the two is no solve, but a class, say; or ``forward`` is one of linear equations only.
     """
     for name, part in (("forward", forward), ("adjoint", adjoint)):
-        if not callable(part):
-            raise ValueError(f"{name} must be a solve such as anderson(0.001), not {part!r}")
+        instance_of_a_part(name, part, "anderson(0.001)")
     if isinstance(forward, LINEAR):
         raise ValueError(f"{call(forward)} solves linear equations only: give it as the adjoint")
     return Solver(f"implicit({call(forward)}, {call(adjoint)})", forward, Implicit(adjoint))

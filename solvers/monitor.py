@@ -13,18 +13,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ._batch import norm
 from ._core import Loss, Map, Solution, at_least
-from ._curvature import Curvature, curvature, multiple, slope
+from ._curvature import Curvature, Multiple, Slope, curvature, multiple, slope
 from ._lanczos import lipschitz
-from ._observed import Observed, Pulls, flat, leaves, probe
-from ._regularity import Regular, Regularity, Smooth, SmoothLoss
+from ._observed import Observed, Pulls, flat, probe
+from ._quiet import leaves, taped
+from ._regularity import Regular, Regularity, Smooth, SmoothLoss, bound, stated
 from ._tap import Step, tap
 from ._watch import Taped
 from .audit import audit
-from .certificate import Certificate, certificate, norm
+from .certificate import STEPPED, Certificate, certificate, none
 
 SAME = 1e-4
-"""A cotangent that differs by no more, relatively, from a multiple of the loss's is taken for that multiple."""
+"""A cotangent that differs by no more, relatively, from a multiple of the loss's is taken for that multiple; what it
+differs by is charged, and makes an estimate where it is more than rounding."""
 
 
 class Solves(Protocol):
@@ -73,8 +76,8 @@ class Monitor:
         latest: the last certificate; ``None`` before there is one.
 
     Raises:
-        ValueError: ``every``, ``renew``, ``steps`` or ``budget`` is below 1; in a call with gradients enabled,
-            there is neither a loss nor a ``smoothness``, or no loss for an audit.
+        ValueError: ``every``, ``renew``, ``steps`` or ``budget`` is below 1, or ``smoothness`` below 0; in a call with
+            gradients enabled, there is neither a loss nor a ``smoothness``, or no loss for an audit.
     """
 
     solver: Solves
@@ -93,6 +96,8 @@ class Monitor:
     def __post_init__(self) -> None:
         for name in ("every", "renew", "steps", "budget"):
             at_least(name, getattr(self, name), 1)
+        if self.smoothness is not None and not callable(self.smoothness):
+            bound("smoothness", self.smoothness)
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
         """As ``Solver.__call__``."""
@@ -110,8 +115,9 @@ class Monitor:
         solution = self.solver(through or T, x0, loss)
         if not solution.x.requires_grad:
             return solution
-        # An alias, since a hook of somebody else on x, as deepinv's, may exchange the cotangent before ours sees it.
-        x = solution.x.view_as(solution.x)
+        # Another tensor, since a hook of somebody else on x, as deepinv's, may exchange the cotangent before ours sees
+        # it; and no view, which could not be changed in place.
+        x = solution.x.clone()
         self._listen(x, Step(T, loss, x, through, solution.certificates) if due else None)
         return dataclasses.replace(solution, x=x)
 
@@ -132,75 +138,80 @@ class Monitor:
 
     def _finish(self, number: int, step: Step) -> None:
         try:
-            found = self._audit(step) if self.audit else self._certificate(step)
+            made = self._audit if self.audit else self._certificate
+            found = none(STEPPED) if step.stepped else made(step)
         except Exception as error:
-            found = _none(f"{type(error).__name__}: {error}")
+            found = none(f"{type(error).__name__}: {error}")
         step.free()
         self.latest = found
         self.log(number, found)
 
     def _certificate(self, step: Step) -> Certificate:
         if step.own:
-            factor = 1.0 if step.loss is None else abs(_factor(step.loss, step))
-            return step.own[-1].times(factor)
-        taped = step.taped()
-        size = norm(flat([g.flatten() for g in step.gradients.values()], step.y))
-        regularity, observed = self._regularity(step, taped)
-        bent = self._curvature(step, taped[-1].y - taped[-1].x)
-        found = certificate(taped, step.y, step.v, regularity, bent.smoothness, bent.direct, size)
-        if not found.L < 1 or not (observed or bent.why):
+            return step.own[-1]
+        through = step.taped()
+        if not through:
+            raise ValueError("the gradient that was asked for does not come through T")
+        if not bool(step.v.isfinite().all()):
+            return none("the cotangent is not finite")
+        size = norm(flat(list(step.gradients.values()), step.y))
+        regularity, observed = self._regularity(step, through)
+        bent, apart, other = self._curvature(step, through[-1].y - through[-1].x)
+        found = certificate(through, step.y, step.v, regularity, bent.smoothness, bent.direct, size)
+        if not found.error < math.inf:
             return found
-        why = "; ".join(filter(None, (observed, bent.why)))
-        return dataclasses.replace(found, rigorous=False, why=why)
+        if observed:
+            found = dataclasses.replace(found, rigorous=False, why=observed)
+        if apart:
+            found = dataclasses.replace(found, adjoint=found.adjoint + found.amplification * apart)
+        return found.estimate(bent.why, other)
 
     def _audit(self, step: Step) -> Certificate:
         assert step.loss is not None
         # Of the tape that the solver left, not all leaves need be parameters.
-        with torch.enable_grad():
-            at = step.y.detach().requires_grad_()
-            own = {id(leaf) for leaf in leaves(step.T(at))} - {id(at)}
+        tape = taped(step.T, step.y)
+        own = {id(leaf) for leaf in leaves(tape.y)} - {id(tape.x)}
         parameters = [leaf for leaf in step.parameters if id(leaf) in own]
         given = [step.gradients.get(id(leaf), torch.zeros_like(leaf)) for leaf in parameters]
-        factor = _factor(step.loss, step)
-        value = _Times(step.loss, factor)
+        came = _multiple(step)
+        value = _Times(step.loss, came.factor)
         loss: Loss = value
         if self.smoothness is not None:
             loss = SmoothLoss(value, self._given(step.y))
         elif isinstance(step.loss, Smooth):
-            loss = SmoothLoss(value, abs(factor) * step.loss.smoothness, abs(factor) * step.loss.direct)
-        return audit(step.T, step.y, loss, parameters, given, budget=self.budget)
+            size, known = abs(came.factor), step.loss
+            loss = SmoothLoss(value, size * known.smoothness, size * known.direct, stated(known))
+        # Whatever the cotangent was of, the audit is held against the loss that was told.
+        return audit(step.T, step.y, loss, parameters, given, budget=self.budget).estimate(came.why)
 
-    def _regularity(self, step: Step, taped: list[Taped]) -> tuple[Regularity, str]:
+    def _regularity(self, step: Step, through: list[Taped]) -> tuple[Regularity, str]:
         """What is known of T, and in words what was estimated."""
         known = step.T.regularity() if isinstance(step.T, Regular) else None
         if known is not None:
             return known, ""
-        pulls, last = Pulls(step.T, step.parameters), taped[-1]
+        pulls, last = Pulls(step.parameters), through[-1]
         if self._estimated % self.renew == 0:
             value, residual = lipschitz(step.T, last.x, self.steps)
-            at = last.x.detach().requires_grad_()
-            with torch.enable_grad():
-                y = step.T(at)
-            self._estimate = value, residual, probe(pulls, at, y)
+            self._estimate = value, residual, probe(pulls, taped(step.T, last.x))
         self._estimated += 1
         value, residual, parametric = self._estimate
         observed = f"‖J‖ = {value:.4g} is an estimate, of residual {residual:.1e}"
         top = value * math.sqrt(1 + residual)
-        return Observed(pulls, top, parametric, last.y - last.x), observed
+        return Observed(step.T, pulls, top, parametric, last.y - last.x), observed
 
-    def _curvature(self, step: Step, towards: Tensor) -> Curvature:
+    def _curvature(self, step: Step, towards: Tensor) -> tuple[Curvature, float, str]:
+        """The curvature of the loss, how far the cotangent is from its own, and why it may be that of another loss."""
         if self.smoothness is not None:
-            return Curvature(self._given(step.y))
+            return Curvature(self._given(step.y)), 0.0, ""
         assert step.loss is not None
-        factor, found = (
-            abs(_factor(step.loss, step)),
-            curvature(step.loss, step.y, slope(step.loss, step.y), towards),
-        )
-        return Curvature(factor * found.smoothness, factor * found.direct, found.why)
+        here = slope(step.loss, step.y)
+        came, found = _multiple(step, here), curvature(step.loss, step.y, here, towards)
+        size = abs(came.factor)
+        return Curvature(size * found.smoothness, size * found.direct, found.why), came.apart, came.why
 
     def _given(self, y: Tensor) -> float:
         assert self.smoothness is not None
-        return self.smoothness(y) if callable(self.smoothness) else self.smoothness
+        return bound("smoothness", self.smoothness(y) if callable(self.smoothness) else self.smoothness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +225,10 @@ class _Times:
         return self.factor * self.loss(x)
 
 
-def _factor(loss: Loss, step: Step) -> float:
+def _multiple(step: Step, here: Slope | None = None) -> Multiple:
     """What multiple of the loss was backpropagated."""
-    factor = multiple(step.v, slope(loss, step.y).v, SAME)
-    if factor is None:
+    assert step.loss is not None
+    found = multiple(step.v, (here or slope(step.loss, step.y)).v)
+    if not found.within(SAME):
         raise ValueError("the loss that was given is not the one that was backpropagated")
-    return factor
-
-
-def _none(why: str) -> Certificate:
-    """No certificate."""
-    return Certificate(math.nan, math.inf, math.inf, why=why)
+    return found

@@ -33,6 +33,7 @@ def main() -> None:
     python -m theory_checks verify --operator ./mine.py:operator
     python -m theory_checks check './my_solver.py:mine(10)'
     python -m theory_checks mutations
+    python -m theory_checks attack
     """
 
 
@@ -126,6 +127,28 @@ def mutations(
         table.write_fates(fates, out)
     if survivors := [fate.name for fate in fates if not fate.caught]:
         _say(f"{len(survivors)} survived: {'; '.join(survivors)}", "red")
+        raise typer.Exit(1)
+
+
+@app.command()
+def attack(
+    trials: Annotated[int, typer.Option("--trials", min=1, help="How many.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", help="Of all that is drawn.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Write attack.md and attack.json there.")] = None,
+) -> None:
+    """Attack rigorous certificates with guided trials; exit code 1 when one is below the true error."""
+    from .attack import attack as run
+    from .attack import frame, write
+
+    if out is not None and out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file: choose a folder")
+    report = run(trials, seed)
+    print_frame(frame(report), "rigorous certificates under attack")
+    if out is not None:
+        write(report, out)
+    for one in report.false[:10]:
+        _say(f"false by {one.ratio:.3g}: {one.trial}", "red")
+    if report.false:
         raise typer.Exit(1)
 
 

@@ -89,6 +89,8 @@ class Known:
             case.M_J,
             case.M_B,
             lambda x: more * norm(jacobians(case, x.flatten())[1]),
+            parameters=[case.T.theta],
+            rounding=partial(rounding, case),
         )
 
 
@@ -110,7 +112,9 @@ def known(case: Case) -> Known:
 
 def criterion(case: Case) -> SmoothLoss:
     """The loss of a case with its exact constants ``Λ = q`` and ``H = ‖M‖``."""
-    return SmoothLoss(lambda x: case.loss(x.flatten(), case.T.theta), case.loss.q, norm(case.loss.M))
+    return SmoothLoss(
+        lambda x: case.loss(x.flatten(), case.T.theta), case.loss.q, norm(case.loss.M), [case.T.theta]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,10 @@ def look_ahead(case: Case, found: Run, m: int) -> tuple[Tensor, Run]:
         (a,) = torch.autograd.grad(y, x, a, retain_graph=True)
     pulled, correction = torch.autograd.grad(y, [x, theta], delta)
     latest = max(kept.run for kept in found.taped)
-    taped = [*found.taped, Taped(x.detach(), y.detach(), delta, pulled, latest)]
+    taped = [
+        *found.taped,
+        Taped(x.detach(), y.detach(), delta, pulled, latest, leaves=found.taped[-1].leaves),
+    ]
     return correction, Run(found.gradient + correction, taped, found.y, found.v, found.solution)
 
 

@@ -22,7 +22,7 @@ from .operator import Operator
 GROUPS: dict[str, tuple[str, ...]] = {
     "Estimators": tuple(solvers.ROSTER),
     "What they are made of": ("Solver", "Iterate", "Picard", "Nesterov", "Anderson", "GMRES", "CG", "Shared"),
-    "What autograd sees": ("Tracked", "Implicit", "Certified"),
+    "What autograd sees": ("Tracked", "Implicit", "Certified", "StagnationWarning"),
     "What comes out": ("Solution", "Equilibrium", "Report"),
     "How wrong it is": ("Monitor", "Certificate", "certificate", "audit", "Watch", "Schedule"),
     "What a map and a loss may say of themselves": (

@@ -70,7 +70,12 @@ class Bound(Parametric):
         nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
         T = operator.bind(self.batch.y, self.physics)
         known = T.regularity() if isinstance(T, Regular) else None
-        return None if known is None else Through(known, self._shaped)
+        if known is None:
+            return None
+        # The same numbers, in the one vector of all parameters; the step that some operators keep is held.
+        covered = {id(p) for p in getattr(known, "parameters", None) or ()}
+        every = all(id(p) in covered for p in operator.parameters())
+        return Through(known, self._shaped, [self.theta] if every else None, tuple(self.start.shape))
 
     def crossings(self, x: Tensor, groups: int) -> Iterator[Crossing]:
         """States at the kinks of its penalty, made of ``x``; none where its shrinkage has no groups of its own."""

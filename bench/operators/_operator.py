@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from solvers import Map, Regularity
 
+from ..errors import UserError
 from .data_term import DataTerm, data_term
 
 
@@ -97,7 +98,13 @@ class Bound:
     data: DataTerm
 
     def __call__(self, x: Tensor) -> Tensor:
-        """One iteration on states ``x`` ``(B, …)``."""
+        """One iteration on states ``x`` ``(B, …)``. Raises ``UserError`` for states of other samples or numbers."""
+        back = self.data.back
+        if len(x) != len(back) or x.dtype != back.dtype or x.device != back.device:
+            raise UserError(
+                f"states of {tuple(x.shape)}, {x.dtype} on {x.device} do not fit the measurements, of "
+                f"{len(back)} samples, {back.dtype} on {back.device}: start from operator.start(physics.A_adjoint(y))"
+            )
         return self.operator(x, self.y, self.physics, data=self.data)
 
     def regularity(self) -> Regularity | None:

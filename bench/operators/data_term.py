@@ -6,96 +6,103 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from deepinv.physics import BlurFFT, Denoising, Inpainting, LinearPhysics
+from deepinv.physics import LinearPhysics
+from deepinv.physics import Physics as AnyPhysics
 from torch import Tensor
 
-from .linear import Linear, linear
+from ..errors import UserError
+from .linear import Linear, linear, tracked
+from .normal import Composed, Diagonal, Spectral, normal
+
+__all__ = ["Composed", "DataTerm", "Diagonal", "Spectral", "data_term", "normal"]
 
 
 @dataclass(frozen=True, slots=True)
 class DataTerm:
     """``½‖Ax − y‖²`` of each sample, by its gradient ``AᵀA x − Aᵀy``.
 
+    Its derivative in y and in what A is made of (a kernel, a mask, a gain) is complete: where one of them requires a
+    gradient, both halves of ``AᵀA x − Aᵀy`` are made of differentiable operations, anew at each application.
+
     Attributes:
         normal: ``AᵀA``, on ``(..., C, H, W)``.
         back: ``Aᵀy``, ``(B, C, H, W)``.
+        y: measurements.
     """
 
     normal: Linear
     back: Tensor
+    y: Tensor
 
     def descent(self, x: Tensor) -> Tensor:
         """``Aᵀ(y − Ax)``, minus the gradient in images ``x`` ``(B, C, H, W)``."""
-        return self.back - linear(x, self.normal, self.normal)
+        N = self.normal
+        if isinstance(N, Composed):
+            return self._through(N, x)
+        if isinstance(N, Spectral | Diagonal) and self.learned():
+            fresh = N.fresh()
+            return fresh.adjoint(self.y) - fresh(x)
+        return self.back - linear(x, N, N)
+
+    def learned(self) -> bool:
+        """Whether y, or what A is made of, requires a gradient; ``False`` where nobody can look into A."""
+        return tracked(self.y) or (isinstance(self.normal, Spectral | Diagonal) and self.normal.learned())
 
     def spectrum(self) -> tuple[float, float] | None:
-        """Smallest and largest eigenvalue of ``AᵀA``, exact; ``None`` where they are not read off."""
+        """Smallest and largest eigenvalue of ``AᵀA``, rounded outward; ``None`` where they are not read off."""
         return self.normal.spectrum() if isinstance(self.normal, Spectral | Diagonal) else None
+
+    def exact(self) -> DataTerm | None:
+        """The same in float64, of the same numbers; ``None`` where A does not say what it is made of."""
+        if not isinstance(self.normal, Spectral | Diagonal):
+            return None
+        N, y = self.normal.exact(), self.y.detach().double()
+        return DataTerm(N, N.adjoint(y), y)
 
     def pick(self, index: Tensor) -> DataTerm:
         """That of the samples at ``index`` alone."""
-        return DataTerm(self.normal, self.back[index])
+        N = self.normal
+        picked = N.pick(index, len(self.y)) if isinstance(N, Spectral | Diagonal) else N
+        return DataTerm(picked, self.back[index], self.y[index])
+
+    def _through(self, N: Composed, x: Tensor) -> Tensor:
+        """By the physics' own methods, through which autograd finds whatever they are made of."""
+        found = N.physics.A_adjoint(self.y - N.physics.A(x))
+        if x.requires_grad and torch.is_grad_enabled() and not found.requires_grad:
+            # It works without gradients: then it is trusted that AᵀA is its own adjoint.
+            return self.back - linear(x, N, N)
+        return found
 
 
 def data_term(y: Tensor, physics: LinearPhysics) -> DataTerm:
-    """The data term of measurements ``y`` ``(B, C, H, W)``."""
-    return DataTerm(normal(physics), physics.A_adjoint(y))
+    """The data term of measurements ``y`` ``(B, C, H, W)``.
 
-
-def normal(physics: LinearPhysics) -> Linear:
-    """``AᵀA`` of a physics as it is now, on ``(..., C, H, W)``.
-
-    What does not change from call to call is computed here. A blur then takes one pair of Fourier transforms, where A
-    and its adjoint in turn take two.
+    Raises:
+        UserError: the physics is not linear, has no adjoint, or does not fit the measurements.
     """
-    # Not isinstance: a subclass may be another map.
-    if type(physics) is BlurFFT:
-        h, w = physics.img_size[-2:]
-        return Spectral(cast(Tensor, physics.mask).square(), (h, w))
-    if type(physics) in (Inpainting, Denoising):
-        return Diagonal(cast(Tensor, physics.mask).square())
-    return Composed(physics)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Spectral:
-    """A circular convolution with the real spectrum ``power``, once for each part of a complex number."""
-
-    power: Tensor
-    size: tuple[int, int]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """On ``(..., C, H, W)``."""
-        spectrum = torch.fft.rfft2(x)
-        torch.view_as_real(spectrum).mul_(self.power)
-        return torch.fft.irfft2(spectrum, s=self.size)
-
-    def spectrum(self) -> tuple[float, float]:
-        """The extreme eigenvalues."""
-        return float(self.power.min()), float(self.power.max())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Diagonal:
-    """A factor for each pixel."""
-
-    power: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """On ``(..., C, H, W)``."""
-        return self.power * x
-
-    def spectrum(self) -> tuple[float, float]:
-        """The extreme eigenvalues."""
-        return float(self.power.min()), float(self.power.max())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Composed:
-    """Any other physics, by its own methods."""
-
-    physics: LinearPhysics
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """On ``(..., C, H, W)``."""
-        return self.physics.A_adjoint_A(x.reshape(-1, *x.shape[-3:])).view(x.shape)
+    name = type(physics).__name__
+    if isinstance(physics, type):
+        raise UserError(f"the physics is the class {physics.__name__}: make one, e.g. {physics.__name__}(…)")
+    if isinstance(physics, AnyPhysics) and not isinstance(physics, LinearPhysics):
+        raise UserError(f"{name} is not a linear physics: the data term ½‖Ax − y‖² needs one with A_adjoint")
+    if not callable(getattr(physics, "A_adjoint", None)):
+        raise UserError(f"{name} has no A_adjoint: give a LinearPhysics that has one")
+    N = normal(physics)
+    try:
+        back = cast(Tensor, physics.A_adjoint(y))
+        if isinstance(N, Composed):  # once, so that what does not fit is said here
+            with torch.no_grad():
+                N.physics.A(back.detach())
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        shape = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
+        first = str(error).partition("\n")[0]
+        raise UserError(
+            f"{name} does not take measurements of {shape}: give it A_adjoint (or img_size), and y of its size; "
+            f"it says: {first}"
+        ) from error
+    if not isinstance(N, Composed) and (back.shape != y.shape or back.dtype != y.dtype or y.is_complex()):
+        raise UserError(
+            f"measurements of {tuple(y.shape)} and {y.dtype} do not fit {name}, which makes {tuple(back.shape)} "
+            f"and {back.dtype} of them: give real ones of its size and dtype"
+        )
+    return DataTerm(N, back, y)

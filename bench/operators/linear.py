@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 Linear: TypeAlias = Callable[[Tensor], Tensor]
 """A linear map on any number of leading dimensions, each entry of which it treats alone."""
@@ -16,7 +17,7 @@ def linear(x: Tensor, forward: Linear, adjoint: Linear) -> Tensor:
     """``forward(x)``, differentiated by ``adjoint``: nothing is saved on the tape.
 
     Differentiable in x as often as one likes, in both modes, and under ``torch.func``. Nothing flows into what the
-    maps close over.
+    maps close over: call it only where ``tracked`` is false of all that.
 
     Args:
         x: ``(..., H, W)``.
@@ -25,6 +26,20 @@ def linear(x: Tensor, forward: Linear, adjoint: Linear) -> Tensor:
     if not torch.is_grad_enabled():  # the same value without the price of a Function
         return forward(x)
     return cast(Tensor, _Linear.apply(x, forward, adjoint))
+
+
+def tracked(*tensors: object) -> bool:
+    """Whether somebody may ask for the derivative in one of them: by autograd, forward, or under ``torch.func``."""
+    return any(isinstance(tensor, Tensor) and _tracked(tensor) for tensor in tensors)
+
+
+def _tracked(tensor: Tensor) -> bool:
+    return tensor.requires_grad or wrapped(tensor) or forward_ad.unpack_dual(tensor).tangent is not None
+
+
+def wrapped(*tensors: Tensor) -> bool:
+    """Whether one of them belongs to a transform of ``torch.func``."""
+    return any(bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor)) for tensor in tensors)  # pyright: ignore
 
 
 class _Linear(torch.autograd.Function):

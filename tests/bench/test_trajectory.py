@@ -41,7 +41,7 @@ class Known:
 
     def regularity(self):
         size = float(torch.linalg.matrix_norm(self.case.T.V, 2))
-        return Lipschitz(self.case.L, 0.0, 0.0, lambda x: size)
+        return Lipschitz(self.case.L, 0.0, 0.0, lambda x: size, parameters=[self.case.T.theta])
 
 
 def affine(seed, L=0.8):

@@ -41,7 +41,9 @@ class Known(nn.Module):
             slopes = 1 - torch.tanh(x @ self.W.T + self.V @ self.theta.detach()).square()
             return float(torch.linalg.matrix_norm((slopes[..., None] * self.V).reshape(-1, 3), 2))
 
-        return Lipschitz(self.L, TANH2 * self.L**2, TANH2 * self.L * size, norm_of_B)
+        return Lipschitz(
+            self.L, TANH2 * self.L**2, TANH2 * self.L * size, norm_of_B, parameters=list(self.parameters())
+        )
 
 
 SMOOTH = SmoothLoss(quadratic, 1.0)

@@ -102,7 +102,7 @@ def test_the_certificate_is_attained():
             return 0.9 * x + self.theta
 
         def regularity(self) -> Regularity:
-            return Lipschitz(0.9, 0.0, 0.0, lambda x: 1.0)
+            return Lipschitz(0.9, 0.0, 0.0, lambda x: 1.0, parameters=[self.theta])
 
     T = Scaled()
     # At the equilibrium, where only the truncation of the series is left.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from solvers import (
     SmoothLoss,
+    StagnationWarning,
     certified,
     deq,
     restarted_jfb,
@@ -93,7 +94,7 @@ def test_the_tape_does_not_grow_with_the_depth():
         assert solution.x.requires_grad
         return sum(kept.tensor.numel() for ref in alive if (kept := ref()) is not None)
 
-    assert saved(certified(1e-1)) == saved(certified(1e-9)) == 0, "its tape is gone when it returns"
+    assert saved(certified(1e-1)) == saved(certified(1e-9)) > 0, "one application, the point, and its adjoint"
     assert saved(restarted_jfb(9, 1)) > saved(restarted_jfb(5, 1)), "the count sees a tape"
 
 
@@ -177,7 +178,8 @@ def test_no_contraction_no_certificate():
 
 def test_single_precision_ends_at_its_rounding():
     T = Contraction(dtype=torch.float32)
-    solution = certified(1e-12)(T, start(2, 6, dtype=torch.float32), quadratic)
+    with pytest.warns(StagnationWarning, match=r"in float32: solve in float64, or ask for an rtol of 0\.0"):
+        solution = certified(1e-12)(T, start(2, 6, dtype=torch.float32), quadratic)
     assert not solution.converged
     assert 1e-12 < solution.certificates[0].relative < 1e-2
     assert solution.applications < 200

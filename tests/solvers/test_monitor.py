@@ -47,7 +47,7 @@ class Affine(nn.Module):
 
     def regularity(self):
         # A batch is one long vector, and θ acts on each of two samples.
-        return Lipschitz(self.known, 0.0, 0.0, lambda x: 1.5 * math.sqrt(2))
+        return Lipschitz(self.known, 0.0, 0.0, lambda x: 1.5 * math.sqrt(2), parameters=[self.theta])
 
 
 class Unknown(Affine):

@@ -20,6 +20,7 @@ from solvers import (
     unrolled,
 )
 from solvers._adjoint import AdjointMap, adjoint_map
+from solvers._tape import Versions
 from solvers.conformance import Contraction, Counted, gradient, start
 
 from .conftest import F64
@@ -90,4 +91,4 @@ def test_bad_arguments_are_refused_by_name(make, message):
 
 def test_the_adjoint_map_of_a_plain_map_does_not_pretend_to_be_divisible():
     x = start(2, 3).requires_grad_()
-    assert type(adjoint_map(lambda x: 2 * x, x, 2 * x, x, None, [])) is AdjointMap
+    assert type(adjoint_map(lambda x: 2 * x, x, 2 * x, x, None, [], Versions([]))) is AdjointMap

@@ -29,7 +29,7 @@ class Known(Creeping):
     """The same, and it knows how slow it is."""
 
     def regularity(self):
-        return Lipschitz(SLOW, M_J=0.0, M_B=1.0, B=lambda x: abs(float(x[1])))
+        return Lipschitz(SLOW, M_J=0.0, M_B=1.0, B=lambda x: abs(float(x[1])), parameters=[self.theta])
 
 
 START = torch.tensor([10.0, NOW], dtype=F64)  # where an earlier training step has left it

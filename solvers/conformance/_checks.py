@@ -1,0 +1,264 @@
+"""The checks."""
+
+# torch.linalg and Tensor.backward carry no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import copy
+import gc
+import math
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from .._core import Solver
+from ._maps import (
+    Apart,
+    Complex,
+    Contraction,
+    Counted,
+    Pairs,
+    SoftThreshold,
+    demand,
+    dense_oracle,
+    gradient,
+    quadratic,
+    relative_error,
+    start,
+)
+
+
+def keeps_shape_and_dtype(solver: Solver) -> None:
+    """The value has the shape, dtype and device of the start, which is left as it was."""
+    for dtype in (torch.float32, torch.float64):
+        for shape in ((6,), (2, 6), (2, 1, 3, 6)):
+            x0 = start(*shape, dtype=dtype)
+            before = x0.clone()
+            x = solver(Contraction(dtype=dtype), x0).x
+            found = (x.shape, x.dtype, x.device)
+            demand(found == (x0.shape, x0.dtype, x0.device), f"{shape}, {dtype} became {found}")
+            demand(torch.equal(x0, before), "the start was changed")
+
+
+def reaches_every_parameter(solver: Solver) -> None:
+    """Every parameter of T gets a finite gradient that is not zero."""
+    T = Contraction()
+    gradient(solver, T, start(2, 6))
+    for name, p in T.named_parameters():
+        demand(p.grad is not None, f"no gradient reaches {name}")
+        demand(bool(p.grad.isfinite().all()), f"{name}: {p.grad}")
+        demand(bool(p.grad.abs().max() > 0), f"the gradient in {name} is zero")
+
+
+def agrees_with_closed_form(solver: Solver) -> None:
+    """Where T is constant in x every estimator is exact: the derivative of soft thresholding."""
+    T = SoftThreshold()
+    found, _ = gradient(solver, T, torch.zeros_like(T.y), lambda x: x.sum())
+    error = relative_error(found, T.derivative())
+    demand(error <= 1e-14, f"off the closed form by {error:.1e}")
+
+
+def agrees_with_oracle(solver: Solver, tolerance: float = 1e-9) -> None:
+    """The estimate equals the dense float64 implicit gradient."""
+    T = Contraction()
+    exact = dense_oracle(T, start(2, 6))
+    error = relative_error(gradient(solver, T, start(2, 6))[0], exact)
+    demand(error <= tolerance, f"off the oracle by {error:.1e}, more than {tolerance:.0e}")
+
+
+def counts_truly(solver: Solver) -> None:
+    """The applications and vector-Jacobian products of the solution are those that T saw."""
+    T = Contraction()
+    counted = Counted(T)
+    solution = solver(counted, start(2, 6))
+    quadratic(solution.x).backward()
+    demand(
+        solution.applications == counted.applications,
+        f"{solution.applications} applications reported, {counted.applications} made",
+    )
+    demand(solution.vjps == counted.vjps, f"{solution.vjps} VJPs reported, {counted.vjps} made")
+
+
+def scales_with_the_loss(solver: Solver) -> None:
+    """Scaling the loss by c scales the estimate by c: to the bit for powers of two, else to rounding."""
+    T = Contraction()
+    plain, _ = gradient(solver, T, start(2, 6))
+    for c, tolerance in ((2.0**-20, 0.0), (2.0**20, 0.0), (1e-4, 1e-11), (1e5, 1e-11)):
+        scaled, _ = gradient(solver, T, start(2, 6), lambda x, c=c: c * quadratic(x))
+        error = relative_error(scaled, c * plain)
+        demand(error <= tolerance, f"the loss times {c:g}: the estimate is off by {error:.1e}")
+
+
+def treats_samples_alone(solver: Solver) -> None:
+    """The gradient of a batch is the sum of its samples' gradients, however small and slow each of them is."""
+    T = Contraction()
+    x0 = start(3, 6)
+    target = start(3, 6).flip(0)
+    together, _ = gradient(solver, T, x0, lambda x: (x - target).square().sum())
+    alone = torch.stack(
+        [
+            gradient(solver, T, x0[i : i + 1], lambda x, i=i: (x - target[i]).square().sum())[0]
+            for i in range(3)
+        ]
+    )
+    error = relative_error(together, alone.sum(0))
+    demand(error <= 1e-9, f"the batch differs from its samples by {error:.1e}")
+    batch = Apart(0, 1, 2)
+    rows = gradient(solver, batch, torch.zeros_like(batch.theta), batch.loss)[0].view(3, -1)
+    for i, row in enumerate(rows):
+        one = Apart(i)
+        error = relative_error(row, gradient(solver, one, torch.zeros_like(one.theta), one.loss)[0])
+        demand(
+            error <= 1e-9,
+            f"a sample of size {float(one.size):.0e} differs by {error:.1e} beside larger and faster ones: it is "
+            "stopped when they are done",
+        )
+
+
+def takes_complex_states(solver: Solver) -> None:
+    """A complex state is a pair of real ones: value and gradient are those of the map of the pairs."""
+    T, z0 = Complex(), torch.complex(start(2, 6), start(2, 6).flip(1))
+    target = z0.flip(0)
+    found, solution = gradient(solver, T, z0, lambda z: (z - target).abs().square().sum())
+    pairs = Pairs(T)
+    right, real = gradient(
+        solver,
+        pairs,
+        torch.view_as_real(z0).clone(),
+        lambda x: (x - torch.view_as_real(target)).square().sum(),
+    )
+    error = relative_error(torch.view_as_real(solution.x.detach()), real.x.detach())
+    demand(error <= 1e-9, f"the complex value differs from that of its real parts by {error:.1e}")
+    error = relative_error(found, right)
+    demand(
+        error <= 1e-9, f"the gradient at a complex state differs from that of its real parts by {error:.1e}"
+    )
+
+
+def shows_nan(solver: Solver) -> None:
+    """Where one sample is nan its gradient is, and those of the others are right or nan: never 0 in silence."""
+    T, right = Apart(0, 1, 2), Apart(0, 1, 2)
+    with torch.no_grad():
+        T.theta[1] = math.nan
+    x0 = torch.zeros_like(T.theta)
+    rows = gradient(solver, T, x0, T.loss)[0].view(3, -1)
+    exact = gradient(solver, right, x0, right.loss)[0].view(3, -1)
+    demand(not rows[1].isfinite().any(), f"T is nan in a sample, whose gradient is {rows[1].tolist()}")
+    for i in (0, 2):
+        error = relative_error(rows[i], exact[i])
+        demand(
+            not error > 1e-9, f"T is nan in a sample, and the gradient of another one is off by {error:.1e}"
+        )
+
+
+def takes_an_empty_batch(solver: Solver) -> None:
+    """Of no samples there is no value, and the gradient is 0."""
+    T = Contraction()
+    found, solution = gradient(solver, T, start(0, 6))
+    demand(solution.x.shape == (0, 6), f"an empty batch became {tuple(solution.x.shape)}")
+    demand(bool((found == 0).all()), "an empty batch has a gradient")
+
+
+def repeats_itself(solver: Solver) -> None:
+    """A second call gives the same bits, and a call after an optimiser step sees the new parameters."""
+    untouched = copy.deepcopy(solver)
+    T = Contraction()
+    first, _ = gradient(solver, T, start(2, 6))
+    second, _ = gradient(solver, T, start(2, 6))
+    demand(torch.equal(first, second), "two calls on the same problem differ")
+    with torch.no_grad():
+        for p in T.parameters():
+            p.mul_(0.9)
+    fresh = Contraction()
+    fresh.load_state_dict(T.state_dict())
+    moved, _ = gradient(solver, T, start(2, 6))
+    expected, _ = gradient(untouched, fresh, start(2, 6))
+    demand(torch.equal(moved, expected), "something of the old parameters is still in use after a step")
+
+
+def leaves_no_tape(solver: Solver) -> None:
+    """Nothing autograd saved outlives ``backward()``, nor a solution dropped without it; no collector needed."""
+    with _collector_off():
+        for backward in (True, False):
+            alive: list[weakref.ref[_Saved]] = []
+
+            def pack(tensor: Tensor, alive: list[weakref.ref[_Saved]] = alive) -> _Saved:
+                # Detached: an operation that saves its own output would hold itself through it.
+                saved = _Saved(tensor.detach())
+                alive.append(weakref.ref(saved))
+                return saved
+
+            T = Contraction()
+            with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
+                solution = solver(T, start(2, 6))
+                loss = quadratic(solution.x)
+            demand(alive, "nothing was recorded")
+            if backward:
+                loss.backward()  # the solution itself stays, as a training loop might keep it
+            else:
+                del solution, loss
+            left = sum(ref() is not None for ref in alive)
+            how = "after backward()" if backward else "though backward() never ran"
+            demand(left == 0, f"{left} saved tensors are alive {how}")
+
+
+def leaks_nothing(solver: Solver) -> None:
+    """Grad mode, default dtype, thread count and the random state are as before; ``no_grad`` is kept."""
+
+    def state() -> tuple[object, ...]:
+        return (
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            bytes(torch.get_rng_state().numpy()),
+        )
+
+    T = Contraction()
+    before = state()
+    _, solution = gradient(solver, T, start(2, 6))
+    demand(state() == before, "the solver changed a global setting")
+    with torch.no_grad():
+        plain = solver(T, start(2, 6))
+        demand(not torch.is_grad_enabled(), "the solver turned gradients on")
+    demand(not plain.x.requires_grad, "a tape was made under no_grad")
+    demand(torch.equal(plain.x, solution.x.detach()), "the value differs under no_grad")
+
+
+class _Saved:
+    """A saved tensor that can be watched: plain tensors are re-wrapped by autograd."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+@contextmanager
+def _collector_off() -> Generator[None]:
+    was = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+CHECKS: tuple[Callable[[Solver], None], ...] = (
+    keeps_shape_and_dtype,
+    reaches_every_parameter,
+    agrees_with_closed_form,
+    agrees_with_oracle,
+    counts_truly,
+    scales_with_the_loss,
+    treats_samples_alone,
+    takes_complex_states,
+    shows_nan,
+    takes_an_empty_batch,
+    repeats_itself,
+    leaves_no_tape,
+    leaks_nothing,
+)

@@ -1,0 +1,67 @@
+"""The attack on rigorous certificates finds nothing, and finds what is broken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+import pytest
+
+from solvers import Certificate
+from theory_checks.__main__ import entry
+from theory_checks.attack import Trial, attack, attempt, write
+from theory_checks.attack_problems import Problem
+
+LAYER = Trial(Problem("layer", size=8), "float64", "neumann", depth=4)
+CANCELLED = dataclasses.replace(
+    LAYER, problem=Problem("affine", size=8, big=1e10), estimator="picard", tol=1e-13
+)
+
+
+@pytest.mark.parametrize("trial", [LAYER, CANCELLED], ids=["plain", "cancelled"])
+@pytest.mark.parametrize("way", ["backward", "grad", "inputs", "twice", "accumulate"])
+def test_a_rigorous_certificate_holds(trial, way):
+    found = attempt(dataclasses.replace(trial, way=way))
+    assert found.rigorous
+    assert 0 < found.ratio <= 1
+
+
+def test_it_sees_a_certificate_that_is_five_times_too_small(monkeypatch):
+    whole = Certificate.error.fget
+    monkeypatch.setattr(Certificate, "error", property(lambda self: whole(self) / 50))
+    assert attempt(LAYER).ratio > 1
+    assert attack(12, 0).false
+
+
+def test_it_sees_a_certificate_that_forgets_rounding(monkeypatch):
+    monkeypatch.setattr(sys.modules["solvers.certificate"], "ROUNDING", 0.0)
+    assert attempt(CANCELLED).ratio > 1
+
+
+def test_it_sees_a_certificate_that_is_blind_to_other_leaves(monkeypatch):
+    trials = [
+        Trial(Problem(leaf="gain", ridge=0.1, seed=seed), estimator="implicit", tol=0.1) for seed in range(4)
+    ]
+    assert not any(attempt(trial).rigorous for trial in trials)
+    monkeypatch.setattr(sys.modules["solvers.certificate"], "uncovered", lambda *told: "")
+    found = [attempt(trial) for trial in trials]
+    assert any(one.rigorous and one.ratio > 1 for one in found)
+
+
+def test_the_command_tells_and_writes(tmp_path, capsys):
+    assert entry(["attack", "--trials", "6", "--seed", "1", "--out", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out" / "attack.json").read_text())["trials"] == 6
+    assert "largest ratio" in (tmp_path / "out" / "attack.md").read_text()
+
+
+def test_the_command_exits_with_1_where_one_is_false(monkeypatch):
+    whole = Certificate.error.fget
+    monkeypatch.setattr(Certificate, "error", property(lambda self: whole(self) / 1e6))
+    assert entry(["attack", "--trials", "12"]) == 1
+
+
+def test_an_attack_repeats_itself(tmp_path):
+    one, two = attack(5, 3), attack(5, 3)
+    assert one.outcomes[:3] == two.outcomes[:3]
+    assert write(one, tmp_path)
