@@ -232,7 +232,7 @@ seeds = st.integers(0, 10_000)
 sizes = st.integers(1, 5)
 parameters = st.integers(1, 4)
 mild = st.sampled_from((0.3, 0.5, 0.8, 0.9, 0.95))
-"""Where plain iterations have to end."""
+"""Where plain iterations end soon, and an adjoint is seen to shrink."""
 factors = st.sampled_from((0.3, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999))
 """Up to where ``1/(1−L)`` is a thousand: a bound that forgets it, or squares it, shows."""
 depths = st.integers(1, 12)
@@ -245,6 +245,12 @@ tanhs = st.builds(tanh, sizes, parameters, factors, seeds, st.booleans())
 networks = st.builds(network, sizes, factors, seeds)
 scalings = st.builds(scaling, factors, st.sampled_from((-1.0, 0.5, 2.0)), st.sampled_from((-2.0, 0.0, 3.0)))
 contractions = st.one_of(isotropics, affines, symmetrics, tanhs, networks, scalings)
+mild_contractions = st.one_of(
+    st.builds(isotropic, sizes, mild, seeds),
+    st.builds(affine, sizes, parameters, mild, seeds, st.booleans()),
+    st.builds(tanh, sizes, parameters, mild, seeds, st.booleans()),
+    st.builds(network, sizes, mild, seeds),
+)
 bents = st.builds(bent, factors, st.sampled_from((0.1, 0.5, 2.0)), st.sampled_from((-1.0, 0.2, 1.0)))
 certifiable = st.one_of(contractions, bents)
 """What is certified: also where the derivative in x alone changes."""

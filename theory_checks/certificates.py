@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from hypothesis import strategies as st
@@ -90,6 +91,7 @@ class Known:
             case.M_B,
             lambda x: more * norm(jacobians(case, x.flatten())[1]),
             parameters=[case.T.theta],
+            rounding=partial(rounding, case),
         )
 
 

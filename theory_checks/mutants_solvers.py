@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from solvers import CG, GMRES, Anderson, Equilibrium, Nesterov, Picard, Report, Shared, Tracked
-from solvers._adjoint import DivisibleAdjointMap
 
 from .batches import Picked
 from .mutation import Mutant
@@ -89,13 +88,6 @@ def _next_one(self: Any, index: Tensor) -> Any:
     return PICK(self, (index + 1) % len(self.index))
 
 
-def _always_the_first(self: DivisibleAdjointMap, index: Tensor) -> Any:
-    return ADJOINT_PICK(self, torch.zeros_like(index))
-
-
-ADJOINT_PICK = DivisibleAdjointMap.pick
-
-
 def _damped_otherwise(self: Tracked, T: Any, x: Tensor, count: int) -> Tensor:
     return STEPS(
         self if self.damping == 1 else dataclasses.replace(self, damping=1 - self.damping), T, x, count
@@ -167,11 +159,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "CG blind to a J that is not symmetric", ((sys.modules["solvers._cg"], "SYMMETRIC", 2.0),), ("C15",)
     ),
     Mutant("picks the wrong samples", ((Picked, "pick", _next_one),), ("C30",)),
-    Mutant(
-        "picks the first sample for every adjoint",
-        ((DivisibleAdjointMap, "pick", _always_the_first),),
-        ("C30",),
-    ),
     Mutant("damping by 1 − λ", ((Tracked, "_steps", _damped_otherwise),), ("C3",)),
     Mutant("the last checkpoint full", ((Tracked, "__call__", _full_segments),), ("C18", "C31")),
     Mutant("Shared without the inverse", ((Shared, "__call__", _unrefined),), ("C32",)),
@@ -179,7 +166,7 @@ MUTANTS: tuple[Mutant, ...] = (
         Mutant(
             f"{kind.__name__} that stops early and says otherwise",
             ((kind, "__call__", _a_step_less(kind)),),
-            ("C28",),
+            ("C28", "C8"),
         )
         for kind in (CG, GMRES, Anderson, Nesterov, Picard)
     ),

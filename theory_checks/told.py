@@ -66,7 +66,7 @@ def _along(case: Case, x: Tensor) -> Iterator[Crossing]:
         towards = case.T(x) - x
     everything = torch.eye(len(x), dtype=x.dtype)
     for direction, radius in ((towards, 0.01), (normal(7, len(x)).to(x), 1.0), (-x, 1e-4)):
-        if (size := norm(direction)) > 0:
+        if (size := norm(direction)) > 1e-100:  # a direction that small is rounding, and its length overflows
             yield Crossing(x, x + direction * (radius / size), everything)
 
 

@@ -107,6 +107,7 @@ solves = st.one_of(
     st.builds(GMRES, tolerances, budgets, st.sampled_from((2, 3, 30))),
     st.builds(GMRES, tolerances, budgets, st.sampled_from((2, 3, 30))),
     st.builds(CG, tolerances, budgets),
+    st.builds(CG, tolerances, budgets),
 )
 
 hard = st.builds(
@@ -120,7 +121,11 @@ CLAIM = Claim(
     source="solvers.Report",
     assumptions="samples of a batch do not interact",
     examples=st.tuples(
-        st.one_of(uneven, hard, symmetric_batches), solves, st.booleans(), st.booleans(), st.booleans()
+        st.one_of(uneven, hard, symmetric_batches, symmetric_batches),
+        solves,
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
     ),
     sides=_sides,
     too_strong=lambda case, solve, single, other, linear: _sides(
