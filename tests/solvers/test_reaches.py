@@ -209,3 +209,17 @@ def test_anderson_forgets_a_nan_at_once():
     assert run(7).converged
     # The look that sees it, and the round that begins anew.
     assert run(7).applications <= run(0).applications + 9
+
+
+def test_the_inverse_that_is_shared_of_a_sample_is_the_one_it_would_have_alone():
+    """A sample that ends first keeps what was learned of it: later applications at its end teach nothing."""
+    rates = torch.tensor([0.2, 0.97, 0.6], dtype=F64)[:, None] * torch.linspace(0, 1, 9, dtype=F64)
+    reach, v = Anderson(1e-8, shared=True), start(3, 9).square()
+    together = reach(lambda x: rates * x + 1, start(3, 9))
+    assert together.inverse is not None
+    for i in range(3):
+        alone = reach(lambda x, i=i: rates[i : i + 1] * x + 1, start(3, 9)[i : i + 1])
+        assert alone.inverse is not None
+        torch.testing.assert_close(
+            together.inverse(v)[i : i + 1], alone.inverse(v[i : i + 1]), rtol=1e-6, atol=1e-6
+        )
