@@ -145,7 +145,7 @@ def quadratic(x: Tensor) -> Tensor:
 def gradient(solver: Solver, T: nn.Module, x0: Tensor, loss: Loss = quadratic) -> tuple[Tensor, Solution]:
     """The estimate of the gradient in all parameters of ``T``, flattened; and the solution it came by."""
     T.zero_grad()
-    solution = solver(T, x0)
+    solution = solver(T, x0, loss)
     loss(solution.x).backward()
     missing = [name for name, p in T.named_parameters() if p.grad is None]
     demand(not missing, f"no gradient reaches {', '.join(missing)}")
