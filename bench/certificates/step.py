@@ -30,6 +30,7 @@ from solvers import audit as audited
 from solvers import certificate as certified
 from solvers._curvature import curvature, slope
 from solvers._observed import SAFETY, Observed, Pulls, probe
+from solvers._quiet import taped
 
 from ..lipschitz import jacobian_norm
 from ..peers import Peer
@@ -174,14 +175,13 @@ def measured(T: Map, problem: Instance, batch: Batch, step: Step, power: int = P
     norm = jacobian_norm(T, step.x, power)
     if isinstance(T, Counted):
         T.counts.products += power  # those with J, which are derivatives of the others
-    pulls = Pulls(T, parameters(problem))
-    at = step.x.clone().requires_grad_()
-    y = T(at)
-    towards = y.detach() - step.x
-    parametric = probe(pulls, at, y)
+    pulls = Pulls(parameters(problem))
+    tape = taped(T, step.x)
+    towards = tape.y.detach() - step.x
+    parametric = probe(pulls, tape)
     for kept in step.taped[-1:]:
         assert kept.u is not None
-        parametric = max(parametric, _norm(pulls.through(at, y, kept.u)[1]) / (_norm(kept.u) or 1.0))
+        parametric = max(parametric, _norm(pulls.through(tape, kept.u)[1]) / (_norm(kept.u) or 1.0))
 
     def loss(x: Tensor) -> Tensor:  # which does not say what it knows of itself
         return problem.loss(x, batch)
@@ -191,7 +191,7 @@ def measured(T: Map, problem: Instance, batch: Batch, step: Step, power: int = P
         f"‖J‖ = {norm.value:.6g} after {power} steps of power iteration, with residual {norm.residual:.1e}; "
         f"1/(1−L), ‖B‖ and every change of a derivative were measured, and multiplied by {SAFETY:g}"
     )
-    return Constants(Observed(pulls, norm.value, parametric, towards), bent.smoothness, bent.direct, why)
+    return Constants(Observed(T, pulls, norm.value, parametric, towards), bent.smoothness, bent.direct, why)
 
 
 def plain(step: Step, constants: Constants) -> Certificate:

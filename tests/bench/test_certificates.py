@@ -142,7 +142,7 @@ def test_a_path_gives_the_gradients_of_the_solvers(solver):
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]
     )
     step = take(solver, problem, batch, problem.bind(batch), watched=False)
-    M, K = step.applications, step.products
+    M, K = int(step.applications), int(step.products)  # of a batch of one: whole
     ends = [M - 1] * K if solver.label.startswith("neumann") else range(M - 1, M - 1 - K, -1)
     *_, gradient = path.gradients(ends, M)
     torch.testing.assert_close(gradient, flat(step.gradient))
@@ -303,7 +303,7 @@ def test_hiding_hides_and_counting_counts():
     assert (T.counts.applications, T.counts.products, T.counts.looks) == (9, 3, 3)
     part = T.pick(torch.tensor([1]))
     torch.testing.assert_close(part(step.x[1:]), T(step.x)[1:])
-    assert T.counts.applications == 11
+    assert T.counts.applications == 9 + 0.5 + 1, "half of the batch, then all of it"
 
 
 def test_the_matrices_have_their_tasks_and_our_solvers():
