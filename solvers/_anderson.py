@@ -109,7 +109,7 @@ class _Mixing:
             self._going = self._going & ~ended
 
     def keep(self, index: Tensor) -> None:
-        self._y, self._f = self._y[index], self._f[index]
+        self._y, self._f, self._going = self._y[index], self._f[index], self._going[index.cpu()]
 
     def inverse(self) -> Map:
         """``v -> ≈ (I − Jᵀ)⁻¹v``, from the secant equations that the history fulfils.

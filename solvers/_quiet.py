@@ -210,8 +210,8 @@ def _called(
 def _call(node: Node, grads: Sequence[Tensor | None]) -> list[Tensor | None]:
     """The gradients of a node's inputs, one for each edge."""
     if callable(node):
-        found = node(*grads)
-        return list(found) if isinstance(found, tuple) else [found]
+        found: Any = node(*grads)
+        return list(found) if isinstance(found, tuple) else [found]  # pyright: ignore[reportReturnType]
     # A function in Python: it expects zeros for what did not come, and answers for its other arguments too.
     full = [_zeros(m) if g is None else g for g, m in zip(grads, node._input_metadata, strict=True)]
     found = node.apply(*full)

@@ -196,8 +196,9 @@ class _Step:
         if problem.physics == "inpainting":
             mask = (torch.rand(1, problem.size, problem.size, generator=random, dtype=F64) > 0.3).to(dtype)
             channels = 3 if problem.map in ("colours", "both") else 1
-            return Inpainting(  # pyright: ignore
-                img_size=(channels, problem.size, problem.size), mask=mask.expand(channels, -1, -1)
+            return Inpainting(
+                img_size=(channels, problem.size, problem.size),  # pyright: ignore[reportArgumentType]
+                mask=mask.expand(channels, -1, -1),
             )
         kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=dtype)[None, None] / 16
         kernel.requires_grad_(problem.leaf == "kernel")

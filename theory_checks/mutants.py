@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import torch
@@ -68,7 +68,7 @@ def _answer(change: Callable[[Tensor, Tensor], Tensor]) -> Any:
 
     def backward(ctx: Any, v: Tensor) -> Any:
         u, *rest = right(ctx, v)
-        return change(u, v), *rest
+        return change(cast(Tensor, u), v), *rest
 
     return staticmethod(backward)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from solvers import Certificate, Monitor
 from solvers._certified import Certified
+from solvers._curvature import slope
 
 from .mutation import Mutant
 
@@ -31,16 +32,16 @@ def _cosine_of_its_own(self: Certificate) -> float:
 
 
 def _unscaled(self: Monitor, step: Any, towards: Tensor) -> Any:
-    found = TOLD(self, step, towards)
-    loss, (T, _) = step.loss, step.problem
-    del T
-    factor = FACTOR(loss, step)
-    return dataclasses.replace(
-        found, smoothness=found.smoothness / abs(factor), direct=found.direct / abs(factor)
+    found, apart, why = TOLD(self, step, towards)
+    factor = abs(MULTIPLE(step, slope(step.loss, step.y)).factor)
+    return (
+        dataclasses.replace(found, smoothness=found.smoothness / factor, direct=found.direct / factor),
+        apart,
+        why,
     )
 
 
-FACTOR = sys.modules["solvers.monitor"]._factor
+MULTIPLE = sys.modules["solvers.monitor"]._multiple
 
 
 def _more(self: Certified, gradient: Any) -> float:

@@ -69,7 +69,8 @@ def everywhere(name: str, family: str, headings: list[str], within: float) -> st
     sums = found.groupby("solver", sort=False).agg(
         worst=("error", "max"), work=("work", "sum"), of=("error", "size")
     )
-    good = sums[(sums["worst"] <= within) & (sums["of"] == len(headings))].sort_values("work", kind="stable")
+    kept = sums[(sums["worst"] <= within) & (sums["of"] == len(headings))]
+    good = pd.DataFrame(kept).sort_values("work", kind="stable")
     if good.empty:
         raise LookupError(f"no {family} of {name} is within {within:g} on each of {', '.join(headings)}")
     return str(good.index[0])

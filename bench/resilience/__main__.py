@@ -149,11 +149,11 @@ def throughput(
     from .throughput import Side
     from .throughput import throughput as study
 
-    def say(side: Side) -> None:
+    def tell(side: Side) -> None:
         say(f"{side.workers} workers: {side.start:.1f} s, then {side.rest:.1f} s")
 
     def made(folder: Path) -> tuple[list[dict[str, Any]], bool]:
-        return [study(profile, task, workers, rounds, folder, say).row()], True
+        return [study(profile, task, workers, rounds, folder, tell).row()], True
 
     tasks = "".join(f" --task '{name}'" for name in task or [])
     _study("throughput", f"throughput {profile}{tasks} --workers {workers} --rounds {rounds}", out, made)
