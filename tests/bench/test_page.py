@@ -566,7 +566,7 @@ def test_an_image_that_has_not_converged_is_not_at_equilibrium():
 )
 def test_what_is_left_out_of_a_card_is_said():
     stays = record("deblurring(drunet)", "deq(1)", contraction=1.5)
-    leaves = record("deblurring(drunet)", "jfb(1)", contraction=1.5, settled=27.42)
+    leaves = record("deblurring(drunet)", "jfb(1)", contraction=1.5, settled=27.42, stays=False)
     leaves = replace(
         leaves, values=leaves.values | {"past_psnr": [27.42, 2.35, None], "past_residuals": [1.0, 1.5, None]}
     )
