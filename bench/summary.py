@@ -76,7 +76,7 @@ def _best(column: Column, part: pd.DataFrame, of_task: pd.DataFrame) -> pd.Serie
     if column.paired:  # what prints alike is marked alike, and so is what ties
         first = part.loc[whole & (values == winner), "solver"].iloc[0]
         each = of_task.pivot_table(index="seed", columns="solver", values=column.name, sort=False)
-        apart = each.sub(each[first], axis=0)
+        apart = each.where(each.abs() < math.inf).sub(each[first], axis=0)
         alike |= part["solver"].map(apart.mean().abs() <= apart.std()).fillna(False).astype(bool)
     return whole & alike
 

@@ -146,7 +146,7 @@ def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
         ("torchdeq_ift", True),
         ("torchdeq_phantom(10, 4)", True),
         ("torchdeq_ift", False),
-        ("torchdeq_ift(hook=True)", False),
+        ("torchdeq_ift(hook=True)", True),
         ("torchdeq_anderson", False),
         ("torchdeq_phantom(10, 4)", False),
     ],

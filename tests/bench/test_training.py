@@ -201,6 +201,7 @@ def test_networks_learn_at_their_own_rate():
     assert both[1e-5] > 100_000
 
 
+@pytest.mark.filterwarnings("ignore::solvers.StagnationWarning")  # 1e-10 is asked for, whatever can be had
 @pytest.mark.parametrize("name", sorted(ROSTER))
 def test_every_estimator_trains_all_the_weights_of_a_denoiser(name):
     """One step through each solver moves every weight of the network, and log τ and log σ."""

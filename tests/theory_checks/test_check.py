@@ -49,6 +49,7 @@ def faults(some: Iterable[Found]) -> dict[str, str]:
     return {one.check: one.words for one in some if one.wrong}
 
 
+@pytest.mark.filterwarnings("ignore::solvers.StagnationWarning")  # 1e-10 is asked for, whatever can be had
 @pytest.mark.parametrize("name", ROSTER)
 def test_no_solver_of_the_roster_is_called_wrong(name):
     some = solver_findings(ROSTER[name].example)
