@@ -51,14 +51,14 @@ class Broyden:
 
     def __call__(self, T: Map, x0: Tensor, /) -> Equilibrium:
         """The best point of every sample, with its own residual."""
-        x = x0.flatten(1) if x0.ndim > 1 else x0[None]
+        x = _rows(x0)
         terms: deque[tuple[Tensor, Tensor]] = deque(maxlen=self.memory)
         best_x = best_y = x
         best = x.new_full((len(x), 1), torch.inf)
         s = f_before = torch.zeros_like(x)
         applications = 0
         while applications < self.budget:
-            y = T(x.view(x0.shape)).view_as(x)
+            y = _rows(T(_back(x, x0)))
             applications += 1
             f = y - x
             size = _norm(f) / _norm(y).clamp_min(torch.finfo(x.dtype).tiny)
@@ -74,10 +74,23 @@ class Broyden:
                 u[lost[:, 0]] = v[lost[:, 0]] = 0
             x_next = torch.where(lost, best_y, x - _inverse(terms, f))
             s, f_before, x = torch.where(lost, 0, x_next - x), f, x_next
-        worst = float(best.max())
+        worst = float(best.max()) if len(best) else 0.0
         report = Report(applications, worst, worst <= self.tol)
         kept = tuple(terms)
-        return Equilibrium(best_x.view(x0.shape), report, _adjoint(kept) if self.shared else None)
+        return Equilibrium(_back(best_x, x0), report, _adjoint(kept) if self.shared else None)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """``x`` as ``(samples, entries)``, complex entries as pairs: autograd is linear over the reals alone."""
+    x = torch.view_as_real(x) if x.is_complex() else x[..., None]
+    return x.flatten(1) if x.ndim > 2 else x.reshape(1, -1)
+
+
+def _back(matrix: Tensor, like: Tensor) -> Tensor:
+    """``matrix`` of ``_rows`` in the shape of ``like``."""
+    if like.is_complex():
+        return torch.view_as_complex(matrix.reshape(*like.shape, 2))
+    return matrix.reshape(like.shape)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -114,11 +127,10 @@ def _adjoint(terms: tuple[tuple[Tensor, Tensor], ...]) -> Map:
     """``v -> −Hᵀv``, which is about ``(I − Jᵀ)⁻¹v``."""
 
     def apply(w: Tensor) -> Tensor:
-        rows = w.flatten(1) if w.ndim > 1 else w[None]
-        found = rows
+        found = rows = _rows(w)
         for u, v in terms:
             found = found - v * _dot(u, rows)
-        return found.view_as(w)
+        return _back(found, w)
 
     return apply
 
