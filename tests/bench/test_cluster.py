@@ -142,13 +142,15 @@ def test_what_is_killed_in_the_middle_of_a_cell_is_not_missed(two, gate, plain, 
         assert closed.enter_context(held(gate, wait=True))
 
         def kill() -> None:
-            soon(lambda: len(busy(out)) == 2)
-            worker, cell = next((w, c) for w in workers for c in at_work(w))
-            os.kill(worker if victim == "worker" else cell, signal.SIGKILL)
-            killed.append(cell)
-            # Nor is it left behind, to sit on a lock or a GPU, while it stands still here.
-            soon(lambda: gone(cell), 20)
-            closed.close()
+            try:
+                soon(lambda: len(busy(out)) == 2)
+                worker, cell = next((w, c) for w in workers for c in at_work(w))
+                os.kill(worker if victim == "worker" else cell, signal.SIGKILL)
+                killed.append(cell)
+                # Nor is it left behind, to sit on a lock or a GPU, while it stands still here.
+                soon(lambda: gone(cell), 20)
+            finally:
+                closed.close()  # or the run would wait for ever where something above has failed
 
         with meanwhile(kill):
             outcome = run(
