@@ -40,6 +40,7 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
     # Tasks side by side while they fit a page, and below each other when there are more.
     wide = len(tasks) <= 3
     lines, columns = (len(costs), len(tasks)) if wide else (len(tasks), len(costs))
+    lines, columns = max(1, lines), max(1, columns)  # where every solver misses a seed nothing is drawn
     figure, axes = plt.subplots(lines, columns, figsize=(4.4 * columns, 3.7 * lines), squeeze=False)
     axes = axes if wide else axes.T
     for line, (x, label) in zip(axes, costs, strict=True):
