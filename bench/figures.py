@@ -44,7 +44,7 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(lines, columns, figsize=(4.4 * columns, 3.7 * lines), squeeze=False)
     axes = axes if wide else axes.T
     for line, (x, label) in zip(axes, costs, strict=True):
-        for ax, task in zip(line, tasks, strict=True):
+        for ax, task in zip(line, tasks, strict=False):
             part = means[(means["heading"] == task) & means[x].notna()]
             if part.empty:  # nothing of it was timed
                 ax.set_visible(False)
