@@ -26,10 +26,15 @@ PANEL = 30
 """Characters over a picture before a line ends."""
 
 
-def error_against_cost(frame: pd.DataFrame) -> Figure:
-    """Relative error of the gradient against applications + VJPs and against seconds, a column a task."""
+def error_against_cost(frame: pd.DataFrame) -> Figure | None:
+    """Relative error of the gradient against applications + VJPs and against seconds, a column a task.
+
+    ``None`` where no solver has an error on every seed.
+    """
     means = means_of(frame)
     means = means[np.isfinite(means["hypergradient_error"])]  # what diverged on a draw has none
+    if means.empty:
+        return None
     # What lies below the reference's own accuracy is not known to be any smaller.
     floors = {heading: known_to(part) for heading, part in frame.groupby("heading", sort=False)}
     means["hypergradient_error"] = means["hypergradient_error"].clip(lower=means["heading"].map(floors))
@@ -40,11 +45,10 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
     # Tasks side by side while they fit a page, and below each other when there are more.
     wide = len(tasks) <= 3
     lines, columns = (len(costs), len(tasks)) if wide else (len(tasks), len(costs))
-    lines, columns = max(1, lines), max(1, columns)  # where every solver misses a seed nothing is drawn
     figure, axes = plt.subplots(lines, columns, figsize=(4.4 * columns, 3.7 * lines), squeeze=False)
     axes = axes if wide else axes.T
     for line, (x, label) in zip(axes, costs, strict=True):
-        for ax, task in zip(line, tasks, strict=False):
+        for ax, task in zip(line, tasks, strict=True):
             part = means[(means["heading"] == task) & means[x].notna()]
             if part.empty:  # nothing of it was timed
                 ax.set_visible(False)
@@ -64,12 +68,14 @@ def error_against_cost(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def psnr_against_depth(frame: pd.DataFrame) -> Figure:
+def psnr_against_depth(frame: pd.DataFrame) -> Figure | None:
     """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass.
 
-    No hollow mark where a seed reached no equilibrium.
+    No hollow mark where a seed reached no equilibrium; ``None`` where no solver has a PSNR on every seed.
     """
     means = means_of(frame).dropna(subset=["psnr"])
+    if means.empty:
+        return None
     tasks = list(means["heading"].unique())
     figure, axes = facets(len(tasks))
     style = style_of(means)
@@ -232,18 +238,17 @@ def write_figures(
         folder: made if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    good = frame[frame["status"] == "ok"]
-    if good.empty:
+    if not (frame["status"] == "ok").any():
         return []
     with mpl.rc_context(RC):
         mpl.use("agg")
-        drawn: dict[str, Figure | None] = {"memory-against-depth": memory_against_depth(frame)}
-        if good["hypergradient_error"].notna().any():
-            drawn["error-against-cost"] = error_against_cost(frame)
+        drawn: dict[str, Figure | None] = {
+            "memory-against-depth": memory_against_depth(frame),
+            "error-against-cost": error_against_cost(frame),
+        }
         if len(found := points(frame)):
             drawn["pareto"] = curves.pareto(found)
-        if good["psnr"].notna().any():
-            drawn["psnr-against-depth"] = psnr_against_depth(frame)
+        drawn["psnr-against-depth"] = psnr_against_depth(frame)
         if len(seen):
             drawn["psnr-past-depth"] = psnr_past_depth(seen)
         if len(looked):
