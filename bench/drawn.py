@@ -134,12 +134,11 @@ def _errors(seen: _Errors, solution: Solution) -> dict[str, object]:
 
 def _of(references: list[Oracle]) -> dict[str, object]:
     """How good the references are: the worst of them."""
-    # One that does not say how good it is makes no claim.
     return {
         "oracle_residual": max(one.residual for one in references),
         "oracle_adjoint_residual": max(one.adjoint_residual for one in references),
-        "oracle_error": max(float(getattr(one, "error", math.nan)) for one in references),
-        "oracle_basis": "; ".join(dict.fromkeys(str(getattr(one, "basis", "")) for one in references)),
+        "oracle_error": max(one.error for one in references),
+        "oracle_basis": "; ".join(dict.fromkeys(one.basis for one in references)),
     }
 
 
