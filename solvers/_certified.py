@@ -15,7 +15,6 @@ from ._curvature import Slope, multiple
 from ._pull import exchanged
 from ._quiet import Tape
 from ._search import Gradient, Search
-from ._watch import versions
 from .certificate import STEPPED, Certificate
 
 AHEAD = 0.002
@@ -68,9 +67,9 @@ class Certified:
             return Solution(search.tape.y, search.reached, 1, again=search.again)
         told = None
         if loss is not None:
-            self._settle(search)
+            _settle(search, self.rtol)
             told = search.found[0]
-        way = _WayBack(self, search, told, search.tape.since)
+        way = _WayBack(self.rtol, search, told, search.tape.since)
         kept = (search.tape.y, search.tape.x)
         if told is not None:
             assert search.u is not None
@@ -83,28 +82,6 @@ class Certified:
         """``‖g − F'‖ ≤ rtol ‖F'‖`` follows from ``‖g − F'‖ ≤ rtol/(1 + rtol) ‖g‖``."""
         return self.rtol / (1 + self.rtol) * gradient.size
 
-    def _settle(self, search: Search) -> None:
-        search.settle()
-        if not search.stalled:
-            return
-        (found,) = search.found
-        name = str(search.x.dtype).removeprefix("torch.")
-        cure = (
-            "tell it the loss"
-            if search.loss is None
-            else f"ask for an rtol of {1.1 * found.relative:.1g} or more"
-        )
-        if search.loss is not None and found.relative == float("inf"):
-            cure = "give T a regularity, or take a solver with a tolerance of its own such as deq"
-        if search.x.dtype != torch.float64:
-            cure = f"solve in float64, or {cure}"
-        warnings.warn(
-            f"certified({self.rtol:g}) stopped at a certified relative error of {found.relative:.2g}, "
-            f"since nothing got further in {name}: {cure}",
-            StagnationWarning,
-            stacklevel=2,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class _WayBack:
@@ -115,7 +92,7 @@ class _WayBack:
         since: see ``Tape``.
     """
 
-    policy: Certified
+    rtol: float
     search: Search
     told: Certificate | None
     since: int
@@ -124,7 +101,7 @@ class _WayBack:
         self, v: Tensor, y: Tensor, x: Tensor, u: Tensor | None = None, known: Tensor | None = None
     ) -> Tensor:
         search = self.search
-        if versions(search.leaves) != search.versions:
+        if search.versions.stepped is not None:
             raise RuntimeError(STEPPED)
         if self.told is not None and u is not None and known is not None:
             given = multiple(v, known)
@@ -136,8 +113,32 @@ class _WayBack:
         # No loss was given, or another one came back: the point has to do as it is.
         search.loss, search.u, search.a, search.here, search.v = None, None, None, Slope(v, {}), v
         search.on = Tape(x, y, self.since)
-        self.policy._settle(search)  # pyright: ignore[reportPrivateUsage]
+        _settle(search, self.rtol)
         assert search.u is not None
         found = search.u
         search.leave()
         return found
+
+
+def _settle(search: Search, rtol: float) -> None:
+    """``search.settle()``, with a warning where nothing got further."""
+    search.settle()
+    if not search.stalled:
+        return
+    (found,) = search.found
+    name = str(search.x.dtype).removeprefix("torch.")
+    cure = (
+        "tell it the loss"
+        if search.loss is None
+        else f"ask for an rtol of {1.1 * found.relative:.1g} or more"
+    )
+    if search.loss is not None and found.relative == float("inf"):
+        cure = "give T a regularity, or take a solver with a tolerance of its own such as deq"
+    if search.x.dtype != torch.float64:
+        cure = f"solve in float64, or {cure}"
+    warnings.warn(
+        f"certified({rtol:g}) stopped at a certified relative error of {found.relative:.2g}, "
+        f"since nothing got further in {name}: {cure}",
+        StagnationWarning,
+        stacklevel=2,
+    )

@@ -11,8 +11,9 @@ from torch import Tensor
 from ._batch import inner, norm, rows
 from ._core import Loss
 from ._observed import SAFETY, flat
-from ._quiet import leaves, pull, taped
+from ._quiet import pull, taped
 from ._regularity import Smooth, bound, uncovered
+from ._tape import ends
 
 SIGNAL = 100.0
 """A reconstruction is at most this many times larger than its error, where no loss was given: 40 dB."""
@@ -76,12 +77,12 @@ class Multiple:
 def slope(loss: Loss, y: Tensor) -> Slope:
     """The derivatives of ``loss`` at ``y``; no hook of the user's sees them."""
     tape = taped(loss, y)
-    found = [leaf for leaf in leaves(tape.y) if leaf is not tape.x]
+    found = ends(tape.y, start=tape.x).leaves
     if not tape.y.requires_grad:
         return Slope(torch.zeros_like(tape.x).detach(), {})
     v, *h = pull(tape, found, torch.ones_like(tape.y))
     direct = {id(leaf): flat([part], part) for leaf, part in zip(found, h, strict=True)}
-    return Slope(v, direct, tuple(found))
+    return Slope(v, direct, found)
 
 
 def curvature(loss: Loss, y: Tensor, here: Slope, towards: Tensor) -> Curvature:

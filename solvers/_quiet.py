@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from ._tape import current_pass
+
 Node: TypeAlias = Any
 """A node of autograd's graph; of a Python function it has other methods than of torch's own."""
 Found: TypeAlias = dict[int, Tensor]
@@ -48,28 +50,6 @@ def taped(of: Callable[[Tensor], Tensor], x: Tensor) -> Tape:
         since = _clock()
         y = of(at)
         return Tape(at, y.view_as(y) if y.is_leaf and y.requires_grad else y, since)
-
-
-def leaves(*values: Tensor, stop: Node = None) -> list[Tensor]:
-    """The tensors that gradients of ``values`` end in, in the order in which their tapes meet them.
-
-    Args:
-        values: of which.
-        stop: a node that is not gone beyond.
-    """
-    found: dict[int, Tensor] = {}
-    seen: set[Node] = set() if stop is None else {stop}
-    waiting: list[Node] = [value.grad_fn for value in values if value.grad_fn is not None]
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        variable = getattr(node, "variable", None)
-        if variable is not None:
-            found[id(variable)] = variable
-        waiting += [after for after, _ in getattr(node, "next_functions", ()) if after is not None]
-    return list(found.values())
 
 
 def pull(tape: Tape, wanted: Sequence[Tensor], u: Tensor) -> list[Tensor]:
@@ -164,7 +144,7 @@ def _apart(work: Callable[[], Found], x: Tensor) -> Found:
     Within one, a node that is called leaves out what that pass has not asked for, and ``torch.autograd.grad`` does not
     ask for all. The pass that is going on belongs to its thread.
     """
-    if torch._C._current_graph_task_id() == -1:  # pyright: ignore[reportPrivateUsage]
+    if current_pass() == -1:
         return work()
     stream = torch.cuda.current_stream(x.device) if x.is_cuda else None
 

@@ -19,11 +19,12 @@ from ._core import Loss, Map, Report
 from ._curvature import Slope, assumed, curvature, slope
 from ._gmres import GMRES
 from ._observed import Observed, Pulls, probe
-from ._quiet import Tape, leaves, taped
+from ._quiet import Tape, taped
 from ._regularity import Regular, Regularity
 from ._rounding import DRAWS, shake
 from ._stall import NEAR, PROGRESS, Stalled, Stalling
-from ._watch import Taped, versions
+from ._tape import Versions, ends
+from ._watch import Taped
 from .certificate import Certificate, certificate, none
 
 CRUDE = 0.1
@@ -55,7 +56,8 @@ class Search:
         x: the point, without a tape.
         on: ``T(x)`` on a tape; ``None`` before there is one, and after ``leave``.
         v, u, a: the cotangent, its adjoint as far as it is known, and ``Jᵀu`` if u was measured at this tape.
-        leaves, versions: what the gradient is in, and how often each had been changed in place.
+        leaves, versions: what the gradient is in, and as it was.
+        only: the leaves that are asked about; ``None`` for all of the tape.
         gradient: ``h + B(x)ᵀu`` when it was measured last.
         allowed: the error that its certificate may have.
         reached: all approaches so far, as one.
@@ -86,7 +88,7 @@ class Search:
         self.here = Slope(x, {})
         self.only: Sequence[Tensor] | None = None
         self.leaves: list[Tensor] = []
-        self.versions: tuple[int, ...] = ()
+        self.versions = Versions(())
         self.rounding: float | None = None
         self.lipschitz = self.parametric = 0.0
         self.gradient, self.allowed = Gradient({}), 0.0
@@ -112,19 +114,15 @@ class Search:
         """Go on towards the equilibrium, without a tape; whether the residual has got there."""
         floor = torch.finfo(self.x.dtype).eps
         policy = Anderson(max(tol, floor), max(1, self.budget - self.spent))
+        # Only near the rounding of the dtype may it hold the residual up.
+        T = Stalling(self.T, self.x) if tol < NEAR * floor else self.T
         with torch.no_grad():
-            if tol >= NEAR * floor:
-                found = policy(self.T, self.x)
-                x, report = found.x, found.report
-            else:
-                stalling = Stalling(self.T, self.x)
-                try:
-                    found = policy(stalling, self.x)
-                    x, report = found.x, found.report
-                except Stalled:
-                    x, report = stalling.x, stalling.report
-        self.x, self.reached = x, self.reached.then(report)
-        return bool(report.converged) and tol > floor
+            try:
+                found = policy(T, self.x)
+            except Stalled as stalled:
+                found = stalled.at
+        self.x, self.reached = found.x, self.reached.then(found.report)
+        return bool(found.report.converged) and tol > floor
 
     def stand(self) -> None:
         """Apply T on a tape, where the last approach ended."""
@@ -135,13 +133,11 @@ class Search:
         if self.known is not None and self.rounding is None and getattr(self.known, "rounding", None) is None:
             self.rounding = shake(self.T, self.x, self.on.y)
             self.reached = self.reached.then(dataclasses.replace(self.reached, applications=DRAWS))
-        found = [leaf for leaf in leaves(self.on.y) if leaf is not self.on.x]
         if self.loss is not None and self.on.y.requires_grad:
             self.here = slope(self.loss, self.on.y)
             self.v = self.here.v
-        chosen = None if self.only is None else set(map(id, self.only))
-        self.leaves = [leaf for leaf in found if chosen is None or id(leaf) in chosen]
-        self.versions = versions(self.leaves)
+        self.leaves = [leaf for leaf in ends(self.on.y, start=self.on.x).leaves if self._asked(id(leaf))]
+        self.versions = Versions(self.leaves)
 
     def settle(self) -> bool:
         """Go on until the error is allowed, the budget is spent, or nothing gets further; whether it is allowed."""
@@ -230,9 +226,8 @@ class Search:
         self._count(pulls)
         sizes = [leaf.numel() * (2 if leaf.is_complex() else 1) for leaf in self.leaves]
         parts = dict(zip(map(id, self.leaves), B.split(sizes), strict=True))
-        chosen = None if self.only is None else set(map(id, self.only))
         for key, h in self.here.direct.items():
-            if chosen is None or key in chosen:
+            if self._asked(key):
                 parts[key] = parts[key] + h if key in parts else h
         self.gradient = Gradient(parts)
         self.allowed = self.goal(self.gradient)
@@ -256,6 +251,9 @@ class Search:
         found = certificate([kept], y, self.v, regularity, bent.smoothness, bent.direct, size)
         self._count(pulls)
         return found.estimate(bent.why) if found.error < math.inf else found
+
+    def _asked(self, leaf: int) -> bool:
+        return self.only is None or any(id(one) == leaf for one in self.only)
 
     def _count(self, pulls: Pulls) -> None:
         self.again += [1] * pulls.taped

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ._batch import norms, ratio, rows
-from ._core import Map, Report
+from ._core import Equilibrium, Map, Report
 
 NEAR = 1000.0
 """Rounding may hold a residual up below this many units of the rounding of its dtype."""
@@ -17,7 +17,15 @@ PROGRESS = 0.9
 
 
 class Stalled(Exception):  # noqa: N818  (it is an end, and no error)
-    """The residual is held up by rounding."""
+    """The residual is held up by rounding.
+
+    Attributes:
+        at: the best point, and how it was found.
+    """
+
+    def __init__(self, at: Equilibrium) -> None:
+        super().__init__()
+        self.at = at
 
 
 class Stalling:
@@ -48,10 +56,5 @@ class Stalling:
         elif self.residual < self._near:
             self._since += 1
         if self._since >= PATIENCE:
-            raise Stalled
+            raise Stalled(Equilibrium(self.x, Report(self.applications, self.residual, False)))
         return y
-
-    @property
-    def report(self) -> Report:
-        """How it ended."""
-        return Report(self.applications, self.residual, False)

@@ -10,15 +10,17 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ._core import Divisible, Loss, Map
-from ._quiet import leaves
-from ._regularity import Regular, Regularity
-from ._watch import Taped, Watch, versions
+from ._core import Loss, Map
+from ._entry import adopt
+from ._tape import Versions, current_pass, ends
+from ._watch import Taped, Watch
 from .certificate import Certificate
 
 
 class Tap(Watch):
-    """A ``Watch`` of the forward pass alone, which also knows the points that tapes begin in.
+    """A ``Watch`` of the forward pass alone, which can do what T can, and knows the points that tapes begin in.
+
+    What ``pick`` gives is T's own: what is applied to some samples only is never the tape of the gradient.
 
     Attributes:
         points: leaves of the tape that are iterates, and no parameters.
@@ -26,12 +28,11 @@ class Tap(Watch):
             or ``torch.utils.checkpoint`` would refuse it, and not kept.
     """
 
-    __slots__ = ("over", "points")
-
     def __init__(self, T: Map) -> None:
         super().__init__(T)
         self.points: list[Tensor] = []
         self.over = False
+        adopt(self, T)
 
     def __call__(self, x: Tensor) -> Tensor:
         """``T(x)``."""
@@ -45,35 +46,6 @@ class Tap(Watch):
         if self.over:
             self.taped.clear()
         return y
-
-
-class _RegularTap(Tap):
-    __slots__ = ()
-
-    def regularity(self) -> Regularity | None:
-        """That of T, which ``certified`` asks for."""
-        assert isinstance(self.T, Regular)
-        return self.T.regularity()
-
-
-class _DivisibleTap(Tap):
-    __slots__ = ()
-
-    def pick(self, index: Tensor) -> Map:
-        """That of T: what is applied to some samples only is never the tape of the gradient."""
-        assert isinstance(self.T, Divisible)
-        return self.T.pick(index)
-
-
-class _FullTap(_RegularTap, _DivisibleTap):
-    __slots__ = ()
-
-
-def tap(T: Map) -> Tap:
-    """A tap that can do what T can: solvers ask by ``isinstance``."""
-    if isinstance(T, Regular):
-        return _FullTap(T) if isinstance(T, Divisible) else _RegularTap(T)
-    return _DivisibleTap(T) if isinstance(T, Divisible) else Tap(T)
 
 
 class Step:
@@ -106,8 +78,8 @@ class Step:
         # Of products in the forward pass. Not in ``begin``: a hook on x itself comes before.
         for kept in self.kept:
             kept.u = kept.a = None
-        self.parameters = [leaf for leaf in leaves(x) if id(leaf) not in points]
-        self.versions = versions(self.parameters)
+        self.parameters = [leaf for leaf in ends(x).leaves if id(leaf) not in points]
+        self.versions = Versions(self.parameters)
         if through is not None:
             through.points.clear()
         self.gradients: dict[int, Tensor] = {}
@@ -126,11 +98,11 @@ class Step:
     @property
     def stepped(self) -> bool:
         """Whether a parameter was changed in place since the forward pass."""
-        return versions(self.parameters) != self.versions
+        return self.versions.stepped is not None
 
     def begin(self, v: Tensor) -> None:
         """The backward pass has come to the value: listen to the parameters."""
-        self.v, self.run = v.detach().clone(), _pass()
+        self.v, self.run = v.detach().clone(), current_pass()
         for leaf in self.parameters:
             hook = leaf.register_hook(partial(self._reached, id(leaf)))
             self.handles.append(hook.remove)
@@ -146,18 +118,13 @@ class Step:
         for kept in self.kept:
             kept.clear()
         self.kept, self.parameters, self.handles = [], [], []
-        self.gradients = {}
+        self.gradients, self.versions = {}, Versions(())
         self.y = self.v = self.y.new_empty(0)
         self.problem = (_gone, None)
 
     def _reached(self, leaf: int, gradient: Tensor) -> None:
-        if _pass() == self.run:  # and no pass inside it
+        if current_pass() == self.run:  # and no pass inside it
             self.gradients[leaf] = gradient
-
-
-def _pass() -> int:
-    """The number of the backward pass that this is called in."""
-    return torch._C._current_graph_task_id()  # pyright: ignore[reportPrivateUsage]
 
 
 def _gone(x: Tensor) -> Tensor:

@@ -48,21 +48,30 @@ def ends(*values: Tensor, start: Tensor | None = None) -> Ends:
     return Ends(tuple(found.values()), opaque)
 
 
-class Versions:
-    """Leaves as they were, to be compared with what they are when T is applied to them again.
+def current_pass() -> int:
+    """The number of the backward pass that this is called in; −1 outside of all."""
+    return torch._C._current_graph_task_id()  # pyright: ignore[reportPrivateUsage]
 
-    Raises:
-        RuntimeError: in ``check``, one of them was changed in place.
-    """
+
+class Versions:
+    """Leaves as they were, to be compared with what they are."""
 
     def __init__(self, leaves: Iterable[Tensor]) -> None:
         self._seen = [(leaf, leaf._version) for leaf in leaves if not leaf.is_inference()]
 
+    @property
+    def stepped(self) -> Tensor | None:
+        """The first that was changed in place since; ``None`` where none was."""
+        return next((leaf for leaf, version in self._seen if leaf._version != version), None)
+
     def check(self) -> None:
-        """As autograd does it for the tensors that it saved."""
-        for leaf, version in self._seen:
-            if leaf._version != version:
-                raise RuntimeError(STEPPED.format(shape=tuple(leaf.shape)))
+        """As autograd does it for the tensors that it saved, where T is applied to them again.
+
+        Raises:
+            RuntimeError: one of them was changed in place.
+        """
+        if (leaf := self.stepped) is not None:
+            raise RuntimeError(STEPPED.format(shape=tuple(leaf.shape)))
 
 
 STEPPED = (

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ._core import Map
-from ._quiet import leaves
+from ._tape import Versions, current_pass, ends
 
 _NUMBERS = itertools.count()
 
@@ -32,7 +32,7 @@ class Taped:
         order: of all cotangents that reached any value, the how manieth it was; −1 where nobody counted.
         map: T; ``None`` where nobody told.
         leaves: of the tape of this application, without x; ``None`` where nobody looked.
-        versions: of the leaves, when T was applied.
+        versions: of the leaves, when T was applied; ``None`` where nobody looked.
         rounding: about what the application rounded off, in the norm, if somebody has looked.
     """
 
@@ -44,24 +44,18 @@ class Taped:
     order: int = -1
     map: Map | None = None
     leaves: tuple[Tensor, ...] | None = None
-    versions: tuple[int, ...] = ()
+    versions: Versions | None = None
     rounding: float | None = None
 
     @property
     def stepped(self) -> bool:
         """Whether a leaf was changed in place since."""
-        return bool(self.versions) and versions(self.leaves or ()) != self.versions
+        return self.versions is not None and self.versions.stepped is not None
 
     def clear(self) -> None:
         """Let go of everything, though hooks on a tape may live on."""
         self.x = self.y = self.x.new_empty(0)
-        self.u = self.a = self.map = self.leaves = None
-        self.versions = ()
-
-
-def versions(of: Sequence[Tensor]) -> tuple[int, ...]:
-    """How often each was changed in place."""
-    return tuple(leaf._version for leaf in of)  # pyright: ignore[reportPrivateUsage]
+        self.u = self.a = self.map = self.leaves = self.versions = None
 
 
 def last_pass(taped: Sequence[Taped]) -> list[Taped]:
@@ -99,9 +93,9 @@ class Watch:
         y = self.T(start)
         if not y.requires_grad:
             return y
-        found = tuple(leaf for leaf in leaves(y, stop=start.grad_fn) if leaf is not start)
+        found = ends(y, start=start).leaves
         kept = Taped(
-            start.detach().clone(), y.detach().clone(), map=self.T, leaves=found, versions=versions(found)
+            start.detach().clone(), y.detach().clone(), map=self.T, leaves=found, versions=Versions(found)
         )
         self.taped.append(kept)
         value = y.view_as(y)
@@ -110,10 +104,10 @@ class Watch:
             # Products of an adjoint solve are passes of their own: the last one is that of the gradient. What an
             # earlier one brought to x is none of this one's.
             kept.u, kept.a = u.detach().clone(), None
-            kept.run, kept.order = torch._C._current_graph_task_id(), next(_NUMBERS)  # pyright: ignore[reportPrivateUsage]
+            kept.run, kept.order = current_pass(), next(_NUMBERS)
 
         def went_on(a: Tensor) -> None:
-            if kept.run == torch._C._current_graph_task_id():  # pyright: ignore[reportPrivateUsage]
+            if kept.run == current_pass():
                 kept.a = a.detach().clone()
 
         start.register_hook(went_on)

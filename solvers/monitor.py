@@ -19,9 +19,10 @@ from ._curvature import Curvature, Multiple, Slope, curvature, multiple, slope
 from ._entry import callable_solver
 from ._lanczos import lipschitz
 from ._observed import Observed, Pulls, flat, probe
-from ._quiet import leaves, taped
+from ._quiet import taped
 from ._regularity import Regular, Regularity, Smooth, SmoothLoss, bound, stated
-from ._tap import Step, tap
+from ._tap import Step, Tap
+from ._tape import ends
 from ._watch import Taped
 from .audit import audit
 from .certificate import STEPPED, Certificate, certificate, none
@@ -113,7 +114,7 @@ class Monitor:
                 "smoothness, e.g. lambda x: 2 / x.numel() for a mean squared error"
             )
         due = self.step % self.every == 0
-        through = tap(T) if due and not self.audit else None
+        through = Tap(T) if due and not self.audit else None
         solution = self.solver(through or T, x0, loss)
         if not solution.x.requires_grad:
             return solution
@@ -172,7 +173,7 @@ class Monitor:
         assert step.loss is not None
         # Of the tape that the solver left, not all leaves need be parameters.
         tape = taped(step.T, step.y)
-        own = {id(leaf) for leaf in leaves(tape.y)} - {id(tape.x)}
+        own = set(map(id, ends(tape.y, start=tape.x).leaves))
         parameters = [leaf for leaf in step.parameters if id(leaf) in own]
         given = [step.gradients.get(id(leaf), torch.zeros_like(leaf)) for leaf in parameters]
         came = _multiple(step)
