@@ -13,6 +13,7 @@ import pandas as pd
 
 from .pareto import COSTS, Cost
 from .seeds import column, largest, smallest
+from .settling import SAME
 
 WORK = COSTS[0]
 WITHIN = 0.01
@@ -21,8 +22,6 @@ ALIKE = 0.01
 """dB that the tables do not tell apart."""
 LOSS_ALIKE = 0.01
 """Relative difference of training losses that is called none."""
-NEAR = 0.1
-"""dB between an equilibrium and plain iteration that still count as the same, in records that do not say more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ def _stays(row: dict[str, float]) -> bool:
         return True
     ends = [row.get(name, math.nan) for name in ("psnr_100", "psnr_10")]
     seen = [value for value in ends if not math.isnan(value)]
-    return bool(seen) and abs(seen[0] - row["psnr_equilibrium"]) <= NEAR
+    return bool(seen) and abs(seen[0] - row["psnr_equilibrium"]) <= SAME
 
 
 def by_heading(choices: Iterable[Option]) -> dict[str, list[Option]]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 
 import matplotlib as mpl
@@ -25,6 +24,7 @@ from solvers import ROSTER
 
 from .calls import arguments
 from .files import write_atomically
+from .seeds import over_all
 
 _FIRST = ("unrolled", "restarted_jfb", "jfb", "neumann", "deq", "implicit")
 FAMILIES = (*_FIRST, *(name for name in ROSTER if name not in _FIRST))
@@ -73,11 +73,7 @@ def means_of(frame: pd.DataFrame) -> pd.DataFrame:
     good = frame[frame["status"] == "ok"]
     numbers = list(good.select_dtypes("number").columns.drop(["seed", "crop", "batch"]))
     by = ["task", "crop", "batch", "heading", "solver", "family", "peer"]
-    groups = good.groupby(by, sort=False)
-    means = groups[numbers].agg(lambda each: each.mean(skipna=False)).reset_index()
-    seeds = frame.groupby("heading")["seed"].nunique()
-    whole = groups["seed"].nunique().reset_index(drop=True) == means["heading"].map(seeds)
-    means.loc[~whole, numbers] = math.nan
+    means = over_all(good, by, numbers, among=frame)
     means["cost"] = means["applications"] + means["vjps"]
     return means
 

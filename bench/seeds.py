@@ -35,7 +35,7 @@ def smallest(frame: pd.DataFrame) -> float:
 
 
 def over_all(
-    frame: pd.DataFrame, by: Sequence[str], values: Sequence[str], heading: str = "heading"
+    frame: pd.DataFrame, by: Sequence[str], values: Sequence[str], among: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Means over the seeds, a row a group of ``by``; NaN where a seed of the heading is missing or has no value.
 
@@ -45,6 +45,7 @@ def over_all(
         frame: a row a seed and group.
         by: columns of a group; they include ``heading``.
         values: columns of numbers.
+        among: all that was run, which says what seeds there are; ``frame`` by default.
 
     Returns:
         Columns ``by`` and ``values``; ``known``, the seeds with a value in every one of ``values``, and ``seeds``,
@@ -52,14 +53,15 @@ def over_all(
     """
     if frame.empty:
         return pd.DataFrame(columns=[*by, *values, "known", "seeds"])
-    total = frame.groupby(heading, sort=False)["seed"].nunique()
+    total = (frame if among is None else among).groupby("heading", sort=False)["seed"].nunique()
     known = frame[list(values)].notna().all(axis=1)
     groups = frame.assign(known=known).groupby(list(by), sort=False)
     found = groups[list(values)].agg(lambda each: each.mean(skipna=False))
+    run = groups["seed"].nunique().to_numpy()
     found["known"] = groups["known"].sum().astype(int)
     found = found.reset_index()
-    found["seeds"] = found[heading].map(total).astype(int)
-    found.loc[found["known"] < found["seeds"], list(values)] = math.nan
+    found["seeds"] = found["heading"].map(total).astype(int)
+    found.loc[run < found["seeds"], list(values)] = math.nan
     return found
 
 

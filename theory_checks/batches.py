@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from hypothesis import strategies as st
@@ -148,29 +149,9 @@ def in_single(case: Case) -> tuple[Case, Case]:
 
 
 many = st.integers(2, 4)
-batches = st.builds(
-    batch, many, st.integers(1, 4), cases.parameters, cases.factors, cases.seeds, st.booleans()
-)
+_batches = partial(st.builds, batch, many, st.integers(1, 4), cases.parameters, cases.factors, cases.seeds)
+batches = _batches(st.booleans())
 """What a solver is given in training: several samples, one of them the hardest."""
-symmetric_batches = st.builds(
-    batch,
-    many,
-    st.integers(1, 4),
-    cases.parameters,
-    cases.factors,
-    cases.seeds,
-    st.just(False),
-    st.just(True),
-)
-uneven = st.builds(
-    batch,
-    many,
-    st.integers(1, 4),
-    cases.parameters,
-    cases.factors,
-    cases.seeds,
-    st.booleans(),
-    st.booleans(),
-    st.sampled_from((1.0, 2.0**-10, 2.0**10)),
-)
+symmetric_batches = _batches(st.just(False), st.just(True))
+uneven = _batches(st.booleans(), st.booleans(), st.sampled_from((1.0, 2.0**-10, 2.0**10)))
 """The same, of different sizes too: a norm of the whole batch sees the largest alone."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from .. import headline
+from ..seeds import column
 from .references import frame, measured, seen, settings
 
 TUNED = "deblurring(huber)"
@@ -62,8 +63,8 @@ def depth(heading: str, solver: str) -> str:
     """A cell of ``depths``."""
     part = seen("paper-small-cpu").query("heading == @heading and solver == @solver")
     first, last = (part[part["multiple"] == m] for m in (1, 10))
-    ends, residual = last["psnr"].mean(skipna=False), last["residual"].max()
-    trained = f"{first['psnr'].mean(skipna=False):.2f}"
+    ends, residual = column(last, "psnr").mean(skipna=False), last["residual"].max()
+    trained = f"{column(first, 'psnr').mean(skipna=False):.2f}"
     if residual == math.inf or math.isnan(ends):
         return f"{trained} → diverged"
     moving = residual > 10 * float(str(settings("paper-small-cpu", "equilibrium", "tol")))
