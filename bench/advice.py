@@ -160,10 +160,7 @@ def options(frame: pd.DataFrame) -> list[Option]:
 def _validation(group: pd.DataFrame) -> tuple[tuple[float, ...], ...]:
     """Of each seed the PSNRs of its images; where there is a mean alone, that."""
     if "psnr_validation_images" in group:
-        # A PSNR that is not finite stands as None: it is not known.
-        every = [
-            [math.nan if v is None else float(v) for v in seed] for seed in group["psnr_validation_images"]
-        ]
+        every = [list(map(float, seed)) for seed in group["psnr_validation_images"]]
         known = column(group, "psnr_validation_equilibrium").map(math.isfinite)
         return tuple(tuple(seed) if told else () for seed, told in zip(every, known, strict=True))
     means = [float(value) for value in column(group, "psnr_validation_equilibrium")]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from statistics import mean, median
 
+import numpy as np
 import pandas as pd
 
 from solvers import ROSTER
@@ -148,8 +149,8 @@ def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int]
             row |= dict.fromkeys(columns, nan)
     past = _past(record)
     row |= {f"psnr_{multiple}": _or_diverged(*past.get(multiple, (nan, nan))) for multiple in (10, 100)}
-    # Solvers are compared image by image.
-    row["psnr_validation_images"] = list(values.get("psnr_validation_equilibrium") or [])
+    # Solvers are compared image by image. An array, as Parquet gives it back; a PSNR that is not finite is None before.
+    row["psnr_validation_images"] = np.array(values.get("psnr_validation_equilibrium") or [], dtype=float)
     row["saved_mib"] = number("saved_bytes") / MIB
     row["peak_mib"] = number("peak_bytes") / MIB
     seconds = timing.values.get("seconds") if timing else None

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,8 +56,12 @@ def records_table(records: Iterable[Record], manifest: Manifest) -> pa.Table:
 
 def frame_table(frame: pd.DataFrame, manifest: Manifest) -> pa.Table:
     """A data frame without its index, NaN and infinities as they are; metadata as in ``records_table``."""
-    arrays = {str(name): _array(frame[name].tolist()) for name in frame.columns}
+    arrays = {str(name): _array([_plain(value) for value in frame[name].tolist()]) for name in frame.columns}
     return pa.table(arrays, metadata=_about(manifest))
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _about(manifest: Manifest) -> dict[str, str]:

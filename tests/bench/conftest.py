@@ -23,6 +23,7 @@ threads = 1
 crop = 32
 train = 2
 test = 2
+validation = 1
 [training]
 steps = 3
 rate = 0.2
