@@ -108,10 +108,12 @@ def call(app: typer.Typer, name: str, arguments: list[str] | None) -> int:
         where = error.filename or "the disk"
         return _refused(f"error: {where}: {error.strerror}: make room, and run the same line again", 1)
     except SystemExit as error:
-        # typer raises none: rich does where the pipe is closed, and a user's own file may.
+        # typer ends so once it has told a shell its words, rich where the pipe is closed; a user's own file may.
         if isinstance(error.__context__, BrokenPipeError):
             abandon()
             return PIPE_CLOSED
+        if variable(name) in os.environ:
+            return error.code if isinstance(error.code, int) else 0
         return _refused(
             f"error: something called sys.exit({error.code!r}): no file of your own may end the command"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -56,16 +57,13 @@ def _from(T: Map, x: Tensor, w: Tensor, steps: int) -> Estimate:
     at = x.detach().requires_grad_()
     with torch.enable_grad():
         y = T(at)
-        if not y.requires_grad:
-            return Estimate(0.0, 0.0)
-        dummy = torch.zeros_like(y, requires_grad=True)
-        (pulled,) = torch.autograd.grad(y, at, dummy, create_graph=True, materialize_grads=True)
+    pushed = pushes(y, at)
+    if pushed is None:
+        return Estimate(0.0, 0.0)
     value = residual = torch.zeros(())
     for _ in range(steps):
         w = w / _norms(w).clamp(min=torch.finfo(x.dtype).tiny)
-        if not pulled.requires_grad:
-            return Estimate(0.0, 0.0)
-        (forward,) = torch.autograd.grad(pulled, dummy, w, retain_graph=True, materialize_grads=True)
+        forward = pushed(w)
         (back,) = torch.autograd.grad(y, at, forward, retain_graph=True, materialize_grads=True)
         value = _norms(forward)
         gap = _norms(back - value**2 * w)
@@ -75,6 +73,22 @@ def _from(T: Map, x: Tensor, w: Tensor, steps: int) -> Estimate:
         return Estimate(math.nan, math.nan)
     worst = int(value.flatten().argmax())
     return Estimate(float(value.flatten()[worst]), float(residual.flatten()[worst]))
+
+
+def pushes(y: Tensor, x: Tensor) -> Callable[[Tensor], Tensor] | None:
+    """Products with ``J = ∂y/∂x``, as derivatives of those with Jᵀ; ``None`` where J vanishes. The tape of y stays.
+
+    Raises:
+        RuntimeError: a derivative on the tape has none itself.
+    """
+    if not y.requires_grad:
+        return None
+    dummy = torch.zeros_like(y, requires_grad=True)
+    with torch.enable_grad():
+        (pulled,) = torch.autograd.grad(y, x, dummy, create_graph=True, materialize_grads=True)
+    if not pulled.requires_grad:
+        return None
+    return lambda w: torch.autograd.grad(pulled, dummy, w, retain_graph=True, materialize_grads=True)[0]
 
 
 def _norms(x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from solvers import Anderson, Map, Regular, Regularity, Smooth
 
+from .lipschitz import pushes
 from .stability import destination, spectral_radius
 
 TOLERANCE = 1e-10
@@ -91,13 +92,13 @@ def hypergradient(
     x = _solved(T, x0, budget)
     if not nonexpansive:
         x = _plain(T, x0, x if _residual(x, _of(T, x)) <= TOLERANCE else None, budget)
-    at = _At(T, x, loss, parameters, budget)
+    at = _At(T, x, loss, parameters, budget).solved()
     radius = math.nan
     if not nonexpansive:
         radius = spectral_radius(at.pulled, at.x)
         if radius >= 1:  # a saddle may have been passed by closely
             x = _plain(T, x0, None, budget)
-            at = _At(T, x, loss, parameters, budget)
+            at = _At(T, x, loss, parameters, budget).solved()
             radius = spectral_radius(at.pulled, at.x)
         if not radius < 1:
             raise NoOracle(f"plain iteration does not stay: the spectral radius of J there is {radius:.6g}")
@@ -108,7 +109,7 @@ def hypergradient(
 
 
 class _At:
-    """The gradient at an equilibrium, and what is known of it. Raises ``NoOracle``."""
+    """The tape of T at a point; after ``solved``, the gradient at the equilibrium near it, and what is known of it."""
 
     def __init__(
         self,
@@ -121,10 +122,13 @@ class _At:
         self.T, self.loss, self.budget = T, loss, budget
         self.parameters = list(parameters)
         self._tape(x)
+
+    def solved(self) -> _At:
+        """Itself, at the equilibrium. Raises ``NoOracle``."""
         self.residual = _residual(self.x, self.y)
         if not self.residual <= TOLERANCE:
             raise NoOracle(
-                f"the equilibrium is known to {self.residual:.1e} only after {budget} applications"
+                f"the equilibrium is known to {self.residual:.1e} only after {self.budget} applications"
             )
         self._newton()
         self.residual = _residual(self.x, self.y)
@@ -132,9 +136,10 @@ class _At:
         self.adjoint_residual = self._missed(self.u)
         if not self.adjoint_residual <= TOLERANCE:
             raise NoOracle(
-                f"the adjoint equation is solved to {self.adjoint_residual:.1e} only after {budget} products"
+                f"the adjoint equation is solved to {self.adjoint_residual:.1e} only after {self.budget} products"
             )
         self.gradient = self._gradient(self.u)
+        return self
 
     def _tape(self, x: Tensor) -> None:
         self.x = x.detach().requires_grad_()
@@ -252,9 +257,7 @@ class _At:
         with torch.no_grad():
             noise = NOISE * self.y.detach().abs() * sign + (self.y - self.x).detach()
             there = self.x + self._inverse(self.forward, noise, 1e-2)
-        other = object.__new__(_At)
-        other.T, other.loss, other.budget, other.parameters = self.T, self.loss, self.budget, self.parameters
-        other._tape(there)
+        other = _At(self.T, there, self.loss, self.parameters, self.budget)
         gap = float((other._gradient(other._solve(self.u)) - self.gradient).norm()) if other.v.any() else 0.0
         return gap / size if size else (0.0 if not gap else math.inf)
 
@@ -283,18 +286,11 @@ def _plain(T: Map, x0: Tensor, x: Tensor | None, budget: int) -> Tensor:
 
 
 def _forward(y: Tensor, x: Tensor) -> Callable[[Tensor], Tensor]:
-    """Products with J, as derivatives of those with Jᵀ; with nothing where T has no second derivatives."""
-    if not y.requires_grad:
-        return torch.zeros_like
-    dummy = torch.zeros_like(y, requires_grad=True)
+    """Products with J; with nothing where T has no second derivatives."""
     try:
-        with torch.enable_grad():
-            (pulled,) = torch.autograd.grad(y, x, dummy, create_graph=True, materialize_grads=True)
+        return pushes(y, x) or torch.zeros_like
     except RuntimeError:
         return torch.zeros_like
-    if not pulled.requires_grad:
-        return torch.zeros_like
-    return lambda w: torch.autograd.grad(pulled, dummy, w, retain_graph=True, materialize_grads=True)[0]
 
 
 @torch.no_grad()

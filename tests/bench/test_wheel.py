@@ -49,7 +49,8 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_ships_the_library_its_types_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    ours = {f"eqgrad/{file.name}" for file in (ROOT / "solvers").glob("*.py")} | {"eqgrad/py.typed"}
+    sources = ROOT / "solvers"
+    ours = {f"eqgrad/{file.relative_to(sources)}" for file in sources.rglob("*.py")} | {"eqgrad/py.typed"}
     assert ours <= names
     assert {name for name in names - ours if ".dist-info/" not in name} == set()
     metadata = next(name for name in names if name.endswith("METADATA"))

@@ -135,7 +135,7 @@ def is_study(module: str, arguments: list[str]) -> bool:
 def runs(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
     """Run ``python -m module arguments`` here. Its exit code."""
     if module == "theory_checks" and "--examples" in arguments:
-        arguments[arguments.index("--examples") + 1] = "3"
+        arguments[arguments.index("--examples") + 1] = "5"
     package = importlib.import_module(
         f"{module}.__main__" if Path(ROOT, *module.split(".")).is_dir() else module
     )
