@@ -161,6 +161,8 @@ def side_legend(figure: Figure, frame: pd.DataFrame, further: list[Line2D]) -> N
 
 RC = {"font.size": 9, "axes.titlesize": 10}
 """Of a figure, while it is drawn."""
+MARGIN = 0.1
+"""Inches around a figure."""
 FILES = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "eqgrad"}
 """Of a file: TrueType in a PDF, where publishers refuse Type 3, and text that stays text in an SVG."""
 
@@ -169,11 +171,15 @@ FILES = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "eqgrad"}
 def save(figure: Figure, name: str, folder: Path) -> list[Path]:
     """Write a figure as PNG, PDF and SVG, and close it; the same figure gives the same bytes."""
     written = []
+    # Laid out once: every "tight" would draw the figure once more.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    box = figure.get_tightbbox().padded(MARGIN)
     for suffix, metadata in METADATA.items():
         file = folder / f"{name}.{suffix}"
         # In memory first: a disk that is full is told in one way, and never leaves half a picture.
         drawn = io.BytesIO()
-        figure.savefig(drawn, format=suffix, dpi=150, bbox_inches="tight", metadata=metadata)
+        figure.savefig(drawn, format=suffix, dpi=150, bbox_inches=box, metadata=metadata)
         write_atomically(file, drawn.getvalue())
         written.append(file)
     plt.close(figure)

@@ -14,7 +14,7 @@ from bench.runner import run
 TINY = """
 name = "tiny"
 summary = "for the tests"
-tasks = ["denoising(huber)", "inpainting(huber)"]
+tasks = ["denoising(huber)", "denoising(l1)"]
 solvers = ["unrolled(2)", "restarted_jfb(2, 3)", "deq(1e-08)"]
 seeds = [0, 1]
 dtype = "float64"

@@ -31,7 +31,7 @@ pytest.importorskip("distributed")
 
 FEW = (
     TINY.replace('"tiny"', '"few"')
-    .replace(', "inpainting(huber)"', "")
+    .replace(', "denoising(l1)"', "")
     .replace(', "deq(1e-08)"', "")
     .replace("budget = 300", "budget = 300\nlongest = 100\n[oracle]\nbudget = 0")
 )

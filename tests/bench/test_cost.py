@@ -40,7 +40,7 @@ from solvers.conformance import Counted
         "neumann(12, 9)",
         "deq(1e-11)",
         "implicit(anderson(1e-11), gmres(1e-11))",
-        "certified(1e-11)",
+        "certified(1e-9)",
         "deepinv_jfb(5)",
         "deepinv_deq(40, 20)",
         "torchdeq_ift(40, 20)",
@@ -59,7 +59,7 @@ def test_the_floor_makes_the_same_gradient_with_the_same_counts(text):
     assert counted.applications == solution.applications
     assert counted.vjps == solution.vjps
     # An accelerated solver makes the same number of steps, but better ones.
-    tolerance = 1.0 if "1e-11" in text or "deq" in text else 1e-13
+    tolerance = 1.0 if "1e-11" in text or "certified" in text or "deq" in text else 1e-13
     for p, grad in zip(parameters(problem), wanted, strict=True):
         assert (p.grad - grad).norm() <= tolerance * grad.norm()
 

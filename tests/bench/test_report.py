@@ -210,15 +210,13 @@ def test_the_summary_is_mean_and_spread_over_seeds(frame):
 
 
 def test_the_best_of_a_task_is_marked(frame):
-    text, best = printable(summarise(frame), "inpainting(huber)")
+    text, best = printable(summarise(frame), "denoising(l1)")
     errors = (
-        summarise(frame)
-        .query("task == 'inpainting(huber)'")["hypergradient_error_worst"]
-        .reset_index(drop=True)
+        summarise(frame).query("task == 'denoising(l1)'")["hypergradient_error_worst"].reset_index(drop=True)
     )
     assert list(best["gradient error"]) == [i == errors.idxmin() for i in range(3)]
     assert "**" in to_markdown(text, best)
-    latex = to_latex(text, best, "inpainting(huber)")
+    latex = to_latex(text, best, "denoising(l1)")
     for word in (r"\toprule", r"\textbf{", r"restarted\_jfb(2, 3)", r"$\pm$", r"$\times$ floor"):
         assert word in latex
     assert "±" not in latex
@@ -270,7 +268,7 @@ def test_the_same_records_give_the_same_bytes(tiny_run, tmp_path):
         contents.append({f.relative_to(tmp_path / name): f.read_bytes() for f in files})
     assert contents[0] == contents[1]
     names = {f.name for f in contents[0]}
-    assert {"tables.md", "cells.csv", "summary.csv", "inpainting-huber.tex"} <= names
+    assert {"tables.md", "cells.csv", "summary.csv", "denoising-l1.tex"} <= names
     assert {"records.parquet", "cells.parquet", "references.bib"} <= names
     for figure in (
         "error-against-cost",
