@@ -105,11 +105,15 @@ solves = st.one_of(
     st.builds(Anderson, tolerances, budgets, st.sampled_from((2, 4)), every),
     st.builds(Nesterov, tolerances, budgets, every),
     st.builds(GMRES, tolerances, budgets, st.sampled_from((2, 3, 30))),
-    st.builds(GMRES, tolerances, budgets, st.sampled_from((2, 3, 30))),
-    st.builds(CG, tolerances, budgets),
     st.builds(CG, tolerances, budgets),
 )
 
+everywhere = st.one_of(
+    st.builds(Anderson, st.just(1e-9), budgets, st.sampled_from((2, 4)), st.just(1)),
+    st.builds(Nesterov, st.just(1e-9), budgets, st.just(1)),
+)
+"""What looks at every point, and goes past its best before the budget is spent."""
+restarted, conjugate = st.builds(GMRES, tolerances, budgets, st.just(3)), st.builds(CG, tolerances, budgets)
 hard = st.builds(
     batch, st.integers(2, 3), st.integers(8, 12), st.just(1), st.sampled_from((0.9, 0.99)), cases.seeds
 )
@@ -120,12 +124,17 @@ CLAIM = Claim(
     statement="the residual that a solve reports is that of the point it returns, which is the best it saw",
     source="solvers.Report",
     assumptions="samples of a batch do not interact",
-    examples=st.tuples(
-        st.one_of(uneven, hard, symmetric_batches, symmetric_batches),
-        solves,
-        st.booleans(),
-        st.booleans(),
-        st.booleans(),
+    examples=st.one_of(
+        st.tuples(
+            st.one_of(uneven, hard, symmetric_batches),
+            solves,
+            st.booleans(),
+            st.booleans(),
+            st.booleans(),
+        ),
+        st.tuples(hard, everywhere, st.booleans(), st.just(False), st.just(False)),
+        st.tuples(hard, restarted, st.booleans(), st.booleans(), st.just(True)),
+        st.tuples(symmetric_batches, conjugate, st.booleans(), st.booleans(), st.just(True)),
     ),
     sides=_sides,
     too_strong=lambda case, solve, single, other, linear: _sides(
