@@ -63,8 +63,8 @@ class Certified:
         if not torch.is_grad_enabled():
             return Solution(T(search.x), search.reached, 1)
         search.stand()
-        if not search.tape.y.requires_grad:
-            return Solution(search.tape.y, search.reached, 1, again=search.again)
+        if not search.learns:  # x alone has put it on a tape, if anything has
+            return Solution(search.tape.y.detach(), search.reached, 1, again=search.again)
         told = None
         if loss is not None:
             _settle(search, self.rtol)

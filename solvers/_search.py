@@ -58,6 +58,7 @@ class Search:
         v, u, a: the cotangent, its adjoint as far as it is known, and ``Jᵀu`` if u was measured at this tape.
         leaves, versions: what the gradient is in, and as it was.
         only: the leaves that are asked about; ``None`` for all of the tape.
+        learns: whether T at the point depends on anything to learn.
         gradient: ``h + B(x)ᵀu`` when it was measured last.
         allowed: the error that its certificate may have.
         reached: all approaches so far, as one.
@@ -88,6 +89,7 @@ class Search:
         self.here = Slope(x, {})
         self.only: Sequence[Tensor] | None = None
         self.leaves: list[Tensor] = []
+        self.learns = False
         self.versions = Versions(())
         self.rounding: float | None = None
         self.lipschitz = self.parametric = 0.0
@@ -136,7 +138,9 @@ class Search:
         if self.loss is not None and self.on.y.requires_grad:
             self.here = slope(self.loss, self.on.y)
             self.v = self.here.v
-        self.leaves = [leaf for leaf in ends(self.on.y, start=self.on.x).leaves if self._asked(id(leaf))]
+        there = ends(self.on.y, start=self.on.x)
+        self.learns = bool(there.leaves) or there.opaque
+        self.leaves = [leaf for leaf in there.leaves if self._asked(id(leaf))]
         self.versions = Versions(self.leaves)
 
     def settle(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.errors import Unsatisfiable
+from hypothesis.errors import HypothesisException, Unsatisfiable
 
 from solvers import Solver
 
@@ -178,7 +178,15 @@ def _search(claim: Claim, sides: Callable[..., Sides], examples: int, phases: tu
             return
         tally.tried += 1
         tally.families.update(_family(part) for part in example if not isinstance(part, int | float | Solver))
-        found = sides(*example)
+        try:
+            found = sides(*example)
+        except (AttributeError, NameError, TypeError, HypothesisException):
+            raise  # of the check itself, which proves nothing then
+        except Exception as error:
+            tally.counter_example = (
+                f"{example!r}: {type(error).__name__}: {' '.join(str(error).split())[:150]}"
+            )
+            raise Violation(tally.counter_example) from error
         if not holds(found, claim.rounding):
             tally.counter_example = f"{example!r}: {found.lhs:.6g} > {found.rhs:.6g}"
             raise Violation(tally.counter_example)

@@ -19,6 +19,7 @@ from solvers import (
     Regular,
     Solver,
     Tracked,
+    certified,
     checkpointed,
     deq,
     implicit,
@@ -209,7 +210,7 @@ def test_gradients_through_such_a_map_are_those_of_one_that_does_not_mark():
         assert relative_error(gradient(solver, T), right) < 1e-9, solver.label
 
 
-@by_label([*DEEP, jfb(3)])
+@by_label([*DEEP, jfb(3), certified(0.1)])
 @pytest.mark.parametrize("make", [Pure, Slope])
 @pytest.mark.misuse("all parameters are frozen", "right: a plain tensor, without a tape")
 def test_a_frozen_map_leaves_no_tape(solver: Solver, make):

@@ -59,6 +59,15 @@ def test_a_false_claim_fails_with_its_smallest_example():
     assert found.detail.startswith("(6,): 6 > 5")
 
 
+def test_a_claim_whose_check_raises_fails_with_its_example():
+    def sides(n):
+        raise RuntimeError("no\nluck")
+
+    found = verify(replace(TEETH, sides=sides), 60)
+    assert found.verdict == "FAILS"
+    assert "RuntimeError: no luck" in found.detail
+
+
 def test_a_claim_without_teeth_does_not_hold():
     assert verify(replace(TEETH, too_strong=TEETH.sides), 60).verdict == "no teeth"
 
