@@ -160,9 +160,8 @@ def test_a_cell_of_a_run_is_the_same_cell_by_itself(tiny_run, capsys):
 
 def test_bfloat16_is_another_task_with_its_own_label(tiny_file, capsys):
     brief = "budget = 20\nlongest = 20\n[oracle]\nbudget = 20\n[timing]"
-    tiny_file.write_text(
-        TINY.replace("float64", "float32").replace("budget = 300", "").replace("[timing]", brief)
-    )
+    text = TINY.replace("float64", "float32").replace("steps = 3", "steps = 1")
+    tiny_file.write_text(text.replace("budget = 300", "").replace("[timing]", brief))
     words = [
         "cell",
         "--task",

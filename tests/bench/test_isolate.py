@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from bench.isolate import Pool
@@ -159,6 +160,7 @@ def make_hang(notes):
     runner.measure = functools.partial(hang, notes)
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_sigterm_are_one_line_each(tmp_path):
     for stop in stops(1, tmp_path, resume=False):
         assert stop.clean(), stop

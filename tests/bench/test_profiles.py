@@ -46,12 +46,12 @@ def test_paper_is_the_papers():
 
 def test_a_part_of_a_profile(tiny_file):
     profile = load_profile(str(tiny_file))
-    (some,) = cells(profile, ["inpainting"], ["unrolled(2)", "deq(tol=1e-8)"])
+    (some,) = cells(profile, ["denoising(l1)"], ["unrolled(2)", "deq(tol=1e-8)"])
     assert [str(c) for c in some] == [
-        "inpainting(huber) · unrolled(2) · seed 0",
-        "inpainting(huber) · deq(1e-08) · seed 0",
-        "inpainting(huber) · unrolled(2) · seed 1",
-        "inpainting(huber) · deq(1e-08) · seed 1",
+        "denoising(l1) · unrolled(2) · seed 0",
+        "denoising(l1) · deq(1e-08) · seed 0",
+        "denoising(l1) · unrolled(2) · seed 1",
+        "denoising(l1) · deq(1e-08) · seed 1",
     ]
     with pytest.raises(
         UserError, match=r"unknown solver in this profile 'unrolled\(3\)'; did you mean unrolled\(2\)"
@@ -88,7 +88,7 @@ def test_a_block_adds_cells_that_are_measured_its_own_way(tmp_path):
 
 SIZE = """
 [[also]]
-tasks = ["inpainting(huber)"]
+tasks = ["denoising(l1)"]
 solvers = ["unrolled(2)"]
 images = { crop = 64, train = 2, test = 1 }
 """
@@ -105,7 +105,7 @@ def test_the_same_cell_may_be_measured_at_other_sizes_and_not_twice_at_one(tmp_p
     again = batches.replace("batch = 2", "batch = 3")
     for text in (SIZE + SIZE, SIZE.replace("64", "32"), batches + again):
         file.write_text(TINY + text)
-        with pytest.raises(UserError, match=r"inpainting\(huber\) · unrolled\(2\) · seed 0, crop .* twice"):
+        with pytest.raises(UserError, match=r"denoising\(l1\) · unrolled\(2\) · seed 0, crop .* twice"):
             load_profile(str(file))
 
 

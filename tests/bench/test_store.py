@@ -185,6 +185,7 @@ def test_a_run_killed_before_it_had_its_manifest_goes_on(tmp_path):
         Store(tmp_path / "mine").claim(MANIFEST)
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_to_kills(tmp_path):
     tally = kills(2, tmp_path)
     assert tally.clean()
@@ -209,6 +210,7 @@ def test_a_loss_would_be_seen(tmp_path):
     assert tally.torn == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_goes_on_with_room(tmp_path):
     early, late = calls(1, tmp_path / "early"), calls(1, tmp_path / "late", first=30)
     assert [point.code for point in (*early, *late)] == [2, 1]

@@ -37,7 +37,9 @@ TEETH = Claim(
 
 @pytest.mark.parametrize("claim", ROSTER.values(), ids=ROSTER)
 def test_the_claim_holds_and_has_teeth(claim):
-    found = verify(claim, 40)  # tox -e bounds takes 100
+    found = verify(claim, 40)
+    if found.verdict == "no teeth":  # some twins need as many as tox -e bounds takes
+        found = verify(claim, 100)
     assert found.verdict == "holds", found
 
 
