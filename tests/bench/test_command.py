@@ -160,7 +160,9 @@ def test_a_cell_of_a_run_is_the_same_cell_by_itself(tiny_run, capsys):
 
 def test_bfloat16_is_another_task_with_its_own_label(tiny_file, capsys):
     brief = "budget = 20\nlongest = 20\n[oracle]\nbudget = 20\n[timing]"
-    text = TINY.replace("float64", "float32").replace("steps = 3", "steps = 1")
+    text = (
+        TINY.replace("float64", "float32").replace("steps = 3", "steps = 1").replace("crop = 32", "crop = 16")
+    )
     tiny_file.write_text(text.replace("budget = 300", "").replace("[timing]", brief))
     words = [
         "cell",
