@@ -102,7 +102,7 @@ class Implicit:
         if not y.requires_grad:
             return Solution(y, at.report, 1)
         tape = ends(y, start=x)
-        if not tape.leaves and not tape.opaque:
+        if not tape.learns:
             return Solution(
                 y.detach(), at.report, 1
             )  # x alone has put it on a tape, and there is nothing to learn

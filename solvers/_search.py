@@ -139,7 +139,7 @@ class Search:
             self.here = slope(self.loss, self.on.y)
             self.v = self.here.v
         there = ends(self.on.y, start=self.on.x)
-        self.learns = bool(there.leaves) or there.opaque
+        self.learns = there.learns
         self.leaves = [leaf for leaf in there.leaves if self._asked(id(leaf))]
         self.versions = Versions(self.leaves)
 

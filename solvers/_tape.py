@@ -24,6 +24,11 @@ class Ends:
     leaves: tuple[Tensor, ...]
     opaque: bool
 
+    @property
+    def learns(self) -> bool:
+        """Whether there may be anything to learn."""
+        return bool(self.leaves) or self.opaque
+
 
 def ends(*values: Tensor, start: Tensor | None = None) -> Ends:
     """The ends of the tapes of ``values``, no further than back to ``start``, which is none of them."""

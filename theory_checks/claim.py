@@ -61,3 +61,12 @@ class Claim:
     rounding: float = 1e-11
     attained: bool = False
     outside: Callable[..., str | None] = not_contractive
+
+
+OF_THE_CHECK = (AttributeError, NameError, TypeError)
+"""What says that a check or a mutant is out of date: it proves nothing then."""
+
+
+def raised(error: Exception) -> str:
+    """An error as a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"

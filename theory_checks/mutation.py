@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
+from .claim import OF_THE_CHECK, raised
+
 Patch = tuple[object, str, object]
 
 
@@ -78,10 +80,10 @@ def hunt(mutant: Mutant, red: Callable[[str], str], others: Iterable[str]) -> Fa
                 break
             try:
                 found = red(name)
-            except (AttributeError, NameError, TypeError):
+            except OF_THE_CHECK:
                 raise
             except Exception as error:
-                found = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+                found = raised(error)
             if found:
                 caught[name] = found
     return Fate(mutant.name, caught, time.perf_counter() - begin)

@@ -68,6 +68,8 @@ def test_a_claim_whose_check_raises_fails_with_its_example():
     found = verify(replace(TEETH, sides=sides), 60)
     assert found.verdict == "FAILS"
     assert "RuntimeError: no luck" in found.detail
+    with pytest.raises(RuntimeError, match="luck"):  # a twin has to be refuted by its numbers
+        verify(replace(TEETH, too_strong=sides), 60)
 
 
 def test_a_claim_without_teeth_does_not_hold():
