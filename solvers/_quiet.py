@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -19,6 +20,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
+from torch.utils._python_dispatch import (
+    _get_current_dispatch_mode_stack,  # pyright: ignore[reportPrivateUsage]
+)
 
 from ._tape import current_pass
 
@@ -147,9 +151,12 @@ def _apart(work: Callable[[], Found], x: Tensor) -> Found:
     if current_pass() == -1:
         return work()
     stream = torch.cuda.current_stream(x.device) if x.is_cuda else None
+    modes = _get_current_dispatch_mode_stack()  # of this thread alone, too
 
     def there() -> Found:
-        with torch.no_grad(), torch.cuda.stream(stream):
+        with ExitStack() as stack:
+            for context in (torch.no_grad(), torch.cuda.stream(stream), *modes):
+                stack.enter_context(context)
             return work()
 
     with ThreadPoolExecutor(1) as pool:

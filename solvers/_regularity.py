@@ -37,8 +37,9 @@ class Regularity(Protocol):
     - ``parameters``, a sequence of tensors: the leaves θ that its B is the derivative in. A leaf on T's tape that is
       none of them has a part in the gradient, and none in the bound.
     - ``rounding(x)``, a number: at least ``‖fl(T)(x) − T(x)‖``, where ``fl(T)`` is T as it is computed, in the dtype of
-      x. Without it, an application is shaken to see what it rounds off: an allowance that will do in float64, and
-      makes an estimate in any lower precision.
+      x; and products with its derivatives round off no more than a few units of ``‖u‖`` and of ``‖B‖ ‖u‖``. Without
+      it, both ways are shaken to see what they round off: an allowance that will do in float64, and makes an estimate
+      in any lower precision.
     """
 
     @property

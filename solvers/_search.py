@@ -21,7 +21,7 @@ from ._gmres import GMRES
 from ._observed import Observed, Pulls, probe
 from ._quiet import Tape, taped
 from ._regularity import Regular, Regularity
-from ._rounding import DRAWS, shake
+from ._rounding import DRAWS, Rounding, shake
 from ._stall import NEAR, PROGRESS, Stalled, Stalling
 from ._tape import Versions, ends
 from ._watch import Taped
@@ -91,7 +91,7 @@ class Search:
         self.leaves: list[Tensor] = []
         self.learns = False
         self.versions = Versions(())
-        self.rounding: float | None = None
+        self.rounding: Rounding | None = None
         self.lipschitz = self.parametric = 0.0
         self.gradient, self.allowed = Gradient({}), 0.0
         self.reached, self.recorded = Report(0), 0
@@ -132,9 +132,6 @@ class Search:
             self.again.append(1)
         self.recorded, self.a, self.on = 1, None, None  # one tape at a time
         self.on = taped(self.T, self.x)
-        if self.known is not None and self.rounding is None and getattr(self.known, "rounding", None) is None:
-            self.rounding = shake(self.T, self.x, self.on.y)
-            self.reached = self.reached.then(dataclasses.replace(self.reached, applications=DRAWS))
         if self.loss is not None and self.on.y.requires_grad:
             self.here = slope(self.loss, self.on.y)
             self.v = self.here.v
@@ -227,6 +224,7 @@ class Search:
         if self.known is None:
             self.parametric = self.parametric or probe(pulls, self.tape)
             self.parametric = max(self.parametric, norm(B) / (norm(self.u) or 1))
+        self._shake()
         self._count(pulls)
         sizes = [leaf.numel() * (2 if leaf.is_complex() else 1) for leaf in self.leaves]
         parts = dict(zip(map(id, self.leaves), B.split(sizes), strict=True))
@@ -255,6 +253,19 @@ class Search:
         found = certificate([kept], y, self.v, regularity, bent.smoothness, bent.direct, size)
         self._count(pulls)
         return found.estimate(bent.why) if found.error < math.inf else found
+
+    def _shake(self) -> None:
+        """See once what T rounds off, where certificates need it."""
+        if (
+            self.known is None
+            or self.rounding is not None
+            or getattr(self.known, "rounding", None) is not None
+        ):
+            return
+        assert self.u is not None
+        self.rounding = shake(self.T, self.tape, self.leaves, self.u)
+        self.reached = self.reached.then(dataclasses.replace(self.reached, applications=DRAWS))
+        self.solves.append(Report(DRAWS + 1))
 
     def _asked(self, leaf: int) -> bool:
         return self.only is None or any(id(one) == leaf for one in self.only)

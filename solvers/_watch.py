@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ._core import Map
+from ._rounding import Rounding
 from ._tape import Versions, current_pass, ends
 
 _NUMBERS = itertools.count()
@@ -33,7 +34,7 @@ class Taped:
         map: T; ``None`` where nobody told.
         leaves: of the tape of this application, without x; ``None`` where nobody looked.
         versions: of the leaves, when T was applied; ``None`` where nobody looked.
-        rounding: about what the application rounded off, in the norm, if somebody has looked.
+        rounding: about what the application and products with its derivatives round off, if somebody has looked.
     """
 
     x: Tensor
@@ -45,7 +46,7 @@ class Taped:
     map: Map | None = None
     leaves: tuple[Tensor, ...] | None = None
     versions: Versions | None = None
-    rounding: float | None = None
+    rounding: Rounding | None = None
 
     @property
     def stepped(self) -> bool:

@@ -15,7 +15,8 @@ project's theory page), for every adjoint solve (S6 and B3), and for any other a
 
 Rounding: an application is off by ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖``, stated by the regularity or measured by
 shaking one application; it enters the distances, and moves the points at which derivatives are taken by as much
-as makes T move by ρ_k. A product is allowed ``ROUNDING`` units of the last place of its cotangent.
+as makes T move by ρ_k. A product is allowed ``ROUNDING`` units of the last place of its cotangent, and of b times
+that; where nothing is stated, the way back is shaken too, and ``ROUNDING`` times what it moves by is allowed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from ._batch import norm
 from ._observed import Pulls
 from ._quiet import taped as apply
 from ._regularity import Regularity, bound, changed, lipschitz_of, told_rounding, uncovered
-from ._rounding import shake
+from ._rounding import Rounding, shake
 from ._watch import Taped, last_pass
 
 ROUNDING = 10.0
@@ -157,8 +158,9 @@ def certificate(
     pairs = [_complete(kept) for kept in passed]
     if math.isinf(size) or not all(map(_finite, (y, v, *(t for u, a in pairs for t in (u, a))))):
         return none("the value, its cotangent or the gradient is not finite", L, size)
-    allowed = _allowances(passed, regularity)
-    eps = ROUNDING * torch.finfo(y.dtype).eps
+    seen = _seen(passed, regularity)
+    allowed = _allowances(passed, regularity, seen)
+    eps = torch.finfo(y.dtype).eps
     left, moved_J, moved_B = v.clone(), 0.0, 0.0
     b = before = nearest = math.inf
     last, previous, rounded, pulled = v, 0.0, norm(v), 0.0
@@ -172,7 +174,8 @@ def certificate(
         rounded, pulled = rounded + norm(u), pulled + norm(u)
         nearest = min(nearest, L * distance + off + norm(y - kept.y))
         before, last, previous = distance, kept.y, off
-    adjoint = b * (inverse * (norm(left) + eps * rounded) + eps * pulled)
+    adjoint = b * inverse * (norm(left) + ROUNDING * max(eps, seen.J) * rounded)
+    adjoint += ROUNDING * max(eps * b, seen.B) * pulled
     equilibrium = direct * nearest + moved_B + b * inverse * (smoothness * nearest + moved_J)
     found = Certificate(size, adjoint, equilibrium, 0.0, b * inverse, nearest, L, True)
     return found.estimate(*_doubts(passed, regularity, y.dtype))
@@ -197,19 +200,27 @@ def _complete(kept: Taped) -> tuple[Tensor, Tensor]:
     return kept.u, Pulls([]).through(apply(kept.map, kept.x), kept.u)[0]
 
 
-def _allowances(passed: Sequence[Taped], regularity: Regularity) -> list[float]:
+def _seen(passed: Sequence[Taped], regularity: Regularity) -> Rounding:
+    """What shaking T shows; nothing where its regularity states its rounding, or bounds nothing anyway."""
+    last = passed[-1]
+    if not regularity.rigorous or all(told_rounding(regularity, kept.x) is not None for kept in passed):
+        return Rounding()
+    if last.rounding is not None:
+        return last.rounding
+    if last.map is None or last.u is None or last.stepped:
+        return Rounding()
+    return shake(last.map, apply(last.map, last.x), last.leaves or (), last.u)
+
+
+def _allowances(passed: Sequence[Taped], regularity: Regularity, seen: Rounding) -> list[float]:
     """What each application may be off by, at most."""
-    eps, last = torch.finfo(passed[-1].y.dtype).eps, passed[-1]
+    eps = torch.finfo(passed[-1].y.dtype).eps
     stated = [told_rounding(regularity, kept.x) for kept in passed]
     if all(told is not None for told in stated):
         return [told for told in stated if told is not None]
     sizes = [norm(kept.y) for kept in passed]
     # In units of the largest value: one application stands for all, whose sizes may differ.
-    rough = eps * sizes[-1]
-    if regularity.rigorous and last.rounding is not None:
-        rough = max(rough, last.rounding)
-    elif regularity.rigorous and last.map is not None and not last.stepped:
-        rough = max(rough, shake(last.map, last.x, last.y))
+    rough = max(eps * sizes[-1], seen.value)
     return [ROUNDING * rough * max(1.0, size / (sizes[-1] or 1)) for size in sizes]
 
 

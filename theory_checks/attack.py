@@ -99,7 +99,7 @@ class Outcome:
 
 
 PROBLEM: dict[str, tuple[object, ...]] = {
-    "map": (*PENALTIES, "weighted", "layer", "affine"),
+    "map": (*PENALTIES, "weighted", "layer", "affine", "quotient"),
     "physics": ("denoising", "deblurring", "inpainting"),
     "wavelet": ("haar", "db2"),
     "size": (8, 8, 16),

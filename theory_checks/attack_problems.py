@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.operators import ForwardBackward, Penalty
 from bench.operators.groups import Groups
+from bench.operators.weighted import portion
 from solvers import GMRES, Anderson, Lipschitz, Map, Regularity, SmoothLoss, implicit
 
 F64 = torch.float64
@@ -23,7 +24,7 @@ PENALTIES = {
     "both": {"groups": Groups(orientations=True, colours=True)},
     "union": {"union": ("haar", "db2")},
 }
-LAYERS = ("layer", "affine")
+LAYERS = ("layer", "affine", "quotient")
 FLOOR = 1e3 * torch.finfo(F64).eps
 """The reference is good to this times ``1/(1−L)²``, relatively."""
 
@@ -34,7 +35,7 @@ class Problem:
 
     Attributes:
         map: one of ``PENALTIES``; or ``layer``, ``0.9 tanh(Wx + c + y)`` with c and y that cancel; or ``affine``,
-            ``0.9x + c + y``.
+            ``0.9x + c + y``; or ``quotient``, ``0.9x + c/(c + 1) + y``, whose derivative cancels where c is large.
         physics: ``denoising``, ``deblurring`` or ``inpainting``.
         wavelet, size, batch: of the images.
         smoothing, ridge, weight: of the penalty.
@@ -112,20 +113,24 @@ class _Layer:
         n = problem.size
         W = torch.randn(n, n, generator=random, dtype=F64)
         self.W = (0.999 * W / torch.linalg.matrix_norm(W, 2)).to(dtype)
-        self.c = torch.full((n,), -problem.big, dtype=dtype).requires_grad_()
-        self.y = (problem.big + 0.3 * torch.randn(problem.batch, n, generator=random, dtype=F64)).to(dtype)
-
-        self.affine = problem.map == "affine"
-        self.together = False
+        self.kind, self.together = problem.map, False
+        divides = self.kind == "quotient"
+        self.c = torch.full((n,), 1 + problem.big if divides else -problem.big, dtype=dtype).requires_grad_()
+        y = 0.3 * torch.randn(problem.batch, n, generator=random, dtype=F64)
+        self.y = (y if divides else y + problem.big).to(dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
-        z = 0.9 * x if self.affine else x @ self.W.T
+        if self.kind == "quotient":
+            share = portion(self.c, torch.ones_like(self.c)) if self.together else self.c / (self.c + 1)
+            return 0.9 * x + share + self.y
+        z = x @ self.W.T if self.kind == "layer" else 0.9 * x
         z = z + (self.c + self.y) if self.together else z + self.c + self.y  # c and y cancel to the bit
-        return z if self.affine else 0.9 * torch.tanh(z)
+        return 0.9 * torch.tanh(z) if self.kind == "layer" else z
 
     def regularity(self) -> Lipschitz:
-        if self.affine:
-            return Lipschitz(0.9, 0.0, 0.0, lambda x: math.sqrt(len(x)), parameters=[self.c])
+        if self.kind != "layer":
+            slope = 1.0 if self.kind == "affine" else float((self.c.detach() + 1).pow(-2).max())
+            return Lipschitz(0.9, 0.0, 0.0, lambda x: slope * math.sqrt(len(x)), parameters=[self.c])
         return Lipschitz(0.9, 0.7, 0.7, lambda x: 0.9 * math.sqrt(len(x)), parameters=[self.c])
 
     def numbers(self) -> list[Tensor]:

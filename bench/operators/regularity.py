@@ -64,7 +64,7 @@ class ShrinkageRegularity:
         exact: the step in float64, with its measurements; the step itself if it is in float64.
         L: its Lipschitz constant.
         sigma: ``1 + τε``.
-        t, s, kink: threshold, slope and kink of the group at each place, ``(C or 1, H, W)``, float64.
+        t, s, rest, kink: threshold, slope, 1 − slope and kink of the group at each place, ``(C or 1, H, W)``, float64.
         bands: the band of each place, ``(H·W,)``, as ``Wavelets.bands`` counts.
         largest: of the eigenvalues of ``AᵀA``.
     """
@@ -77,6 +77,7 @@ class ShrinkageRegularity:
     sigma: float
     t: Tensor
     s: Tensor
+    rest: Tensor
     kink: Tensor
     bands: Tensor
     largest: float
@@ -93,13 +94,15 @@ class ShrinkageRegularity:
         tau = step.step()
         sigma = float(1 + tau * twin.ridge)
         t = twin.spread(by_band(tau * twin.log_weights.exp()))
-        s = t / (twin.smoothing * sigma + t) if twin.smoothing else (t > 0).to(t)
-        kink = torch.where(t > 0, twin.smoothing * sigma + t, 0)
+        soft = twin.smoothing * sigma
+        s = t / (soft + t) if soft else (t > 0).to(t)
+        rest = soft / (soft + t) if soft else 1 - s  # where s is nearly 1, the difference would be rounding
+        kink = torch.where(t > 0, soft + t, 0)
         numbers = torch.arange(1 + 3 * twin.log_weights.shape[1], device=t.device)
         bands = twin.spread(numbers[None])[0].flatten()
         # Wavelets that are nearly orthonormal lengthen by no more than √(1 + defect), twice in a step.
         L = step.contraction(spectrum) * (1 + prior.defect()) ** 2 * (1 + 16 * torch.finfo(t.dtype).eps)
-        return cls(operator, prior, data, (step, twin, there), L, sigma, t, s, kink, bands, spectrum[1])
+        return cls(operator, prior, data, (step, twin, there), L, sigma, t, s, rest, kink, bands, spectrum[1])
 
     @property
     def rigorous(self) -> bool:
@@ -156,11 +159,11 @@ class ShrinkageRegularity:
             turned = t * d / reach
             curved = (CURVED * turned / reach).minimum(s)
         jacobian = torch.where(near, s, torch.where(outside, curved, 0)) / sigma
-        most = torch.where(near, s * (t + d), torch.where(outside, turned, s * (1 - s) * d))
+        most = torch.where(near, s * (t + d), torch.where(outside, turned, s * self.rest * d))
         parameter = most.minimum(2 * t) / sigma
         if radius == 0 and x.dtype == torch.float64:  # the derivatives at a point, as they are computed
             jacobian, parameter = torch.zeros_like(jacobian), torch.zeros_like(parameter)
-        here = torch.where(outside, t, s * (1 - s) * size) / sigma
+        here = torch.where(outside, t, s * self.rest * size) / sigma
         # The same number stands at every place of a group over orientations.
         copies = prior.groups.copies
         inflow = self.L * sigma * _root((jacobian * cotangent).square().sum() / copies)

@@ -59,7 +59,7 @@ class Shrinkage(Regulariser):
         shrunk = 1 + step * self.ridge
         threshold = by_band(step * self.log_weights.exp())
         # Huber's prox is (z − clamp(slope·z, ±t)) / (1 + τε): the slope is 1 for the ℓ1 norm.
-        slope = threshold / (self.smoothing * shrunk + threshold) if self.smoothing else None
+        slope = portion(threshold, self.smoothing * shrunk) if self.smoothing else None
         if self.groups == Groups():
             # Divided already, by band and not by place.
             limit, slopes = self._planes(threshold / shrunk, None if slope is None else slope / shrunk)
@@ -128,6 +128,16 @@ class Shrinkage(Regulariser):
             return self.spread(limit), None
         limits, slopes = self.spread(torch.stack((limit, slope))).unbind()
         return limits, slopes
+
+
+def portion(t: Tensor, rest: Tensor) -> Tensor:
+    """``t/(t + rest)`` of positive numbers, whose derivative loses no digits where t is much the larger.
+
+    Autograd makes the derivative of the quotient from two parts, ``1/(t + rest)`` and ``−t/(t + rest)²``, that cancel
+    there; a certificate allows a product with B to round off no more than units of ``‖B‖``.
+    """
+    whole = t + rest
+    return torch.where(t > rest, 1 - rest / whole, t / whole)
 
 
 class WeightedPenalty(Shrinkage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import math
 import weakref
@@ -116,7 +117,9 @@ def test_it_is_the_certificate_that_a_watch_would_give():
     x.register_hook(cotangents.append)
     quadratic(x).backward()
     byhand = certificate(watch.taped, x, cotangents[0], T.regularity(), 1.0, size=float(gradient.norm()))
-    assert log[0][1] == byhand
+    # Where hooks sit, shaking meets the same operations in another order.
+    assert log[0][1].adjoint == pytest.approx(byhand.adjoint, rel=1e-9)
+    assert dataclasses.replace(log[0][1], adjoint=byhand.adjoint) == byhand
 
 
 def test_every_nth_backward_pass_is_looked_at_and_nothing_else():

@@ -18,9 +18,27 @@ SHARP = Trial(Problem("affine", size=8), "float64", "picard", tol=0.1)
 CANCELLED = dataclasses.replace(
     LAYER, problem=Problem("affine", size=8, big=1e10), estimator="picard", tol=1e-13
 )
+DIVIDED = dataclasses.replace(CANCELLED, problem=Problem("quotient", size=8, big=1e12))
+FLAT = Trial(
+    Problem(
+        "weighted",
+        wavelet="db2",
+        batch=2,
+        smoothing=0.1,
+        weight=1.0,
+        step=0.3,
+        leaf="kernel",
+        kink=True,
+        big=1e12,
+        seed=17,
+    ),
+    estimator="neumann",
+    audit=True,
+)
+"""Thresholds of 2e11 beside a smoothing of 0.1: slopes are 1 but for 5e-13."""
 
 
-@pytest.mark.parametrize("trial", [LAYER, CANCELLED], ids=["plain", "cancelled"])
+@pytest.mark.parametrize("trial", [LAYER, CANCELLED, DIVIDED], ids=["plain", "cancelled", "divided"])
 @pytest.mark.parametrize("way", ["backward", "grad", "inputs", "twice", "accumulate"])
 def test_a_rigorous_certificate_holds(trial, way):
     found = attempt(dataclasses.replace(trial, way=way))
@@ -38,6 +56,19 @@ def test_it_sees_a_certificate_that_is_five_times_too_small(monkeypatch):
 def test_it_sees_a_certificate_that_forgets_rounding(monkeypatch):
     monkeypatch.setattr(sys.modules["solvers.certificate"], "ROUNDING", 0.0)
     assert attempt(CANCELLED).ratio > 1
+
+
+def test_it_sees_a_certificate_that_forgets_what_the_way_back_rounds_off(monkeypatch):
+    monkeypatch.setattr("solvers._rounding.shaken_products", lambda tape, leaves, u: (0.0, 0.0))
+    assert attempt(DIVIDED).ratio > 1
+
+
+def test_where_slopes_are_nearly_1_derivatives_keep_their_digits(monkeypatch):
+    found = attempt(FLAT)
+    assert found.rigorous
+    assert found.ratio <= 1
+    monkeypatch.setattr("bench.operators.weighted.portion", lambda t, rest: t / (t + rest))
+    assert attempt(FLAT).ratio > 1
 
 
 def test_it_sees_a_certificate_that_is_blind_to_other_leaves(monkeypatch):
