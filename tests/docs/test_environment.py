@@ -9,11 +9,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from bench.command import ENVIRONMENT
 from bench.provenance import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+UV = find_uv_bin()
+"""The program itself: ``python -m uv`` tells all that it starts that this interpreter's environment is theirs."""
 SAYS = """
 import eqgrad, solvers, bench, theory_checks, torchdeq, distributed, hypothesis, pytest, benchopt
 from eqgrad import conformance
@@ -49,8 +52,7 @@ def test_the_line_that_errors_name_stands_in_the_docs():
 
 def test_an_editable_install_can_be_made_and_names_the_library(tmp_path):
     """The build alone: what it puts on the path, run by this interpreter."""
-    uv = (sys.executable, "-m", "uv")
-    done(*uv, "pip", "install", "--no-deps", "--target", str(tmp_path), "--editable", str(ROOT), cwd=ROOT)
+    done(UV, "pip", "install", "--no-deps", "--target", str(tmp_path), "--editable", str(ROOT), cwd=ROOT)
     (link,) = tmp_path.glob("*.pth")
     paths = link.read_text(encoding="utf-8").split()
     assert {Path(path).resolve() for path in paths} == {ROOT, ROOT / "editable"}
@@ -66,17 +68,17 @@ def test_an_editable_install_can_be_made_and_names_the_library(tmp_path):
     "line",
     [
         pytest.param(
-            f"{sys.executable} -m uv tool run --with tox-uv {ENVIRONMENT}",
+            f"{UV} tool run {ENVIRONMENT}",
             marks=pytest.mark.misuse(
                 "tox devenv, from a clean clone", "right: an environment for every command"
             ),
         ),
         pytest.param(
-            f"{sys.executable} -m uv sync --python {sys.executable}",
+            f"{UV} sync --python {sys.executable}",
             marks=pytest.mark.misuse("uv sync, from a clean clone", "right: the same environment"),
         ),
         pytest.param(
-            f"{sys.executable} -m uv venv --seed --python {sys.executable} .venv && "
+            f"{UV} venv --seed --python {sys.executable} .venv && "
             ".venv/bin/python -m pip install --group dev --editable .",
             marks=pytest.mark.misuse(
                 "pip install --group dev -e ., from a clean clone", "right: the same environment"
