@@ -31,7 +31,7 @@ STUDIES = {
     "bench": {"certificates", "trajectory"},
     "bench.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
     "bench.denoisers.train": {""},
-    "theory_checks": {"mutations", "peers"},
+    "theory_checks": {"attack", "mutations", "peers"},
 }
 """Minutes at any size."""
 MINUTES = {BOUNDS, COMPANIONS, *(group.name for group in GROUPS)}
