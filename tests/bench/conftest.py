@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench import drawing
 from bench.matrix import load_profile
 from bench.records import Record
 from bench.runner import run
@@ -40,6 +41,13 @@ seconds = 0.2
 def sealed(record: dict) -> str:
     """A record that was changed on purpose, with a checksum that fits again."""
     return Record(**{name: value for name, value in record.items() if name != "checksum"}).to_json()
+
+
+@pytest.fixture(autouse=True)
+def png_alone(request, monkeypatch):
+    """Half of the time of a report is that of its figures, drawn three times."""
+    if not request.node.get_closest_marker("figures"):
+        monkeypatch.setattr(drawing, "METADATA", {"png": drawing.METADATA["png"]})
 
 
 @pytest.fixture

@@ -231,6 +231,7 @@ def drawn():
     return figure
 
 
+@pytest.mark.figures
 def test_fonts_are_embedded_and_nothing_tells_when_it_was_drawn(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -140,6 +140,7 @@ def test_the_schedule_spends_less_and_warm_starts_less_still(found):
     assert ends["restarted_jfb(5, 5), warm"] == ends["restarted_jfb(5, 5)"] == 6 * (30 + 5)
 
 
+@pytest.mark.figures
 def test_the_files_are_there_and_the_same_again(found, tmp_path):
     assert sorted(file.name for file in found.iterdir()) == [
         "rows.csv",

@@ -22,6 +22,7 @@ from skimage.io import imsave
 from bench import matrix
 from bench.command import call
 from bench.provenance import ROOT
+from theory_checks import real
 from theory_checks.companions import GROUPS
 from theory_checks.roster import BOUNDS, COMPANIONS
 
@@ -92,10 +93,12 @@ def home(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch, home):
-    """Small profiles, no timings, and a home of the reader's own."""
-    load = matrix.load_profile
+    """Small profiles, two operators, no timings, no figures, and a home of the reader's own."""
+    load, operators = matrix.load_profile, real.matrix()[:2]
     monkeypatch.setattr(matrix, "load_profile", lambda text: shrunk(load(text)))
     monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store: iter(()))
+    monkeypatch.setattr("bench.figures.write_figures", lambda *parts: [])
+    monkeypatch.setattr(real, "matrix", lambda: operators)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home)
 

@@ -242,6 +242,14 @@ def test_every_mutant_is_caught(mutant):
     assert fate_of(mutant).caught
 
 
+@pytest.fixture
+def two_operators(monkeypatch):
+    """Those of the benchmark have tests of their own, each."""
+    operators = real.matrix()[:2]
+    monkeypatch.setattr(real, "matrix", lambda: operators)
+
+
+@pytest.mark.usefixtures("two_operators")
 def test_the_command_prints_verdicts_and_writes_tables(tmp_path, capsys):
     assert entry(["verify", "--claims", "C3, C4", "--examples", "20", "--out", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
@@ -259,6 +267,7 @@ def test_the_command_prints_verdicts_and_writes_tables(tmp_path, capsys):
         assert (tmp_path / "out" / name).stat().st_size > 200
 
 
+@pytest.mark.usefixtures("two_operators")
 def test_the_command_speaks_json(capsys):
     assert entry(["verify", "--claims", "C4", "--examples", "10", "--json"]) == 0
     captured = capsys.readouterr()
@@ -269,6 +278,7 @@ def test_the_command_speaks_json(capsys):
     assert captured.err == ""
 
 
+@pytest.mark.usefixtures("two_operators")
 def test_a_failing_claim_is_exit_code_1(monkeypatch, capsys):
     monkeypatch.setitem(ROSTER, "C4", replace(ROSTER["C4"], sides=ROSTER["C4"].too_strong))
     assert entry(["verify", "--claims", "C4", "--examples", "10"]) == 1
