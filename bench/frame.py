@@ -72,10 +72,11 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     trained depth and at equilibrium, and ``psnr_10`` and ``psnr_100`` at 10 and 100 times the trained depth (minus
     infinity: diverged); the gradient's relative error, as the mean over ``draws`` of the noise, the largest
     (``hypergradient_error_worst``) and the least (``hypergradient_error_least``), its cosine, and the
-    error that the solver certified, if it did; ``oracle_error``, below which no error is known; what chooses among
-    solvers without a look at the test images: ``training_loss_equilibrium``, ``psnr_validation`` and
-    ``psnr_validation_equilibrium``; ``equilibrium_stays``, whether plain iteration stays at the equilibrium, and
-    where it ends (``equilibrium_plain_psnr``, ``equilibrium_plain_residual``); ``panel_equilibrium_converged``, whether
+    error that the solver certified, if it did; ``oracle_error``, below which no error is known, and whether it is a
+    ``certificate`` or an ``estimate`` (``oracle_basis``); what chooses among solvers without a look at the test images:
+    ``training_loss_equilibrium``, ``psnr_validation`` and ``psnr_validation_equilibrium``; ``equilibrium_stays``,
+    whether plain iteration stays at the equilibrium, and where it ends (``equilibrium_plain_psnr``,
+    ``equilibrium_plain_residual``); ``panel_equilibrium_converged``, whether
     the image that is shown had settled; ``jacobian_norm`` at the equilibrium; counts, in whole batches;
     ``saved_mib`` and ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios)
     and its interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN,
@@ -142,6 +143,7 @@ def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int]
         known = [value for value in values.get(name) or [] if value is not None]
         row[column] = mean(known) if known else nan
     row |= {name: number(name) for name in PLAIN} | _errors(record)
+    row["oracle_basis"] = str(values.get("oracle_basis") or "")
     tolerance = record.settings.get("equilibrium", {}).get("tol", nan)
     for residual, columns in EQUILIBRIA.items():
         # An equilibrium that is not known, or a record of before there was one to know: old ones have no validation.

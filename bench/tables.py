@@ -89,6 +89,10 @@ def _facts(part: pd.DataFrame) -> str:
     return ". ".join(facts) + "."
 
 
+WORDS = {"certificate": "a proven bound", "estimate": "an estimate"}
+"""What the error of a reference rests on."""
+
+
 def _reference(part: pd.DataFrame) -> str:
     """How good the reference gradient itself is, by what the records hold."""
     if part["hypergradient_error"].isna().all():
@@ -96,8 +100,8 @@ def _reference(part: pd.DataFrame) -> str:
     told = column(part, "oracle_error")
     if not told.map(math.isfinite).any():
         return f"Of the reference gradient the residuals are known, below {TOLERANCE:.0e}, and not its error"
-    basis = [str(why) for why in part["oracle_basis"].dropna().unique()] if "oracle_basis" in part else []
-    by = f" ({' and '.join(basis)})" if basis else ""
+    basis = sorted({word for told in part["oracle_basis"] for word in str(told).split("; ") if word})
+    by = f", by {' and '.join(WORDS[word] for word in basis)}" if basis else ""
     return f"The reference gradient is itself within {known_to(part):.1e}{by}"
 
 

@@ -270,6 +270,7 @@ def test_the_same_records_give_the_same_bytes(tiny_run, tmp_path):
     assert contents[0] == contents[1]
     names = {f.name for f in contents[0]}
     assert {"tables.md", "cells.csv", "summary.csv", "denoising-l1.tex"} <= names
+    assert ", by a proven bound." in (tmp_path / "a" / "tables" / "tables.md").read_text()
     assert {"records.parquet", "cells.parquet", "references.bib"} <= names
     for figure in (
         "error-against-cost",
@@ -435,9 +436,9 @@ def test_the_reference_says_how_good_it_is(tmp_path):
     drawn = drawn.assign(psnr_measurement=math.nan, reason="", family="a", peer=False)
     write_tables(drawn, tmp_path)
     assert "residuals are known, below 1e-10, and not its error" in (tmp_path / "tables.md").read_text()
-    write_tables(drawn.assign(oracle_error=3e-9, oracle_basis="bound"), tmp_path)
+    write_tables(drawn.assign(oracle_error=3e-9, oracle_basis="estimate"), tmp_path)
     text = (tmp_path / "tables.md").read_text()
-    assert "The reference gradient is itself within 3.0e-09 (bound)" in text
+    assert "The reference gradient is itself within 3.0e-09, by an estimate." in text
     assert text.count("< 3e-09") == 2
 
 

@@ -20,8 +20,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 GIVEN = {
     "arXiv 2506.13239": "a paper",
     "arxiv.org/abs/2506.13239": "a paper",
-    "(8 minutes on": "how long a command takes",
-    "(22 minutes on": "how long a command takes",
+    "(40 minutes on": "how long a command takes",
+    "(58 minutes on": "how long a command takes",
     "2 cores": "the machine of the references",
     "Python 3.11": "a version",
     "BSD-3-Clause": "a licence",
