@@ -216,6 +216,11 @@ def stated(of: Regularity | Smooth) -> Sequence[Tensor] | None:
     return getattr(of, "parameters", None)
 
 
+def states_rounding(regularity: Regularity) -> bool:
+    """Whether it says what applications round off; asking how much may cost applications of T."""
+    return getattr(regularity, "rounding", None) is not None
+
+
 def told_rounding(regularity: Regularity, x: Tensor) -> float | None:
     """What its application at ``x`` rounds off, at most; ``None`` where it does not say."""
     told: Callable[[Tensor], float] | None = getattr(regularity, "rounding", None)

@@ -20,7 +20,7 @@ from ._curvature import Slope, assumed, curvature, slope
 from ._gmres import GMRES
 from ._observed import Observed, Pulls, probe
 from ._quiet import Tape, taped
-from ._regularity import Regular, Regularity
+from ._regularity import Regular, Regularity, states_rounding
 from ._rounding import DRAWS, Rounding, shake
 from ._stall import NEAR, PROGRESS, Stalled, Stalling
 from ._tape import Versions, ends
@@ -256,11 +256,7 @@ class Search:
 
     def _shake(self) -> None:
         """See once what T rounds off, where certificates need it."""
-        if (
-            self.known is None
-            or self.rounding is not None
-            or getattr(self.known, "rounding", None) is not None
-        ):
+        if self.known is None or self.rounding is not None or states_rounding(self.known):
             return
         assert self.u is not None
         self.rounding = shake(self.T, self.tape, self.leaves, self.u)

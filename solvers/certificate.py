@@ -32,7 +32,15 @@ from torch import Tensor
 from ._batch import norm
 from ._observed import Pulls
 from ._quiet import taped as apply
-from ._regularity import Regularity, bound, changed, lipschitz_of, told_rounding, uncovered
+from ._regularity import (
+    Regularity,
+    bound,
+    changed,
+    lipschitz_of,
+    states_rounding,
+    told_rounding,
+    uncovered,
+)
 from ._rounding import Rounding, shake
 from ._watch import Taped, last_pass
 
@@ -203,7 +211,7 @@ def _complete(kept: Taped) -> tuple[Tensor, Tensor]:
 def _seen(passed: Sequence[Taped], regularity: Regularity) -> Rounding:
     """What shaking T shows; nothing where its regularity states its rounding, or bounds nothing anyway."""
     last = passed[-1]
-    if not regularity.rigorous or all(told_rounding(regularity, kept.x) is not None for kept in passed):
+    if not regularity.rigorous or states_rounding(regularity):
         return Rounding()
     if last.rounding is not None:
         return last.rounding
@@ -231,10 +239,7 @@ def _doubts(passed: Sequence[Taped], regularity: Regularity, dtype: torch.dtype)
     unknown = any(kept.leaves is None for kept in passed)
     leaves = None if unknown else list({id(p): p for kept in passed for p in kept.leaves or ()}.values())
     why = [uncovered(regularity, leaves, "T", COVER)]
-    if (
-        told_rounding(regularity, passed[-1].x) is None
-        and torch.finfo(dtype).eps > torch.finfo(torch.float64).eps
-    ):
+    if not states_rounding(regularity) and torch.finfo(dtype).eps > torch.finfo(torch.float64).eps:
         name = str(dtype).removeprefix("torch.")
         why.append(
             f"the rounding of T in {name} is not bounded: give its regularity a rounding(x), or use float64"
