@@ -173,7 +173,8 @@ def save(figure: Figure, name: str, folder: Path) -> list[Path]:
     written = []
     # Laid out once: every "tight" would draw the figure once more.
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    # None, and not "none", which keeps a place for an engine: every file would be drawn twice for its sake.
+    figure.set_layout_engine(None)
     box = figure.get_tightbbox().padded(MARGIN)
     for suffix, metadata in METADATA.items():
         file = folder / f"{name}.{suffix}"

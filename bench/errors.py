@@ -10,6 +10,11 @@ class UserError(ValueError):
     """Bad input: what is wrong and what to do, in one line. The command prints it and exits with 2."""
 
 
+def in_a_line(error: BaseException, most: int = 200) -> str:
+    """``ValueError: no luck``: what kind of error it is and the first ``most`` characters of what it says."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:most]}".removesuffix(": ")
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """An error for a name that is not on offer, with the nearest ones that are."""
     names = sorted(known)

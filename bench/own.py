@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from .errors import UserError, in_a_line
 from .terminal import aside
 
 REFERENCE = re.compile(r"(?P<path>[^(),=]*\.py):(?P<name>[A-Za-z_]\w*)")
@@ -174,7 +174,7 @@ def is_file(path: str) -> bool:
 
 def told(error: BaseException, sources: tuple[Source, ...]) -> str:
     """``ValueError: no luck (line 3 of mine.py)``: an error of a user's file, in a line."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}".removesuffix(": ")
+    text = in_a_line(error)
     files = {source.path: source.file for source in sources}
     # The same content may have been read elsewhere before, and its lines are those of that place.
     files |= {str(sys.modules[s.name].__file__): s.file for s in sources if s.name in sys.modules}

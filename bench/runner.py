@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save as write_safetensors
 
 from .determinism import deterministic
-from .errors import UserError
+from .errors import UserError, in_a_line
 from .files import Unwritable, make_folder, write_atomically
 from .images import Images, find_images
 from .isolate import Ended, Pool
@@ -183,7 +183,7 @@ def _attempt(
     except Unwritable:
         raise
     except Exception as error:
-        line = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        line = in_a_line(error, 300)
         # Its traceback would keep everything alive that the attempt had allocated.
         error.__traceback__ = None
         return Measured("oom" if out_of_memory(error) else "error", line)

@@ -92,8 +92,9 @@ def printable(
     columns = tuple(c for c in columns if part[c.name].notna().any())
     text = pd.DataFrame({"solver": part["solver"]})
     best = pd.DataFrame(False, index=part.index, columns=["solver", *(c.title for c in columns)])
+    rows = part.to_dict("records")
     for column in columns:
-        text[column.title] = [_text(column, row) for row in part.to_dict("records")]
+        text[column.title] = [_text(column, row) for row in rows]
         if column.best is not None:
             best[column.title] = part[f"{column.name}_best"].to_numpy()
     failed = part["failed"].to_numpy()

@@ -65,8 +65,3 @@ class Claim:
 
 OF_THE_CHECK = (AttributeError, NameError, TypeError)
 """What says that a check or a mutant is out of date: it proves nothing then."""
-
-
-def raised(error: Exception) -> str:
-    """An error as a line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.errors import UserError
+from bench.errors import UserError, in_a_line
 
 from .operator import Finding
 
@@ -58,7 +58,7 @@ def found(name: str, check: Callable[[], str | None], hint: str = "") -> Found:
     except (AssertionError, UserError) as error:
         said = str(error)
     except (Exception, SystemExit) as error:  # a user's code may raise anything
-        said = f"it raises {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        said = f"it raises {in_a_line(error)}"
     return Found(name, FAILS, f"{said}: {hint}" if hint else said)
 
 

@@ -13,7 +13,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from .claim import OF_THE_CHECK, raised
+from bench.errors import in_a_line
+
+from .claim import OF_THE_CHECK
 
 Patch = tuple[object, str, object]
 
@@ -83,7 +85,7 @@ def hunt(mutant: Mutant, red: Callable[[str], str], others: Iterable[str]) -> Fa
             except OF_THE_CHECK:
                 raise
             except Exception as error:
-                found = raised(error)
+                found = in_a_line(error)
             if found:
                 caught[name] = found
     return Fate(mutant.name, caught, time.perf_counter() - begin)

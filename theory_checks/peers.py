@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from bench.errors import in_a_line
 from bench.matrix import parse_task
 from bench.peers import DeepInverse, Peer, deepinv_deq, torchdeq_ift
 from solvers import Solver, deq
@@ -87,7 +88,7 @@ def examine_peers() -> list[PeerFinding]:
                     estimated = gradient(solver, replace(case, loss=loss))[coordinates] / scale
                     error = norm(estimated - wanted) / norm(wanted)
                 except Exception as failed:
-                    line = f"raises {type(failed).__name__}: {' '.join(str(failed).split())[:80]}"
+                    line = f"raises {in_a_line(failed, 80)}"
                     found.append(PeerFinding(name, case.name, scale, math.nan, line))
                     continue
                 found.append(PeerFinding(name, case.name, scale, error, "right" if error <= GOOD else "off"))

@@ -12,9 +12,10 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import HypothesisException, Unsatisfiable
 
+from bench.errors import in_a_line
 from solvers import Solver
 
-from .claim import OF_THE_CHECK, Claim, Sides, raised
+from .claim import OF_THE_CHECK, Claim, Sides
 from .experiment import Row
 
 SEED = 250613239
@@ -185,7 +186,7 @@ def _search(claim: Claim, sides: Callable[..., Sides], examples: int, phases: tu
         except Exception as error:
             if sides is not claim.sides:  # a twin has to be refuted by its numbers
                 raise
-            tally.counter_example = f"{example!r}: {raised(error)}"
+            tally.counter_example = f"{example!r}: {in_a_line(error)}"
             raise Violation(tally.counter_example) from error
         if not holds(found, claim.rounding):
             tally.counter_example = f"{example!r}: {found.lhs:.6g} > {found.rhs:.6g}"

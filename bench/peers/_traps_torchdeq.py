@@ -11,6 +11,7 @@ from torch import Tensor
 
 from solvers.conformance import Contraction, Counted, start
 
+from ..errors import in_a_line
 from ._trap import Row, exact, gradient, off, percent, raised, second_derivative
 from .torchdeq import torchdeq_anderson, torchdeq_broyden, torchdeq_ift
 
@@ -150,7 +151,7 @@ def _answer(attempt: Callable[[], Tensor | None]) -> str:
     try:
         found = attempt()
     except RuntimeError as error:
-        return f"RuntimeError: {' '.join(str(error).split())[:50]}"
+        return in_a_line(error, 50)
     return "no tape" if found is None else f"{float(found.sum()):.4g}"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from bench import drawing
+from bench.locks import held
 from bench.matrix import load_profile
 from bench.records import Record
 from bench.runner import run
@@ -60,10 +62,15 @@ def tiny_file(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Path:
-    """A folder with a finished run of the tiny profile; do not write into it."""
-    folder = tmp_path_factory.mktemp("run")
-    file = folder / "tiny.toml"
-    file.write_text(TINY)
-    outcome = run(load_profile(str(file)), folder / "out", device=torch.device("cpu"), jobs=2)
-    assert outcome == {"stored": 0, "ok": 18}
+    """A folder with a finished run of the tiny profile, made by the first worker that asks; do not write into it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny-run"
+    folder.mkdir(exist_ok=True)
+    file, made = folder / "tiny.toml", folder / "made"
+    with held(folder / "lock", wait=True):
+        if not made.exists():
+            file.write_text(TINY)
+            outcome = run(load_profile(str(file)), folder / "out", device=torch.device("cpu"), jobs=2)
+            assert outcome == {"stored": 0, "ok": 18}
+            made.touch()
     return folder / "out"

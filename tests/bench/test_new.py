@@ -59,14 +59,15 @@ def test_the_templates_can_be_called_on_the_command_line(folder):
         given_task(f"{folder}/my_task.py:my_task(every=1)")
 
 
-@pytest.mark.parametrize("kind", ["solver", "task", "operator"])
-def test_the_template_passes_its_own_test(folder, kind):
-    """By plain pytest in the user's folder, as its docstring says."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"test_my_{kind}.py"]
+def test_the_templates_pass_their_own_tests(folder):
+    """By plain pytest in the user's folder, as their docstrings say."""
+    files = [f"test_my_{kind}.py" for kind in Kind]
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *files]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
-    assert "failed" not in found.stdout
+    assert all(f"{file}::" in found.stdout for file in files)
+    assert "FAILED" not in found.stdout
 
 
 def test_the_test_of_a_template_has_teeth(folder, tmp_path):

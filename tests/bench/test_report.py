@@ -12,10 +12,13 @@ import pytest
 
 from bench import curves
 from bench.columns import COLUMNS, PAST
+from bench.drawing import save
 from bench.errors import UserError
+from bench.figures import psnr_past_depth
 from bench.frame import looks, tidy, trajectories
 from bench.growth import fits, sizes
 from bench.pareto import table
+from bench.parquet import write_parquet
 from bench.records import Manifest, Record, Store
 from bench.report import load, write_report
 from bench.summary import printable, summarise
@@ -238,12 +241,12 @@ def test_a_failed_cell_is_listed_and_left_out_of_the_means(tiny_run, tmp_path):
         if (record["kind"], record["solver"], record["seed"]) == ("quality", "unrolled(2)", 1):
             record |= {"status": "nan", "reason": "it is not finite", "values": {}}
 
-    run = edited(tiny_run, tmp_path / "run", fail)
-    write_report(run)
-    text = (run / "tables" / "tables.md").read_text()
+    frame = tidy(load(edited(tiny_run, tmp_path / "run", fail)))
+    write_tables(frame, tmp_path / "tables")
+    text = (tmp_path / "tables" / "tables.md").read_text()
     assert "## Cells that failed" in text
     assert "it is not finite" in text
-    summary = summarise(tidy(load(run)))
+    summary = summarise(frame)
     failed = summary[summary["solver"] == "unrolled(2)"]
     assert list(failed["seeds"]) == [2, 2], "those of the task"
     assert list(failed["psnr_seeds"]) == [1, 1]
@@ -282,12 +285,12 @@ def test_the_same_records_give_the_same_bytes(tiny_run, tmp_path):
 
 
 def test_the_csv_and_the_parquet_hold_every_cell(tiny_run, tmp_path, frame):
-    shutil.copytree(tiny_run, tmp_path / "a")
-    write_report(tmp_path / "a")
-    again = pd.read_csv(tmp_path / "a" / "tables" / "cells.csv")
+    write_tables(frame, tmp_path)
+    write_parquet(load(tiny_run), frame, Store(tiny_run).manifest(), tmp_path)
+    again = pd.read_csv(tmp_path / "cells.csv")
     assert len(again) == len(frame)
     assert again["hypergradient_error"].to_numpy() == pytest.approx(frame["hypergradient_error"].to_numpy())
-    whole = pd.read_parquet(tmp_path / "a" / "tables" / "cells.parquet")
+    whole = pd.read_parquet(tmp_path / "cells.parquet")
     pd.testing.assert_frame_equal(whole, frame, check_dtype=False, check_exact=True)
 
 
@@ -327,9 +330,10 @@ def test_past_the_depth_the_table_tells_what_was_seen(tiny_run, tmp_path):
     assert best["at 100 ×"].any()
     assert text.iloc[1]["T at its equilibrium"].startswith("contractive (L = 0.4")
     assert text.iloc[1]["residual stalls"] == "no"
-    write_report(run)
-    assert (run / "figures" / "psnr-past-depth.png").stat().st_size > 5000
-    assert "diverged" in (run / "tables" / "tables.md").read_text()
+    (png,) = save(psnr_past_depth(trajectories(load(run))), "past", tmp_path)
+    write_tables(frame, tmp_path)
+    assert png.stat().st_size > 5000
+    assert "diverged" in (tmp_path / "tables.md").read_text()
 
 
 def test_depths_that_nobody_looked_at_are_empty(tiny_run, tmp_path):
