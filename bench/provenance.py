@@ -8,6 +8,7 @@ import importlib
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -65,9 +66,16 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
+COMMIT = "EQGRAD_COMMIT"
+"""The variable that tells the commit of a tree that has travelled without its ``.git``."""
+
+
 @functools.cache
 def commit() -> tuple[str, bool]:
-    """The commit of the checkout and whether files differ from it; ``("unknown", True)`` outside git."""
+    """The commit of the checkout and whether files differ from it.
+
+    Outside git it is what ``EQGRAD_COMMIT`` says, taken for clean, or ``("unknown", True)``.
+    """
 
     def git(*words: str) -> str:
         return subprocess.run(
@@ -78,7 +86,8 @@ def commit() -> tuple[str, bool]:
         # Results are what runs write: they make no measurement dirty.
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", ".", ":!results"))
     except (OSError, subprocess.SubprocessError):
-        return "unknown", True
+        told = os.environ.get(COMMIT, "").strip()
+        return (told, False) if told else ("unknown", True)
 
 
 def device_name(device: torch.device) -> str:
@@ -99,8 +108,8 @@ def gpu_state(device: torch.device) -> dict[str, object] | None:
 
     Returns:
         ``driver``; ``sm_mhz`` and ``memory_mhz``; ``watts`` and their ``limit_watts``; ``performance_state`` (0 is
-        the fastest); ``celsius``; ``throttled``, the driver's bit mask of reasons. ``None`` on a CPU, without
-        nvidia-ml-py, or where the driver does not answer.
+        the fastest); ``celsius``; ``throttled``, the driver's bit mask of reasons; each ``None`` where the driver or
+        a container refuses it. ``None`` on a CPU, without nvidia-ml-py, or where nothing answers.
     """
     if device.type != "cuda":
         return None
@@ -113,20 +122,28 @@ def gpu_state(device: torch.device) -> dict[str, object] | None:
     try:
         # By its UUID: CUDA may count the cards otherwise, or be shown only some.
         handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
-        return {
-            "driver": str(nvml.nvmlSystemGetDriverVersion()),
-            "sm_mhz": nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-            "memory_mhz": nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
-            "watts": nvml.nvmlDeviceGetPowerUsage(handle) / 1e3,
-            "limit_watts": nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3,
-            "performance_state": nvml.nvmlDeviceGetPerformanceState(handle),
-            "celsius": nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-            "throttled": nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
+        questions: dict[str, Callable[[], object]] = {
+            "driver": lambda: str(nvml.nvmlSystemGetDriverVersion()),
+            "sm_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+            "memory_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
+            "watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1e3,
+            "limit_watts": lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3,
+            "performance_state": lambda: nvml.nvmlDeviceGetPerformanceState(handle),
+            "celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+            "throttled": lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
         }
+        return {name: _answer(question) for name, question in questions.items()}
     except Exception:  # what a driver or a container refuses, no timing needs
         return None
     finally:
         nvml.nvmlShutdown()
+
+
+def _answer(question: Callable[[], object]) -> object:
+    try:
+        return question()
+    except Exception:
+        return None
 
 
 def provenance(device: torch.device) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import re
 import resource
 import sys
 import time
@@ -189,9 +190,15 @@ def _attempt(
         return Measured("oom" if out_of_memory(error) else "error", line)
 
 
+NO_MEMORY = re.compile(
+    r"allocate memory|out of memory|\b(CUFFT|CUBLAS|CUDNN|CUSOLVER)_(STATUS_)?ALLOC_FAILED"
+)
+"""Of a plain ``RuntimeError``: torch's on a CPU, and those of CUDA and its libraries."""
+
+
 def out_of_memory(error: Exception) -> bool:
-    """Whether it was for want of memory; on a CPU torch raises a plain ``RuntimeError``."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    """Whether it was for want of memory."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(error)))
 
 
 def _publish(job: Job, record: Record, found: Measured, out: Path) -> None:

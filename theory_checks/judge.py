@@ -22,7 +22,7 @@ def judge(experiment: Experiment[S], setting: S) -> Verdict:
     reason = _no_device(setting) or experiment.outside(setting)
     with warnings.catch_warnings():
         # torch.func.jvp brings in decompositions that torch itself still scripts.
-        warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", ".torch.jit.script")
         rows = () if reason else tuple(experiment.measure(setting))
         against = None if reason else _refuted(experiment.too_strong(setting))
     asserted = [row for row in rows if row.status != "reported"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from pathlib import Path
 
@@ -58,6 +59,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         jobs = pickle.loads(Path(plan).read_bytes()) if plan else default_jobs()
         ids = [f"{job.cell.task.label}-{job.cell.solver.label}".replace(" ", "") for job in jobs]
         metafunc.parametrize("job", jobs, ids=ids)
+
+
+@pytest.fixture(autouse=True)
+def _memory():
+    """What a timing held is free for the next one, also where it failed: its traceback holds tensors."""
+    yield
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 @pytest.fixture(autouse=True)

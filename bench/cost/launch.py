@@ -27,7 +27,7 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "42
 def measure_costs(jobs: list[Job]) -> Iterator[Record]:
     """A record for each cost job, as its timing ends. One process, one timing at a time.
 
-    A timing that fails is a record with the status ``error``.
+    A timing that fails is a record with the status ``error``, or ``oom`` where it was for want of memory.
     """
     if not jobs:
         return
@@ -41,7 +41,7 @@ def measure_costs(jobs: list[Job]) -> Iterator[Record]:
         command = [sys.executable, *words.split()]
         command += [str(Path(__file__).parent / "test_step.py"), f"--rootdir={ROOT}", "-k", "test_step"]
         command += ["--benchmark-disable-gc", f"--cost-plan={plan}", f"--cost-report={report}"]
-        environment = os.environ | ALLOCATOR | {"PYTHONPATH": str(ROOT)}
+        environment = os.environ | ALLOCATOR | {"PYTHONPATH": _path()}
         with (
             Path(folder, "log").open("w+", encoding="utf-8") as log,
             os.fdopen(mouth, "wb"),
@@ -62,6 +62,11 @@ def measure_costs(jobs: list[Job]) -> Iterator[Record]:
                 yield job.record("error", f"the timing did not finish: {last}", {}, _where(job))
 
 
+def _path() -> str:
+    """The checkout before all that this process was given: packages may lie in a folder of their own."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def _where(job: Job) -> dict[str, object]:
     """The provenance of a timing, whose threads are those of its profile, not of this process."""
     return provenance(torch.device(job.device)) | {"threads": job.profile.threads, "gpu": None}
@@ -80,7 +85,7 @@ def _follow(process, lines, jobs: dict[str, Job]):
             job = jobs[found.pop("key")]
             done.add(job.key)
             where = _where(job) | {"gpu": found.pop("gpu")}
-            yield job.record("ok", "", found, where)
+            yield job.record(found.pop("status", "ok"), found.pop("reason", ""), found, where)
         if ended:
             return done
         try:

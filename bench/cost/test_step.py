@@ -15,7 +15,9 @@ from statistics import median
 import torch
 
 from bench.cost.floor import Work, bare_step
+from bench.errors import in_a_line
 from bench.provenance import gpu_state
+from bench.runner import out_of_memory
 from bench.tasks import instance
 from bench.training import optimiser_for, training_step
 
@@ -50,6 +52,25 @@ def paired_ratios(seconds: list[float], floor: list[float]) -> list[float]:
 
 def test_step(benchmark, job, request):
     """One training step: forward, backward and Adam's update."""
+    report = request.config.getoption("--cost-report")
+    try:
+        found = timed(benchmark, job)
+    except Exception as error:
+        if not report or not out_of_memory(error):
+            raise
+        found = {"gpu": None, "status": "oom", "reason": in_a_line(error, 300)}
+    if report:
+        with Path(report).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"key": job.key, **found}) + "\n")
+    else:
+        name = f"{job.cell.task.label} · {job.cell.solver.label}"
+        ratio, same = median(found["ratios"]), median(found["ratios_of_floor"])
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{name}: {ratio:.3f} × floor (floor × itself: {same:.3f})")  # noqa: T201
+
+
+def timed(benchmark, job):
+    """Seconds of a step and of its floor, what both are made of, and the state of the GPU right after."""
     profile, device = job.profile, torch.device(job.device)
     torch.set_num_threads(profile.threads)
     problem = instance(
@@ -98,8 +119,8 @@ def test_step(benchmark, job, request):
     ratios = paired_ratios(seconds, floors)
     same = paired_ratios(again[1::2], again[0::2])
     benchmark.extra_info.update(ratio=median(ratios), ratio_of_floor_to_itself=median(same))
-    report = request.config.getoption("--cost-report")
-    found = {
+    return {
+        "gpu": gpu,
         "seconds": seconds,
         "floor_seconds": floors,
         "ratios": ratios,
@@ -112,10 +133,3 @@ def test_step(benchmark, job, request):
         "step_why": made.why,
         "step_seconds": made.seconds,
     }
-    if report:
-        with Path(report).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"key": job.key, "gpu": gpu, **found}) + "\n")
-    else:
-        name = f"{job.cell.task.label} · {job.cell.solver.label}"
-        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            print(f"\n{name}: {median(ratios):.3f} × floor (floor × itself: {median(same):.3f})")  # noqa: T201

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,11 +16,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bench.cost import launch
+from bench.cost import test_step as timing
+from bench.cost.conftest import default_jobs
 from bench.cost.floor import Work, bare_step
 from bench.cost.test_step import paired_ratios
 from bench.images import Layout, find_images
 from bench.matrix import parse_solver, parse_task
-from bench.provenance import gpu_state
+from bench.provenance import ROOT, gpu_state
 from bench.records import Store
 from bench.resilience.corpus import a_record
 from bench.resilience.runs import members
@@ -138,7 +142,7 @@ def test_a_timing_carries_its_threads_and_the_state_of_its_gpu(tiny_run):
         assert "gpu" not in record.values
 
 
-def test_the_state_of_a_gpu_is_read_by_its_uuid_and_is_null_where_the_driver_refuses(monkeypatch):
+def test_the_state_of_a_gpu_is_read_by_its_uuid_and_what_the_driver_refuses_is_null(monkeypatch):
     calls = []
     nvml = SimpleNamespace(
         NVML_CLOCK_SM=1,
@@ -164,6 +168,8 @@ def test_the_state_of_a_gpu_is_read_by_its_uuid_and_is_null_where_the_driver_ref
     assert (found["watts"], found["limit_watts"], found["performance_state"]) == (345.6, 700.0, 0)
     assert calls == ["init", "GPU-1234", "shutdown"]
     nvml.nvmlDeviceGetPowerUsage = lambda card: 1 / 0
+    assert gpu_state(device) == found | {"watts": None}
+    nvml.nvmlDeviceGetHandleByUUID = lambda uuid: 1 / 0
     assert gpu_state(device) is None
     assert calls[-1] == "shutdown"
     monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
@@ -203,6 +209,37 @@ def test_a_timing_ends_with_its_runner_however_that_ends():
     finally:
         with suppress(ProcessLookupError):
             os.killpg(runner.pid, signal.SIGKILL)
+
+
+def starved(solver, problem, batch):
+    raise RuntimeError("CUDA error: out of memory")
+
+
+@pytest.mark.misuse("a timing that runs out of memory", "right: it is a record of that, and the others go on")
+def test_a_timing_without_memory_says_so(tmp_path, monkeypatch):
+    (job, *_), report = default_jobs(), tmp_path / "report"
+    monkeypatch.setattr(timing, "training_step", starved)
+    asked = SimpleNamespace(config=SimpleNamespace(getoption=lambda name: report))
+    timing.test_step(None, job, asked)
+    assert json.loads(report.read_text()) == {
+        "key": job.key,
+        "gpu": None,
+        "status": "oom",
+        "reason": "RuntimeError: CUDA error: out of memory",
+    }
+    report.unlink()
+    monkeypatch.setattr(timing, "training_step", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        timing.test_step(None, job, asked)
+    assert not report.exists()
+
+
+def test_a_timing_finds_what_its_runner_was_given(monkeypatch):
+    """Packages may lie in a folder of their own, as on a machine without a network."""
+    monkeypatch.setenv("PYTHONPATH", "/mine")
+    assert launch._path() == os.pathsep.join([str(ROOT), "/mine"])
+    monkeypatch.delenv("PYTHONPATH")
+    assert launch._path() == str(ROOT)
 
 
 def test_a_thousand_timings_hold_a_hundred_files_open(tmp_path, monkeypatch):

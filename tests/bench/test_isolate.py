@@ -169,6 +169,13 @@ def test_ctrl_c_and_sigterm_are_one_line_each(tmp_path):
 def test_what_is_out_of_memory():
     assert out_of_memory(MemoryError())
     assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    for said in (
+        "CUDA error: out of memory",
+        "cuFFT error: CUFFT_ALLOC_FAILED",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    ):
+        assert out_of_memory(RuntimeError(said))
     assert not out_of_memory(RuntimeError("no luck"))
 
 

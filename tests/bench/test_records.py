@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bench import provenance
 from bench.errors import UserError
 from bench.frame import tidy
 from bench.images import find_images
@@ -33,6 +34,18 @@ def test_a_record_survives_the_file_and_is_json_that_anybody_reads(tmp_path):
     for broken in ("{}", "[]", "nonsense", text[:-3]):
         with pytest.raises(ValueError, match=r"."):
             Record.from_json(broken)
+
+
+@pytest.mark.misuse(
+    "a tree that was copied without its .git",
+    "right: EQGRAD_COMMIT tells its commit, and without that it is unknown",
+)
+def test_the_commit_of_a_tree_without_git_can_be_told(tmp_path, monkeypatch):
+    commit = provenance.commit.__wrapped__
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    assert commit() == ("unknown", True)
+    monkeypatch.setenv("EQGRAD_COMMIT", "0123abc\n")
+    assert commit() == ("0123abc", False)
 
 
 def test_the_same_cell_at_two_sizes_is_two_records():
