@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -66,12 +67,14 @@ class Pool(Generic[Task]):
         limit: seconds that a task may take; 0 for as long as it likes.
         forks: start processes from a server that has imported everything (a tenth of a second each). Not where they
             will use a GPU: those start from nothing.
+        end: on the clock of ``time.monotonic``, when whatever still runs is ended.
     """
 
     work: Callable[[Task], Any]
     workers: int
     limit: float = 0.0
     forks: bool = True
+    end: float = math.inf
     running: list[_Running[Task]] = field(default_factory=list["_Running[Task]"])
 
     def __enter__(self) -> Pool[Task]:
@@ -85,26 +88,32 @@ class Pool(Generic[Task]):
         self.running.clear()
 
     def __call__(self, tasks: Iterable[Task]) -> Iterator[Ended[Task]]:
-        """Run every task, and tell of each as it ends. A task whose process dies in silence is run once more."""
-        waiting, died = deque(tasks), list[Task]()
+        """Run every task, and tell of each as it ends. A task whose process dies in silence is run once more.
+
+        A task is asked for when there is a process for it.
+        """
+        coming, again, died = iter(tasks), deque[Task](), list[Task]()
         context = self._context()
-        while waiting or self.running:
-            while waiting and len(self.running) < self.workers:
+        while True:
+            while len(self.running) < self.workers and (found := _next(coming, again)):
                 with _undisturbed({signal.SIGINT, signal.SIGTERM}):
-                    self.running.append(_start(context, self.work, waiting.popleft(), self.limit))
+                    self.running.append(_start(context, self.work, found[0], self.limit, self.end))
+            if not self.running:
+                return
             for run in self._ready():
                 self.running.remove(run)
                 ended = _ended(run)
                 if ended.reason and not ended.late and run.task not in died:
                     died.append(run.task)
-                    waiting.append(run.task)
+                    again.append(run.task)
                 else:
                     yield ended
 
     def _ready(self) -> list[_Running[Task]]:
         """Those that have said something, ended, or run out of time; waits until there is one."""
         soonest = min(run.end for run in self.running)
-        wait([run.ear for run in self.running], max(0.0, soonest - time.monotonic()) if self.limit else None)
+        left = max(0.0, soonest - time.monotonic()) if math.isfinite(soonest) else None
+        wait([run.ear for run in self.running], left)
         return [run for run in self.running if run.ear.poll() or time.monotonic() >= run.end]
 
     def _context(self) -> BaseContext:
@@ -128,12 +137,21 @@ def prepare() -> BaseContext | None:
     return context
 
 
-def _start(context: BaseContext, work: Callable[[Task], Any], task: Task, limit: float) -> _Running[Task]:
+def _next(coming: Iterator[Task], again: deque[Task]) -> list[Task]:
+    """The next task, those whose process died last; empty where there is none."""
+    for task in coming:
+        return [task]
+    return [again.popleft()] if again else []
+
+
+def _start(
+    context: BaseContext, work: Callable[[Task], Any], task: Task, limit: float, end: float
+) -> _Running[Task]:
     ear, mouth = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(work, task, mouth))  # pyright: ignore[reportAttributeAccessIssue]
     process.start()
     mouth.close()  # ours; with the other end's, the pipe ends when the process does
-    return _Running(task, process, ear, time.monotonic() + limit if limit else float("inf"))
+    return _Running(task, process, ear, min(end, time.monotonic() + limit) if limit else end)
 
 
 @contextmanager

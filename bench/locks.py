@@ -9,6 +9,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+POLL = 0.5
+"""Seconds between looks at what another run is at."""
+
 
 @contextmanager
 def held(file: Path, *, shared: bool = False, wait: bool = False) -> Generator[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -48,6 +49,14 @@ def run(
         str | None,
         typer.Option("--scheduler", help="A Dask scheduler that runs: tcp://HOST:PORT or its file."),
     ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            "--within",
+            metavar="TIME",
+            help="Measure for so long (90s, 8m, 1.5h), what tells most first; tables and figures follow.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False,
     json: Json = False,
 ) -> None:
@@ -63,7 +72,9 @@ def run(
         from .isolate import prepare
 
         prepare()
+    from .budget import seconds_of
     from .cluster import Lost, chosen_cluster
+    from .errors import UserError
     from .matrix import Networks, load_profile
     from .records import FINISHED
     from .report import write_report
@@ -71,6 +82,9 @@ def run(
     from .runner import run as run_matrix
 
     console.quiet = quiet
+    if within is not None and (workers is not None or scheduler is not None):
+        raise UserError("--within and a cluster exclude each other: leave --workers and --scheduler out")
+    seconds = math.inf if within is None else seconds_of(within)
     chosen = load_profile(profile)
     try:
         with aside(), _progress() as progress, chosen_cluster(device, jobs, workers, scheduler) as cluster:
@@ -84,6 +98,7 @@ def run(
                 networks=Networks(weights, bf16),
                 jobs=jobs,
                 cluster=cluster,
+                within=seconds,
                 progress=progress,
                 notice=lambda line: say(line, "yellow"),
             )
@@ -93,8 +108,10 @@ def run(
     say(f"cells: {', '.join(f'{count} {status}' for status, count in outcome.items() if count)}")
     with console.status("writing tables, figures and the page"):
         files = write_report(out)
+    if outcome["left"]:
+        say(f"{outcome['left']} cells are left after {within}: the same line goes on from there")
     say(f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}, page: {out / 'index.html'}")
-    failed = sum(count for status, count in outcome.items() if status not in FINISHED | {"stored"})
+    failed = sum(count for status, count in outcome.items() if status not in FINISHED | {"stored", "left"})
     if json:
         found = {"out": str(out), "cells": dict(outcome), "failed": failed, "files": [str(f) for f in files]}
         print(printed_json(dumps(found, ensure_ascii=False)))  # noqa: T201

@@ -161,6 +161,8 @@ class Profile(_Table):
     step: Step = "eager"
     limit: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     """Seconds that a cell may take; 0 for as long as it likes. It decides no result."""
+    first: list[str] = []
+    """Solvers that a run within a time measures before the others."""
     also: list[Block] = []
 
     def parts(self) -> list[Profile]:
@@ -226,7 +228,9 @@ def load_profile(text: str) -> Profile:
     except ValidationError as error:
         raise UserError(f"profile {text}: {_first(error)}") from error
     # Every task and solver in it must be readable before anything is run.
-    _check_distinct(profile, cells(profile))
+    parts = cells(profile)
+    _check_distinct(profile, parts)
+    _check_first(profile, parts)
     return profile
 
 
@@ -239,6 +243,14 @@ def _check_distinct(profile: Profile, parts: list[list[Cell]]) -> None:
             if line in seen:
                 raise UserError(f"profile {profile.name}: {line} stands in it twice")
             seen.add(line)
+
+
+def _check_first(profile: Profile, parts: list[list[Cell]]) -> None:
+    """Raise ``UserError`` where a solver that is to be measured first is not in the profile at all."""
+    known = {cell.solver.label for part in parts for cell in part}
+    for text in profile.first:
+        if (label := parse_solver(text).label) not in known:
+            raise unknown(f"solver of 'first' in profile {profile.name}", label, known)
 
 
 def _line(cell: Cell, part: Profile) -> str:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import torch
 
+from .budget import Budget
 from .cluster import Cluster
 from .errors import UserError
 from .files import Unwritable
 from .isolate import Ended
+from .locks import POLL
 from .records import Record, Store, key_of, settings
-from .runner import POLL, Job, Said, record_of, run_cost
+from .runner import Job, Said, record_of
+from .timings import run_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Timings:
         try:
             if any(_key(job) != job.key for job in jobs):
                 return "other machine", ""
-            for _ in run_cost(list(jobs), Store(self.out)):
+            for _ in run_cost(list(jobs), Store(self.out), Budget()):
                 pass
         except Unwritable as error:
             return "unwritable", str(error.strerror)

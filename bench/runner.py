@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import math
 import os
 import re
 import resource
@@ -11,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
@@ -20,18 +21,20 @@ import numpy as np
 import torch
 from safetensors.torch import save as write_safetensors
 
+from .budget import Budget
 from .determinism import deterministic
 from .errors import UserError, in_a_line
 from .files import Unwritable, make_folder, write_atomically
 from .images import Images, find_images
 from .isolate import Ended, Pool
-from .locks import held, machine
-from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells, check_warm
+from .locks import POLL, held, machine
+from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells, check_warm, parse_solver
 from .measure import Measured, measure
 from .own import blamed
 from .provenance import provenance
 from .records import FINISHED, Kind, Manifest, Record, Store, key_of, settings
 from .tasks import instance
+from .timings import run_cost
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -43,10 +46,6 @@ Said: TypeAlias = tuple[str, str]
 """What a process says in the end: ``stored``, ``elsewhere`` or ``unwritable``, and why."""
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
-POLL = 0.5
-"""Seconds between looks at what another run is at."""
-TOGETHER = 100
-"""Timings in one process; each holds a file open, of which a system allows some hundreds."""
 ARRIVAL = 30.0
 """Seconds that a file written elsewhere may take to show on a shared disk."""
 
@@ -226,6 +225,7 @@ def run(
     networks: Networks = AS_THEY_COME,
     jobs: int | None = None,
     cluster: Cluster | None = None,
+    within: float = math.inf,
     progress: Progress = lambda what, done, total: None,
     notice: Callable[[str], None] = lambda line: None,
 ) -> Counter[str]:
@@ -241,11 +241,13 @@ def run(
         networks: how the denoisers are taken.
         jobs: processes side by side; ``None`` for one a core, and one on a GPU.
         cluster: where to run them, in place of processes of this one.
+        within: seconds after which nothing is measured any more; not with a ``cluster``.
         progress: called after each cell.
         notice: told what a user should know, in a line.
 
     Returns:
-        How many cells ended with which status; ``stored`` counts those found finished.
+        How many cells ended with which status; ``stored`` counts those found finished, ``left`` those that there was
+        no time for.
 
     Raises:
         UserError: bad input; nothing has been written then.
@@ -253,6 +255,7 @@ def run(
         cluster.Lost: the scheduler of the cluster is gone; what was finished is stored.
     """
     everything = cells(profile, tasks, solvers, networks, whole=True)
+    budget = Budget(within, tuple(parse_solver(text).label for text in profile.first))
     chosen = cells(profile, tasks, solvers, networks)
     parts = list(zip(profile.parts(), everything, strict=True))
     found = images_for(parts, images)
@@ -269,26 +272,34 @@ def run(
     wanted = [job for job in (*quality, *cost) if str(job.cell) in labels]
     missing = [job for job in wanted if not store.finished(job.key)]
     outcome = Counter({"stored": len(wanted) - len(missing)})
+    job_of = {job.key: job for job in wanted}
+    for job in wanted:
+        if (record := store.read(job.key)) is not None:
+            budget.tell(job, record)
 
     def tell(record: Record) -> None:
         outcome[record.status] += 1
+        budget.tell(job_of[record.key], record)
         done = sum(outcome.values())
         what = f"{record.task} · {record.crop}² × {record.batch} · {record.solver} · {record.kind}"
         progress(what, done, len(wanted))
 
     progress("", outcome["stored"], len(wanted))
     workers = jobs or (1 if device.type == "cuda" else os.cpu_count() or 1)
-    for record in _run_quality([j for j in missing if j.kind == "quality"], store, workers, cluster, where):
-        tell(record)
-    timings = [job for job in missing if job.kind == "cost"]
-    if cluster is None or cluster.here or not timings:
-        timed = run_cost(timings, store)
-    else:
-        from .remote import run_cost_there
+    for some in budget.rounds(missing):
+        untimed, timings = ([job for job in some if job.kind == kind] for kind in ("quality", "cost"))
+        for record in _run_quality(untimed, store, workers, cluster, where, budget):
+            tell(record)
+        if cluster is None or cluster.here or not timings:
+            timed = run_cost(timings, store, budget)
+        else:
+            from .remote import run_cost_there
 
-        timed = run_cost_there(timings, store, cluster, where)
-    for record in timed:
-        tell(record)
+            timed = run_cost_there(timings, store, cluster, where)
+        for record in timed:
+            tell(record)
+    if left := len(wanted) - sum(outcome.values()):
+        outcome["left"] = left
     return outcome
 
 
@@ -317,20 +328,30 @@ class Work:
 
 
 def _run_quality(
-    jobs: list[Job], store: Store, workers: int, cluster: Cluster | None, where: dict[str, object]
+    jobs: list[Job],
+    store: Store,
+    workers: int,
+    cluster: Cluster | None,
+    where: dict[str, object],
+    budget: Budget,
 ) -> Iterator[Record]:
-    """Each in a process of its own; those that another run is at are waited for."""
+    """Each in a process of its own; those that another run is at are waited for.
+
+    What the budget has no time for is left out, and what it ends leaves no record.
+    """
     limit = {job.key: job.profile.limit for job in jobs}
     for seconds in sorted(set(limit.values())):
         ready, waiting = [job for job in jobs if limit[job.key] == seconds], list[Job]()
-        while ready:
+        while ready and budget.left() > 0:
             forks, work = ready[0].device == "cpu", Work(store.folder.absolute())
-            beside = Pool(work, min(workers, len(ready)), seconds, forks)
+            beside = Pool(work, min(workers, len(ready)), seconds, forks, budget.end)
             pool_of = beside if cluster is None else cluster.pool(work, work.out, seconds, forks)
             # Waited for here, where no cell's time runs yet, until nobody is timing.
             quiet = held(machine(), shared=True, wait=True) if cluster is None else nullcontext()
             with quiet, pool_of as pool:
-                for ended in pool(ready):
+                for ended in pool(budget.one_by_one(ready)):
+                    if ended.late and budget.left() <= 0:
+                        continue
                     said, why = ended.answer or ("", "")
                     if said == "unwritable":
                         raise Unwritable(0, why)
@@ -369,31 +390,3 @@ def record_of(ended: Ended[Job], store: Store, seconds: float, where: dict[str, 
         record = job.record(status, reason, {}, where)
         store.write(record)
     return record
-
-
-def run_cost(jobs: list[Job], store: Store) -> Iterator[Record]:
-    """Alone on this machine, one after another; those that another run is at are waited for."""
-    for first in range(0, len(jobs), TOGETHER):
-        yield from _timed(jobs[first : first + TOGETHER], store)
-
-
-def _timed(jobs: list[Job], store: Store) -> Iterator[Record]:
-    from .cost import measure_costs
-
-    while jobs:
-        with ExitStack() as locks:
-            mine = [job for job in jobs if locks.enter_context(held(store.lock(job.key)))]
-            jobs = [job for job in jobs if job not in mine]
-            left = []
-            for job in mine:
-                if store.finished(job.key) and (record := store.read(job.key)) is not None:
-                    yield record
-                else:
-                    left.append(job)
-            if left:
-                locks.enter_context(held(machine(), wait=True))
-            for record in measure_costs(left):
-                store.write(record)
-                yield record
-        if jobs:
-            time.sleep(POLL)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +26,10 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "42
 """glibc's allocator is bimodal at these sizes: identical runs took 1.88 or 2.59 ms until it was fixed."""
 
 
-def measure_costs(jobs: list[Job]) -> Iterator[Record]:
+def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
     """A record for each cost job, as its timing ends. One process, one timing at a time.
+
+    At ``end``, on the clock of ``time.monotonic``, the process is ended; what it had not timed has no record.
 
     A timing that fails is a record with the status ``error``, or ``oom`` where it was for want of memory.
     """
@@ -52,12 +56,12 @@ def measure_costs(jobs: list[Job]) -> Iterator[Record]:
             report.open(encoding="utf-8") as lines,
         ):
             try:
-                done = yield from _follow(process, lines, {job.key: job for job in jobs})
+                done = yield from _follow(process, lines, {job.key: job for job in jobs}, end)
             finally:
                 process.terminate()
             log.seek(0)
             last = " ".join(log.read().split())[-300:]
-        for job in jobs:
+        for job in jobs if time.monotonic() < end else ():
             if job.key not in done:
                 yield job.record("error", f"the timing did not finish: {last}", {}, _where(job))
 
@@ -72,12 +76,12 @@ def _where(job: Job) -> dict[str, object]:
     return provenance(torch.device(job.device)) | {"threads": job.profile.threads, "gpu": None}
 
 
-def _follow(process, lines, jobs: dict[str, Job]):
-    """Records as the report grows, until the process ends; returns the keys seen."""
+def _follow(process, lines, jobs: dict[str, Job], until: float):
+    """Records as the report grows, until the process ends or the time is up; returns the keys seen."""
     done: set[str] = set()
     part = ""
     while True:
-        ended = process.poll() is not None
+        ended = process.poll() is not None or time.monotonic() >= until
         part += lines.read()
         *whole, part = part.split("\n")
         for line in whole:

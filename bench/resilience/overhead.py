@@ -92,7 +92,7 @@ def main(profile: str, folder: str, *solvers: str) -> None:
     from .. import cost, runner
     from ..matrix import load_profile
 
-    def no_timings(jobs: list[runner.Job]) -> Iterator[Record]:
+    def no_timings(jobs: list[runner.Job], end: float) -> Iterator[Record]:
         return iter(())
 
     # By its name in the package: the processes of cells know no other.

@@ -106,7 +106,7 @@ def perform(asked: Asked) -> None:
         _note(asked.notes / "told", record.key)
         return record
 
-    def measure_costs(jobs: list[runner.Job]) -> Iterator[Record]:
+    def measure_costs(jobs: list[runner.Job], end: float) -> Iterator[Record]:
         for job in jobs:
             _note(asked.notes / "begun", job.key)
             time.sleep(0.005)

@@ -56,7 +56,7 @@ def plain(tmp_path_factory) -> dict[str, tuple[str, dict[str, object]]]:
     folder = tmp_path_factory.mktemp("plain")
     (folder / "few.toml").write_text(FEW)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.runner.run_cost", lambda jobs, store: iter(()))
+        patch.setattr("bench.runner.run_cost", lambda jobs, store, budget: iter(()))
         run(load_profile(str(folder / "few.toml")), folder / "out", device=torch.device("cpu"), jobs=1)
     found = table(folder / "out")
     assert len(found) == QUALITY
@@ -80,7 +80,7 @@ def two(gate) -> Generator[Cluster]:
 
 @pytest.fixture
 def without_timings(monkeypatch):
-    monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store: iter(()))
+    monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store, budget: iter(()))
 
 
 def soon(what: Callable[[], object], seconds: float = 60.0) -> object:

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bench.budget import Budget
 from bench.cost import launch
 from bench.cost import test_step as timing
 from bench.cost.conftest import default_jobs
@@ -27,8 +28,8 @@ from bench.provenance import ROOT, gpu_state
 from bench.records import Store
 from bench.resilience.corpus import a_record
 from bench.resilience.runs import members
-from bench.runner import run_cost
 from bench.tasks import instance, loss
+from bench.timings import run_cost
 from bench.training import parameters, training_step
 from solvers import Anderson, Report, Solution
 from solvers.conformance import Counted
@@ -253,15 +254,15 @@ def test_a_thousand_timings_hold_a_hundred_files_open(tmp_path, monkeypatch):
         yield True
         held.remove(file)
 
-    def measured(jobs):
+    def measured(jobs, end):
         batches.append(len(jobs))
         assert len(held) == len(jobs) + 1  # and the machine
         return iter(replace(a_record(), key=job.key) for job in jobs)
 
-    monkeypatch.setattr("bench.runner.held", counted)
+    monkeypatch.setattr("bench.timings.held", counted)
     monkeypatch.setattr("bench.cost.measure_costs", measured)
     jobs = [SimpleNamespace(key=f"{i:020x}") for i in range(250)]
-    assert [record.key for record in run_cost(jobs, store)] == [job.key for job in jobs]
+    assert [record.key for record in run_cost(jobs, store, Budget())] == [job.key for job in jobs]
     assert batches == [100, 100, 50]
 
 

@@ -170,7 +170,9 @@ def test_a_key_changes_with_everything_that_decides_the_result(tiny_file, monkey
 
 def test_a_finished_run_measures_nothing(tiny_run, monkeypatch):
     monkeypatch.setattr("bench.runner._run_quality", lambda jobs, *_: jobs and pytest.fail("ran again"))
-    monkeypatch.setattr("bench.cost.measure_costs", lambda jobs: (jobs and pytest.fail("timed again")) or [])
+    monkeypatch.setattr(
+        "bench.cost.measure_costs", lambda jobs, end: (jobs and pytest.fail("timed again")) or []
+    )
     outcome = run(load_profile(str(tiny_run.parent / "tiny.toml")), tiny_run, device=torch.device("cpu"))
     assert outcome == {"stored": 18}
 

@@ -96,7 +96,7 @@ def small(monkeypatch, home):
     """Small profiles, two operators, no timings, no figures, and a home of the reader's own."""
     load, operators = matrix.load_profile, real.matrix()[:2]
     monkeypatch.setattr(matrix, "load_profile", lambda text: shrunk(load(text)))
-    monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store: iter(()))
+    monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store, budget: iter(()))
     monkeypatch.setattr("bench.figures.write_figures", lambda *parts: [])
     monkeypatch.setattr(real, "matrix", lambda: operators)
     monkeypatch.setenv("HOME", str(home))
