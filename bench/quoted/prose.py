@@ -134,7 +134,7 @@ def _shared() -> list[str]:
 
 
 def _dncnn() -> list[str]:
-    deq = found_at("deblurring(dncnn)", "deq(0.001)")
+    deq = found_at("deblurring(dncnn)", "deq(0.0001)")
     others = [
         percent(error(PARETO, "deblurring(dncnn)", call))
         for call in ("restarted_jfb(10, 4)", "restarted_jfb(10, 1)")
@@ -235,7 +235,7 @@ QUOTES = (
     ),
     Quote(CHOOSING, "it needed {} products to {}, Anderson {} to {}.", _nesterov),
     Quote(CHOOSING, "({} off after 20 further products on deblurring)", _shared),
-    Quote(CHOOSING, "`deq(0.001)` is within {} in {} products; ten layers are at {} to {}.", _dncnn),
+    Quote(CHOOSING, "`deq(0.0001)` is within {} in {} products; ten layers are at {} to {}.", _dncnn),
     Quote(CHOOSING, "even `jfb(40)`, {} off, has a cosine of {}", _crude),
     Quote(CHOOSING, "save {} to {} of the products", _saving),
     Quote(CHOOSING, "and {} behind on inpainting", _first_within),
