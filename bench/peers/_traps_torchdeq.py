@@ -11,7 +11,6 @@ from torch import Tensor
 
 from solvers.conformance import Contraction, Counted, start
 
-from ..errors import in_a_line
 from ._trap import Row, exact, gradient, off, percent, raised, second_derivative
 from .torchdeq import torchdeq_anderson, torchdeq_broyden, torchdeq_ift
 
@@ -151,7 +150,7 @@ def _answer(attempt: Callable[[], Tensor | None]) -> str:
     try:
         found = attempt()
     except RuntimeError as error:
-        return in_a_line(error, 50)
+        return f"RuntimeError: {' '.join(str(error).split())[:50]}"
     return "no tape" if found is None else f"{float(found.sum()):.4g}"
 
 
