@@ -298,7 +298,7 @@ def run(
             timed = run_cost_there(timings, store, cluster, where)
         for record in timed:
             tell(record)
-    if left := len(wanted) - sum(outcome.values()):
+    if math.isfinite(within) and (left := len(wanted) - sum(outcome.values())):
         outcome["left"] = left
     return outcome
 
