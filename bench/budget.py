@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import UserError
-from .plan import Need, Seen, fit, seen
+from .plan import Model, Need, Seen, fit, seen
 from .records import Record
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROUND = 4
 """Solvers whose cells are measured before their timings are taken, and before those of the next ones."""
 SPARE = 1.5
-"""A cell is begun where so many times the seconds predicted for it are left: nine in ten predictions are that good."""
+"""A cell is begun where so many times the seconds predicted for it are left."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smh])")
 
@@ -51,6 +51,7 @@ class Budget:
     end: float = field(init=False)
     _seen: list[Seen] = field(default_factory=list[Seen], init=False)
     _records: list[Record] = field(default_factory=list[Record], init=False)
+    _model: Model | None = field(default=None, init=False)  # of these; made anew when it is asked for
 
     def __post_init__(self) -> None:
         self.end = time.monotonic() + self.seconds
@@ -62,8 +63,9 @@ class Budget:
     def tell(self, job: Job, record: Record) -> None:
         """What a record teaches of those to come."""
         if record.status == "ok" and math.isfinite(self.seconds):
-            self._seen.append(seen(record, Need(job.kind, job.cell, job.profile)))
+            self._seen.append(seen(record, _need(job)))
             self._records.append(record)
+            self._model = None
 
     def rounds(self, jobs: list[Job]) -> list[list[Job]]:
         """The jobs in the order in which a table gains most: all at once without a limit, else a few solvers a time."""
@@ -77,14 +79,14 @@ class Budget:
         """Seconds of each; NaN where nothing is known."""
         if math.isinf(self.seconds) or not self._seen:
             return [math.nan for _ in jobs]
-        model = fit(self._seen, self._records)
-        return [model.guess(Need(job.kind, job.cell, job.profile)).seconds for job in jobs]
+        if self._model is None:
+            self._model = fit(self._seen, self._records)
+        return [self._model.guess(_need(job)).seconds for job in jobs]
 
     def one_by_one(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Those that can be finished, each looked at when a process is free for it."""
         for job in jobs:
-            (seconds,) = self.predicted([job])
-            if self.left() > (0.0 if math.isnan(seconds) else SPARE * seconds):
+            if self.in_a_row([job]):
                 yield job
 
     def in_a_row(self, jobs: list[Job]) -> list[Job]:
@@ -96,3 +98,7 @@ class Budget:
                 chosen.append(job)
                 total = taken
         return chosen
+
+
+def _need(job: Job) -> Need:
+    return Need(job.kind, job.cell, job.profile)

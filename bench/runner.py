@@ -270,12 +270,14 @@ def run(
         notice(f"the record {key} was damaged: it is in {store.set_aside(key)} now, and its cell runs again")
     labels = {str(cell) for part in chosen for cell in part}
     wanted = [job for job in (*quality, *cost) if str(job.cell) in labels]
-    missing = [job for job in wanted if not store.finished(job.key)]
-    outcome = Counter({"stored": len(wanted) - len(missing)})
-    job_of = {job.key: job for job in wanted}
+    job_of, missing = {job.key: job for job in wanted}, list[Job]()
     for job in wanted:
-        if (record := store.read(job.key)) is not None:
+        record = store.read(job.key)
+        if record is not None:
             budget.tell(job, record)
+        if record is None or record.status not in FINISHED:
+            missing.append(job)
+    outcome = Counter({"stored": len(wanted) - len(missing)})
 
     def tell(record: Record) -> None:
         outcome[record.status] += 1

@@ -12,9 +12,7 @@ import pytest
 
 from bench import curves
 from bench.columns import COLUMNS, PAST
-from bench.drawing import save
 from bench.errors import UserError
-from bench.figures import psnr_past_depth
 from bench.frame import looks, tidy, trajectories
 from bench.growth import fits, sizes
 from bench.pareto import table
@@ -241,12 +239,12 @@ def test_a_failed_cell_is_listed_and_left_out_of_the_means(tiny_run, tmp_path):
         if (record["kind"], record["solver"], record["seed"]) == ("quality", "unrolled(2)", 1):
             record |= {"status": "nan", "reason": "it is not finite", "values": {}}
 
-    frame = tidy(load(edited(tiny_run, tmp_path / "run", fail)))
-    write_tables(frame, tmp_path / "tables")
-    text = (tmp_path / "tables" / "tables.md").read_text()
+    run = edited(tiny_run, tmp_path / "run", fail)
+    write_report(run)
+    text = (run / "tables" / "tables.md").read_text()
     assert "## Cells that failed" in text
     assert "it is not finite" in text
-    summary = summarise(frame)
+    summary = summarise(tidy(load(run)))
     failed = summary[summary["solver"] == "unrolled(2)"]
     assert list(failed["seeds"]) == [2, 2], "those of the task"
     assert list(failed["psnr_seeds"]) == [1, 1]
@@ -330,10 +328,9 @@ def test_past_the_depth_the_table_tells_what_was_seen(tiny_run, tmp_path):
     assert best["at 100 ×"].any()
     assert text.iloc[1]["T at its equilibrium"].startswith("contractive (L = 0.4")
     assert text.iloc[1]["residual stalls"] == "no"
-    (png,) = save(psnr_past_depth(trajectories(load(run))), "past", tmp_path)
-    write_tables(frame, tmp_path)
-    assert png.stat().st_size > 5000
-    assert "diverged" in (tmp_path / "tables.md").read_text()
+    write_report(run)
+    assert (run / "figures" / "psnr-past-depth.png").stat().st_size > 5000
+    assert "diverged" in (run / "tables" / "tables.md").read_text()
 
 
 def test_depths_that_nobody_looked_at_are_empty(tiny_run, tmp_path):
