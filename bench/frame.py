@@ -73,8 +73,9 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     infinity: diverged); the gradient's relative error, as the mean over ``draws`` of the noise, the largest
     (``hypergradient_error_worst``) and the least (``hypergradient_error_least``), its cosine, and the
     error that the solver certified, if it did; ``oracle_error``, below which no error is known, and whether it is a
-    ``certificate`` or an ``estimate`` (``oracle_basis``); what chooses among solvers without a look at the test images:
-    ``training_loss_equilibrium``, ``psnr_validation`` and ``psnr_validation_equilibrium``; ``equilibrium_stays``,
+    ``certificate`` or an ``estimate`` (``oracle_basis``), which is at least the residuals that the reference leaves;
+    what chooses among solvers without a look at the test images: ``training_loss_equilibrium``,
+    ``psnr_validation`` and ``psnr_validation_equilibrium``; ``equilibrium_stays``,
     whether plain iteration stays at the equilibrium, and where it ends (``equilibrium_plain_psnr``,
     ``equilibrium_plain_residual``); ``panel_equilibrium_converged``, whether
     the image that is shown had settled; ``jacobian_norm`` at the equilibrium; counts, in whole batches;
@@ -143,7 +144,11 @@ def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int]
         known = [value for value in values.get(name) or [] if value is not None]
         row[column] = mean(known) if known else nan
     row |= {name: number(name) for name in PLAIN} | _errors(record)
-    row["oracle_basis"] = str(values.get("oracle_basis") or "")
+    row["oracle_basis"] = basis = str(values.get("oracle_basis") or "")
+    if "estimate" in basis:
+        # An estimate may be 0: it moves the equilibrium, and what is left of the two equations may not move with it.
+        left = number("oracle_residual"), number("oracle_adjoint_residual")
+        row["oracle_error"] = max(number("oracle_error"), *left)
     tolerance = record.settings.get("equilibrium", {}).get("tol", nan)
     for residual, columns in EQUILIBRIA.items():
         # An equilibrium that is not known, or a record of before there was one to know: old ones have no validation.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import multiprocessing
 import os
@@ -174,6 +175,8 @@ def _run(work: Callable[[Task], Any], task: Task, mouth: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     os.dup2(2, 1)  # what a user's own file prints: standard output is for the results of the command
+    # What was imported is there to stay; a look for garbage in it is half a second, and copies the pages it looks at.
+    gc.freeze()
     end_with_the_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))
     mouth.send(work(task))
 

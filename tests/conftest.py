@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 
@@ -21,6 +22,13 @@ def own_machine(tmp_path_factory):
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen():
+    """What was imported before a file's tests is no garbage: a look for some takes half a second, in every cell."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

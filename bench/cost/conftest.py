@@ -61,6 +61,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("job", jobs, ids=ids)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _imported():
+    """What was imported is no garbage, and is not looked at after every timing."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _memory():
     """What a timing held is free for the next one, also where it failed: its traceback holds tensors."""

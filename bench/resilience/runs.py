@@ -120,6 +120,7 @@ def perform(asked: Asked) -> None:
     runner.run_cell, runner.record_of = run_cell, record_of
     cost.measure_costs = measure_costs
     isolate.Pool._context = lambda self: context  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    isolate.prepare = lambda: None  # the server that the command would start imports for seconds
     if not asked.tables:
         report.write_report = lambda folder: []
     if asked.prepare is not None:

@@ -53,6 +53,12 @@ def png_alone(request, monkeypatch):
 
 
 @pytest.fixture
+def without_figures(monkeypatch):
+    """For what is asked of the rest of a report: figures are most of its time."""
+    monkeypatch.setattr("bench.figures.write_figures", lambda *parts: [])
+
+
+@pytest.fixture
 def tiny_file(tmp_path) -> Path:
     """The tiny profile as a file."""
     file = tmp_path / "tiny.toml"

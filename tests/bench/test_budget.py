@@ -149,6 +149,7 @@ def test_a_timing_ends_with_the_time_and_leaves_no_record():
     assert time.monotonic() - begin < 60
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_what_the_time_ends_runs_next_time(tmp_path, tiny_file, capsys):
     """A solver that takes its time: it is begun, since nothing is known of it, and ended; nothing is written of it."""
     file, out = tmp_path / "slow.py", tmp_path / "out"

@@ -132,6 +132,7 @@ def gone(process: int) -> bool:
     return not psutil.pid_exists(process) or psutil.Process(process).status() == "zombie"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_timings")
 @pytest.mark.parametrize("victim", ["worker", "cell"])
 def test_what_is_killed_in_the_middle_of_a_cell_is_not_missed(two, gate, plain, few, tmp_path, victim):

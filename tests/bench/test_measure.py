@@ -212,7 +212,7 @@ def test_residuals_are_a_number_a_sample():
 
 def test_a_cell_repeats_itself(tiny_file):
     profile, images = tiny(tiny_file), find_images()
-    one, two = (measure(cell("deblurring(huber)", "deq(1e-08)"), profile, images, CPU) for _ in range(2))
+    one, two = (measure(cell("denoising(huber)", "deq(1e-08)"), profile, images, CPU) for _ in range(2))
     assert one.values == two.values
 
 

@@ -244,7 +244,7 @@ ANSWERS = """([stop, level, cost]) => {
 }"""
 
 
-@pytest.mark.parametrize("which", ["quick", "made"])
+@pytest.mark.parametrize("which", [pytest.param("quick", marks=pytest.mark.slow), "made"])
 def test_the_page_answers_as_the_library_does(which, opened, request):
     file = request.getfixturevalue(which)
     page = opened(file)
@@ -395,7 +395,9 @@ def test_images_are_swiped_zoomed_and_chosen(quick, opened):
     assert swipe.is_disabled()
 
 
-@pytest.mark.parametrize(("which", "scheme"), [("quick", "light"), ("made", "light"), ("made", "dark")])
+@pytest.mark.parametrize(
+    ("which", "scheme"), [pytest.param("quick", "light", marks=pytest.mark.slow), ("made", "dark")]
+)
 def test_axe_finds_nothing(which, opened, scheme, request):
     page = opened(request.getfixturevalue(which), color_scheme=scheme)
     for plot in ("cost-0", "depth-0", "bound-0"):

@@ -162,6 +162,7 @@ def test_brackets_in_a_label(capsys):
 
 
 @pytest.mark.misuse("square brackets in a path", "right: printed as they are")
+@pytest.mark.usefixtures("without_figures")
 def test_brackets_in_a_path(here, tiny_run, capsys):
     import shutil
 

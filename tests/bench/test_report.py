@@ -174,6 +174,7 @@ def test_looks_are_against_work_and_the_seconds_of_a_timed_step():
     assert (len(work.lines), len(seconds.lines)) == (4 + 1, 3 + 1), "a line a solver, and the level"
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_bytes_of_fronts_growth_and_looks(tmp_path):
     records = [r for r in sized() if r.batch == 1 and r.task != "denoising(l1)"]
     for i, record in enumerate(records):
@@ -261,7 +262,6 @@ def test_a_run_in_which_everything_failed_still_has_tables(tiny_run, tmp_path):
     assert {f.suffix for f in write_report(run)} == {".md", ".csv", ".tex", ".bib", ".parquet", ".html"}
 
 
-@pytest.mark.figures
 def test_the_same_records_give_the_same_bytes(tiny_run, tmp_path):
     contents = []
     for name in ("a", "b"):
@@ -279,7 +279,7 @@ def test_the_same_records_give_the_same_bytes(tiny_run, tmp_path):
         "memory-against-depth",
         "panels-denoising-huber",
     ):
-        assert {f"{figure}.png", f"{figure}.pdf", f"{figure}.svg"} <= names
+        assert f"{figure}.png" in names
 
 
 def test_the_csv_and_the_parquet_hold_every_cell(tiny_run, tmp_path, frame):
@@ -441,6 +441,15 @@ def test_the_reference_says_how_good_it_is(tmp_path):
     text = (tmp_path / "tables.md").read_text()
     assert "The reference gradient is itself within 3.0e-09, by an estimate." in text
     assert text.count("< 3e-09") == 2
+
+
+def test_an_estimate_is_at_least_the_residuals_that_the_reference_leaves(tiny_run):
+    """On an equilibrium among kinks it may be 0."""
+    record = next(r for r in load(tiny_run) if r.kind == "quality")
+    for basis, expected in (("estimate", 4e-13), ("certificate; estimate", 4e-13), ("certificate", 0.0)):
+        told = {"oracle_error": 0.0, "oracle_residual": 3e-16, "oracle_adjoint_residual": 4e-13}
+        record.values.update(told | {"oracle_basis": basis})
+        assert tidy([record])["oracle_error"].item() == expected
 
 
 def test_a_gradient_that_diverged_on_one_draw_says_so():

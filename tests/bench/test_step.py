@@ -112,6 +112,7 @@ def test_a_solver_takes_a_compiled_map(traced):
         same_gradient(solver, p, made, T)
 
 
+@pytest.mark.slow
 def test_generated_code_rounds_as_the_map_does():
     """The real compiler, on the smallest step."""
     torch.compiler.reset()

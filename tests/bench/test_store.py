@@ -194,6 +194,7 @@ def test_nothing_is_lost_to_kills(tmp_path):
     assert tally.told > 0
 
 
+@pytest.mark.slow
 def test_a_loss_would_be_seen(tmp_path):
     """The tally has teeth: a record that was told of and is gone, one that changed, and one that is torn."""
     asked = ask(tmp_path)

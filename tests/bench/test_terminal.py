@@ -28,6 +28,7 @@ def loud():
     console.quiet = False
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_quiet_run_says_nothing_and_its_json_is_one_object(finished, capsys):
     profile, out = finished
     assert entry(["run", profile, "--out", str(out), "--device", "cpu", "--quiet", "--json"]) == 0
@@ -40,6 +41,7 @@ def test_a_quiet_run_says_nothing_and_its_json_is_one_object(finished, capsys):
     assert str(out / "index.html") in found["files"]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_run_says_where_its_page_is(finished, capsys):
     profile, out = finished
     assert entry(["run", profile, "--out", str(out), "--device", "cpu"]) == 0

@@ -62,6 +62,7 @@ def test_the_example_has_at_most_fifteen_lines():
     assert len([line for line in BLOCKS[1].splitlines() if line.strip()]) <= 15
 
 
+@pytest.mark.slow
 def test_the_page_runs_where_the_wheel_and_deepinv_are_installed_and_nothing_else(wheel, tmp_path):
     home = tmp_path / "environment"
     uv("venv", "--python", sys.executable, str(home))

@@ -36,7 +36,7 @@ STUDIES = {
 }
 """Minutes at any size."""
 MINUTES = {BOUNDS, COMPANIONS, *(group.name for group in GROUPS)}
-"""Claims that ``verify`` needs minutes for: CI runs ``tox -e bounds,companions``."""
+"""Claims that ``verify`` needs minutes for: ``.ci/run`` has most of them."""
 SHELL = {".", "cd", "export", "git", "sbatch", "uv"}
 """What is no command of ours, and has no test but a reader's."""
 INSTALLERS = {"pip", "tox", "dask"}
@@ -51,12 +51,12 @@ LINES = [(page, words) for page in PAGES for words in commands(page)]
 
 
 def shrunk(profile: matrix.Profile) -> matrix.Profile:
-    """Two of its tasks and solvers, small crops, a step of training, no longer ways."""
+    """A task and two of its solvers, small crops, a step of training, no longer ways."""
     training = profile.training.model_copy(update={"steps": min(1, profile.training.steps), "batch": 1})
     sizes = {"crop": 32, "train": 2, "test": 1}
     return profile.model_copy(
         update={
-            "tasks": profile.tasks[:2],
+            "tasks": profile.tasks[:1],
             "solvers": profile.solvers[:2],
             "seeds": profile.seeds[:1],
             "images": profile.images.model_copy(update=sizes),

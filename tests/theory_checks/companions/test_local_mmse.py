@@ -256,6 +256,7 @@ def test_every_claim_table_and_figure_runs_at_the_setting_of_the_paper_shrunk() 
         plt.close(figure)
 
 
+@pytest.mark.slow
 def test_and_in_colour(tmp_path: Path) -> None:
     pictures(tmp_path, TINY.train + TINY.test, 20)
     at = replace(TINY, source=Ffhq(str(tmp_path)))
