@@ -114,10 +114,13 @@ def report(
     python -m bench report results/quick --bounds results/reference/bounds
     """
     from .records import Store
-    from .report import write_report
+    from .report import no_page, write_report
 
-    for file in write_report(folder, bounds):
+    files = write_report(folder, bounds)
+    for file in files:
         print(file)  # noqa: T201
+    if folder / "index.html" not in files:
+        say(no_page(folder), "yellow")
     store = Store(folder)
     manifest = store.manifest()
     if damaged := store.damaged(manifest.cells if manifest else []):

@@ -34,6 +34,7 @@ from .images import Images
 from .matrix import Cell, Profile
 from .oracle import Oracle
 from .peers import Peer
+from .precision import whole_float32
 from .records import finite
 from .reference import reference
 from .streams import number
@@ -98,6 +99,7 @@ class Examined:
     no_oracle: str = ""
 
 
+@whole_float32()
 def examine(
     cell: Cell, profile: Profile, images: Images, device: torch.device, wishes: Wishes = Wishes()
 ) -> Examined:

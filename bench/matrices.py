@@ -77,7 +77,7 @@ def run(
     from .errors import UserError
     from .matrix import Networks, load_profile
     from .records import FINISHED
-    from .report import write_report
+    from .report import no_page, write_report
     from .runner import pick_device
     from .runner import run as run_matrix
 
@@ -110,7 +110,9 @@ def run(
         files = write_report(out)
     if outcome["left"]:
         say(f"{outcome['left']} cells are left after {within}: the same line goes on from there")
-    say(f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}, page: {out / 'index.html'}")
+    page = out / "index.html"
+    where = f"page: {page}" if page in files else no_page(out)
+    say(f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}, {where}")
     failed = sum(count for status, count in outcome.items() if status not in FINISHED | {"stored", "left"})
     if json:
         found = {"out": str(out), "cells": dict(outcome), "failed": failed, "files": [str(f) for f in files]}

@@ -146,6 +146,21 @@ def _answer(question: Callable[[], object]) -> object:
         return None
 
 
+def card(device: torch.device) -> dict[str, object]:
+    """What decides the seconds of a GPU beside its name and its clocks.
+
+    Returns:
+        ``capability``, ``multiprocessors`` and ``memory_bytes``; ``cudnn``, its version.
+    """
+    found = torch.cuda.get_device_properties(device)
+    return {
+        "capability": f"{found.major}.{found.minor}",
+        "multiprocessors": found.multi_processor_count,
+        "memory_bytes": found.total_memory,
+        "cudnn": torch.backends.cudnn.version(),
+    }
+
+
 def provenance(device: torch.device) -> dict[str, object]:
     """Everything about the machine and the code that a reader of a record may ask for."""
     head, dirty = commit()
@@ -159,4 +174,5 @@ def provenance(device: torch.device) -> dict[str, object]:
         "device": device_name(device),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        **({"card": card(device)} if device.type == "cuda" else {}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from pathlib import Path
 
@@ -28,12 +29,15 @@ def load(folder: Path) -> list[Record]:
 def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
     """Write ``tables/``, ``figures/`` and ``index.html`` into the folder of a run; same records, same bytes.
 
+    Without vl-convert-python, which draws its plots, there is no page: a machine that is lent with a GPU and without a
+    network may lack these 32 MiB, and ``bench report`` makes the page elsewhere.
+
     Args:
         folder: of the run.
         bounds: verdicts that the page shows, as ``page.write_page`` takes them.
 
     Returns:
-        The files; the page last.
+        The files; the page last, if there is one.
     """
     # Here, not above: matplotlib and seaborn take a second that no other command should wait for.
     from . import growth, headline, pareto
@@ -62,7 +66,14 @@ def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
     pictures, words = _pictures(records, store)
     seen = trajectories(records)
     written += write_figures(frame, seen, looked, measured, pictures, words, folder / "figures")
+    if importlib.util.find_spec("vl_convert") is None:
+        return written
     return [*written, write_page(folder, bounds)]
+
+
+def no_page(folder: Path) -> str:
+    """In a line, why a report in ``folder`` has no page, and what to do."""
+    return f"no page: vl-convert-python is missing; 'python -m bench report {folder}' makes it where it is installed"
 
 
 Place = tuple[str, str]

@@ -31,6 +31,7 @@ from .locks import POLL, held, machine
 from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells, check_warm, parse_solver
 from .measure import Measured, measure
 from .own import blamed
+from .precision import whole_float32
 from .provenance import provenance
 from .records import FINISHED, Kind, Manifest, Record, Store, key_of, settings
 from .tasks import instance
@@ -147,7 +148,7 @@ def run_cell(job: Job, out: Path | None) -> Record:
     if checkpoint is not None and job.profile.training.checkpoint:
         make_folder(checkpoint.parent)
     begin = time.perf_counter()
-    with deterministic() as undetermined:
+    with deterministic() as undetermined, whole_float32():
         found = _attempt(job, device, checkpoint, False, out)
         if found.status == "oom":
             gc.collect()

@@ -16,12 +16,16 @@ import torch
 
 from bench.cost.floor import Work, bare_step
 from bench.errors import in_a_line
+from bench.precision import whole_float32
 from bench.provenance import gpu_state
 from bench.runner import out_of_memory
 from bench.tasks import instance
 from bench.training import optimiser_for, training_step
 
 WARM_UP = 2
+"""Steps, and as many of the floor."""
+SPIN = 0.5
+"""Seconds that a GPU works before a timing."""
 
 
 class Clock:
@@ -69,6 +73,17 @@ def test_step(benchmark, job, request):
             print(f"\n{name}: {ratio:.3f} × floor (floor × itself: {same:.3f})")  # noqa: T201
 
 
+def spin(device: torch.device, seconds: float) -> None:
+    """Keep a device busy: an idle GPU stands at a fraction of its clock, and two steps of 20 ms do not raise it."""
+    factor = torch.eye(1024, device=device)
+    product, end = factor, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        product = product @ factor
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+
+@whole_float32()
 def timed(benchmark, job):
     """Seconds of a step and of its floor, what both are made of, and the state of the GPU right after."""
     profile, device = job.profile, torch.device(job.device)
@@ -101,6 +116,8 @@ def timed(benchmark, job):
         optimiser.step()
 
     clock = Clock(device)
+    if device.type == "cuda":
+        spin(device, SPIN)
     once = max(clock(step) + clock(floor) for _ in range(WARM_UP))
     rounds = max(3, min(profile.timing.rounds, int(profile.timing.seconds / once)))
     seconds: list[float] = []

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..errors import UserError
 from ..records import finite
 
 HERE = Path(__file__).parent
@@ -35,6 +35,10 @@ def _environment() -> Environment:
 @functools.cache
 def _vega() -> str:
     """Vega, Vega-Lite and vega-embed in one script that sets ``window.vegaEmbed``."""
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise UserError("a page needs vl-convert-python: install it, or write the page elsewhere") from error
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
 
 

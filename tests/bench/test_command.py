@@ -158,6 +158,7 @@ def test_a_cell_of_a_run_is_the_same_cell_by_itself(tiny_run, capsys):
     assert stored.values == alone["values"]
 
 
+@pytest.mark.slow
 def test_bfloat16_is_another_task_with_its_own_label(tiny_file, capsys):
     brief = "budget = 20\nlongest = 20\n[oracle]\nbudget = 20\n[timing]"
     text = (

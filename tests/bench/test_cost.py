@@ -21,10 +21,10 @@ from bench.cost import launch
 from bench.cost import test_step as timing
 from bench.cost.conftest import default_jobs
 from bench.cost.floor import Work, bare_step
-from bench.cost.test_step import paired_ratios
+from bench.cost.test_step import paired_ratios, spin
 from bench.images import Layout, find_images
 from bench.matrix import parse_solver, parse_task
-from bench.provenance import ROOT, gpu_state
+from bench.provenance import ROOT, gpu_state, provenance
 from bench.records import Store
 from bench.resilience.corpus import a_record
 from bench.resilience.runs import members
@@ -176,6 +176,27 @@ def test_the_state_of_a_gpu_is_read_by_its_uuid_and_what_the_driver_refuses_is_n
     monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
     assert gpu_state(device) is None
     assert gpu_state(torch.device("cpu")) is None
+
+
+def test_the_card_of_a_gpu_is_told(monkeypatch):
+    found = SimpleNamespace(major=9, minor=0, multi_processor_count=132, total_memory=2**37)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    told = provenance(torch.device("cuda"))
+    assert told["device"] == "a card"
+    assert told["card"] == {
+        "capability": "9.0",
+        "multiprocessors": 132,
+        "memory_bytes": 2**37,
+        "cudnn": torch.backends.cudnn.version(),
+    }
+    assert "card" not in provenance(torch.device("cpu"))
+
+
+def test_a_device_is_kept_busy_for_as_long_as_it_is_asked():
+    begin = time.perf_counter()
+    spin(torch.device("cpu"), 0.05)
+    assert time.perf_counter() - begin >= 0.05
 
 
 TIMES_FOR_EVER = """

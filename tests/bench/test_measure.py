@@ -231,7 +231,13 @@ def test_the_recorded_error_is_that_of_the_gradient(tiny_file):
     assert 0.1 < values["hypergradient_error"] < 10
 
 
-@pytest.mark.parametrize("text", ["denoising(huber)", "deblurring(huber)", "inpainting(huber)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "denoising(huber)",
+        *(pytest.param(t, marks=pytest.mark.slow) for t in ("deblurring(huber)", "inpainting(huber)")),
+    ],
+)
 def test_the_errors_of_the_quick_table_behave_as_the_theory_says(text):
     """DEQ is exact; restarted JFB improves with K, and with R tends to K-layer JFB at the equilibrium."""
     task, images, layout = parse_task(text), find_images(), Layout(32, 2, 1)

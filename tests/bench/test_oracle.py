@@ -29,7 +29,12 @@ def reference(found, budget=3000):
 
 
 @pytest.mark.parametrize(
-    "text", ["denoising(huber)", "deblurring(huber(0.05, 0.1))", "inpainting(huber(0.05, 0.1))"]
+    "text",
+    [
+        "denoising(huber)",
+        "deblurring(huber(0.05, 0.1))",
+        pytest.param("inpainting(huber(0.05, 0.1))", marks=pytest.mark.slow),
+    ],
 )
 def test_it_agrees_with_central_differences_of_the_solved_problem(text):
     """Re-solved by plain iterations at ``w ± h``: neither Anderson nor autograd has a part in it.
@@ -120,7 +125,7 @@ def half_square(x):
     "the oracle on a map with several equilibria",
     "right: the gradient at the one where plain iteration arrives and stays, or none",
 )
-@pytest.mark.parametrize("gain", [0.9, 1.3, 1.7, 2.5])
+@pytest.mark.parametrize("gain", [0.9, *(pytest.param(g, marks=pytest.mark.slow) for g in (1.3, 1.7)), 2.5])
 def test_the_equilibrium_is_that_of_plain_iteration(gain):
     given = 0
     for seed in range(25):
@@ -169,7 +174,7 @@ def test_a_cycle_has_no_reference():
     "the oracle on an iteration that creeps, with tiny residuals far from its equilibrium",
     "right: the equilibrium by Newton's method, with the error that rounding leaves, or none",
 )
-@pytest.mark.parametrize("start", [1.0, 2.0, 2.7])
+@pytest.mark.parametrize("start", [1.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (2.0, 2.7))])
 def test_an_iteration_that_creeps_is_solved_or_its_error_is_told(start):
     """Its residual may be below 1e-12 wherever it starts; the exact gradient is 6."""
     theta, given = torch.zeros((), dtype=F64, requires_grad=True), 0

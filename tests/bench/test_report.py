@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import re
 import shutil
+import sys
 
 import pandas as pd
 import pytest
 
 from bench import curves
+from bench.__main__ import entry
 from bench.columns import COLUMNS, PAST
 from bench.errors import UserError
 from bench.frame import looks, tidy, trajectories
 from bench.growth import fits, sizes
+from bench.page.render import _vega
 from bench.pareto import table
 from bench.parquet import write_parquet
 from bench.records import Manifest, Record, Store
@@ -290,6 +294,31 @@ def test_the_csv_and_the_parquet_hold_every_cell(tiny_run, tmp_path, frame):
     assert again["hypergradient_error"].to_numpy() == pytest.approx(frame["hypergradient_error"].to_numpy())
     whole = pd.read_parquet(tmp_path / "cells.parquet")
     pd.testing.assert_frame_equal(whole, frame, check_dtype=False, check_exact=True)
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.misuse(
+    "vl-convert-python is missing (a machine without a network)",
+    "right: a report without the page, and says so",
+)
+def test_without_what_draws_its_plots_there_is_no_page(tiny_run, tmp_path, monkeypatch, capsys):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "vl_convert" else found(name)
+    )
+    assert entry(["report", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr()
+    assert "tables.md" in said.out
+    assert "no page: vl-convert-python is missing; 'python -m bench report" in said.err
+    profile = str(tiny_run.parent / "tiny.toml")
+    assert entry(["run", profile, "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    assert "no page: vl-convert-python is missing" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "index.html").exists()
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    _vega.cache_clear()
+    with pytest.raises(UserError, match="a page needs vl-convert-python: install it"):
+        _vega()
 
 
 def test_a_folder_without_a_run_is_a_clear_line(tmp_path):

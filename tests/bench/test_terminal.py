@@ -130,7 +130,7 @@ def test_a_pipe_that_is_closed_is_no_error(capfd):
 
     from bench.provenance import ROOT
 
-    code = "import sys; from bench.__main__ import entry; sys.exit(entry(['list', 'solvers']))"
+    code = "import sys; from bench.__main__ import entry; sys.exit(entry(['completion', 'bash']))"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     ) as process:

@@ -52,7 +52,7 @@ def affine(seed, L=0.8):
     return F, quadratic(case.T, case)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(
     st.integers(0, 10_000),
     st.sampled_from((0.3, 1.0)),

@@ -49,8 +49,15 @@ def faults(some: Iterable[Found]) -> dict[str, str]:
     return {one.check: one.words for one in some if one.wrong}
 
 
+SOME = ("unrolled", "restarted_jfb", "deq", "checkpointed")
+"""tests/solvers/test_conformance.py puts all of them through the same checks."""
+
+
 @pytest.mark.filterwarnings("ignore::solvers.StagnationWarning")  # 1e-10 is asked for, whatever can be had
-@pytest.mark.parametrize("name", ROSTER)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in ROSTER],
+)
 def test_no_solver_of_the_roster_is_called_wrong(name):
     some = solver_findings(ROSTER[name].example)
     assert not faults(some)
