@@ -36,7 +36,7 @@ STUDIES = {
 }
 """Minutes at any size."""
 MINUTES = {BOUNDS, COMPANIONS, *(group.name for group in GROUPS)}
-"""Claims that ``verify`` needs minutes for: ``.ci/run`` has most of them."""
+"""Claims that ``verify`` needs minutes for: ``tox -e bounds`` and ``tox -e companions`` run them."""
 SHELL = {".", "cd", "export", "git", "sbatch", "uv"}
 """What is no command of ours, and has no test but a reader's."""
 INSTALLERS = {"pip", "tox", "dask"}
