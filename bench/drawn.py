@@ -144,6 +144,7 @@ def _of(references: list[Oracle]) -> dict[str, object]:
 
 def _first(cell: Cell, problem: Instance, batch: Batch) -> tuple[Solution, Tensor, dict[str, object]]:
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
+    problem.bind(batch)  # made ready before anything is counted
     with saved_bytes([*known, batch.truth, batch.y, batch.x0]) as saved:
         solution, value = training_step(cell.solver, problem, batch, tape=saved)
     check(value, solution.x)

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from solvers import Map, Regularity
 
-from .graphs import Capture, Graphed, StaysEager
+from .errors import in_a_line
+from .graphs import Capture, Graphed, StaysEager, capture
 from .operators import Bound, CoupledPenalty, ForwardBackward, Operator, PlugAndPlay
 
 Step: TypeAlias = Literal["eager", "compiled", "graphed"]
 """How T is applied.
 
 ``compiled``: without a tape by ``torch.compile``, with one eagerly, since compiled products were slower than eager
-ones (on a CPU). ``graphed``: by CUDA graphs, with and without a tape.
+ones (on a CPU). ``graphed``: by CUDA graphs, with and without a tape. Estimators with one application on the tape
+(``jfb``, ``neumann``, ``implicit``, ``certified``) can win by graphs. Those with K on it lose: open tapes share one
+memory, so that K − 1 are run again on the way back, and each asks for one more eager application for the parameters.
 """
 
 BACKEND = "inductor"
 """Of ``torch.compile``."""
 ROUNDING = 1e4
 """What compiled code may differ by, in units of the rounding of its dtype, relative to the largest entry."""
+MOST = 400
+"""Characters of a reason."""
+
+
+_FAILED: dict[tuple[object, ...], str] = {}
+"""Why compiling failed in this process, for each kind of map: it is not tried twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +56,26 @@ class Wrapped:
     why: str = ""
     seconds: float = 0.0
 
+    def rebound(self, T: Map) -> Wrapped | None:
+        """What was made ready, for other measurements of the same shape: nothing is compiled or captured.
+
+        ``None`` where it does not serve: graphs of another operator, or of parameters that have moved in memory.
+
+        Args:
+            T: the operator with those measurements, of ``Operator.bind``.
+        """
+        if isinstance(self.T, Compiled) and isinstance(T, Bound):
+            return replace(self, T=replace(self.T, bound=T))
+        if isinstance(self.T, Graphed) and isinstance(T, Bound):
+            return replace(self, T=replace(self.T, bound=T)) if self.T.memory.serves(T) else None
+        return replace(self, T=T)
+
 
 def wrap(T: Map, like: Tensor, how: Step) -> Wrapped:
     """``T`` made ready for states of the shape, dtype and device of ``like``.
 
-    It pays for itself where T is applied hundreds of times: compiling takes seconds, once a process for every shape and
-    kind of operator, and capturing a few applications, once for every map. States of another shape, ``pick``, and what
+    Compiling takes seconds, once a process for every shape and kind of operator, and capturing a few applications; do
+    it once for an operator and a shape, and go on with ``Wrapped.rebound``. States of another shape, ``pick``, and what
     cannot be made ready are applied eagerly, and the answer says why. Parameters are read at every application; an
     optimiser may change them in place.
 
@@ -71,11 +98,11 @@ def wrap(T: Map, like: Tensor, how: Step) -> Wrapped:
 
 
 def channels_last(operator: Operator) -> Operator:
-    """The operator with the weights of a denoiser laid out as a GPU's convolutions like them; values stay.
+    """The operator with the weights of its denoiser laid out as a GPU's convolutions like them; values stay.
 
-    On a CPU, and for operators without a network, nothing changes.
+    For operators without a network nothing changes.
     """
-    if isinstance(operator, PlugAndPlay) and next(operator.parameters()).is_cuda:
+    if isinstance(operator, PlugAndPlay):
         operator.denoiser.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return operator
 
@@ -84,19 +111,25 @@ def channels_last(operator: Operator) -> Operator:
 class Compiled:
     """A bound operator whose applications without a tape run compiled code, for one shape.
 
+    Where an operation is watched (``peak_bytes`` on a CPU) they are eager: a compiler hides what it does.
+
     Attributes:
         bound: the operator with its measurements.
         shape: of the states that it was compiled for.
+        strides: their layouts; states in another one are copied.
     """
 
     bound: Bound
     shape: torch.Size
+    strides: tuple[tuple[int, ...], ...]
 
     def __call__(self, x: Tensor) -> Tensor:
         """One iteration."""
-        if torch.is_grad_enabled() or x.shape != self.shape:
+        if torch.is_grad_enabled() or x.shape != self.shape or is_in_torch_dispatch_mode():
             return self.bound(x)
-        return _compiler(self.bound, x)
+        if x.stride() not in self.strides:
+            x = x.new_empty_strided(self.shape, self.strides[0]).copy_(x)
+        return _compiler(BACKEND)(self.bound, x.detach())
 
     def regularity(self) -> Regularity | None:
         """That of the bound operator."""
@@ -111,36 +144,58 @@ def _apply(bound: Bound, x: Tensor) -> Tensor:
     return bound(x)
 
 
-def _compiler(bound: Bound, x: Tensor) -> Tensor:
-    # Every task, shape and dtype of a process is compiled once; the limit is meant for code that changes all the time.
-    with torch._dynamo.config.patch(recompile_limit=256):  # pyright: ignore[reportAttributeAccessIssue]
-        return torch.compile(_apply, fullgraph=True, dynamic=False, backend=BACKEND)(bound, x)
+@cache
+def _compiler(backend: str | Callable[..., object]) -> Callable[[Bound, Tensor], Tensor]:
+    return torch.compile(_apply, fullgraph=True, dynamic=False, backend=backend)
 
 
 def _compiled(T: Bound, like: Tensor) -> Compiled:
     _refuse(T.operator)
+    # Of words and sizes alone, so that it holds nothing alive.
+    kind = BACKEND, str(T.operator), type(T.physics), T.y.shape, like.shape, like.dtype, like.device
+    if kind in _FAILED:
+        raise StaysEager(_FAILED[kind])
     eager = T(like)
-    made = Compiled(T, like.shape)
+    made = Compiled(T, like.shape, (like.stride(),))
     try:
-        found = made(like)
+        # What a compiler warns of is not for this program's filters to turn into errors. The limit is meant for code
+        # that changes all the time; here every task, shape and dtype of a process is compiled once.
+        with warnings.catch_warnings(), torch._dynamo.config.patch(recompile_limit=256):  # pyright: ignore[reportAttributeAccessIssue]
+            warnings.simplefilter("ignore")
+            found = made(like)
+            if found.stride() != like.stride():  # what it is given from the second application on
+                made = replace(made, strides=(like.stride(), found.stride()))
+                made(found)
     except Exception as error:  # whatever a compiler may raise: the map itself has just been applied
-        raise StaysEager(f"torch.compile failed: {_line(error)}") from error
-    gap = float((found - eager).abs().max() / eager.abs().max().clamp_min(torch.finfo(eager.dtype).tiny))
-    if not gap <= ROUNDING * torch.finfo(eager.dtype).eps:
-        raise StaysEager(f"the compiled step differs from the eager one by {gap:.1e}")
+        _FAILED[kind] = f"torch.compile failed: {in_a_line(error, MOST)}"
+        raise StaysEager(_FAILED[kind]) from error
+    _agree(found, eager)
     return made
 
 
 def _graphed(T: Bound, like: Tensor) -> Graphed:
-    if not like.is_cuda:
-        raise StaysEager("CUDA graphs need a GPU")
     _refuse(T.operator)
     if isinstance(T.operator, PlugAndPlay) and T.operator.autocast:
         raise StaysEager("autocast keeps casts of the weights, which a graph would not renew")
     try:
-        return Graphed(T, Capture(T, like), like.shape)
+        made = capture(T, like, Capture)
+        found = made(like), *_taped(made, like)
+    except StaysEager:
+        raise
     except Exception as error:  # a synchronisation or an allocation that capturing forbids
-        raise StaysEager(f"capturing failed: {_line(error)}") from error
+        raise StaysEager(f"capturing failed: {in_a_line(error, MOST)}") from error
+    for replayed, eager in zip(found, (T(like), *_taped(T, like)), strict=True):
+        _agree(replayed, eager)
+    return made
+
+
+def _taped(T: Map, like: Tensor) -> tuple[Tensor, Tensor]:
+    """An application with a tape, and a product with its Jacobian."""
+    at = like.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        image = T(at)
+    (pulled,) = torch.autograd.grad(image, at, torch.ones_like(image))
+    return image.detach(), pulled
 
 
 def _refuse(operator: Operator) -> None:
@@ -149,5 +204,7 @@ def _refuse(operator: Operator) -> None:
         raise StaysEager("its step follows its parameters through the CPU")
 
 
-def _line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _agree(found: Tensor, eager: Tensor) -> None:
+    gap = float((found - eager).abs().max() / eager.abs().max().clamp_min(torch.finfo(eager.dtype).tiny))
+    if not gap <= ROUNDING * torch.finfo(eager.dtype).eps:
+        raise StaysEager(f"its values differ from the eager ones by {gap:.1e}")

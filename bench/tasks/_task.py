@@ -89,6 +89,7 @@ class Instance:
     spectrum: tuple[float, float]
     applied: Step = "eager"
     validation: Batch | None = None
+    _ready: dict[torch.Size, Wrapped] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def contraction(self) -> float:
@@ -103,9 +104,18 @@ class Instance:
         return self.wrapped(batch).T
 
     def wrapped(self, batch: Batch) -> Wrapped:
-        """The same, with what came of the wish for ``applied``."""
+        """The same, with what came of the wish for ``applied``.
+
+        Compiled code and graphs are made at the first batch of a shape, and serve all others of it.
+        """
         T = self.operator.bind(batch.y, self.physics)
-        return Wrapped(T, "eager") if self.applied == "eager" else wrap(T, self.start(batch), self.applied)
+        if self.applied == "eager":
+            return Wrapped(T, "eager")
+        made = self._ready.get(batch.x0.shape)
+        ready = None if made is None else made.rebound(T)
+        if ready is None:
+            ready = self._ready[batch.x0.shape] = wrap(T, self.start(batch), self.applied)
+        return ready
 
     def limit(self, batch: Batch) -> Map:
         """The map whose fixed point is the equilibrium (``bind``'s, unless layers differ)."""
@@ -161,7 +171,9 @@ def instance(
     """
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)
-    operator = channels_last(task.prior.operator(shape, task.step, dtype, device))
+    operator = task.prior.operator(shape, task.step, dtype, device)
+    if device.type == "cuda":
+        operator = channels_last(operator)
     physics = task.physics(shape, stream(seed, "masks", draw), dtype, device)
     exact = task.physics(shape, stream(seed, "masks", draw), torch.float64, torch.device("cpu"))
     noise = torch.tensor(task.noise, dtype=torch.float64).view(-1, 1, 1)

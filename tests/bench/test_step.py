@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 import pytest
 import torch
 
 import bench.step
-from bench.graphs import Capture, Graphed
+from bench.graphs import Capture, capture
 from bench.images import Layout, find_images
-from bench.matrix import parse_task
-from bench.operators import CoupledPenalty
+from bench.matrix import parse_solver, parse_task
+from bench.memory import peak_bytes, saved_bytes
+from bench.operators import Bound, CoupledPenalty
 from bench.step import channels_last, wrap
 from bench.tasks import instance
-from bench.training import parameters
+from bench.training import parameters, training_step
 from solvers import deq, neumann, unrolled
 
 F64 = torch.float64
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def problem(text="deblurring(huber)", dtype=F64, device="cpu", size=32):
+def problem(text="deblurring(huber)", dtype=F64, device="cpu", size=32, applied="eager", train=2):
     task = parse_task(text)
     images = find_images(colour=task.channels == 3)
-    return instance(task, images, Layout(size, 2, 1), 0, dtype=dtype, device=device)
+    return instance(task, images, Layout(size, train, 1), 0, dtype=dtype, device=device, applied=applied)
 
 
 def draw(seed, like):
@@ -31,12 +35,24 @@ def draw(seed, like):
 
 
 @pytest.fixture
-def traced(monkeypatch):
-    """Everything but the code generator, which takes its seconds."""
-    monkeypatch.setattr(bench.step, "BACKEND", "aot_eager")
+def clean(monkeypatch):
+    """A process that has compiled nothing."""
+    monkeypatch.setattr(bench.step, "_FAILED", {})
     torch.compiler.reset()
     yield
     torch.compiler.reset()
+
+
+@pytest.fixture
+def traced(clean, monkeypatch):
+    """Everything but the code generator, which takes its seconds."""
+    monkeypatch.setattr(bench.step, "BACKEND", "aot_eager")
+
+
+@pytest.fixture
+def read(clean, monkeypatch):
+    """The bytecode alone is read, which decides what is compiled again."""
+    monkeypatch.setattr(bench.step, "BACKEND", "eager")
 
 
 def assert_same(made, T, x, learned, atol=1e-13):
@@ -104,14 +120,6 @@ def same_gradient(solver, p, *maps):
     torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-15)
 
 
-def test_a_solver_takes_a_compiled_map(traced):
-    p = problem()
-    T, x = p.bind(p.train), p.start(p.train)
-    made = wrap(T, x, "compiled").T
-    for solver in (unrolled(3), neumann(5, 5), deq(1e-8)):
-        same_gradient(solver, p, made, T)
-
-
 @pytest.mark.slow
 def test_generated_code_rounds_as_the_map_does():
     """The real compiler, on the smallest step."""
@@ -125,7 +133,7 @@ def test_generated_code_rounds_as_the_map_does():
     assert_same(wrapped.T, T, x, parameters(p), atol=1e-6)
 
 
-def test_what_stays_eager_says_why(monkeypatch):
+def test_what_stays_eager_says_why():
     p = problem()
     T, x = p.bind(p.train), p.start(p.train)
     assert wrap(T, x, "eager") == bench.step.Wrapped(T, "eager")
@@ -140,28 +148,116 @@ def test_what_stays_eager_says_why(monkeypatch):
     assert "through the CPU" in wrap(coupled.bind(coupled.train), state, "compiled").why
     assert wrap(T, x, "graphed").why == "CUDA graphs need a GPU"
 
+
+def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeypatch):
+    tried = []
+
     def broken(graph, inputs):
-        raise RuntimeError("\nno compiler\nmore")
+        tried.append(len(inputs))
+        raise RuntimeError("\nno compiler\nfor this machine")
 
     monkeypatch.setattr(bench.step, "BACKEND", broken)
-    torch.compiler.reset()
-    found = wrap(T, x, "compiled")
-    assert found.T is T
-    assert found.how == "eager"
-    assert found.why.startswith("torch.compile failed: ")
-    assert "\n" not in found.why
+    for _ in range(2):  # another instance, of the same kind and shape
+        p = problem(applied="compiled", train=3)
+        for index in ([0], [1], [2]):
+            found = p.wrapped(p.train.pick(torch.tensor(index)))
+            assert found.how == "eager"
+            assert found.why.startswith("torch.compile failed: ")
+            assert "no compiler for this machine" in found.why
+            assert "\n" not in found.why
+            training_step(neumann(2, 2), p, p.train.pick(torch.tensor(index)))
+    assert len(tried) == 1
+    p.wrapped(p.train)
+    assert len(tried) == 2, "another shape is another compilation"
+
+
+def test_compiled_code_that_is_wrong_is_not_used(clean, monkeypatch):
     monkeypatch.setattr(bench.step, "BACKEND", lambda graph, inputs: lambda *a: [o + 1e-6 for o in graph(*a)])
-    torch.compiler.reset()
-    assert "differs from the eager one by" in wrap(T, x, "compiled").why
-    torch.compiler.reset()
+    p = problem()
+    assert "differ from the eager ones by" in wrap(p.bind(p.train), p.start(p.train), "compiled").why
+
+
+def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
+    """pytest turns warnings into errors, in timings too."""
+
+    def talkative(graph, inputs):
+        warnings.warn("scripting is deprecated", DeprecationWarning, stacklevel=2)
+        return graph
+
+    monkeypatch.setattr(bench.step, "BACKEND", talkative)
+    p = problem()
+    found = wrap(p.bind(p.train), p.start(p.train), "compiled")
+    assert (found.how, found.why) == ("compiled", "")
+
+
+SOLVERS = ("unrolled(3)", "jfb(4)", "neumann(5, 5)", "implicit(nesterov(1e-6), cg(1e-6))", "deq(1e-6)")
+
+
+def steps(p, solver, samples=3):
+    """Gradients and losses of a training over one crop after another, its parameters changed in place."""
+    found = []
+    for i in range(samples):
+        batch = p.train.pick(torch.tensor([i]))
+        _, loss = training_step(solver, p, batch)
+        found.append((loss, [q.grad.clone() for q in parameters(p)]))
+        with torch.no_grad():
+            for q in parameters(p):
+                q -= 0.2 * q.grad.sign()
+    return found
+
+
+def assert_trains_alike(p):
+    """By each solver, the gradients of ``p`` are those of an eager instance, at one batch after another."""
+    eager = problem(train=3)
+    for text in SOLVERS:
+        found, wanted = (steps(each, parse_solver(text)) for each in (p, eager))
+        for one, two in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-14)
+        assert len({float(loss) for loss, _ in found}) == 3, "the same measurements at every step"
+
+
+def test_no_training_step_compiles(read):
+    p = problem(applied="compiled", train=3)
+    made = p.wrapped(p.train.pick(torch.tensor([0])))
+    assert made.how == "compiled"
+    with torch.compiler.set_stance("fail_on_recompile"):
+        assert_trains_alike(p)
+    assert p.wrapped(p.train.pick(torch.tensor([1]))).seconds == made.seconds
+
+
+def test_states_in_another_layout_run_the_same_code(read):
+    p = problem("denoising_colour(huber)")
+    T, x = p.bind(p.train), p.start(p.train)
+    made = wrap(T, x, "compiled").T
+    with torch.no_grad(), torch.compiler.set_stance("fail_on_recompile"):
+        for state in (x.to(memory_format=torch.channels_last), x.clone().requires_grad_(), x.mT):
+            torch.testing.assert_close(made(state), T(state), rtol=0, atol=1e-13)
+
+
+def test_memory_of_a_compiled_step_is_that_of_the_eager_one(read):
+    found = []
+    for applied in ("compiled", "eager"):
+        p = problem(applied=applied)
+        p.bind(p.train)
+        with saved_bytes(p.operator.parameters()) as tape:
+            training_step(neumann(2, 2), p, p.train, tape=tape)
+        with peak_bytes(torch.device("cpu")) as peak:
+            training_step(neumann(2, 2), p, p.train)
+        found.append((tape.count, peak.count))
+    assert found[0] == found[1]
+    assert min(found[0]) > 0
 
 
 class Static:
     """``Capture`` without a GPU: one tape, on memory that the next one takes."""
 
+    made = 0
+
     def __init__(self, T, like):
+        type(self).made += 1
         self.T, self.start = T, torch.zeros_like(like).requires_grad_()
         self.runs = self.pulls = 0
+        self.learned = [p for p in T.operator.parameters() if p.requires_grad]
 
     def value(self, x):
         return self.T(x)
@@ -179,55 +275,117 @@ class Static:
         return torch.autograd.grad(self.taped, self.start, v, retain_graph=True)[0]
 
 
-def test_replays_are_the_map_and_parameters_cost_nothing_until_asked_for():
+@pytest.fixture
+def static(monkeypatch):
+    monkeypatch.setattr(Static, "made", 0)
+    monkeypatch.setattr(bench.step, "Capture", Static)
+
+
+def test_replays_are_the_map_and_parameters_cost_nothing_until_asked_for(monkeypatch):
     p = problem()
     T, x = p.bind(p.train), p.start(p.train)
-    calls = 0
+    made, calls, call = capture(T, x, Static), [], Bound.__call__
 
-    class Counting:
-        operator = T.operator
-        pick = T.pick
+    def counting(bound, x):
+        if bound is T:
+            calls.append(x)
+        return call(bound, x)
 
-        def __call__(self, x):
-            nonlocal calls
-            calls += 1
-            return T(x)
-
-    replay = Static(T, x)
-    made = Graphed(Counting(), replay, x.shape)
-    assert_same(made, T, x, parameters(p))
-    assert calls == 2  # once each time that parameters were asked for
-    assert (replay.runs, replay.pulls) == (1, 4)
+    monkeypatch.setattr(Bound, "__call__", counting)
+    # Of its own, so that only what the graphs ask of T is counted.
+    assert_same(made, p.bind(p.train), x, parameters(p))
+    assert len(calls) == 2  # once each time that parameters were asked for
+    assert (made.memory.replay.runs, made.memory.replay.pulls) == (1, 4)
     made.pick(torch.tensor([0]))(x[:1])
 
 
 def test_two_open_tapes_do_not_mix():
     p = problem()
     T, x = p.bind(p.train), p.start(p.train)
-    made = Graphed(T, Static(T, x), x.shape)
+    made = capture(T, x, Static)
     for f in (unrolled(3), unrolled(1), neumann(3, 4), deq(1e-8)):
         same_gradient(f, p, made, T)
 
 
-def test_an_older_tape_may_be_used_between_two_uses_of_a_newer_one():
-    p = problem()
-    T, x = p.bind(p.train), p.start(p.train)
-    made = Graphed(T, Static(T, x), x.shape)
-    starts = [draw(seed, x).requires_grad_() for seed in (1, 2)]
-    open_tapes = [(made(at), T(at), at) for at in starts]
-    for k in (1, 0, 1, 0, 0, 1):
+def test_tapes_of_other_points_and_other_measurements_may_be_used_in_any_order():
+    p = problem(train=3)
+    batches = [p.train.pick(torch.tensor([i])) for i in range(3)]
+    bound = [p.bind(batch) for batch in batches]
+    first = capture(bound[0], p.start(batches[0]), Static)
+    maps = [replace(first, bound=T) for T in bound]
+    starts = [draw(seed, p.start(batches[0])).requires_grad_() for seed in range(6)]
+    open_tapes = [(maps[i % 3](at), bound[i % 3](at), at) for i, at in enumerate(starts)]
+    for k in (1, 0, 4, 1, 3, 0, 0, 5, 2, 5):
         replayed, eager, at = open_tapes[k]
+        torch.testing.assert_close(replayed, eager, rtol=0, atol=1e-14)
         one, two = (
-            torch.autograd.grad(out, at, draw(3, x), retain_graph=True)[0] for out in (replayed, eager)
+            torch.autograd.grad(out, at, draw(3, at), retain_graph=True)[0] for out in (replayed, eager)
         )
         torch.testing.assert_close(one, two, rtol=0, atol=1e-14)
+        with torch.no_grad():  # an application with other measurements, between two uses of a tape
+            other = (k + 1) % 3
+            torch.testing.assert_close(maps[other](at), bound[other](at), rtol=0, atol=1e-14)
+
+
+def test_parameters_require_no_gradient_in_a_capture_and_do_again_after_it():
+    p = problem("denoising(dncnn)")  # weights that are frozen, beside parameters that learn
+    T, x = p.bind(p.train), p.start(p.train)
+    before = [q.requires_grad for q in p.operator.parameters()]
+    assert len(set(before)) == 2
+    assert capture(T, x, Static).memory.replay.learned == []
+    assert [q.requires_grad for q in p.operator.parameters()] == before
+
+    def broken(T, like):
+        raise RuntimeError("no graph")
+
+    with pytest.raises(RuntimeError, match="no graph"):
+        capture(T, x, broken)
+    assert [q.requires_grad for q in p.operator.parameters()] == before
+
+
+def test_training_captures_once(static):
+    p = problem(applied="graphed", train=3)
+    assert_trains_alike(p)
+    assert p.wrapped(p.train.pick(torch.tensor([1]))).how == "graphed"
+    assert Static.made == 1
+    p.bind(p.train)
+    assert Static.made == 2, "another shape is another capture"
+    p.operator.prior.log_weights.data = p.operator.prior.log_weights.data.clone()
+    steps(p, neumann(2, 2), 2)
+    assert Static.made == 3, "parameters that have moved are captured anew, once"
+
+
+@pytest.mark.parametrize("text", ["inpainting(l1)", "denoising(dncnn)"])
+def test_graphs_of_other_tasks_take_other_measurements(text, static):
+    p = problem(text, applied="graphed", train=3)
+    for i in range(3):
+        batch = p.train.pick(torch.tensor([i]))
+        assert_same(p.bind(batch), p.operator.bind(batch.y, p.physics), p.start(batch), parameters(p))
+    assert Static.made == 1
+
+
+def test_graphs_that_are_wrong_are_not_used(monkeypatch):
+    class Wrong(Static):
+        def pull(self, v):
+            return super().pull(v) + 1e-6
+
+    monkeypatch.setattr(bench.step, "Capture", Wrong)
+    p = problem()
+    found = wrap(p.bind(p.train), p.start(p.train), "graphed")
+    assert found.how == "eager"
+    assert "differ from the eager ones by" in found.why
 
 
 def test_replaced_parameters_are_not_missed():
     p = problem()
     T, x = p.bind(p.train), p.start(p.train)
     frozen = T(x).detach()
-    made = Graphed(T, Static(lambda x: frozen, x), x.shape)
+
+    class Frozen(Static):
+        def value(self, x):
+            return frozen
+
+    made = capture(T, x, Frozen)
     with torch.no_grad():
         assert torch.equal(made(x), frozen)
         p.operator.prior.log_weights.data = p.operator.prior.log_weights.data + 1.0
@@ -242,7 +400,7 @@ def test_graphs_on_a_gpu_are_the_map(text):
     T, x = p.bind(p.train), p.start(p.train)
     wrapped = wrap(T, x, "graphed")
     assert (wrapped.how, wrapped.why) == ("graphed", "")
-    assert isinstance(wrapped.T.replay, Capture)
+    assert isinstance(wrapped.T.memory.replay, Capture)
     for _ in range(2):
         assert_same(wrapped.T, T, x, parameters(p), atol=1e-5)
         with torch.no_grad():
@@ -255,18 +413,29 @@ def test_graphs_on_a_gpu_are_the_map(text):
     assert torch.equal(kept, value), "a result was overwritten by the next"
 
 
-@gpu
-def test_channels_last_keeps_the_values():
-    p = problem("denoising(dncnn)", torch.float32, "cuda")
-    T, x = p.bind(p.train), p.start(p.train)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=gpu)])
+def test_channels_last_keeps_the_values(device):
+    p, task = problem("denoising(dncnn)", torch.float32, device), parse_task("denoising(dncnn)")
+    plain = task.prior.operator((1, 32, 32), task.step, torch.float32, device)
+    operator = channels_last(task.prior.operator((1, 32, 32), task.step, torch.float32, device))
+    weights = [
+        (a, b) for a, b in zip(plain.parameters(), operator.parameters(), strict=True) if b.shape[1:2] > (1,)
+    ]
+    assert weights
+    for a, b in weights:
+        assert (a.stride(), b.stride()) == (torch.empty(a.shape).stride(), channels_last_stride(b))
+        assert torch.equal(a, b)
     with torch.no_grad():
-        before = T(x)
-        channels_last(p.operator)
-        torch.testing.assert_close(T(x), before, rtol=0, atol=1e-5)
+        one, two = (o.bind(p.train.y, p.physics)(p.train.x0) for o in (plain, operator))
+    torch.testing.assert_close(one, two, rtol=0, atol=1e-5)
 
 
-def test_channels_last_leaves_a_cpu_alone():
-    p = problem("denoising(dncnn)")
-    before = [w.stride() for w in p.operator.parameters()]
-    assert channels_last(p.operator) is p.operator
-    assert [w.stride() for w in p.operator.parameters()] == before
+def channels_last_stride(w):
+    return torch.empty(w.shape).to(memory_format=torch.channels_last).stride()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=gpu)])
+def test_a_network_is_laid_out_for_its_device(device):
+    plain = [w.stride() for w in problem("denoising(dncnn)").operator.parameters()]
+    found = [w.stride() for w in problem("denoising(dncnn)", device=device).operator.parameters()]
+    assert (found == plain) == (device == "cpu")
