@@ -24,8 +24,9 @@ Step: TypeAlias = Literal["eager", "compiled", "graphed"]
 
 ``compiled``: without a tape by ``torch.compile``, with one eagerly, since compiled products were slower than eager
 ones (on a CPU). ``graphed``: by CUDA graphs, with and without a tape. Estimators with one application on the tape
-(``jfb``, ``neumann``, ``implicit``, ``certified``) can win by graphs. Those with K on it lose: open tapes share one
-memory, so that K − 1 are run again on the way back, and each asks for one more eager application for the parameters.
+(``jfb``, ``neumann``, ``deq``, ``implicit``, ``certified``) can win by graphs. K applications on the tape cost more
+than eager ones: open tapes share one memory, so that K − 1 are run again on the way back, and each asks for an eager
+application and product for the parameters. ``unrolled`` loses therefore.
 """
 
 BACKEND = "inductor"
