@@ -136,7 +136,7 @@ def examine(
         own=step.own is not None,
     )
     if wishes.oracle:
-        found = _held(found, step, reference(cell.task, images, layout, size, cell.seed))
+        found = _held(found, step, reference(cell.task, images, layout, size, cell.seed, device=device))
     if not wishes.estimate and (refused := _refused(problem, batch, L)):
         return replace(found, refused=refused)
     if peer:

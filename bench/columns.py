@@ -80,6 +80,7 @@ COLUMNS = (
     Column("vjps", "VJPs", _whole),
     Column("saved_mib", "tape (MiB)", _fixed(2), min),
     Column("peak_mib", "peak (MiB)", _fixed(2), min),
+    Column("peak_requested_mib", "peak requested (MiB)", _fixed(2), min),
     Column("step_ms", "step (ms)", _fixed(1), min, spread="step_iqr_ms", once=True),
     Column("floor_ratio", "× floor", _fixed(2), spread="floor_iqr", once=True),
 )

@@ -60,6 +60,7 @@ def gradient_quality(
             profile.oracle.budget,
             references,
             draw,
+            batch.y.device,
         )
         if isinstance(exact, str):
             seen.add(math.nan, math.nan, "no reference")
@@ -169,9 +170,11 @@ def _first(cell: Cell, problem: Instance, batch: Batch) -> tuple[Solution, Tenso
     # Only its counts are wanted from here on.
     ended = replace(solution, x=x)
     del solution, x, image, value
+    # Gradients are a part of the peak: those of the first step must be gone before the second is measured.
+    problem.operator.zero_grad(set_to_none=True)
     with peak_bytes(batch.y.device) as peak:
         training_step(cell.solver, problem, batch)
-    return ended, estimate, values | {"peak_bytes": peak.count}
+    return ended, estimate, values | {"peak_bytes": peak.count, "peak_requested_bytes": peak.requested}
 
 
 def _drawn(cell: Cell, profile: Profile, images: Images, like: Batch, draw: int) -> tuple[Solution, Tensor]:

@@ -79,9 +79,10 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     whether plain iteration stays at the equilibrium, and where it ends (``equilibrium_plain_psnr``,
     ``equilibrium_plain_residual``); ``panel_equilibrium_converged``, whether
     the image that is shown had settled; ``jacobian_norm`` at the equilibrium; counts, in whole batches;
-    ``saved_mib`` and ``peak_mib``; ``step_ms`` (median) and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios)
-    and its interquartile range ``floor_iqr``; ``same_ratio``, the floor against itself. What was not measured is NaN,
-    and so is what belongs to an equilibrium where none was found. Rows keep the order of the records.
+    ``saved_mib`` and ``peak_mib``, and ``peak_requested_mib``, which is measured on CUDA alone; ``step_ms`` (median)
+    and ``step_iqr_ms``; ``floor_ratio`` (median of paired ratios) and its interquartile range ``floor_iqr``;
+    ``same_ratio``, the floor against itself. What was not measured is NaN, and so is what belongs to an equilibrium
+    where none was found. Rows keep the order of the records.
     """
     everything = list(records)
     timings = timings_of(everything)
@@ -146,7 +147,7 @@ def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int]
     row |= {name: number(name) for name in PLAIN} | _errors(record)
     row["oracle_basis"] = basis = str(values.get("oracle_basis") or "")
     if "estimate" in basis:
-        # An estimate may be 0: it moves the equilibrium, and what is left of the two equations may not move with it.
+        # An old record's estimate may lie below the residuals, even at 0; a new one's does not (see ``bench.oracle``).
         left = number("oracle_residual"), number("oracle_adjoint_residual")
         row["oracle_error"] = max(number("oracle_error"), *left)
     tolerance = record.settings.get("equilibrium", {}).get("tol", nan)
@@ -160,6 +161,7 @@ def _row(record: Record, timing: Record | None, shown: dict[tuple[str, int, int]
     row["psnr_validation_images"] = np.array(values.get("psnr_validation_equilibrium") or [], dtype=float)
     row["saved_mib"] = number("saved_bytes") / MIB
     row["peak_mib"] = number("peak_bytes") / MIB
+    row["peak_requested_mib"] = number("peak_requested_bytes") / MIB
     seconds = timing.values.get("seconds") if timing else None
     row |= dict.fromkeys(("step_ms", "step_iqr_ms", "floor_ratio", "floor_iqr", "same_ratio"), nan)
     if timing and seconds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
@@ -22,6 +23,18 @@ class Bytes:
     """A count that is complete when its context ends."""
 
     count: int = 0
+
+
+@dataclass(slots=True)
+class Peak(Bytes):
+    """The most bytes alive at once.
+
+    Attributes:
+        requested: the same of what tensors asked the allocator of CUDA for, before it rounds to its blocks; ``None`` on
+            a CPU, whose ``count`` is of that kind already.
+    """
+
+    requested: int | None = None
 
 
 @dataclass(slots=True)
@@ -93,24 +106,54 @@ class _Kept:
 
 
 @contextmanager
-def peak_bytes(device: torch.device) -> Generator[Bytes]:
+def peak_bytes(device: torch.device) -> Generator[Peak]:
     """The most bytes alive at once on ``device``, beyond those alive at the start.
 
-    On CUDA the allocator's own peak; on a CPU the storages that operations made, followed until they die
-    (a resident-set size is useless at these sizes).
+    On CUDA the allocator's own peaks, in its blocks and as requested, workspaces of libraries included; on a CPU the
+    storages that operations made, followed until they die (a resident-set size is useless at these sizes).
     """
-    found = Bytes()
+    found = Peak()
     if device.type == "cuda":
+        gc.collect()  # what only a cycle of references keeps would leave in between, and lower the peak
         torch.cuda.synchronize(device)
+        _largest[_index(device)] = largest_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
+        before = torch.cuda.memory_stats(device)
         yield found
         torch.cuda.synchronize(device)
-        found.count = torch.cuda.max_memory_allocated(device) - before
+        after = torch.cuda.memory_stats(device)
+        found.count, found.requested = (
+            after[f"{kind}_bytes.all.peak"] - before[f"{kind}_bytes.all.current"]
+            for kind in ("allocated", "requested")
+        )
     else:
         with _LiveStorages() as live:
             yield found
         found.count = live.peak
+
+
+_largest: dict[int, int] = {}
+"""What ``largest_allocated`` had seen before ``peak_bytes`` reset the peak, by the index of the CUDA device."""
+
+
+def largest_allocated(device: torch.device) -> int:
+    """The most bytes that this process has ever had allocated on a CUDA device, whatever ``peak_bytes`` has reset."""
+    return max(_largest.get(_index(device), 0), torch.cuda.max_memory_allocated(device))
+
+
+def _index(device: torch.device) -> int:
+    return torch.cuda.current_device() if device.index is None else device.index
+
+
+NO_MEMORY = re.compile(
+    r"allocate memory|out of memory|\b(CUFFT|CUBLAS|CUDNN|CUSOLVER)_(STATUS_)?ALLOC_FAILED"
+)
+"""Of a plain ``RuntimeError``: torch's on a CPU, and those of CUDA and its libraries."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether it was for want of memory."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(error)))
 
 
 class _LiveStorages(TorchDispatchMode):

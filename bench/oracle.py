@@ -46,7 +46,7 @@ class Oracle:
         error: of the gradient, relative.
         basis: ``certificate``: a proven bound on the error. ``estimate``: how far the gradient moves where the
             equilibrium moves by what an application rounds off, through ``(I − J)⁻¹``, plus what is left of the
-            adjoint equation, through the same.
+            adjoint equation, through the same; never less than either residual.
         radius: spectral radius of J there, measured from below; nan where T is known to be nonexpansive.
     """
 
@@ -250,16 +250,35 @@ class _At:
         return loss.direct * distance + change.B + change.size * inverse * moved
 
     def _estimate(self) -> float:
-        """How far the gradient moves with the equilibrium and the adjoint moved by what rounding moves them."""
+        """How far the gradient moves with the equilibrium, moved by what rounding moves it, and with the adjoint.
+
+        Corrections of the adjoint count whether or not they leave less of its equation: one that is solved to rounding
+        cannot be refined, and is wrong by what is left all the same.
+        """
         size = float(self.gradient.norm())
-        rng = torch.Generator().manual_seed(0)
-        sign = torch.randint(0, 2, self.x.shape, generator=rng, dtype=torch.float64).to(self.x) * 2 - 1
         with torch.no_grad():
-            noise = NOISE * self.y.detach().abs() * sign + (self.y - self.x).detach()
-            there = self.x + self._inverse(self.forward, noise, 1e-2)
+            there = self.x + self._inverse(self.forward, self.y - self.x + _rounded(self.y), 1e-2)
         other = _At(self.T, there, self.loss, self.parameters, self.budget)
-        gap = float((other._gradient(other._solve(self.u)) - self.gradient).norm()) if other.v.any() else 0.0
-        return gap / size if size else (0.0 if not gap else math.inf)
+        gap = sum(
+            float((at._gradient(self.u + at._correction(self.u)) - self.gradient).norm())
+            for at in (self, other)
+            if at.v.any()
+        )
+        if not size:
+            return 0.0 if not gap else math.inf
+        return max(gap / size, self.residual, self.adjoint_residual)
+
+    def _correction(self, u: Tensor) -> Tensor:
+        """``(I − Jᵀ)⁻¹ r`` of what u leaves, ``r = v + Jᵀu − u`` measured afresh, and of what that rounds off."""
+        there = self.v + self.pulled(u)
+        return self._inverse(self.pulled, there - u + _rounded(there), 1e-2)
+
+
+def _rounded(y: Tensor) -> Tensor:
+    """What an application that gives y may round off, of the same random signs every time."""
+    rng = torch.Generator().manual_seed(0)
+    sign = torch.randint(0, 2, y.shape, generator=rng, dtype=torch.float64).to(y) * 2 - 1
+    return NOISE * y.abs() * sign
 
 
 def _solved(T: Map, x0: Tensor, budget: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import json
 from collections.abc import Callable
@@ -17,8 +18,11 @@ from . import provenance
 from .files import make_folder, publish
 from .images import Images, Layout
 from .locks import held
+from .memory import out_of_memory
 from .oracle import NoOracle, Oracle, hypergradient
 from .tasks import Task, instance
+
+CPU = torch.device("cpu")
 
 
 def reference(
@@ -30,25 +34,30 @@ def reference(
     budget: int = 3000,
     folder: Path | None = None,
     draw: int = 0,
+    device: torch.device = CPU,
 ) -> Oracle | str:
     """The float64 gradient of a task and seed at the initial parameters, or why there is none.
 
     It is the implicit gradient at the equilibrium of plain iteration, and says how wrong it may be: see ``Oracle``. It
-    is that of the first ``size`` training crops, and runs on the CPU whatever the cell's device is. Cells run in
-    processes of their own; with ``folder``, the first to need it leaves it there for the others, who wait for it.
+    is that of the first ``size`` training crops, the same problem on every device. Cells run in processes of their
+    own; with ``folder``, the first to need it leaves it there for the others on a device of this type, who wait for it.
+
+    Where ``device`` has too little memory, the CPU computes it: a float64 solve takes more than many an estimator, and
+    the cell of one that fits must not fail by it.
 
     Args:
         task, images, layout, size, seed, budget: what decides it.
         folder: where references are shared; ``None`` for nowhere.
         draw: of the mask and the noise.
+        device: where to compute. What is returned lies on the CPU.
     """
 
     def compute() -> Oracle | str:
-        return _computed(task, images, layout, size, seed, budget, draw)
+        return _computed(task, images, layout, size, seed, budget, draw, device)
 
     if folder is None:
         return compute()
-    decides = [repr(task), images.digest, asdict(layout), size, seed, budget, draw]
+    decides = [repr(task), images.digest, asdict(layout), size, seed, budget, draw, device.type]
     decides += [provenance.fingerprint(), provenance.versions()]
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:20]
     return _shared(folder, key, compute)
@@ -89,9 +98,37 @@ def _numbers(made: Oracle) -> dict[str, float | str]:
 
 @functools.lru_cache(maxsize=8)
 def _computed(
-    task: Task, images: Images, layout: Layout, size: int, seed: int, budget: int, draw: int
+    task: Task,
+    images: Images,
+    layout: Layout,
+    size: int,
+    seed: int,
+    budget: int,
+    draw: int,
+    device: torch.device,
 ) -> Oracle | str:
-    problem = instance(task, images, layout, seed, dtype=torch.float64, draw=draw)
+    try:
+        return _on(device, task, images, layout, size, seed, budget, draw)
+    except Exception as error:
+        if device == CPU or not out_of_memory(error):
+            raise
+        error.__traceback__ = None  # it would keep alive what has been allocated
+    gc.collect()
+    torch.cuda.empty_cache()
+    return _on(CPU, task, images, layout, size, seed, budget, draw)
+
+
+def _on(
+    device: torch.device,
+    task: Task,
+    images: Images,
+    layout: Layout,
+    size: int,
+    seed: int,
+    budget: int,
+    draw: int,
+) -> Oracle | str:
+    problem = instance(task, images, layout, seed, dtype=torch.float64, device=device, draw=draw)
     batch = problem.train.pick(torch.arange(size))
     try:
         return hypergradient(

@@ -6,7 +6,6 @@ import gc
 import io
 import math
 import os
-import re
 import resource
 import sys
 import time
@@ -30,6 +29,7 @@ from .isolate import Ended, Pool
 from .locks import POLL, held, machine
 from .matrix import AS_THEY_COME, Cell, Networks, Profile, cells, check_warm, parse_solver
 from .measure import Measured, measure
+from .memory import largest_allocated, out_of_memory
 from .own import blamed
 from .precision import whole_float32
 from .provenance import provenance
@@ -166,7 +166,7 @@ def run_cell(job: Job, out: Path | None) -> Record:
 
 def _spent(begin: float, device: torch.device) -> dict[str, object]:
     """Seconds since ``begin``, and the most bytes that this process and its GPU have held."""
-    gpu = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    gpu = largest_allocated(device) if device.type == "cuda" else None
     # Kilobytes on Linux, bytes on a Mac.
     unit = 1 if sys.platform == "darwin" else 1024
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
@@ -188,17 +188,6 @@ def _attempt(
         # Its traceback would keep everything alive that the attempt had allocated.
         error.__traceback__ = None
         return Measured("oom" if out_of_memory(error) else "error", line)
-
-
-NO_MEMORY = re.compile(
-    r"allocate memory|out of memory|\b(CUFFT|CUBLAS|CUDNN|CUSOLVER)_(STATUS_)?ALLOC_FAILED"
-)
-"""Of a plain ``RuntimeError``: torch's on a CPU, and those of CUDA and its libraries."""
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether it was for want of memory."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(error)))
 
 
 def _publish(job: Job, record: Record, found: Measured, out: Path) -> None:

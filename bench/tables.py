@@ -115,8 +115,9 @@ and smaller errors are neither told nor ranked (— where there is no reference)
 over seeds and draws. *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's reconstruction there.
 *Applications* and *VJPs* of T in a training step; what was made on a part of the batch counts as that part.
 *Tape*: bytes that are kept from the forward pass for the way back, by autograd and, with `certified`, beside it;
-*peak*: the most alive at once. *Step*: median seconds of a training step; *× floor*: its ratio to a bare loop
-that does the same work, median of interleaved pairs. ± is the standard deviation over seeds, and for the two timings
+*peak*: the most alive at once, on a GPU in the blocks of its allocator, and *peak requested* before it rounds to them.
+*Step*: median seconds of a training step; *× floor*: its ratio to a bare loop that does the same work, median of
+interleaved pairs. ± is the standard deviation over seeds, and for the two timings
 the interquartile range over rounds. “(1 of 2)”: one of two seeds has a value, and the mean is that of this one.
 Best of a task in bold, never where a seed is missing; of PSNR, SSIM and loss with all that lies behind by no more
 than the standard deviation of that difference over the seeds, and none in bold where there is one seed.

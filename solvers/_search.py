@@ -35,6 +35,8 @@ LEAST = 0.1
 """The adjoint equation is solved to no less than this share of what is allowed, however far the equilibrium."""
 ROUNDS = 3
 """Rounds without progress after which nothing will get further."""
+ROUNDED = 10.0
+"""A residual held up within this many units of the rounding of its dtype is as small as it gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Search:
         solves: one report for each adjoint solve, and for each product besides.
         again: a 1 for every application on a tape but the first.
         found: the certificate, once there is one.
+        rounded: whether the residual of x is as small as its dtype lets it be: no approach gets nearer.
         stalled: whether the last ``settle`` ended since nothing got further.
     """
 
@@ -98,7 +101,7 @@ class Search:
         self.solves: list[Report] = []
         self.again: list[float] = []
         self.found: list[Certificate] = []
-        self.stalled = False
+        self.rounded = self.stalled = False
 
     @property
     def spent(self) -> int:
@@ -123,6 +126,7 @@ class Search:
                 found = policy(T, self.x)
             except Stalled as stalled:
                 found = stalled.at
+                self.rounded = found.report.residual <= ROUNDED * floor
         self.x, self.reached = found.x, self.reached.then(found.report)
         return bool(found.report.converged) and tol > floor
 
@@ -182,7 +186,7 @@ class Search:
         """Approach until the distance to the equilibrium costs its share; the certificate then, and whether x moved."""
         allowed, moved, rounds = SHARE * self.allowed, False, 0
         while self.loss is not None and found.equilibrium > allowed and self.spent < self.budget:
-            if rounds == ROUNDS:
+            if rounds == ROUNDS or self.rounded:
                 break
             before = found.equilibrium
             x, y = rows(self.x), rows(self.tape.y.detach())

@@ -25,6 +25,7 @@ class Count:
 COUNTS = (
     Count("saved_bytes", "tape, MiB", MIB),
     Count("peak_bytes", "peak, MiB", MIB),
+    Count("peak_requested_bytes", "peak requested, MiB", MIB),
     Count("applications", "applications"),
     Count("vjps", "VJPs"),
 )

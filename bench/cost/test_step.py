@@ -16,9 +16,9 @@ import torch
 
 from bench.cost.floor import Work, bare_step
 from bench.errors import in_a_line
+from bench.memory import out_of_memory
 from bench.precision import whole_float32
 from bench.provenance import gpu_state
-from bench.runner import out_of_memory
 from bench.tasks import instance
 from bench.training import optimiser_for, training_step
 

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from solvers import Change
 
-from .groups import Groups, by_band
+from .groups import Groups, by_band, split
 from .normal import Spectral
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ class ShrinkageRegularity:
         L: its Lipschitz constant.
         sigma: ``1 + τε``.
         t, s, rest, kink: threshold, slope, 1 − slope and kink of the group at each place, ``(C or 1, H, W)``, float64.
-        bands: the band of each place, ``(H·W,)``, as ``Wavelets.bands`` counts.
         largest: of the eigenvalues of ``AᵀA``.
     """
 
@@ -79,7 +78,6 @@ class ShrinkageRegularity:
     s: Tensor
     rest: Tensor
     kink: Tensor
-    bands: Tensor
     largest: float
 
     @classmethod
@@ -98,11 +96,9 @@ class ShrinkageRegularity:
         s = t / (soft + t) if soft else (t > 0).to(t)
         rest = soft / (soft + t) if soft else 1 - s  # where s is nearly 1, the difference would be rounding
         kink = torch.where(t > 0, soft + t, 0)
-        numbers = torch.arange(1 + 3 * twin.log_weights.shape[1], device=t.device)
-        bands = twin.spread(numbers[None])[0].flatten()
         # Wavelets that are nearly orthonormal lengthen by no more than √(1 + defect), twice in a step.
         L = step.contraction(spectrum) * (1 + prior.defect()) ** 2 * (1 + 16 * torch.finfo(t.dtype).eps)
-        return cls(operator, prior, data, (step, twin, there), L, sigma, t, s, rest, kink, bands, spectrum[1])
+        return cls(operator, prior, data, (step, twin, there), L, sigma, t, s, rest, kink, spectrum[1])
 
     @property
     def rigorous(self) -> bool:
@@ -177,12 +173,11 @@ class ShrinkageRegularity:
 
     def _columns(self, values: Tensor) -> Tensor:
         """Sums over the batch and the places of each weight: ``(B, C, H, W)`` to the shape of ``log_weights``."""
-        channels, levels, orientations = self.prior.log_weights.shape
-        number = 1 + 3 * levels
-        planes = values.sum(0).flatten(1)
-        sums = torch.stack([torch.bincount(self.bands, plane, number) for plane in planes])
-        details = sums[:, 1:].view(channels, levels, 3)
-        return details if orientations == 3 else details.sum(2, keepdim=True)
+        _, levels, orientations = self.prior.log_weights.shape
+        _, details = split(values.sum(0), levels)
+        # A band is a rectangle: its plain sum is the same every time on a GPU, and waits for nothing.
+        sums = torch.stack([scale.sum((-2, -1)) for scale in details], 1)
+        return sums if orientations == 3 else sums.sum(2, keepdim=True)
 
 
 def _norm(x: Tensor) -> float:

@@ -124,6 +124,7 @@ def results(frame: pd.DataFrame) -> Grid:
         "hypergradient_cosine",
         "residual",
         "peak_mib",
+        "peak_requested_mib",
         "floor_ratio",
     }
     return _summary(

@@ -17,10 +17,10 @@ import torch
 
 from bench.isolate import Pool
 from bench.measure import Measured
+from bench.memory import out_of_memory
 from bench.records import Store
 from bench.resilience.runs import ask, begin, members
 from bench.resilience.stops import stops
-from bench.runner import out_of_memory
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from bench.images import Layout, find_images
 from bench.matrix import Cell, load_profile, parse_solver, parse_task
 from bench.measure import measure
+from bench.memory import peak_bytes
 from bench.reference import reference
 from bench.settling import LOST, residuals, settle, stay
 from bench.tasks import instance
@@ -67,6 +69,39 @@ def test_a_profile_may_do_without_the_reference(tiny_file, monkeypatch):
     assert values["oracle"] == "none was asked for"
     assert values["hypergradient_error"] != values["hypergradient_error"]
     assert values["saved_bytes"] > 0
+
+
+def test_no_gradient_is_there_before_a_step_whose_peak_is_measured(tiny_file, monkeypatch):
+    from bench import drawn as module
+
+    seen = []
+    profile, images = tiny(tiny_file), find_images()
+    profile = profile.model_copy(update={"oracle": profile.oracle.model_copy(update={"budget": 0})})
+    one = cell("denoising(huber)", "jfb(2)")
+    problem = instance(one.task, images, profile.images.layout(), 0)
+
+    @contextmanager
+    def looked(device):
+        seen.extend(parameter.grad for parameter in parameters(problem))
+        with peak_bytes(device) as peak:
+            yield peak
+
+    monkeypatch.setattr(module, "peak_bytes", looked)
+    values = module.gradient_quality(one, problem, profile, images, None)
+    assert seen == [None] * len(parameters(problem))
+    assert values["peak_bytes"] > 0
+    assert values["peak_requested_bytes"] is None
+    assert all(parameter.grad is not None for parameter in parameters(problem))
+
+
+def test_a_cell_asks_for_its_reference_on_its_own_device(tiny_file, monkeypatch):
+    from bench import drawn as module
+
+    asked = []
+    monkeypatch.setattr(module, "reference", lambda *given: asked.append(given) or "none today")
+    values = measure(cell("denoising(huber)", "jfb(2)"), tiny(tiny_file, steps=0), find_images(), CPU).values
+    assert values["oracle"] == "none today"
+    assert [given[-1] for given in asked] == [CPU]
 
 
 def test_a_look_is_at_the_solvers_own_reconstruction(tiny_file):

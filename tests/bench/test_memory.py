@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import time
 
 import pytest
 import torch
 
+from bench import memory, runner
 from bench.images import Layout, find_images
 from bench.matrix import parse_solver, parse_task
 from bench.memory import peak_bytes, saved_bytes
@@ -55,6 +57,62 @@ def test_views_and_writes_in_place_are_no_births():
         a.view(10, 100)[0].add_(1)
         a.mul_(2)
     assert peak.count == N * 8
+
+
+class Allocator:
+    """The counters of CUDA's allocator, which rounds to blocks of 512 bytes."""
+
+    def __init__(self):
+        self.now, self.peak = {"allocated": 0, "requested": 0}, {"allocated": 0, "requested": 0}
+
+    def take(self, size, sign=1):
+        self.now["requested"] += sign * size
+        self.now["allocated"] += sign * -(-size // 512) * 512
+        self.peak = {kind: max(self.peak[kind], self.now[kind]) for kind in self.now}
+
+    def reset(self, device):
+        self.peak = dict(self.now)
+
+    def stats(self, device):
+        current = {f"{kind}_bytes.all.current": size for kind, size in self.now.items()}
+        return current | {f"{kind}_bytes.all.peak": size for kind, size in self.peak.items()}
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    found = Allocator()
+    monkeypatch.setattr(memory, "_largest", {})
+    for name, stand_in in (
+        ("synchronize", lambda device: None),
+        ("current_device", lambda: 0),
+        ("reset_peak_memory_stats", found.reset),
+        ("memory_stats", found.stats),
+        ("max_memory_allocated", lambda device: found.peak["allocated"]),
+    ):
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    return found
+
+
+def test_the_peak_of_a_gpu_is_told_in_blocks_and_as_requested(cuda):
+    cuda.take(100)
+    with peak_bytes(torch.device("cuda")) as peak:
+        cuda.take(700)
+        cuda.take(700, -1)
+        cuda.take(10)
+    assert (peak.count, peak.requested) == (1024, 700)
+    with peak_bytes(CPU) as peak:
+        torch.ones(N)
+    assert (peak.count, peak.requested) == (4 * N, None)
+
+
+def test_the_largest_allocation_of_a_process_outlives_the_reset_of_a_peak(cuda):
+    cuda.take(5000)
+    cuda.take(5000, -1)
+    for _ in range(2):
+        with peak_bytes(torch.device("cuda", 0)):
+            cuda.take(512)
+    assert cuda.peak["allocated"] == 1024
+    assert runner._spent(time.perf_counter(), torch.device("cuda"))["peak_gpu"] == 5120
 
 
 @pytest.mark.parametrize("text", ["deblurring(huber)", "inpainting(l1)"])

@@ -12,6 +12,7 @@ from deepinv.physics import BlurFFT, Denoising, Inpainting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.operators import (
     ForwardBackward,
@@ -142,6 +143,36 @@ def at(prior: Penalty, physics: str, seed: int, step: float = 1.0) -> At:
 def assert_bounded(actual: Change, bound: Change) -> None:
     for name in ("J", "B", "size"):
         assert getattr(actual, name) <= getattr(bound, name) * EXACT + 1e-13, (name, actual, bound)
+
+
+class Operations(TorchDispatchMode):
+    """The names of all operations that are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@every
+def test_the_sum_over_each_band_is_exact_and_determined_on_a_gpu(prior):
+    here = at(prior, "denoising", 3)
+    channels, levels, orientations = here.weights.shape
+    values = draw(7, 2, channels, *here.x.shape[-2:]).square()
+    with Operations() as made:
+        found = here.regularity._columns(values)
+    # These add up in another order each time, or wait for the device.
+    assert not made.names & {"bincount", "index_add", "index_add_", "scatter_add", "scatter_add_", "nonzero"}
+    number = 1 + 3 * levels
+    bands = here.operator.prior.spread(torch.arange(number)[None])[0].flatten()
+    sums = torch.stack([torch.bincount(bands, plane.flatten(), number) for plane in values.sum(0)])
+    right = sums[:, 1:].view(channels, levels, 3)
+    right = right if orientations == 3 else right.sum(2, keepdim=True)
+    assert found.shape == here.weights.shape
+    torch.testing.assert_close(found, right, rtol=1e-14, atol=0)
 
 
 @every

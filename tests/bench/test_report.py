@@ -200,8 +200,9 @@ def test_the_same_records_give_the_same_bytes_of_fronts_growth_and_looks(tmp_pat
 def test_the_tidy_table_has_a_row_a_cell_and_no_holes(frame):
     assert len(frame) == 12
     assert list(frame["status"].unique()) == ["ok"]
-    # Nothing in the tiny profile certifies itself.
-    assert not frame[[c.name for c in COLUMNS if c.name != "certified"]].isna().any().any()
+    # Nothing in the tiny profile certifies itself, and a CPU has no second peak.
+    missing = frame[[c.name for c in COLUMNS]].isna().any()
+    assert set(missing[missing].index) == {"certified", "peak_requested_mib"}
     assert frame.groupby(["task", "solver"]).size().eq(2).all()
 
 
@@ -473,13 +474,24 @@ def test_the_reference_says_how_good_it_is(tmp_path):
     assert text.count("< 3e-09") == 2
 
 
-def test_an_estimate_is_at_least_the_residuals_that_the_reference_leaves(tiny_run):
-    """On an equilibrium among kinks it may be 0."""
+def test_an_old_estimate_is_told_as_at_least_the_residuals_that_the_reference_leaves(tiny_run):
+    """On an equilibrium among kinks it was 0."""
     record = next(r for r in load(tiny_run) if r.kind == "quality")
     for basis, expected in (("estimate", 4e-13), ("certificate; estimate", 4e-13), ("certificate", 0.0)):
         told = {"oracle_error": 0.0, "oracle_residual": 3e-16, "oracle_adjoint_residual": 4e-13}
         record.values.update(told | {"oracle_basis": basis})
         assert tidy([record])["oracle_error"].item() == expected
+
+
+def test_the_bytes_requested_on_a_gpu_stand_beside_the_peak(tiny_run, frame):
+    title = "peak requested (MiB)"
+    assert title not in printable(summarise(frame), frame["heading"].iloc[0])[0], "a CPU has no second number"
+    record = next(r for r in load(tiny_run) if r.kind == "quality")
+    record.values.update(peak_bytes=3 * 2**20, peak_requested_bytes=5 * 2**19)
+    row = tidy([record])
+    assert (row["peak_mib"].item(), row["peak_requested_mib"].item()) == (3, 2.5)
+    text, _ = printable(summarise(row), row["heading"].item())
+    assert list(text[title]) == ["2.50"]
 
 
 def test_a_gradient_that_diverged_on_one_draw_says_so():

@@ -10,9 +10,14 @@ import pytest
 import torch
 from deepinv.physics import BlurFFT, Denoising, Inpainting
 
+from bench.images import Layout, find_images
+from bench.matrix import parse_task
 from bench.operators import Penalty, colours, orientations, union
 from bench.operators._axis import analysis
-from solvers import GMRES, Anderson, SmoothLoss, implicit
+from bench.tasks import instance
+from bench.training import training_step
+from solvers import GMRES, Anderson, SmoothLoss, StagnationWarning, certified, implicit
+from solvers._search import Search
 
 F32, F64 = torch.float32, torch.float64
 
@@ -164,3 +169,22 @@ def test_the_distance_to_the_equilibrium_holds_with_weights_of_300():
         distance = float((exact - x.double()).norm())
         assert distance <= (left + regularity.rounding(x)) / (1 - regularity.L)
         assert not math.isclose(distance, 0.0, abs_tol=1e-12)
+
+
+def test_certified_approaches_no_more_once_rounding_holds_its_residual_up(monkeypatch):
+    """Further approaches, of 31 applications and more each, leave the residual and the certificate where they are."""
+    found = instance(parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=F32)
+    approach, begun = Search.approach, []
+
+    def noted(search, tol):
+        begun.append(search.reached.residual)
+        return approach(search, tol)
+
+    monkeypatch.setattr(Search, "approach", noted)
+    with pytest.warns(StagnationWarning, match="solve in float64"):
+        solution, _ = training_step(certified(0.01), found, found.train)
+    nearest = 10 * torch.finfo(F32).eps
+    assert 0 < solution.reached.residual < nearest
+    assert begun
+    assert not any(residual <= nearest for residual in begun)
+    assert solution.certificates[0].relative < 0.25
