@@ -74,11 +74,11 @@ def run(
         prepare()
     from .budget import seconds_of
     from .cluster import Lost, chosen_cluster
+    from .device import pick_device
     from .errors import UserError
     from .matrix import Networks, load_profile
     from .records import FINISHED
     from .report import no_page, write_report
-    from .runner import pick_device
     from .runner import run as run_matrix
 
     console.quiet = quiet

@@ -14,11 +14,11 @@ from statistics import median
 
 import torch
 
+from bench.cell_process import out_of_memory
 from bench.cost.floor import Work, bare_step
 from bench.errors import in_a_line
 from bench.precision import whole_float32
 from bench.provenance import gpu_state
-from bench.runner import out_of_memory
 from bench.tasks import instance
 from bench.training import optimiser_for, training_step
 

@@ -92,12 +92,13 @@ def perform(asked: Asked) -> None:
     os.dup2(handle, 2)
     # A lock of the machine of its own: what others time here must not wait for us, nor we for them.
     tempfile.tempdir = str(asked.profile.parent)
-    from .. import cost, isolate, report, runner
+    from .. import cell_process, cost, isolate, report, runner
     from ..__main__ import entry
+    from ..job import Job
 
-    cell, told, context = runner.run_cell, runner.record_of, multiprocessing.get_context("fork")
+    cell, told, context = cell_process.run_cell, runner.record_of, multiprocessing.get_context("fork")
 
-    def run_cell(job: runner.Job, out: Path | None) -> Record:
+    def run_cell(job: Job, out: Path | None) -> Record:
         _note(asked.notes / "begun", job.key)
         return cell(job, out)
 
@@ -106,7 +107,7 @@ def perform(asked: Asked) -> None:
         _note(asked.notes / "told", record.key)
         return record
 
-    def measure_costs(jobs: list[runner.Job], end: float) -> Iterator[Record]:
+    def measure_costs(jobs: list[Job], end: float) -> Iterator[Record]:
         for job in jobs:
             _note(asked.notes / "begun", job.key)
             time.sleep(0.005)
@@ -117,7 +118,7 @@ def perform(asked: Asked) -> None:
             }
             yield job.record("ok", "", seconds, {})
 
-    runner.run_cell, runner.record_of = run_cell, record_of
+    cell_process.run_cell, runner.record_of = run_cell, record_of
     cost.measure_costs = measure_costs
     isolate.Pool._context = lambda self: context  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     isolate.prepare = lambda: None  # the server that the command would start imports for seconds

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.cell_process import out_of_memory
 from bench.isolate import Pool
 from bench.measure import Measured
 from bench.records import Store
 from bench.resilience.runs import ask, begin, members
 from bench.resilience.stops import stops
-from bench.runner import out_of_memory
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ def odd_measure(notes, usual, cell, profile, images, device, checkpoint=None, al
 
 
 def make_odd(notes):
-    from bench import runner
+    from bench import cell_process
 
-    runner.measure = functools.partial(odd_measure, notes, runner.measure)
+    cell_process.measure = functools.partial(odd_measure, notes, cell_process.measure)
 
 
 def test_failures_are_rows_and_run_again_next_time(tmp_path):
@@ -155,9 +155,9 @@ def hang(notes, *_):
 
 
 def make_hang(notes):
-    from bench import runner
+    from bench import cell_process
 
-    runner.measure = functools.partial(hang, notes)
+    cell_process.measure = functools.partial(hang, notes)
 
 
 @pytest.mark.slow

@@ -1,0 +1,150 @@
+"""What a process does with a quality cell: measure it, publish its record, and say so."""
+
+from __future__ import annotations
+
+import gc
+import io
+import re
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from safetensors.torch import save as write_safetensors
+
+from .determinism import deterministic
+from .errors import in_a_line
+from .files import Unwritable, make_folder, write_atomically
+from .isolate import Ended
+from .job import Job
+from .locks import POLL, held, machine
+from .measure import Measured, measure
+from .precision import whole_float32
+from .provenance import provenance
+from .records import FINISHED, Record, Store
+
+Said: TypeAlias = tuple[str, str]
+"""What a process says in the end: ``stored``, ``elsewhere`` or ``unwritable``, and why."""
+ARRIVAL = 30.0
+"""Seconds that a file written elsewhere may take to show on a shared disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a process of a cell does: everything but telling how it ended, which its record does."""
+
+    out: Path
+
+    def __call__(self, job: Job) -> Said:
+        """Measure the cell and publish its record, unless another run is at it."""
+        store = Store(self.out)
+        try:
+            with held(store.lock(job.key)) as free, held(machine(), shared=True, wait=True):
+                if not free:
+                    return "elsewhere", ""
+                if not store.finished(job.key):
+                    run_cell(job, self.out)
+                return "stored", ""
+        except Unwritable as error:
+            return "unwritable", str(error.strerror)
+
+
+def run_cell(job: Job, out: Path | None) -> Record:
+    """Measure a quality cell here and now; an exception becomes a record with the status ``error`` or ``oom``.
+
+    With ``out`` the record is published there, and before it the weights that a network learned and the pictures
+    of the first seed; a long training leaves checkpoints there until then.
+
+    Raises:
+        Unwritable: the disk is full, or may only be read.
+    """
+    device = torch.device(job.device)
+    checkpoint = None if out is None else out / "checkpoints" / f"{job.key}.pt"
+    if checkpoint is not None and job.profile.training.checkpoint:
+        make_folder(checkpoint.parent)
+    begin = time.perf_counter()
+    with deterministic() as undetermined, whole_float32():
+        found = _attempt(job, device, checkpoint, False, out)
+        if found.status == "oom":
+            gc.collect()
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            found = _attempt(job, device, checkpoint, True, out)
+    where = provenance(device) | {"undetermined": sorted(undetermined)} | _spent(begin, device)
+    record = job.record(found.status, found.reason, found.values, where)
+    if out is not None:
+        _publish(job, record, found, out)
+        if checkpoint is not None and record.status in FINISHED:
+            checkpoint.unlink(missing_ok=True)
+    return record
+
+
+def _spent(begin: float, device: torch.device) -> dict[str, object]:
+    """Seconds since ``begin``, and the most bytes that this process and its GPU have held."""
+    gpu = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    # Kilobytes on Linux, bytes on a Mac.
+    unit = 1 if sys.platform == "darwin" else 1024
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"seconds": time.perf_counter() - begin, "peak_rss": rss, "peak_gpu": gpu}
+
+
+def _attempt(
+    job: Job, device: torch.device, checkpoint: Path | None, alone: bool, out: Path | None
+) -> Measured:
+    try:
+        # The key of a reference does not know the files that a task is from.
+        files = [source.digest for source in job.cell.task_sources]
+        shared = None if out is None else Path(out, "references", *files)
+        return measure(job.cell, job.profile, job.images, device, checkpoint, alone, shared)
+    except Unwritable:
+        raise
+    except Exception as error:
+        line = in_a_line(error, 300)
+        # Its traceback would keep everything alive that the attempt had allocated.
+        error.__traceback__ = None
+        return Measured("oom" if out_of_memory(error) else "error", line)
+
+
+NO_MEMORY = re.compile(
+    r"allocate memory|out of memory|\b(CUFFT|CUBLAS|CUDNN|CUSOLVER)_(STATUS_)?ALLOC_FAILED"
+)
+"""Of a plain ``RuntimeError``: torch's on a CPU, and those of CUDA and its libraries."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether it was for want of memory."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(error)))
+
+
+def _publish(job: Job, record: Record, found: Measured, out: Path) -> None:
+    store = Store(out)
+    if found.weights:
+        make_folder(out / "weights")
+        tensors = {name: tensor.contiguous() for name, tensor in found.weights.items()}
+        write_atomically(out / "weights" / f"{job.key}.safetensors", write_safetensors(tensors))
+    if found.panels and job.cell.seed == job.profile.seeds[0]:
+        buffer = io.BytesIO()
+        pictures = {name: image.numpy() for name, image in found.panels.items()}
+        np.savez_compressed(buffer, allow_pickle=False, **pictures)
+        write_atomically(store.rows / f"{job.key}.npz", buffer.getvalue())
+    store.write(record)
+
+
+def record_of(ended: Ended[Job], store: Store, seconds: float, where: dict[str, object]) -> Record:
+    """The record that a process left, or one that says why it left none; ``where`` is its provenance."""
+    job = ended.task
+    record = store.read(job.key) if ended.answer else None
+    end = time.monotonic() + ARRIVAL
+    while record is None and ended.answer and time.monotonic() < end:
+        time.sleep(POLL)
+        record = store.read(job.key)
+    if record is None:
+        status = "timeout" if ended.late else "killed"
+        reason = f"not done after {seconds:g} s" if ended.late else ended.reason or "it left no record"
+        record = job.record(status, reason, {}, where)
+        store.write(record)
+    return record
