@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """Told what was finished last, how many are done, and how many there are."""
 
+CELLS_PER_PROCESS = 50
+"""On a GPU, where starting a process takes longer than a small cell; elsewhere it is one."""
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
@@ -47,6 +49,7 @@ def run(
     jobs: int | None = None,
     cluster: Cluster | None = None,
     within: float = math.inf,
+    cells_per_process: int | None = None,
     progress: Progress = lambda what, done, total: None,
     notice: Callable[[str], None] = lambda line: None,
 ) -> Counter[str]:
@@ -63,6 +66,8 @@ def run(
         jobs: processes side by side; ``None`` for one a core, and one on a GPU.
         cluster: where to run them, in place of processes of this one.
         within: seconds after which nothing is measured any more; not with a ``cluster``.
+        cells_per_process: quality cells that a process measures, one after another, before another takes its place;
+            ``None`` for one, and ``CELLS_PER_PROCESS`` on a GPU. Not with a ``cluster``, where it is one.
         progress: called after each cell.
         notice: told what a user should know, in a line.
 
@@ -108,10 +113,12 @@ def run(
         progress(what, done, len(wanted))
 
     progress("", outcome["stored"], len(wanted))
-    workers = jobs or (1 if device.type == "cuda" else os.cpu_count() or 1)
+    cuda = device.type == "cuda"
+    workers = jobs or (1 if cuda else os.cpu_count() or 1)
+    in_a_row = cells_per_process or (CELLS_PER_PROCESS if cuda and cluster is None else 1)
     for some in budget.rounds(missing):
         untimed, timings = ([job for job in some if job.kind == kind] for kind in ("quality", "cost"))
-        for record in _run_quality(untimed, store, workers, cluster, where, budget):
+        for record in _run_quality(untimed, store, workers, in_a_row, cluster, where, budget):
             tell(record)
         if cluster is None or cluster.here or not timings:
             timed = run_cost(timings, store, budget)
@@ -134,11 +141,12 @@ def _run_quality(
     jobs: list[Job],
     store: Store,
     workers: int,
+    in_a_row: int,
     cluster: Cluster | None,
     where: dict[str, object],
     budget: Budget,
 ) -> Iterator[Record]:
-    """Each in a process of its own; those that another run is at are waited for.
+    """``in_a_row`` of them in a process, but one on a cluster; those that another run is at are waited for.
 
     What the budget has no time for is left out, and what it ends leaves no record.
     """
@@ -146,8 +154,8 @@ def _run_quality(
     for seconds in sorted(set(limit.values())):
         ready, waiting = [job for job in jobs if limit[job.key] == seconds], list[Job]()
         while ready and budget.left() > 0:
-            forks, work = ready[0].device == "cpu", Work(store.folder.absolute())
-            beside = Pool(work, min(workers, len(ready)), seconds, forks, budget.end)
+            forks, work = ready[0].device == "cpu", Work(store.folder.absolute(), in_a_row > 1)
+            beside = Pool(work, min(workers, len(ready)), seconds, forks, budget.end, in_a_row)
             pool_of = beside if cluster is None else cluster.pool(work, work.out, seconds, forks)
             # Waited for here, where no cell's time runs yet, until nobody is timing.
             quiet = held(machine(), shared=True, wait=True) if cluster is None else nullcontext()

@@ -61,10 +61,11 @@ class Timed:
     """In place of ``cell_process.Work``: the same, and the seconds in ``measure`` are noted.
 
     Attributes:
-        out: see there.
+        out, shared: see there.
     """
 
     out: Path
+    shared: bool = False
 
     def __call__(self, job: Any) -> Any:
         """Measure the cell in this process of its own, and publish its record."""

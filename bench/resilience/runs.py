@@ -53,6 +53,7 @@ class Asked:
         jobs: processes side by side.
         prepare: called in the run's process before it begins.
         tables: write tables and figures in the end, as the command does.
+        in_a_row: cells that a process measures.
     """
 
     profile: Path
@@ -61,10 +62,21 @@ class Asked:
     jobs: int = 2
     prepare: Callable[[], object] | None = None
     tables: bool = False
+    in_a_row: int = 1
 
     def words(self) -> list[str]:
         """The command's."""
-        return ["run", str(self.profile), "--out", str(self.out), "--device", "cpu", "--jobs", str(self.jobs)]
+        words = [
+            "run",
+            str(self.profile),
+            "--out",
+            str(self.out),
+            "--device",
+            "cpu",
+            "--jobs",
+            str(self.jobs),
+        ]
+        return [*words, "--cells-per-process", str(self.in_a_row)]
 
     def noted(self, name: str) -> list[str]:
         """The lines of a note; a last one that was cut short is left out."""
@@ -98,9 +110,9 @@ def perform(asked: Asked) -> None:
 
     cell, told, context = cell_process.run_cell, runner.record_of, multiprocessing.get_context("fork")
 
-    def run_cell(job: Job, out: Path | None) -> Record:
+    def run_cell(job: Job, out: Path | None, before: int = 0) -> Record:
         _note(asked.notes / "begun", job.key)
-        return cell(job, out)
+        return cell(job, out, before)
 
     def record_of(*arguments: Any) -> Record:
         record = told(*arguments)
