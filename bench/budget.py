@@ -14,7 +14,7 @@ from .plan import Model, Need, Seen, fit, seen
 from .records import Record
 
 if TYPE_CHECKING:
-    from .runner import Job
+    from .job import Job
 
 ROUND = 4
 """Solvers whose cells are measured before their timings are taken, and before those of the next ones."""

@@ -34,12 +34,14 @@ def cell(
     python -m bench cell --task 'deblurring(huber)' --solver 'restarted_jfb(10, 10)'
     python -m bench cell --task 'denoising(l1)' --solver './my_solver.py:mine(10)' --json
     """
+    from .cell_process import run_cell
+    from .device import pick_device
     from .frame import tidy
     from .given import given_solver, given_task
     from .matrix import Cell, Networks, admits, check_precision, load_profile
     from .operators import Denoised
+    from .preparation import images_for, plan
     from .records import FINISHED
-    from .runner import images_for, pick_device, plan, run_cell
 
     chosen = load_profile(profile)
     networks = Networks(weights, bf16)

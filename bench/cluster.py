@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from .child import end_with_the_parent
 from .errors import UserError
-from .isolate import Ended, Pool, end_with_the_parent
+from .isolate import Ended, Pool
 from .provenance import fingerprint, versions
 
 if TYPE_CHECKING:

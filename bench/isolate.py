@@ -1,24 +1,24 @@
-"""A fresh process for every cell: what crashes, hangs or leaks in one cannot hurt another."""
+"""Processes for cells, one for each unless told otherwise: what crashes or hangs in one cannot hurt another."""
 
 from __future__ import annotations
 
-import gc
+import itertools
 import math
 import multiprocessing
-import os
 import signal
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
+
+from .child import Last, serve
 
 Task = TypeVar("Task")
 
@@ -50,25 +50,39 @@ class Ended(Generic[Task]):
     late: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Running(Generic[Task]):
+    """A process and the task that it is at.
+
+    Attributes:
+        task: which; the last one where it is ``idle``.
+        line: to the process; the other end is its own.
+        end: on the clock of ``time.monotonic``, when its time is up.
+        left: tasks that it may do after this one.
+        idle: it has answered, and waits for a task.
+    """
+
     task: Task
     process: BaseProcess
-    ear: Connection
+    line: Connection
     end: float
+    left: int
+    idle: bool = False
 
 
 @dataclass(slots=True)
 class Pool(Generic[Task]):
-    """Processes side by side, one a task; use it in a ``with``, whose end ends those still running.
+    """Processes side by side; use it in a ``with``, whose end ends those still running.
 
     Attributes:
-        work: ``task -> answer``, in a process of its own; both can be pickled.
+        work: ``task -> answer``, or ``Last(answer)``, in another process; all of them can be pickled.
         workers: processes at once.
         limit: seconds that a task may take; 0 for as long as it likes.
         forks: start processes from a server that has imported everything (a tenth of a second each). Not where they
             will use a GPU: those start from nothing.
         end: on the clock of ``time.monotonic``, when whatever still runs is ended.
+        max_tasks_per_child: tasks that a process does, one after another, before another takes its place; as in
+            ``concurrent.futures.ProcessPoolExecutor``.
     """
 
     work: Callable[[Task], Any]
@@ -76,6 +90,7 @@ class Pool(Generic[Task]):
     limit: float = 0.0
     forks: bool = True
     end: float = math.inf
+    max_tasks_per_child: int = 1
     running: list[_Running[Task]] = field(default_factory=list["_Running[Task]"])
 
     def __enter__(self) -> Pool[Task]:
@@ -91,31 +106,90 @@ class Pool(Generic[Task]):
     def __call__(self, tasks: Iterable[Task]) -> Iterator[Ended[Task]]:
         """Run every task, and tell of each as it ends. A task whose process dies in silence is run once more.
 
-        A task is asked for when there is a process for it.
+        A task is asked for when there is a process for it. The second time it has a process that did no other.
         """
         coming, again, died = iter(tasks), deque[Task](), list[Task]()
         context = self._context()
         while True:
-            while len(self.running) < self.workers and (found := _next(coming, again)):
-                with _undisturbed({signal.SIGINT, signal.SIGTERM}):
-                    self.running.append(_start(context, self.work, found[0], self.limit, self.end))
+            self._hand_out(context, coming, again)
             if not self.running:
                 return
             for run in self._ready():
-                self.running.remove(run)
-                ended = _ended(run)
+                ended = self._ended(run)
                 if ended.reason and not ended.late and run.task not in died:
                     died.append(run.task)
                     again.append(run.task)
                 else:
                     yield ended
 
+    def _hand_out(self, context: BaseContext, coming: Iterator[Task], again: deque[Task]) -> None:
+        """Give tasks to processes that have none, and to new ones; end those for which there is none left."""
+        while True:
+            idle = next((run for run in self.running if run.idle), None)
+            if idle is None and len(self.running) >= self.workers:
+                return
+            found = list(itertools.islice(coming, 1))
+            fresh = not found and bool(again)
+            if fresh:
+                found = [again.popleft()]
+            if idle is not None:
+                if found and not fresh and self._pass_on(idle, found[0]):
+                    continue
+                self._end(idle)
+            if found:
+                with _undisturbed({signal.SIGINT, signal.SIGTERM}):
+                    self.running.append(self._start(context, found[0]))
+            elif idle is None:
+                return
+
+    def _start(self, context: BaseContext, task: Task) -> _Running[Task]:
+        line, other = context.Pipe()
+        given = (self.work, task, other, self.max_tasks_per_child)
+        process = context.Process(target=serve, args=given)  # pyright: ignore[reportAttributeAccessIssue]
+        process.start()
+        other.close()  # ours; with that of the process, the line ends when the process does
+        return _Running(task, process, line, self._until(), self.max_tasks_per_child - 1)
+
+    def _pass_on(self, run: _Running[Task], task: Task) -> bool:
+        """Give an idle process its next task; ``False`` if it has died, for which no task is to blame."""
+        try:
+            run.line.send((task,))
+        except OSError:
+            return False
+        run.task, run.end, run.left, run.idle = task, self._until(), run.left - 1, False
+        return True
+
+    def _until(self) -> float:
+        return min(self.end, time.monotonic() + self.limit) if self.limit else self.end
+
     def _ready(self) -> list[_Running[Task]]:
         """Those that have said something, ended, or run out of time; waits until there is one."""
         soonest = min(run.end for run in self.running)
         left = max(0.0, soonest - time.monotonic()) if math.isfinite(soonest) else None
-        wait([run.ear for run in self.running], left)
-        return [run for run in self.running if run.ear.poll() or time.monotonic() >= run.end]
+        wait([run.line for run in self.running], left)
+        return [run for run in self.running if run.line.poll() or time.monotonic() >= run.end]
+
+    def _ended(self, run: _Running[Task]) -> Ended[Task]:
+        """How the task of a process has ended, and the process with it, unless it may do another."""
+        answer, late = None, time.monotonic() >= run.end and not run.line.poll()
+        if late:
+            run.process.terminate()
+        else:
+            # It may have died without a word, or before it had read its task.
+            with suppress(EOFError, OSError):
+                answer = run.line.recv()
+        run.idle = run.left > 0 and answer is not None and not isinstance(answer, Last)
+        if not run.idle:
+            self._end(run)
+        if late:
+            return Ended(run.task, reason="its time was up", late=True)
+        if answer is None:
+            return Ended(run.task, reason=_why(run.process.exitcode))
+        return Ended(run.task, answer.answer if isinstance(answer, Last) else answer)
+
+    def _end(self, run: _Running[Task]) -> None:
+        self.running.remove(run)
+        _end(run)
 
     def _context(self) -> BaseContext:
         return (prepare() if self.forks else None) or multiprocessing.get_context("spawn")
@@ -132,27 +206,10 @@ def prepare() -> BaseContext | None:
         return None
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
-    # It hands its own mask on, and what it forks must never hear Ctrl-C, not even before ``_run``.
+    # It hands its own mask on, and what it forks must never hear Ctrl-C, not even before ``serve``.
     with _undisturbed({signal.SIGINT}):
         forkserver.ensure_running()
     return context
-
-
-def _next(coming: Iterator[Task], again: deque[Task]) -> list[Task]:
-    """The next task, those whose process died last; empty where there is none."""
-    for task in coming:
-        return [task]
-    return [again.popleft()] if again else []
-
-
-def _start(
-    context: BaseContext, work: Callable[[Task], Any], task: Task, limit: float, end: float
-) -> _Running[Task]:
-    ear, mouth = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(work, task, mouth))  # pyright: ignore[reportAttributeAccessIssue]
-    process.start()
-    mouth.close()  # ours; with the other end's, the pipe ends when the process does
-    return _Running(task, process, ear, min(end, time.monotonic() + limit) if limit else end)
 
 
 @contextmanager
@@ -169,52 +226,11 @@ def _undisturbed(signals: set[signal.Signals]) -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(work: Callable[[Task], Any], task: Task, mouth: Connection) -> None:
-    # Ctrl-C goes to every process of a terminal; it is for the parent to say when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    os.dup2(2, 1)  # what a user's own file prints: standard output is for the results of the command
-    # What was imported is there to stay; a look for garbage in it is half a second, and copies the pages it looks at.
-    gc.freeze()
-    end_with_the_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))
-    mouth.send(work(task))
-
-
-def end_with_the_parent(end: Callable[[], None]) -> None:
-    """Call ``end`` once the parent is gone; a thread of its own waits for that.
-
-    Left behind by a parent that was killed, a cell would sit on its lock, with nobody to end it if it hangs.
-    """
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            end()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _ended(run: _Running[Task]) -> Ended[Task]:
-    answer, late = None, time.monotonic() >= run.end and not run.ear.poll()
-    if late:
-        run.process.terminate()
-    else:
-        try:
-            answer = run.ear.recv()
-        except EOFError:
-            answer = None
-    _end(run)
-    if late:
-        return Ended(run.task, reason="its time was up", late=True)
-    if answer is None:
-        return Ended(run.task, reason=_why(run.process.exitcode))
-    return Ended(run.task, answer)
-
-
 def _end(run: _Running[Task]) -> None:
-    run.ear.close()
+    if run.idle:
+        with suppress(OSError):  # it has died
+            run.line.send(None)
+    run.line.close()
     run.process.join(PATIENCE)
     if run.process.is_alive():
         run.process.kill()

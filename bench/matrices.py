@@ -42,6 +42,14 @@ def run(
         list[str] | None, typer.Option("--solver", help="Only this solver of it, or FILE.py:NAME.")
     ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes side by side.")] = None,
+    cells_per_process: Annotated[
+        int | None,
+        typer.Option(
+            "--cells-per-process",
+            min=1,
+            help="Cells that a process measures before a new one takes its place: 1, and 50 on a GPU.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Start so many Dask workers here, one a GPU.")
     ] = None,
@@ -74,16 +82,20 @@ def run(
         prepare()
     from .budget import seconds_of
     from .cluster import Lost, chosen_cluster
+    from .device import pick_device
     from .errors import UserError
     from .matrix import Networks, load_profile
     from .records import FINISHED
     from .report import no_page, write_report
-    from .runner import pick_device
     from .runner import run as run_matrix
 
     console.quiet = quiet
     if within is not None and (workers is not None or scheduler is not None):
         raise UserError("--within and a cluster exclude each other: leave --workers and --scheduler out")
+    if cells_per_process is not None and (workers is not None or scheduler is not None):
+        raise UserError(
+            "--cells-per-process and a cluster exclude each other: on a cluster each cell has a process of its own"
+        )
     seconds = math.inf if within is None else seconds_of(within)
     chosen = load_profile(profile)
     try:
@@ -99,6 +111,7 @@ def run(
                 jobs=jobs,
                 cluster=cluster,
                 within=seconds,
+                cells_per_process=cells_per_process,
                 progress=progress,
                 notice=lambda line: say(line, "yellow"),
             )

@@ -28,6 +28,8 @@ MENTION = re.compile(r"\.py\b")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 LARGEST = 1_000_000
 """Bytes of a file."""
+PREFIX = "eqgrad_own_"
+"""Of the names of their modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Source:
     @property
     def name(self) -> str:
         """Of its module."""
-        return f"eqgrad_own_{self.digest}"
+        return f"{PREFIX}{self.digest}"
 
     def module(self) -> types.ModuleType:
         """The module that it makes, the same one each time. Raises what the file raises."""
@@ -72,6 +74,12 @@ class Source:
 
     def __reduce__(self) -> tuple[Callable[..., Source], tuple[str, str, bytes]]:
         return _carried, (self.file, self.path, self.content)
+
+
+def forget_modules() -> None:
+    """Drop the modules of users' files: the next time one is needed, its file is run anew."""
+    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
+        del sys.modules[name]
 
 
 def _carried(file: str, path: str, content: bytes) -> Source:

@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 
 from .budget import Budget
+from .cell_process import Said, record_of
 from .cluster import Cluster
 from .errors import UserError
 from .files import Unwritable
 from .isolate import Ended
+from .job import Job
 from .locks import POLL
 from .records import Record, Store, key_of, settings
-from .runner import Job, Said, record_of
 from .timings import run_cost
 
 

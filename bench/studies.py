@@ -41,9 +41,10 @@ def certify(
     python -m bench certify --task 'deblurring(huber)' --solver 'restarted_jfb(10, 10)'
     """
     from .certify import Wishes, examine, to_frame, to_json
+    from .device import pick_device
     from .given import given_solver, given_task
     from .matrix import Cell, load_profile
-    from .runner import images_for, pick_device
+    from .preparation import images_for
 
     chosen = load_profile(profile)
     with aside():

@@ -12,7 +12,7 @@ from .locks import POLL, held, machine
 from .records import Record, Store
 
 if TYPE_CHECKING:
-    from .runner import Job
+    from .job import Job
 
 TOGETHER = 100
 """Timings in one process; each holds a file open, of which a system allows some hundreds."""

@@ -54,7 +54,7 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="The verdicts as JSON, and nothing else.")] = False,
 ) -> None:
     """Run the claims; exit code 1 when one fails, has no teeth, or is not sharp where it should be."""
-    from bench.runner import pick_device
+    from bench.device import pick_device
 
     from . import rows, table
     from .judge import judge

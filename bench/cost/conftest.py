@@ -19,8 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def default_jobs():
     """What ``pytest bench/cost`` times by itself: an estimator of each kind on real 256×256 crops."""
     from bench.images import find_images
+    from bench.job import Job
     from bench.matrix import Cell, load_profile, parse_solver, parse_task
-    from bench.runner import Job
 
     profile = load_profile("quick")
     images = profile.images.model_copy(update={"crop": 256, "train": 2, "test": 1})

@@ -20,7 +20,7 @@ from ..provenance import ROOT, provenance
 from ..records import Record
 
 if TYPE_CHECKING:
-    from ..runner import Job
+    from ..job import Job
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 """glibc's allocator is bimodal at these sizes: identical runs took 1.88 or 2.59 ms until it was fixed."""

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..job import Job
 from ..provenance import ROOT
 from ..records import Record
 
@@ -57,19 +58,20 @@ def overhead(profile: str, folder: Path, solvers: tuple[str, ...] = SLICE) -> Ov
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """In place of ``runner.Work``: the same, and the seconds in ``measure`` are noted.
+    """In place of ``cell_process.Work``: the same, and the seconds in ``measure`` are noted.
 
     Attributes:
-        out: see there.
+        out, shared: see there.
     """
 
     out: Path
+    shared: bool = False
 
     def __call__(self, job: Any) -> Any:
         """Measure the cell in this process of its own, and publish its record."""
-        from .. import runner
+        from .. import cell_process
 
-        measure = runner.measure
+        measure = cell_process.measure
 
         def timed(*arguments: Any) -> Any:
             begin = time.monotonic()
@@ -78,7 +80,7 @@ class Timed:
                 file.write(f"{time.monotonic() - begin}\n")
             return found
 
-        runner.measure = timed
+        cell_process.measure = timed
         return Work(self.out)(job)
 
 
@@ -92,7 +94,7 @@ def main(profile: str, folder: str, *solvers: str) -> None:
     from .. import cost, runner
     from ..matrix import load_profile
 
-    def no_timings(jobs: list[runner.Job], end: float) -> Iterator[Record]:
+    def no_timings(jobs: list[Job], end: float) -> Iterator[Record]:
         return iter(())
 
     # By its name in the package: the processes of cells know no other.
@@ -106,4 +108,4 @@ def main(profile: str, folder: str, *solvers: str) -> None:
 if __name__ == "__main__":
     main(*sys.argv[1:])
 else:
-    from ..runner import Work
+    from ..cell_process import Work

@@ -53,6 +53,7 @@ class Asked:
         jobs: processes side by side.
         prepare: called in the run's process before it begins.
         tables: write tables and figures in the end, as the command does.
+        in_a_row: cells that a process measures.
     """
 
     profile: Path
@@ -61,10 +62,21 @@ class Asked:
     jobs: int = 2
     prepare: Callable[[], object] | None = None
     tables: bool = False
+    in_a_row: int = 1
 
     def words(self) -> list[str]:
         """The command's."""
-        return ["run", str(self.profile), "--out", str(self.out), "--device", "cpu", "--jobs", str(self.jobs)]
+        words = [
+            "run",
+            str(self.profile),
+            "--out",
+            str(self.out),
+            "--device",
+            "cpu",
+            "--jobs",
+            str(self.jobs),
+        ]
+        return [*words, "--cells-per-process", str(self.in_a_row)]
 
     def noted(self, name: str) -> list[str]:
         """The lines of a note; a last one that was cut short is left out."""
@@ -92,21 +104,22 @@ def perform(asked: Asked) -> None:
     os.dup2(handle, 2)
     # A lock of the machine of its own: what others time here must not wait for us, nor we for them.
     tempfile.tempdir = str(asked.profile.parent)
-    from .. import cost, isolate, report, runner
+    from .. import cell_process, cost, isolate, report, runner
     from ..__main__ import entry
+    from ..job import Job
 
-    cell, told, context = runner.run_cell, runner.record_of, multiprocessing.get_context("fork")
+    cell, told, context = cell_process.run_cell, runner.record_of, multiprocessing.get_context("fork")
 
-    def run_cell(job: runner.Job, out: Path | None) -> Record:
+    def run_cell(job: Job, out: Path | None, before: int = 0) -> Record:
         _note(asked.notes / "begun", job.key)
-        return cell(job, out)
+        return cell(job, out, before)
 
     def record_of(*arguments: Any) -> Record:
         record = told(*arguments)
         _note(asked.notes / "told", record.key)
         return record
 
-    def measure_costs(jobs: list[runner.Job], end: float) -> Iterator[Record]:
+    def measure_costs(jobs: list[Job], end: float) -> Iterator[Record]:
         for job in jobs:
             _note(asked.notes / "begun", job.key)
             time.sleep(0.005)
@@ -117,7 +130,7 @@ def perform(asked: Asked) -> None:
             }
             yield job.record("ok", "", seconds, {})
 
-    runner.run_cell, runner.record_of = run_cell, record_of
+    cell_process.run_cell, runner.record_of = run_cell, record_of
     cost.measure_costs = measure_costs
     isolate.Pool._context = lambda self: context  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     isolate.prepare = lambda: None  # the server that the command would start imports for seconds

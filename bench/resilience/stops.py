@@ -44,19 +44,22 @@ class Stop:
         return asdict(self)
 
 
-def stops(times: int, folder: Path, seed: int = 0, resume: bool = True) -> list[Stop]:
-    """Stop ``python -m bench run`` so many times by each signal, at random moments after its first cell."""
+def stops(times: int, folder: Path, seed: int = 0, resume: bool = True, in_a_row: int = 1) -> list[Stop]:
+    """Stop ``python -m bench run`` so many times by each signal, at random moments after its first cell.
+
+    Its processes measure ``in_a_row`` cells each.
+    """
     rng, found = random.Random(seed), list[Stop]()
     # A shell has what it starts in the background ignore Ctrl-C, and the runs would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for i in range(times):
         for sent in CODES:
-            found.append(_stop(folder / f"{sent}-{i}", sent, rng.uniform(0.0, 1.0), resume))
+            found.append(_stop(folder / f"{sent}-{i}", sent, rng.uniform(0.0, 1.0), resume, in_a_row))
     return found
 
 
-def _stop(folder: Path, sent: str, after: float, resume: bool) -> Stop:
-    asked = ask(folder)
+def _stop(folder: Path, sent: str, after: float, resume: bool, in_a_row: int) -> Stop:
+    asked = ask(folder, in_a_row=in_a_row)
     run = begin_command(asked)
     while not asked.noted("stderr") and run.wait(0.02) is None:
         pass

@@ -12,12 +12,14 @@ from statistics import median
 
 import torch
 
+from ..cell_process import Work
 from ..cluster import local
 from ..errors import UserError
 from ..isolate import Pool
+from ..job import Job
 from ..matrix import cells, load_profile
+from ..preparation import images_for, plan
 from ..records import Manifest, Store
-from ..runner import Job, Work, images_for, plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from bench.errors import UserError
 from bench.images import find_images
 from bench.isolate import Pool
 from bench.matrix import cells, load_profile
+from bench.preparation import plan
 from bench.records import Store
-from bench.runner import plan, run
+from bench.runner import run
 
 from .conftest import TINY
 

@@ -57,6 +57,11 @@ def test_lists(what, capsys):
             "smaller than the crops of 64×64",
         ),
         (["run", "quick", "--out", "OUT", "--jobs", "0"], "jobs"),
+        (["run", "quick", "--out", "OUT", "--cells-per-process", "0"], "cells-per-process"),
+        (
+            ["run", "quick", "--out", "OUT", "--cells-per-process", "2", "--workers", "1"],
+            "on a cluster each cell has a process of its own",
+        ),
         (["run", "quick", "--out", "OUT", "--nope"], "No such option"),
         (["cell", "--task", "denoising", "--solver", "restarted_jfb(0, 1)"], "K must be at least 1, not 0"),
         (["cell", "--task", "denoising", "--solver", "deq", "--seed", "x"], "--seed"),

@@ -36,15 +36,15 @@ def test_what_was_set_before_is_set_again():
 
 
 def warn_like_cuda():
-    from bench import runner
+    from bench import cell_process
 
-    measure = runner.measure
+    measure = cell_process.measure
 
     def warned(*arguments):
         warnings.warn("bicubic_cuda does not have a deterministic implementation", UserWarning, stacklevel=1)
         return measure(*arguments)
 
-    runner.measure = warned
+    cell_process.measure = warned
 
 
 def test_fresh_processes_give_the_same_values_however_many_there_are(tmp_path):

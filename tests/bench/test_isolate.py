@@ -1,4 +1,4 @@
-"""A process a cell: what crashes, hangs or runs out of memory is a row, and the others go on."""
+"""Processes of cells: what crashes, hangs or runs out of memory is a row, and the others go on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.child import Last
 from bench.isolate import Pool
 from bench.measure import Measured
 from bench.memory import out_of_memory
@@ -42,9 +43,10 @@ class Odd:
         return task.upper()
 
 
-def test_what_crashes_or_hangs_hurts_no_other(tmp_path):
+@pytest.mark.parametrize("most", [1, 4])
+def test_what_crashes_or_hangs_hurts_no_other(most, tmp_path):
     tasks = ["fine", "crashes", "hangs", "crashes once", "leaves", "fine too"]
-    with Pool(Odd(tmp_path), 2, limit=3.0) as pool:
+    with Pool(Odd(tmp_path), 2, limit=3.0, max_tasks_per_child=most) as pool:
         found = {ended.task: ended for ended in pool(tasks)}
     assert {task: found[task].answer for task in tasks} == {
         "fine": "FINE", "crashes": None, "hangs": None, "crashes once": "CRASHES ONCE", "leaves": None,
@@ -58,8 +60,55 @@ def test_what_crashes_or_hangs_hurts_no_other(tmp_path):
     }  # fmt: skip
 
 
-def test_a_pool_that_is_left_leaves_nothing_running(tmp_path):
-    with Pool(Odd(tmp_path), 2) as pool:
+@dataclass
+class Counts:
+    """Tells its process and how many tasks that has done; ends it where its task says so."""
+
+    notes: Path
+    done: int = 0
+
+    def __call__(self, task):
+        self.done += 1
+        with (self.notes / task).open("a") as file:
+            file.write("x")
+        if task == "dies once" and (self.notes / task).stat().st_size == 1:
+            os._exit(3)
+        said = os.getpid(), self.done
+        return Last(said) if task == "last" else said
+
+
+def test_a_process_does_as_many_tasks_as_it_may_and_none_after_its_last(tmp_path):
+    tasks = ["a", "b", "c", "d", "last", "e"]
+    with Pool(Counts(tmp_path), 1, max_tasks_per_child=3) as pool:
+        found = [(ended.task, *ended.answer) for ended in pool(tasks)]
+        assert not pool.running
+    assert [task for task, *_ in found] == tasks
+    assert [done for *_, done in found] == [1, 2, 3, 1, 2, 1]
+    assert len({process for _, process, _ in found}) == 3
+
+
+def test_a_task_that_is_run_again_has_a_process_that_did_no_other(tmp_path):
+    with Pool(Counts(tmp_path), 1, max_tasks_per_child=9) as pool:
+        found = {ended.task: ended.answer for ended in pool(["a", "dies once", "b", "c"])}
+    assert {task: done for task, (_, done) in found.items()} == {"a": 1, "b": 1, "c": 2, "dies once": 1}
+    assert len({process for process, _ in found.values()}) == 3
+
+
+def test_a_process_that_dies_between_two_tasks_is_no_tasks_fault(tmp_path):
+    with Pool(Counts(tmp_path), 1, max_tasks_per_child=9) as pool:
+        seen = []
+        for ended in pool("abc"):
+            seen.append(ended.answer)
+            os.kill(ended.answer[0], signal.SIGKILL)
+            for run in pool.running:
+                run.process.join()
+    assert [done for _, done in seen] == [1, 1, 1]
+    assert [(tmp_path / task).stat().st_size for task in "abc"] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("most", [1, 9])
+def test_a_pool_that_is_left_leaves_nothing_running(most, tmp_path):
+    with Pool(Odd(tmp_path), 2, max_tasks_per_child=most) as pool:
         next(pool(["fine", "hangs"]))
         running = [run.process for run in pool.running]
     assert running
@@ -97,13 +146,14 @@ def odd_measure(notes, usual, cell, profile, images, device, checkpoint=None, al
 
 
 def make_odd(notes):
-    from bench import runner
+    from bench import cell_process
 
-    runner.measure = functools.partial(odd_measure, notes, runner.measure)
+    cell_process.measure = functools.partial(odd_measure, notes, cell_process.measure)
 
 
-def test_failures_are_rows_and_run_again_next_time(tmp_path):
-    asked = ask(tmp_path)
+@pytest.mark.parametrize("in_a_row", [1, 16])
+def test_failures_are_rows_and_run_again_next_time(in_a_row, tmp_path):
+    asked = ask(tmp_path, in_a_row=in_a_row)
     asked.profile.write_text("limit = 4.0\n" + asked.profile.read_text())
     assert begin(replace(asked, prepare=functools.partial(make_odd, tmp_path))).end() == 1
     rows = {
@@ -124,6 +174,11 @@ def test_failures_are_rows_and_run_again_next_time(tmp_path):
     assert rows["deblurring(l1)", "unrolled(1)", 1] == ("timeout", "not done after 4 s")
     assert rows["deblurring(l1)", "jfb(2)", 0] == ("killed", "its process ended with exit code 3, twice")
     assert Counter(status for status, _ in rows.values())["ok"] == 8
+    before = Counter(
+        r.provenance.get("cells_before") for r in Store(asked.out).records() if r.kind == "quality"
+    )
+    assert before[None] == 3, "killed, or ended for its time"
+    assert before[0] == 13 if in_a_row == 1 else 2 < before[0] < 13, "a process ends after a cell that failed"
     attempts = Counter((tmp_path / "attempts").read_text().splitlines())
     assert attempts["denoising(l1) jfb(2) 1 True"] == 1, "again, one image after another"
     assert attempts["denoising(l1) jfb(2) 0 False"] == 1
@@ -155,14 +210,15 @@ def hang(notes, *_):
 
 
 def make_hang(notes):
-    from bench import runner
+    from bench import cell_process
 
-    runner.measure = functools.partial(hang, notes)
+    cell_process.measure = functools.partial(hang, notes)
 
 
 @pytest.mark.slow
-def test_ctrl_c_and_sigterm_are_one_line_each(tmp_path):
-    for stop in stops(1, tmp_path, resume=False):
+@pytest.mark.parametrize("in_a_row", [1, 16])
+def test_ctrl_c_and_sigterm_are_one_line_each(in_a_row, tmp_path):
+    for stop in stops(1, tmp_path, resume=False, in_a_row=in_a_row):
         assert stop.clean(), stop
 
 

@@ -154,7 +154,7 @@ def test_errors_are_of_every_draw(tiny_file, tmp_path):
 def test_a_draw_that_diverges_has_an_infinite_error(tiny_file, monkeypatch):
     from bench import drawn as module
     from bench.frame import tidy
-    from bench.runner import Job
+    from bench.job import Job
     from bench.training import Stop
 
     def drawn(*_):

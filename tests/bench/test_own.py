@@ -17,10 +17,11 @@ from bench.errors import UserError
 from bench.given import given_solver, given_task, own_of, parse_solver, parse_task
 from bench.matrix import Cell, cells, load_profile
 from bench.own import taken
+from bench.preparation import images_for, plan
 from bench.provenance import ROOT, fingerprint, versions
 from bench.records import SCHEMA, Store, key_of
 from bench.report import write_report
-from bench.runner import images_for, plan, run
+from bench.runner import run
 from solvers import Implicit, Iterate, Picard, deq
 
 MINE = """
@@ -216,7 +217,7 @@ def test_a_run_adds_rows_and_keeps_the_stored_ones(mine, tiny_run, tiny_file, tm
 
 def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
     """Two versions of a task print as the same; their reference gradients must not be shared."""
-    from bench.runner import run_cell
+    from bench.cell_process import run_cell
 
     profile = load_profile("smoke")
     profile = profile.model_copy(
@@ -354,7 +355,7 @@ def test_the_command_measures_one_cell_of_a_file(mine, capsys):
 
 
 def run_of(solver):
-    from bench.runner import run_cell
+    from bench.cell_process import run_cell
 
     profile = load_profile("smoke")
     cell = Cell(parse_task("denoising(huber)"), solver, 0)

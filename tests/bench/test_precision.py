@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench import certify, runner
+from bench import cell_process, certify
 from bench.cost import test_step as timing
 from bench.images import find_images
 from bench.matrix import cells, load_profile
 from bench.precision import BACKENDS, whole_float32
+from bench.preparation import plan
 
 
 @pytest.fixture
@@ -47,11 +48,11 @@ def test_cells_timings_and_certificates_are_measured_so(tiny_file, monkeypatch):
 
     profile, images = load_profile(str(tiny_file)), find_images()
     parts = list(zip(profile.parts(), cells(profile), strict=True))
-    (job, *_), (cost, *_) = runner.plan(parts, images, torch.device("cpu"))
-    for module, name in ((runner, "measure"), (timing, "instance"), (certify, "instance")):
+    (job, *_), (cost, *_) = plan(parts, images, torch.device("cpu"))
+    for module, name in ((cell_process, "measure"), (timing, "instance"), (certify, "instance")):
         monkeypatch.setattr(module, name, look)
     for call in (
-        lambda: runner.run_cell(job, None),
+        lambda: cell_process.run_cell(job, None),
         lambda: timing.timed(None, cost),
         lambda: certify.examine(job.cell, profile, images, torch.device("cpu")),
     ):

@@ -14,9 +14,10 @@ from bench.errors import UserError
 from bench.frame import tidy
 from bench.images import find_images
 from bench.matrix import cells, load_profile
+from bench.preparation import plan
 from bench.provenance import ROOT
 from bench.records import Manifest, Record, Store, key_of, settings, write_atomically
-from bench.runner import plan, run
+from bench.runner import run
 
 RECORD = Record("k", "quality", "t", "s", "c", 0, "ok", "", {}, {"a": 1.0}, {})
 
@@ -204,7 +205,7 @@ def test_stale_records_are_listed_and_kept(tiny_run, tmp_path):
 
 
 def test_a_cell_that_raises_is_a_row_and_the_others_go_on(tiny_file, tmp_path, monkeypatch):
-    from bench import runner
+    from bench import cell_process
 
     profile = load_profile(str(tiny_file))
     quality, _ = plan([(profile, *cells(profile))], find_images(), torch.device("cpu"))
@@ -212,9 +213,9 @@ def test_a_cell_that_raises_is_a_row_and_the_others_go_on(tiny_file, tmp_path, m
     def explode(*_):
         raise RuntimeError("out of\nluck")
 
-    monkeypatch.setattr(runner, "measure", explode)
+    monkeypatch.setattr(cell_process, "measure", explode)
     Store(tmp_path / "out").claim(Manifest("tiny", "", "i", "cpu", [quality[0].key]))
-    record = runner.run_cell(quality[0], tmp_path / "out")
+    record = cell_process.run_cell(quality[0], tmp_path / "out")
     assert (record.status, record.reason) == ("error", "RuntimeError: out of luck")
     assert Store(tmp_path / "out").read(quality[0].key) == record
     assert not Store(tmp_path / "out").finished(quality[0].key)

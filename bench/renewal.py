@@ -1,0 +1,48 @@
+"""What a new process gives a cell for nothing, given back between the cells that share one."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+
+import torch
+
+from . import provenance
+from .own import forget_modules
+
+KEPT = frozenset({provenance.__name__})
+"""Modules whose caches tell of the machine and the code, which stay the same."""
+
+
+def renew(device: torch.device) -> int | None:
+    """Let go of whatever cells have left in this process, so that the next one finds what a new process has.
+
+    Caches of functions, modules of users' files, compiled code and garbage go; on a GPU also the workspaces of cuBLAS,
+    the plans of cuFFT, memory that the allocator holds unused, and its peak. What is kept by others is not seen.
+
+    Returns:
+        Bytes that are still allocated on a GPU; ``None`` on a CPU, where nobody counts them.
+    """
+    forget_modules()
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("bench", "solvers") and name not in KEPT:
+            for value in list(vars(module).values()):
+                if isinstance(value, functools._lru_cache_wrapper):  # pyright: ignore[reportPrivateUsage]
+                    value.cache_clear()
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
+    gc.collect()
+    gc.freeze()  # as in a new process: what is alive now is there to stay
+    return _left_over(device) if device.type == "cuda" else None
+
+
+def _left_over(device: torch.device) -> int:
+    torch.cuda.synchronize(device)
+    # It allocates them from torch's own memory, where they would count as somebody's.
+    torch._C._cuda_clearCublasWorkspaces()  # pyright: ignore[reportAttributeAccessIssue]
+    with torch.cuda.device(device):  # a device without a number has no plans of its own
+        torch.backends.cuda.cufft_plan_cache.clear()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
