@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROUND = 4
 """Solvers whose cells are measured before their timings are taken, and before those of the next ones."""
-LEAST = 6
+LEAST = 5
 """Cells of a round at least, while there are more: a process for timings takes seconds to start."""
 SPARE = 1.5
 """A cell is begun where so many times the seconds predicted for it are left."""
