@@ -15,9 +15,11 @@ from bench.cost.launch import measure_costs
 from bench.errors import UserError
 from bench.images import find_images
 from bench.isolate import Pool
+from bench.locks import held, machine
 from bench.matrix import cells, load_profile, parse_solver
 from bench.records import Store
 from bench.runner import plan, run
+from bench.timings import run_cost
 
 from .conftest import TINY
 
@@ -116,7 +118,7 @@ def test_parts_of_a_profile_come_as_they_are_written_and_none_alone_that_is_smal
         [f"{job.cell.solver.label} {job.profile.images.crop}" for job in part if job.kind == "quality"]
         for part in rounds
     ]
-    # Six cells, at 32² as all but one; the single cell of the second part together with the next solvers.
+    # Six cells, at 32² as all but one; the single cell of the second part together with those of the third.
     assert [sorted(part) for part in found] == [
         sorted(2 * ["unrolled(2) 32", "restarted_jfb(2, 3) 32", "deq(1e-08) 32"]),
         sorted(
@@ -209,6 +211,16 @@ def test_a_pool_asks_for_a_task_when_it_has_a_process_for_it_and_ends_all_in_tim
             pool.end = min(pool.end, time.monotonic() + 1)
     assert seen == [(0.0, 0.0, False), (60.0, None, True), (61.0, None, True)]
     assert asked == [(0.0, 0), (60.0, 1), (61.0, 2)]
+
+
+def test_timings_wait_for_what_others_compute_no_longer_than_there_is_time(tmp_path):
+    (job, *_) = default_jobs()
+    budget = Budget(0.2)
+    begin = time.monotonic()
+    with held(machine(), shared=True) as theirs:
+        assert theirs
+        assert list(run_cost([job], Store(tmp_path), budget)) == []
+    assert 0.2 <= time.monotonic() - begin < 30
 
 
 def test_a_timing_ends_with_the_time_and_leaves_no_record():
