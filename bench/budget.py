@@ -15,9 +15,12 @@ from .records import Record
 
 if TYPE_CHECKING:
     from .job import Job
+    from .matrix import Profile
 
 ROUND = 4
 """Solvers whose cells are measured before their timings are taken, and before those of the next ones."""
+LEAST = 5
+"""Cells of a round at least, while there are more: a process for timings takes seconds to start."""
 SPARE = 1.5
 """A cell is begun where so many times the seconds predicted for it are left."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -68,10 +71,30 @@ class Budget:
             self._model = None
 
     def rounds(self, jobs: list[Job]) -> list[list[Job]]:
-        """The jobs in the order in which a table gains most: all at once without a limit, else a few solvers a time."""
+        """The jobs in the order in which a table gains most: all at once without a limit.
+
+        Else the parts of the profile come one after another, as they are written; of each, a few solvers a time, those
+        of ``first`` before the others.
+        """
         if math.isinf(self.seconds):
             return [jobs]
-        labels = list(dict.fromkeys([*self.first, *(job.cell.solver.label for job in jobs)]))
+        parts: list[Profile] = []
+        for job in jobs:
+            if job.profile not in parts:
+                parts.append(job.profile)
+        rounds: list[list[Job]] = []
+        for part in parts:
+            for some in self._by_solvers([job for job in jobs if job.profile == part]):
+                if rounds and sum(job.kind == "quality" for job in rounds[-1]) < LEAST:
+                    rounds[-1] += some
+                else:
+                    rounds.append(some)
+        return rounds
+
+    def _by_solvers(self, jobs: list[Job]) -> list[list[Job]]:
+        """The jobs of one part, a few solvers a time."""
+        there = dict.fromkeys(job.cell.solver.label for job in jobs)
+        labels = list(dict.fromkeys([*(label for label in self.first if label in there), *there]))
         groups = [labels[i : i + ROUND] for i in range(0, len(labels), ROUND)]
         return [[job for job in jobs if job.cell.solver.label in group] for group in groups]
 

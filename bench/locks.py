@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ POLL = 0.5
 
 
 @contextmanager
-def held(file: Path, *, shared: bool = False, wait: bool = False) -> Generator[bool]:
+def held(file: Path, *, shared: bool = False, wait: bool = False, end: float = math.inf) -> Generator[bool]:
     """Hold a lock on ``file`` (made if missing) for as long as the context is open.
 
     A process that is killed lets go of it, so nothing has to be cleared up. Where the file system knows no locks
@@ -24,6 +26,7 @@ def held(file: Path, *, shared: bool = False, wait: bool = False) -> Generator[b
         file: stays behind, empty.
         shared: others may hold it in the same way.
         wait: until it is free; otherwise the context is told.
+        end: on the clock of ``time.monotonic``, when waiting ends; the context is told then, too.
 
     Yields:
         Whether it is held.
@@ -34,17 +37,25 @@ def held(file: Path, *, shared: bool = False, wait: bool = False) -> Generator[b
         yield True
         return
     try:
-        how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-        try:
-            fcntl.flock(handle, how)
-            free = True
-        except BlockingIOError:
-            free = False
-        except OSError:
-            free = True
+        how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (
+            0 if wait and math.isinf(end) else fcntl.LOCK_NB
+        )
+        while not (free := _locked(handle, how)) and wait and time.monotonic() < end:
+            time.sleep(POLL)
         yield free
     finally:
         os.close(handle)
+
+
+def _locked(handle: int, how: int) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def machine() -> Path:

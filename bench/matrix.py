@@ -22,6 +22,8 @@ from .step import Step
 from .tasks import Task
 
 FOLDER = Path(__file__).parent / "profiles"
+RENAMED = {"cost": "gpu"}
+"""Profiles that there were, and what has taken their place."""
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -162,7 +164,7 @@ class Profile(_Table):
     limit: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     """Seconds that a cell may take; 0 for as long as it likes. It decides no result."""
     first: list[str] = []
-    """Solvers that a run within a time measures before the others."""
+    """Solvers that a run within a time measures before the others of their part; parts come as they are written."""
     also: list[Block] = []
 
     def parts(self) -> list[Profile]:
@@ -213,6 +215,8 @@ def load_profile(text: str) -> Profile:
         UserError: there is none, it cannot be read, or a key or value in it is wrong.
     """
     file = Path(text) if text.endswith(".toml") else FOLDER / f"{text}.toml"
+    if text in RENAMED:
+        raise UserError(f"the profile {text} is part of {RENAMED[text]} now: run {RENAMED[text]}")
     if not text.endswith(".toml") and text not in profile_names():
         raise unknown("profile", text, profile_names())
     try:
@@ -304,10 +308,10 @@ def cells(
         UserError: a text cannot be read, or a task or solver asked for is not in the profile.
     """
     own = own_of(tasks, solvers, networks)
-    every = _distinct(profile, [_cells(part, networks, own) for part in profile.parts()])
+    every = _distinct(profile, [_cells(part, profile, networks, own) for part in profile.parts()])
     if networks.given() and not any(isinstance(c.task.prior, Denoised) for part in every for c in part):
         raise UserError(f"{networks.given()}: no task of the profile {profile.name} has a denoiser")
-    own_tasks = {t.value.label + _words(part) for t in own.tasks for part in profile.parts()}
+    own_tasks = {t.value.label + _words(part, profile) for t in own.tasks for part in profile.parts()}
     own_solvers = {s.value.label for s in own.solvers}
     theirs = [parse_task(t, networks) for t in tasks or [] if not MENTION.search(t)]
     some_tasks = _labels("task", [c.task.label for p in every for c in p], theirs, own_tasks)
@@ -331,16 +335,18 @@ def _distinct(profile: Profile, parts: list[list[Cell]]) -> list[list[Cell]]:
     return found
 
 
-def _words(part: Profile) -> str:
+def _words(part: Profile, whole: Profile) -> str:
     """What a table must tell apart stands in the label of a task."""
-    return "".join([f", {part.step}"] * (part.step != "eager") + [", warm"] * part.training.warm)
+    words = [part.step] * (part.step != "eager") + ["warm"] * part.training.warm
+    words += [part.dtype] * (part.dtype != whole.dtype)
+    return "".join(f", {word}" for word in words)
 
 
-def _cells(part: Profile, networks: Networks, own: Own) -> list[Cell]:
+def _cells(part: Profile, whole: Profile, networks: Networks, own: Own) -> list[Cell]:
     check_precision(part, networks)
     tasks = [*(Given(parse_task(t, networks)) for t in part.tasks), *own.tasks]
     solvers = [*(Given(parse_solver(s)) for s in part.solvers), *own.solvers]
-    words = _words(part)
+    words = _words(part, whole)
     tasks = [replace(t, value=replace(t.value, label=t.value.label + words)) for t in tasks]
     check_warm(part, [t.value for t in tasks])
     return [
@@ -380,7 +386,11 @@ def check_warm(part: Profile, tasks: Sequence[Task]) -> None:
 def _labels(
     kind: str, offered: list[str], wanted: Sequence[Task] | Sequence[Solver | Peer], own: set[str]
 ) -> set[str]:
+    found: set[str] = set()
     for value in wanted:
-        if value.label not in offered:
+        # Blocks that are measured otherwise say so behind a task: "deblurring(huber), compiled" is that task too.
+        same = {label for label in offered if label == value.label or label.startswith(f"{value.label}, ")}
+        if not same:
             raise unknown(f"{kind} in this profile", value.label, dict.fromkeys(offered))
-    return {value.label for value in wanted} | own or set(offered)
+        found |= same
+    return found | own or set(offered)

@@ -137,8 +137,14 @@ _largest: dict[int, int] = {}
 
 
 def largest_allocated(device: torch.device) -> int:
-    """The most bytes that this process has ever had allocated on a CUDA device, whatever ``peak_bytes`` has reset."""
+    """The most bytes that this process has had allocated on a CUDA device since ``forget_largest``, whatever ``peak_bytes`` has reset."""
     return max(_largest.get(_index(device), 0), torch.cuda.max_memory_allocated(device))
+
+
+def forget_largest(device: torch.device) -> None:
+    """Begin to count anew, for the next of several cells in one process."""
+    _largest.pop(_index(device), None)
+    torch.cuda.reset_peak_memory_stats(device)
 
 
 def _index(device: torch.device) -> int:

@@ -9,6 +9,7 @@ import sys
 import torch
 
 from . import provenance
+from .memory import forget_largest
 from .own import forget_modules
 
 KEPT = frozenset({provenance.__name__})
@@ -44,5 +45,5 @@ def _left_over(device: torch.device) -> int:
     with torch.cuda.device(device):  # a device without a number has no plans of its own
         torch.backends.cuda.cufft_plan_cache.clear()
     torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
+    forget_largest(device)
     return torch.cuda.memory_allocated(device)

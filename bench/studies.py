@@ -1,7 +1,8 @@
-"""Commands that ask how wrong gradients are: ``certify``, ``certificates`` and ``trajectory``."""
+"""Commands that ask how wrong gradients are, and what fits in memory."""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -126,4 +127,51 @@ def certificates(
     chosen = [TIMING] if timing else part or list(PARTS)
 
     for file in study(out, chosen, images, progress=say):
+        print(file)  # noqa: T201
+
+
+@studies.command()
+def largest(
+    out: Out,
+    task: Annotated[list[str] | None, typer.Option("--task", help="In place of the usual ones.")] = None,
+    solver: Annotated[list[str] | None, typer.Option("--solver", help="In place of the usual ones.")] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option("--limit", metavar="SIZE", help="256MiB, 78GiB; on a GPU what is free by default."),
+    ] = None,
+    grid: Annotated[
+        int, typer.Option("--grid", min=8, max=4096, help="Sides are multiples of it, in pixels.")
+    ] = 64,
+    within: Annotated[
+        str | None,
+        typer.Option("--within", metavar="TIME", help="Begin no step after so long (90s, 8m)."),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Search the largest image whose training step fits in memory, for each task and solver.
+
+    \b
+    python -m bench largest --out results/largest --limit 256MiB --device cpu
+    """
+    from .budget import seconds_of
+    from .given import given_solver, given_task
+    from .largest.study import SOLVERS, TASKS, study
+    from .largest.trial import limit_on
+    from .runner import pick_device
+
+    where, seconds = pick_device(device), math.inf if within is None else seconds_of(within)
+    with aside():
+        tasks = [given_task(text).value for text in task or TASKS]
+        solvers = [given_solver(text).value for text in solver or SOLVERS]
+    found = study(
+        tasks,
+        solvers,
+        out,
+        device=where,
+        limit=limit_on(where, limit),
+        grid=grid,
+        within=seconds,
+        progress=say,
+    )
+    for file in found:
         print(file)  # noqa: T201

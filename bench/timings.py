@@ -40,8 +40,8 @@ def _timed(jobs: list[Job], store: Store, budget: Budget) -> Iterator[Record]:
                     yield record
                 else:
                     left.append(job)
-            if left:
-                locks.enter_context(held(machine(), wait=True))
+            if left and not locks.enter_context(held(machine(), wait=True, end=budget.end)):
+                return
             for record in measure_costs(budget.in_a_row(left), budget.end):
                 store.write(record)
                 yield record

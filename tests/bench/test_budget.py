@@ -15,10 +15,12 @@ from bench.cost.launch import measure_costs
 from bench.errors import UserError
 from bench.images import find_images
 from bench.isolate import Pool
-from bench.matrix import cells, load_profile
+from bench.locks import held, machine
+from bench.matrix import cells, load_profile, parse_solver
 from bench.preparation import plan
 from bench.records import Store
 from bench.runner import run
+from bench.timings import run_cost
 
 from .conftest import TINY
 
@@ -91,6 +93,75 @@ def test_the_first_solvers_of_a_profile_come_first_with_their_timings(tmp_path):
     assert {job.kind for job in rounds[0]} == {"quality", "cost"}
 
 
+PARTS = """
+[[also]]
+tasks = ["denoising(l1)"]
+solvers = ["unrolled(2)"]
+images = { crop = 64, train = 2, test = 1 }
+[[also]]
+tasks = ["deblurring(l1)"]
+solvers = ["unrolled(2)", "jfb(9)", "jfb(8)", "jfb(7)", "jfb(6)", "jfb(5)"]
+"""
+
+
+def rounds_of(profile):
+    quality, cost = jobs_of(profile)
+    rounds = Budget(60.0, tuple(parse_solver(text).label for text in profile.first)).rounds([*quality, *cost])
+    assert sorted(job.key for some in rounds for job in some) == sorted(job.key for job in (*quality, *cost))
+    return rounds
+
+
+def test_parts_of_a_profile_come_as_they_are_written_and_none_alone_that_is_small(tmp_path):
+    file = tmp_path / "parts.toml"
+    file.write_text(TINY.replace("seeds = [0, 1]", 'seeds = [0]\nfirst = ["jfb(5)", "deq(1e-08)"]') + PARTS)
+    rounds = rounds_of(load_profile(str(file)))
+    found = [
+        [f"{job.cell.solver.label} {job.profile.images.crop}" for job in part if job.kind == "quality"]
+        for part in rounds
+    ]
+    # Six cells, at 32² as all but one; the single cell of the second part together with those of the third.
+    assert [sorted(part) for part in found] == [
+        sorted(2 * ["unrolled(2) 32", "restarted_jfb(2, 3) 32", "deq(1e-08) 32"]),
+        sorted(
+            [
+                "unrolled(2) 64",
+                "unrolled(2) 32",
+                "jfb(5) 32",
+                "jfb(9) 32",
+                "jfb(8) 32",
+                "jfb(7) 32",
+                "jfb(6) 32",
+            ]
+        ),
+    ]
+    for some in rounds:
+        assert {job.cell for job in some if job.kind == "cost"} == {
+            job.cell for job in some if job.kind == "quality"
+        }
+
+
+def test_the_first_round_on_a_gpu_tries_every_way_to_apply_t():
+    first, second, *rest = rounds_of(load_profile("gpu"))
+    assert {job.profile.step for job in first} == {"eager", "compiled", "graphed"}
+    assert {job.profile.images.crop for job in first} == {64}
+    assert {(job.profile.dtype, job.profile.images.crop) for job in second} == {("float64", 256)}
+    pixels = [max(job.profile.images.crop**2 * job.profile.training.batch for job in some) for some in rest]
+    assert pixels[-1] == max(pixels) == 32 * 1024**2
+
+
+def test_the_rounds_of_the_paper_have_its_own_depth_first_and_networks_after_penalties():
+    profile = load_profile("paper")
+    rounds = rounds_of(profile)
+    solvers = [{job.cell.solver.label for job in some} for some in rounds]
+    key = {"restarted_jfb(10, 10)", "restarted_jfb(10, 0)", "restarted_jfb(1, 1)"}
+    assert [some <= key for some in solvers] == 5 * [True] + 3 * [False]
+    dear = [{"drunet" in job.cell.task.label for job in some} for some in rounds[:5]]
+    assert dear == [{False}, {False}, {False}, {True}, {True}]
+    learned = [{"learn_weights" in job.cell.task.label for job in some} for some in rounds[:5]]
+    assert learned == [{False}, {False}, {False}, {False}, {True}]
+    assert all(len(some) <= 18 for some in rounds[:5])
+
+
 def test_a_first_solver_that_is_not_there_is_one_line(tmp_path):
     file = tmp_path / "bad.toml"
     file.write_text(TINY.replace("seeds = [0, 1]", 'seeds = [0]\nfirst = ["unrolled(9)"]'))
@@ -141,6 +212,16 @@ def test_a_pool_asks_for_a_task_when_it_has_a_process_for_it_and_ends_all_in_tim
             pool.end = min(pool.end, time.monotonic() + 1)
     assert seen == [(0.0, 0.0, False), (60.0, None, True), (61.0, None, True)]
     assert asked == [(0.0, 0), (60.0, 1), (61.0, 2)]
+
+
+def test_timings_wait_for_what_others_compute_no_longer_than_there_is_time(tmp_path):
+    (job, *_) = default_jobs()
+    budget = Budget(0.2)
+    begin = time.monotonic()
+    with held(machine(), shared=True) as theirs:
+        assert theirs
+        assert list(run_cost([job], Store(tmp_path), budget)) == []
+    assert 0.2 <= time.monotonic() - begin < 30
 
 
 def test_a_timing_ends_with_the_time_and_leaves_no_record():

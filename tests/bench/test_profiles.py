@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.matrix import cells, load_profile, profile_names
+from bench.provenance import ROOT
+from solvers import ROSTER
 
 from .conftest import TINY
 
@@ -38,10 +42,13 @@ def test_quick_has_the_matrix_it_promises():
 
 def test_paper_is_the_papers():
     profile = load_profile("paper")
-    assert profile.images.crop == 256
-    for depth in ("1, 1", "1, 10", "10, 0", "10, 1", "10, 10"):
-        assert f"restarted_jfb({depth})" in profile.solvers
-    assert all("_colour" in task for task in profile.tasks)
+    found = [cell for part in cells(profile) for cell in part]
+    depths = {f"restarted_jfb({depth})" for depth in ("1, 1", "1, 10", "10, 0", "10, 1", "10, 10")}
+    tasks = {cell.task.label for cell in found}
+    assert {(cell.task.label, cell.solver.label) for cell in found} == {(t, s) for t in tasks for s in depths}
+    assert (len(found), len(tasks)) == (70, 14)
+    assert all("_colour" in task for task in tasks)
+    assert {part.images.crop for part in profile.parts()} == {256}
 
 
 def test_a_part_of_a_profile(tiny_file):
@@ -109,8 +116,8 @@ def test_the_same_cell_may_be_measured_at_other_sizes_and_not_twice_at_one(tmp_p
             load_profile(str(file))
 
 
-def test_growth_and_cost_ask_for_enough_sizes_and_no_reference():
-    for name in ("growth", "cost"):
+def test_growth_and_gpu_ask_for_enough_sizes_and_no_reference():
+    for name in ("growth", "gpu"):
         parts = load_profile(name).parts()
         assert {part.oracle.budget for part in parts} == {0}
         assert {part.training.steps for part in parts} == {0}
@@ -118,6 +125,20 @@ def test_growth_and_cost_ask_for_enough_sizes_and_no_reference():
         for task in {task for part in parts for task in part.tasks}:
             crops = {part.images.crop for part in parts if part.training.batch == 1 and task in part.tasks}
             assert len(crops) >= 3
+
+
+def test_the_rows_of_readme_that_need_no_other_library_are_measured_on_a_gpu():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = readme.split("quoted: costs")[1].split("end of the quote")[0]
+    ours = {row for row in re.findall(r"^\| `([^`]+)` \|", rows, re.M) if row.split("(")[0] in ROSTER}
+    (part,) = [part for part in load_profile("gpu").parts() if part.dtype == "float64"]
+    assert set(part.solvers) == ours
+    assert (part.images.crop, part.tasks) == (256, ["deblurring(huber)"])
+
+
+def test_a_profile_that_became_part_of_another_says_which():
+    with pytest.raises(UserError, match="the profile cost is part of gpu now: run gpu"):
+        load_profile("cost")
 
 
 def test_warm_starts_are_not_for_layers_of_their_own(tiny_file):
@@ -177,7 +198,7 @@ def test_a_wrong_profile_is_a_clear_line(tiny_file, old, new, message):
 
 def test_an_unknown_profile_names_its_neighbours():
     assert profile_names() == [
-        "cost",
+        "gpu",
         "growth",
         "learning",
         "paper",
@@ -213,7 +234,13 @@ def test_what_changes_a_cell_and_not_its_task_stands_in_its_label(tiny_file):
     tiny_file.write_text(TINY + compiled + warm)
     labels = [part[0].task.label for part in cells(load_profile(str(tiny_file)))]
     assert labels == ["denoising(huber)", "denoising(huber), compiled", "denoising(huber), warm"]
+    # A task that is asked for is asked for in all its ways.
+    assert [len(part) for part in cells(load_profile(str(tiny_file)), ["denoising(huber)"])] == 3 * [6]
+    assert [len(part) for part in cells(load_profile(str(tiny_file)), ["denoising(l1)"])] == 3 * [6]
     assert len({part[0].task for part in cells(load_profile(str(tiny_file)))}) == 1  # one reference for all
+    tiny_file.write_text(TINY + block + 'dtype = "float32"\n')
+    labels = [part[0].task.label for part in cells(load_profile(str(tiny_file)))]
+    assert labels == ["denoising(huber)", "denoising(huber), float32"]
     tiny_file.write_text(TINY + block)
     with pytest.raises(UserError, match="twice"):
         load_profile(str(tiny_file))

@@ -29,7 +29,7 @@ from theory_checks.roster import BOUNDS, COMPANIONS
 from .pages import PAGES, commands, name, snippets
 
 STUDIES = {
-    "bench": {"certificates", "trajectory"},
+    "bench": {"certificates", "largest", "trajectory"},
     "bench.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
     "bench.denoisers.train": {""},
     "theory_checks": {"attack", "mutations", "peers"},

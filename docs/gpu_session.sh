@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# The first quarter of an hour on a bare machine with a GPU, from the root of the checkout (docs/gpu.md).
+#
+#   bash docs/gpu_session.sh                      # the same line goes on, on the next such machine too
+#   REHEARSE=1 bash docs/gpu_session.sh           # every line on a CPU, at tiny sizes
+#   SHOW=1 bash docs/gpu_session.sh               # show the lines and run none
+#
+# BUDGET   seconds for all of it
+# OUT      where the folders of results go
+# WHEELS   a folder of wheels to install; a file COMMIT in it holds the commit of the checkout
+# JOBS     cells side by side; seconds are measured alone in any case
+set -u
+OUT=${OUT:-results} WHEELS=${WHEELS:-wheels} JOBS=${JOBS:-4}
+if [ -n "${REHEARSE:-}" ]; then
+    BUDGET=${BUDGET:-270} REPORT=20
+    NAME=rehearsal DEVICE=cpu COSTS=docs/rehearsal/gpu.toml PAPER=docs/rehearsal/paper.toml
+    SIZES=(--limit 8MiB --grid 32)
+    TESTS=(tests/bench/test_largest.py)
+else
+    BUDGET=${BUDGET:-840} REPORT=30
+    NAME=${NAME:-} DEVICE=cuda COSTS=gpu PAPER=paper
+    SIZES=()
+    TESTS=(tests/bench/test_step.py tests/bench/test_memory.py tests/bench/test_determinism.py tests/bench/test_largest.py)
+fi
+BEGIN=$(date +%s)
+
+# Seconds of a share of the budget, in percent, or what is left of all.
+share() {
+    local most=$((BUDGET * $1 / 100)) left=$((BEGIN + BUDGET - $(date +%s)))
+    echo $((most < left ? most : left))
+}
+
+# Show a line and run it. What fails ends nothing else: whatever was measured is stored.
+line() {
+    printf '+ '
+    printf '%q ' "$@"
+    echo
+    [ -n "${SHOW:-}" ] || "$@" || echo "ended with $?"
+}
+
+# A line that ends by itself, within a minute of the whole budget; not begun where a few seconds are left.
+most() {
+    local left
+    left=$(share 100)
+    if [ "$left" -ge 15 ]; then line timeout -k 10 $((left + 60)) "$@"; else echo "- no time is left for: $*"; fi
+}
+
+# Measure a profile in so many seconds, its tables and figures among them.
+measure() {
+    local profile=$1 out=$2 seconds=$3
+    most python -m bench run "$profile" --out "$out" --device "$DEVICE" --jobs "$JOBS" \
+        --within $((seconds > 2 * REPORT ? seconds - REPORT : REPORT))s
+}
+
+if compgen -G "$WHEELS/*.whl" >/dev/null; then
+    line python -m pip install --quiet --no-index --no-deps --upgrade --target site "$WHEELS"/*.whl
+    export PYTHONPATH=$PWD/site${PYTHONPATH:+:$PYTHONPATH}
+    [ -n "${EQGRAD_COMMIT:-}" ] || EQGRAD_COMMIT=$(cat "$WHEELS/COMMIT" 2>/dev/null)
+    export EQGRAD_COMMIT
+fi
+if [ -z "$NAME" ]; then
+    NAME=$(python -c "import torch; print(torch.cuda.get_device_name().lower().removeprefix('nvidia ').replace(' ', '-'))") ||
+        NAME=gpu
+fi
+
+measure "$COSTS" "$OUT/gpu-$NAME" "$(share 40)"
+measure "$PAPER" "$OUT/paper-$NAME" "$(share 35)"
+seconds=$(share 15)
+most python -m bench largest --out "$OUT/largest-$NAME" --device "$DEVICE" ${SIZES[@]+"${SIZES[@]}"} \
+    --within $((seconds > 5 ? seconds : 5))s
+most python -m pytest -q -p no:cacheprovider "${TESTS[@]}"
+
+echo "=== $(($(date +%s) - BEGIN)) of $BUDGET seconds"
+for folder in "gpu-$NAME" "paper-$NAME" "largest-$NAME"; do
+    [ -d "$OUT/$folder" ] || continue
+    # Weights that networks have learned, 3 MB a cell, stay behind.
+    line tar -czf "$OUT/$folder.tar.gz" -C "$OUT" --exclude weights --exclude checkpoints --exclude locks "$folder"
+    for table in "$OUT/$folder/tables/headline.md" "$OUT/$folder/tables/tables.md" "$OUT/$folder/largest.md"; do
+        [ ! -f "$table" ] || { echo "=== $table" && head -n 60 "$table"; }
+    done
+done
