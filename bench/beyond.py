@@ -71,19 +71,23 @@ def iterate_past(
             while done < multiple * depth and residual > settled:
                 before, x = x, T(x)
                 done += 1
-                size = float(torch.linalg.vector_norm(x))
-                residual = float(torch.linalg.vector_norm(x - before)) / size if size else 0.0
-                if not float(x.abs().max()) <= WILD:  # false for NaN too
+                largest, residual = _looked(x, before)
+                if not largest <= WILD:  # false for NaN too
                     _fill(seen, depth, longest, before)
                     return seen
             seen.depths.append(multiple * depth)
             # The residual of the state that is scored, so one application more; zero where T no longer moves it.
-            image = T(x)
-            size = float(torch.linalg.vector_norm(image))
-            seen.residuals.append(float(torch.linalg.vector_norm(image - x)) / size if size else 0.0)
+            seen.residuals.append(_looked(T(x), x)[1])
             seen.scores.append(score(x))
             seen.state, seen.residual = x, seen.residuals[-1]
     return seen
+
+
+def _looked(x: Tensor, before: Tensor) -> tuple[float, float]:
+    """The largest magnitude in x, and ``‖x − before‖ / ‖x‖``; 0 where x is 0. One copy from the device."""
+    norm = torch.linalg.vector_norm
+    largest, size, moved = torch.stack([x.abs().max(), norm(x), norm(x - before)]).tolist()
+    return largest, moved / size if size else 0.0
 
 
 def _fill(seen: Trajectory, depth: int, longest: int, last: Tensor) -> None:

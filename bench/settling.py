@@ -106,8 +106,10 @@ def stay(T: Map, settled: Settled, score: Callable[[Tensor], float], table: Equi
         while done < min(table.budget, table.longest) and not wild:
             last, x = x, T(x)
             done += 1
-            wild = not float(x.abs().max()) <= WILD
-            if float((x - last).abs().max()) <= rounding * float(x.abs().max()):
+            # One copy from the device.
+            largest, moved = torch.stack([x.abs().max(), (x - last).abs().max()]).tolist()
+            wild = not largest <= WILD
+            if moved <= rounding * largest:
                 break
         if wild:
             return Stay(False, done, float("inf"), float("inf"), float("nan"))

@@ -4,6 +4,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -51,12 +53,7 @@ def norms(*matrices: Tensor) -> Tensor:
 
     Squares neither underflow nor overflow, so that multiplying a matrix by a power of two multiplies them to the bit.
     """
-    found = torch.stack([_norms(m) for m in matrices]).cpu()
-    doubtful = ~((found >= SMALL) & (found <= LARGE))  # a nan, an infinity, and a zero too
-    if bool(doubtful.any()):
-        again = torch.stack([_scaled_norms(m) for m in matrices]).cpu()
-        found = torch.where(doubtful, again, found)
-    return found
+    return looked(matrices)[0]
 
 
 def norm(x: Tensor) -> float:
@@ -71,17 +68,46 @@ def inner(a: Tensor, b: Tensor) -> float:
 
 def inners(a: Tensor, b: Tensor) -> Tensor:
     """``⟨row, row⟩`` of two real matrices, float64 ``(samples,)`` on the CPU; to the bit in powers of two, as norms."""
-    found = _inners(a, b, None, None).cpu()
-    doubtful = ~((found.abs() >= SMALL) & (found.abs() <= LARGE))
+    return looked(pairs=[(a, b)])[1][0]
+
+
+def looked(
+    matrices: Sequence[Tensor] = (), pairs: Sequence[tuple[Tensor, Tensor]] = (), also: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``norms`` of matrices and ``inners`` of pairs, in one transfer for all.
+
+    Args:
+        matrices, pairs: of the same samples.
+        also: ``(any, samples)`` that is to come along.
+
+    Returns:
+        ``(matrices, samples)``, ``(pairs, samples)`` and ``(any, samples)``, float64 on the CPU.
+    """
+    parts = [*map(_norms, matrices), *(_inners(a, b, None, None) for a, b in pairs)]
+    stacked = torch.stack(parts)
+    found = (stacked if also is None else torch.cat([stacked, also.double()])).cpu()
+    sizes, products = found[: len(matrices)], found[len(matrices) : len(parts)]
+    doubtful = ~((sizes >= SMALL) & (sizes <= LARGE))  # a nan, an infinity, and a zero too
     if bool(doubtful.any()):
-        p, q = power(a), power(b)
-        # One after the other: their product may be out of range where the inner product is not.
-        near = _inners(a, b, p[:, None], q[:, None])
-        again = near * p * q
-        # What is out of range keeps its sign.
-        again = torch.where((again == 0) & (near != 0), near.sign() * LEAST, again)
-        found = torch.where(doubtful, again.cpu(), found)
-    return found
+        again = torch.stack([_scaled_norms(m) for m in matrices]).cpu()
+        sizes = torch.where(doubtful, again, sizes)
+    if pairs:
+        products = torch.stack([_certain(p, *pair) for p, pair in zip(products, pairs, strict=True)])
+    return sizes, products, found[len(parts) :]
+
+
+def _certain(found: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Inner products, taken again where squares may have under- or overflown."""
+    doubtful = ~((found.abs() >= SMALL) & (found.abs() <= LARGE))
+    if not bool(doubtful.any()):
+        return found
+    p, q = power(a), power(b)
+    # One after the other: their product may be out of range where the inner product is not.
+    near = _inners(a, b, p[:, None], q[:, None])
+    again = near * p * q
+    # What is out of range keeps its sign.
+    again = torch.where((again == 0) & (near != 0), near.sign() * LEAST, again)
+    return torch.where(doubtful, again.cpu(), found)
 
 
 def power(matrix: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import _measured
 from ._adjoint import Affine
-from ._batch import back, inners, norms, outside, power, ratio, wide
+from ._batch import back, inners, looked, outside, power, ratio, wide
 from ._core import Equilibrium, at_least, positive
 from ._measured import Correction
 
@@ -73,20 +73,22 @@ class CG:
                 flat = active & (curvature <= 0)
                 refused = refused | (flat & (residual > proof))
                 active = active & ~(flat | lost)
-                x = _ahead(active, x, square / curvature, p)
-                r = _ahead(active, r, -square / curvature, A)
-                after = inners(r, r)
-                A_size, size_of_r, size_of_Tu = norms(A, r, u + x + r)
+                chosen, length = _rows(active, p), _column(square / curvature, p)
+                x = torch.where(chosen, torch.addcmul(x, length, p), x)
+                r = torch.where(chosen, torch.addcmul(r, -length, A), r)
+                # What a step needs to know, in two looks: the second is at what the first decides.
+                (A_size, size_of_r, size_of_Tu), (after,), _ = looked([A, r, u + x + r], [(r, r)])
                 residual = torch.where(active, ratio(size_of_r, size_of_Tu), residual)
                 reached = active & (residual <= self.tol)
-                p = torch.where(_rows(active, p), torch.addcmul(r, _column(after / square, r), p), 0)
-                cosine = inners(p, A) / (norms(p)[0] * A_size)
+                p = torch.where(chosen, torch.addcmul(r, _column(after / square, r), p), 0)
+                (p_size,), (along,), _ = looked([p], [(p, A)])
+                cosine = along / (p_size * A_size)
                 square = after
             claimed = claimed | reached
             skew = active & ~reached & (cosine.abs() > SYMMETRIC) & (residual > proof)
             refused = refused | skew
             active = active & ~(reached | skew) & (after > 0)
-            p = torch.where(_rows(active, p), p, 0)
+            p = p if bool(active.all()) else torch.where(_rows(active, p), p, 0)
         return Correction((x.double() * unit).to(x), made, claimed, refused, lost)
 
 
@@ -96,8 +98,3 @@ def _rows(chosen: Tensor, like: Tensor) -> Tensor:
 
 def _column(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like)[:, None]
-
-
-def _ahead(active: Tensor, x: Tensor, length: Tensor, p: Tensor) -> Tensor:
-    """``x + length · p``, of the active samples."""
-    return torch.where(_rows(active, x), torch.addcmul(x, _column(length, x), p), x)

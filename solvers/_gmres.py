@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import _measured
 from ._adjoint import Affine
-from ._batch import back, inners, norms, outside, ratio, wide
+from ._batch import back, inners, looked, norms, outside, ratio, wide
 from ._core import Equilibrium, at_least, positive
 from ._measured import Correction
 
@@ -123,8 +123,8 @@ def _orthogonalise(Q: Tensor, w: Tensor, k: int, noise: float) -> Tensor:
         for again in range(1 + AGAIN):
             h = torch.bmm(basis, w[:, :, None])[..., 0]
             w = torch.baddbmm(w[:, None], h[:, None], basis, alpha=-1)[:, 0]
-            taken, left = norms(h, w)
-            total = total + h.double().cpu()
+            (taken, left), _, columns = looked([h, w], also=h.mT)
+            total = total + columns.mT
             if not again:
                 floor = noise * (1 + torch.hypot(taken, left))  # 1 for q, of which w is a difference
             # What was just taken away measures how far from orthogonal w was.

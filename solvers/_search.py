@@ -284,5 +284,6 @@ class _Seen(AdjointMap):
     def linear(self, u: Tensor) -> Tensor:
         """``Jᵀu``."""
         a = super().linear(u)
-        self.largest = max(self.largest, norm(a) / (norm(u) or 1))
+        size, scale = norms(rows(a.reshape(a.numel())), rows(u.reshape(u.numel())))[:, 0].tolist()
+        self.largest = max(self.largest, size / (scale or 1))
         return a

@@ -182,7 +182,7 @@ class CoupledPenalty(SynthesisPenalty):
 
         Both are nan where a training has diverged.
         """
-        if type(self.coupling) is not nn.Parameter:  # handed in from outside, for one call
+        if not isinstance(self.coupling, nn.Parameter):  # handed in from outside, for one call
             return self._range()
         at = (self.coupling._version, self.coupling.data_ptr())
         seen = self._ranges
@@ -201,7 +201,8 @@ class CoupledPenalty(SynthesisPenalty):
 
     def _inverse(self) -> Tensor:
         N = self.matrices()
-        return torch.linalg.solve_triangular(N, torch.eye(N.shape[-1]).to(N), upper=False)
+        one = torch.eye(N.shape[-1], dtype=N.dtype, device=N.device)
+        return torch.linalg.solve_triangular(N, one, upper=False)
 
 
 def free_entries(members: Tensor) -> Tensor:
