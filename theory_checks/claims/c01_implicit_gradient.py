@@ -13,11 +13,12 @@ from torch import Tensor
 
 from solvers import GMRES, Anderson, Nesterov, Picard, Solver, deq, implicit, jfb
 
-from .. import cases
-from ..batches import batches
-from ..cases import Case
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import synthetic
+from ..instances.batches import batches
+from ..instances.exact import solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import Case
 
 ETA = 1e-5
 MOST = 6
@@ -26,7 +27,7 @@ MOST = 6
 
 def differences(case: Case, coordinates: list[int]) -> Tensor:
     """Central differences of ``θ -> ℓ(x*(θ), θ)``, each side solved by plain iterations from the equilibrium."""
-    theta, e = case.T.theta, exact(case)
+    theta, e = case.T.theta, solve_exactly(case)
     factors = torch.linalg.lu_factor(torch.eye(len(e.x), dtype=torch.float64) - e.J)
     found = torch.zeros(len(coordinates), dtype=torch.float64)
     with torch.no_grad():
@@ -44,12 +45,12 @@ def _again(case: Case, x: Tensor, factors: tuple[Tensor, Tensor]) -> Tensor:
     """The fixed point near ``x`` at the parameters of this moment: Newton's chords, or plain steps across a kink."""
     gap = case.T(x) - x
     for _ in range(50):
-        if norm(gap) <= 1e-15 * (1 + norm(x)):
+        if two_norm(gap) <= 1e-15 * (1 + two_norm(x)):
             break
         moved = x + torch.linalg.lu_solve(*factors, gap[:, None])[:, 0]
         left = case.T(moved) - moved
-        if not norm(left) < norm(gap):
-            if norm(gap) > 1e-12 * (1 + norm(x)):
+        if not two_norm(left) < two_norm(gap):
+            if two_norm(gap) > 1e-12 * (1 + two_norm(x)):
                 return Picard(1e-15, 2000)(case.T, x).x
             break  # rounding
         x, gap = moved, left
@@ -60,11 +61,11 @@ def _sides(case: Case, solver: Solver) -> Sides:
     p = len(case.T.theta)
     coordinates = list(range(0, p, -(-p // MOST)))
     wanted = differences(case, coordinates)
-    found = estimate(solver, case)[coordinates]
-    return Sides(norm(found - wanted), 0.0, norm(wanted) + norm(exact(case).v))
+    found = solver_gradient(solver, case)[coordinates]
+    return Sides(two_norm(found - wanted), 0.0, two_norm(wanted) + two_norm(solve_exactly(case).v))
 
 
-problems = st.one_of(cases.affines, cases.tanhs, cases.networks, batches, batches)
+problems = st.one_of(synthetic.affines, synthetic.tanhs, synthetic.networks, batches, batches)
 quick = st.sampled_from((deq(1e-12, 500), implicit(Anderson(1e-12, 500, shared=True), GMRES(1e-12, 500))))
 slow = st.sampled_from(
     (
@@ -83,8 +84,8 @@ CLAIM = Claim(
         st.tuples(problems, quick), st.tuples(problems, slow).filter(lambda example: example[0].L <= 0.99)
     ),
     sides=_sides,
-    too_strong=lambda case, solver: _sides(case, jfb(500)),
-    twin="JFB is the gradient",
+    negative_control=lambda case, solver: _sides(case, jfb(500)),
+    false_statement="JFB is the gradient",
     # Central differences: η²/6 of a third derivative, and rounding of 1e-16/η.
     rounding=1e-6,
 )

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from solvers import restarted_jfb
 
-from ..cases import Affine, Case, Linear, normal
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances.exact import solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import AffineMap, Case, LinearLoss, standard_normal
 
 F64 = torch.float64
 
@@ -32,7 +33,7 @@ def extremal(n: int, kappa: float, share: float, seed: int) -> Case:
     reflection that takes ``u/‖u‖`` to ``Qu/‖Qu‖``. The loss is linear, with ``v = (I − Jᵀ)u``.
     """
     q = share * 2 * math.sqrt(kappa) / (1 + kappa)
-    basis = torch.linalg.qr(normal(seed, n, n)).Q
+    basis = torch.linalg.qr(standard_normal(seed, n, n)).Q
     eigenvalues = torch.linspace(1, kappa, n, dtype=F64)
     B = basis @ torch.diag(eigenvalues.sqrt()) @ basis.T
     u = basis @ torch.tensor([math.sqrt(kappa), *[0.0] * (n - 2), 1.0], dtype=F64)
@@ -40,9 +41,11 @@ def extremal(n: int, kappa: float, share: float, seed: int) -> Case:
     mirror = (a - b) / (a - b).norm()
     J = q * (torch.eye(n, dtype=F64) - 2 * torch.outer(mirror, mirror))
     v = u - J.T @ u
-    T = Affine(J, B, torch.zeros(n, dtype=F64), torch.zeros(n, dtype=F64))
+    T = AffineMap(J, B, torch.zeros(n, dtype=F64), torch.zeros(n, dtype=F64))
     name = f"extremal(n={n}, kappa={kappa!r}, share={share!r}, seed={seed})"
-    return Case(name, T, normal(seed + 1, n), Linear(v, 0.0, torch.zeros(n, n, dtype=F64)), q, 0.0, 0.0)
+    return Case(
+        name, T, standard_normal(seed + 1, n), LinearLoss(v, 0.0, torch.zeros(n, n, dtype=F64)), q, 0.0, 0.0
+    )
 
 
 def uphill(q: float) -> Case:
@@ -52,12 +55,12 @@ def uphill(q: float) -> Case:
     u = torch.tensor([q / 2, 1.0], dtype=F64)
     # v = (I − Jᵀ)u with J e₁ = q e₂: the first entry of u is what JFB lacks.
     v = u - J.T @ u
-    T = Affine(J, B, torch.zeros(2, dtype=F64), torch.zeros(1, dtype=F64))
+    T = AffineMap(J, B, torch.zeros(2, dtype=F64), torch.zeros(1, dtype=F64))
     return Case(
         f"uphill({q!r})",
         T,
         torch.zeros(2, dtype=F64),
-        Linear(v, 0.0, torch.zeros(1, 2, dtype=F64)),
+        LinearLoss(v, 0.0, torch.zeros(1, 2, dtype=F64)),
         q,
         0.0,
         0.0,
@@ -66,9 +69,9 @@ def uphill(q: float) -> Case:
 
 def cosine(case: Case, K: int) -> float:
     """The cosine of K-layer JFB at the equilibrium with the exact gradient."""
-    e = exact(case)
-    found = estimate(restarted_jfb(K, 0), case, e.x)
-    return float(found @ e.gradient) / (norm(found) * norm(e.gradient))
+    e = solve_exactly(case)
+    found = solver_gradient(restarted_jfb(K, 0), case, e.x)
+    return float(found @ e.gradient) / (two_norm(found) * two_norm(e.gradient))
 
 
 def _sides(n: int, kappa: float, share: float, seed: int) -> Sides:
@@ -87,6 +90,6 @@ CLAIM = Claim(
         st.integers(0, 10_000),
     ),
     sides=_sides,
-    too_strong=lambda n, kappa, share, seed: _sides(n, kappa, share * 4 / 3, seed),
-    twin="a threshold larger by a third",
+    negative_control=lambda n, kappa, share, seed: _sides(n, kappa, share * 4 / 3, seed),
+    false_statement="a threshold larger by a third",
 )

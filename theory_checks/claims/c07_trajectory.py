@@ -13,21 +13,22 @@ from hypothesis import strategies as st
 
 from solvers import restarted_jfb, unrolled
 
-from .. import cases
-from ..bounds import restarted_bound
-from ..cases import Case
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import synthetic
+from ..instances.bounds import restarted_bound
+from ..instances.exact import solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import Case
 
 
 def _sides(case: Case, K: int, R: int, layers: int) -> Sides:
-    e = exact(case)
+    e = solve_exactly(case)
     solver = unrolled(K) if R == 0 else restarted_jfb(K, R)
-    at_equilibrium = estimate(restarted_jfb(K, 0), case, e.x)
+    at_equilibrium = solver_gradient(restarted_jfb(K, 0), case, e.x)
     bound = restarted_bound(case, e, K, R)
     trajectory = (bound.loss + bound.derivative) * layers / K
-    scale = norm(e.gradient) + norm(e.v) + norm(e.B)
-    return Sides(norm(estimate(solver, case) - at_equilibrium), trajectory, scale)
+    scale = two_norm(e.gradient) + two_norm(e.v) + two_norm(e.B)
+    return Sides(two_norm(solver_gradient(solver, case) - at_equilibrium), trajectory, scale)
 
 
 CLAIM = Claim(
@@ -35,9 +36,9 @@ CLAIM = Claim(
     statement="‖g_{K,R} − g_{K,∞}‖ ≤ C·K·L^{K−1}·L^{KR}: O(K L^{K−1}) for unrolling, L^K less a restart",
     source="PROOFS S5",
     assumptions="L < 1; M_J, M_B Lipschitz constants of the Jacobians",
-    examples=st.tuples(cases.contractions, cases.depths, cases.restarts),
+    examples=st.tuples(synthetic.contractions, synthetic.depths, synthetic.restarts),
     sides=lambda case, K, R: _sides(case, K, R, K),
-    too_strong=lambda case, K, R: _sides(case, K, R, 1),
-    twin="without the factor K",
+    negative_control=lambda case, K, R: _sides(case, K, R, 1),
+    false_statement="without the factor K",
     attained=True,
 )

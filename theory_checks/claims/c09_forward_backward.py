@@ -28,23 +28,23 @@ from bench.operators.groups import Groups
 from bench.tasks.denoising import Identity
 from solvers import Map, unrolled
 
-from ..cases import normal
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..imaging import (
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances.synthetic import standard_normal
+from ..instances.variational import (
     SIDE,
-    Data,
-    Measurement,
-    Variational,
-    build,
+    AcquiredData,
+    Acquisition,
+    VariationalSpec,
+    acquire,
+    build_variational,
     distance,
-    measure,
     photographs,
-    variationals,
+    variational_specs,
 )
 
 
-def pair(data: Data, mode: float | None, photograph: int) -> tuple[Tensor, Tensor]:
+def image_pair(data: AcquiredData, mode: float | None, photograph: int) -> tuple[Tensor, Tensor]:
     """Two images: a crop, and another one or a step from the first along the eigenspace of ``mode``."""
     other = photographs(data.truth.shape[1])[photograph][None]
     return data.truth, other if mode is None else data.truth + 0.1 * data.modes(other, mode)
@@ -57,30 +57,30 @@ def contracts(T: Map, N: int, a: Tensor, b: Tensor, L: float) -> Sides:
 
 
 def sides_with(
-    problem: Variational, N: int, along_mode: bool, photograph: int, spectrum: tuple[float, float]
+    problem: VariationalSpec, N: int, along_mode: bool, photograph: int, spectrum: tuple[float, float]
 ) -> Sides:
     """C9 as it would read if the extreme eigenvalues of AᵀA were ``spectrum``."""
-    built = build(problem)
+    built = build_variational(problem)
     data, step = built.data, problem.step
     # The pair goes where the true factor is attained, whatever spectrum is claimed.
     extreme = max(data.alpha, data.beta, key=lambda eigenvalue: abs(1 - step * eigenvalue))
     L = contraction_factor(spectrum, step, problem.penalty.ridge)
-    a, b = pair(data, extreme if along_mode else None, photograph)
+    a, b = image_pair(data, extreme if along_mode else None, photograph)
     return contracts(built.T, N, a, b, L)
 
 
-def _sides(problem: Variational, N: int, along_mode: bool, photograph: int) -> Sides:
-    data = build(problem).data
+def _sides(problem: VariationalSpec, N: int, along_mode: bool, photograph: int) -> Sides:
+    data = build_variational(problem).data
     plain = sides_with(problem, N, along_mode, photograph, (data.alpha, data.beta))
-    return worst(plain, _mixed(problem, N, photograph))
+    return conjunction(plain, _mixed(problem, N, photograph))
 
 
-def _mixed(problem: Variational, N: int, photograph: int) -> Sides:
+def _mixed(problem: VariationalSpec, N: int, photograph: int) -> Sides:
     """The same on coupled coefficients, with ``A = I``, along the mode that S makes largest."""
-    denoised = Measurement(Identity(), problem.measurement.photograph, problem.measurement.seed)
-    data, ridge = measure(denoised), problem.penalty.ridge
+    denoised = Acquisition(Identity(), problem.acquisition.photograph, problem.acquisition.seed)
+    data, ridge = acquire(denoised), problem.penalty.ridge
     operator, sizes, largest = _coupled(problem.step, ridge)
-    a, b = (operator.start(x) for x in pair(data, None, photograph))
+    a, b = (operator.start(x) for x in image_pair(data, None, photograph))
     b = a + 0.1 * largest.view_as(a)
     tau = problem.step / float(sizes[0]) ** 2
     L = max(abs(1 - tau * float(s) ** 2) for s in (sizes[0], sizes[-1])) / (1 + tau * ridge)
@@ -94,15 +94,15 @@ def _coupled(step: float, ridge: float) -> tuple[Operator, Tensor, Tensor]:
     operator = prior.operator((1, SIDE, SIDE), step, torch.float64, "cpu")
     with torch.no_grad():
         coupling = dict(operator.named_parameters())["prior.coupling"]
-        coupling.add_(0.3 * normal(1, *coupling.shape))
+        coupling.add_(0.3 * standard_normal(1, *coupling.shape))
     state = torch.zeros(1, 1, SIDE, SIDE, dtype=torch.float64)
     S = torch.func.jacrev(lambda x: operator.image(x.view_as(state)).flatten())(state.flatten())
     _, sizes, right = torch.linalg.svd(S.detach())
     return operator, sizes, right[0]
 
 
-def _too_strong(problem: Variational, N: int, along_mode: bool, photograph: int) -> Sides:
-    beta = build(problem).data.beta
+def _negative_control(problem: VariationalSpec, N: int, along_mode: bool, photograph: int) -> Sides:
+    beta = build_variational(problem).data.beta
     return sides_with(problem, N, along_mode, photograph, (beta, beta))
 
 
@@ -111,9 +111,9 @@ CLAIM = Claim(
     statement="‖T^N a − T^N b‖ ≤ [max(|1−τα|, |1−τβ|)/(1+τγ)]^N ‖a − b‖ for forward–backward",
     source="PROOFS S8",
     assumptions="αI ≤ AᵀA ≤ βI, g γ-strongly convex, prox exact (orthonormal transform)",
-    examples=st.tuples(variationals(), st.integers(1, 5), st.booleans(), st.integers(0, 3)),
+    examples=st.tuples(variational_specs(), st.integers(1, 5), st.booleans(), st.integers(0, 3)),
     sides=_sides,
-    too_strong=_too_strong,
-    twin="the same with |1−τβ| alone",
+    negative_control=_negative_control,
+    false_statement="the same with |1−τβ| alone",
     attained=True,
 )

@@ -25,15 +25,15 @@ from torch import Tensor
 
 from solvers import Solver, neumann, restarted_jfb
 
-from .. import cases
-from ..cases import Affine, Case
-from ..certificates import least, worst
-from ..claim import Claim, Sides
-from ..exact import estimate, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances import synthetic
+from ..instances.exact import solver_gradient, two_norm
+from ..instances.synthetic import AffineMap, Case
 
 
 @dataclass(frozen=True, slots=True)
-class Quadratic:
+class QuadraticObjective:
     """``F(θ) = q/2 ‖Aθ − s‖²``, the bilevel objective of an affine map, with its constants.
 
     Attributes:
@@ -62,11 +62,11 @@ class Quadratic:
 
     def size(self, theta: Tensor) -> float:
         """What the value is computed from, to which its rounding is relative."""
-        return self.q / 2 * (norm(self.A) * norm(theta) + norm(self.s)) ** 2
+        return self.q / 2 * (two_norm(self.A) * two_norm(theta) + two_norm(self.s)) ** 2
 
 
 @dataclass(frozen=True, slots=True)
-class Descent:
+class InexactDescent:
     """T steps with errors, their T + 1 points, and the last point of the descent without."""
 
     points: list[Tensor]
@@ -74,7 +74,7 @@ class Descent:
     exact: Tensor
 
 
-def objective(T: Affine, case: Case) -> Quadratic:
+def bilevel_objective(T: AffineMap, case: Case) -> QuadraticObjective:
     """The objective of a case whose map is affine and whose loss is ``q/2 ‖x − t‖²``."""
     n, p = T.V.shape
     A, d = torch.linalg.solve(torch.eye(n, dtype=T.W.dtype) - T.W, torch.column_stack((T.V, T.c))).split(
@@ -84,32 +84,34 @@ def objective(T: Affine, case: Case) -> Quadratic:
     sizes = case.loss.q * torch.linalg.svdvals(A).square()
     smallest = float(sizes[-1])
     optimum = torch.linalg.pinv(A) @ s
-    return Quadratic(case.loss.q, A, s, optimum, float(sizes[0]), smallest, smallest if p <= n else 0.0)
+    return QuadraticObjective(
+        case.loss.q, A, s, optimum, float(sizes[0]), smallest, smallest if p <= n else 0.0
+    )
 
 
-def descend(
-    case: Case, T: Affine, F: Quadratic, solver: Solver, start: Tensor, eta: float, steps: int
-) -> Descent:
+def inexact_descent(
+    case: Case, T: AffineMap, F: QuadraticObjective, solver: Solver, start: Tensor, eta: float, steps: int
+) -> InexactDescent:
     """Gradient descent with the estimates of ``solver``, and with ``F'``."""
     points, errors, exact = [start], [], start
     for _ in range(steps):
         theta = points[-1]
-        estimated = estimate(solver, replace(case, T=Affine(T.W, T.V, T.c, theta.clone())))
+        estimated = solver_gradient(solver, replace(case, T=AffineMap(T.W, T.V, T.c, theta.clone())))
         points.append(theta - eta * estimated)
-        errors.append(norm(estimated - F.gradient(theta)))
+        errors.append(two_norm(estimated - F.gradient(theta)))
         exact = exact - eta * F.gradient(exact)
-    return Descent(points, errors, exact)
+    return InexactDescent(points, errors, exact)
 
 
-def inequalities(
+def learning_inequalities(
     case: Case, solver: Solver, fraction: float, steps: int, at_optimum: bool, weaker: bool = True
 ) -> tuple[Sides, ...]:
     """Distance, step, stationarity and PL; not ``weaker``: the twins, ``ϱ^(T−t)`` and without the errors."""
-    assert isinstance(case.T, Affine)
-    F = objective(case.T, case)
+    assert isinstance(case.T, AffineMap)
+    F = bilevel_objective(case.T, case)
     start, eta = F.optimum if at_optimum else case.T.theta.detach(), fraction / F.G
-    run = descend(case, case.T, F, solver, start, eta, steps)
-    slopes = [norm(F.gradient(theta)) ** 2 for theta in run.points[:-1]]
+    run = inexact_descent(case, case.T, F, solver, start, eta, steps)
+    slopes = [two_norm(F.gradient(theta)) ** 2 for theta in run.points[:-1]]
     squares = [error**2 if weaker else 0.0 for error in run.errors]
     rate = max(abs(1 - eta * F.convexity), abs(1 - eta * F.G))
     weights = [rate ** (steps - 1 - t + (not weaker)) for t in range(steps)]
@@ -123,15 +125,17 @@ def inequalities(
     ]
     start_gap = values[0] - lowest
     return (
-        Sides(norm(run.points[-1] - run.exact), distance, max(norm(theta) for theta in run.points)),
-        worst(*each_step),
+        Sides(two_norm(run.points[-1] - run.exact), distance, max(two_norm(theta) for theta in run.points)),
+        conjunction(*each_step),
         Sides(sum(slopes) / steps, 2 * start_gap / (eta * steps) + sum(squares) / steps, F.G * scale),
         Sides(values[-1] - lowest, (1 - eta * F.m) ** steps * start_gap + max(squares) / (2 * F.m), scale),
     )
 
 
-affines = st.builds(cases.affine, cases.sizes, cases.parameters, cases.factors, cases.seeds)
-single = st.builds(cases.affine, cases.sizes, st.just(1), cases.factors, cases.seeds)
+affines = st.builds(
+    synthetic.affine, synthetic.sizes, synthetic.parameters, synthetic.factors, synthetic.seeds
+)
+single = st.builds(synthetic.affine, synthetic.sizes, st.just(1), synthetic.factors, synthetic.seeds)
 solvers = st.one_of(
     st.builds(restarted_jfb, st.integers(1, 4), st.integers(0, 3)),
     st.builds(neumann, st.integers(0, 12), st.integers(1, 4)),
@@ -143,14 +147,14 @@ CLAIM = Claim(
     source="PROOFS S9",
     assumptions="F G-smooth, η ≤ 1/G; strongly convex, convex or PL as stated",
     examples=st.tuples(
-        st.one_of(cases.isotropics, cases.symmetrics, affines, single),
+        st.one_of(synthetic.isotropics, synthetic.symmetrics, affines, single),
         solvers,
         st.sampled_from((0.3, 0.7, 1.0)),
         st.integers(1, 8),
         st.booleans(),
     ),
-    sides=lambda *example: worst(*inequalities(*example)),
-    too_strong=lambda *example: least(*inequalities(*example, weaker=False)),
-    twin="all four at once, with ϱ^(T−t) and without the errors",
+    sides=lambda *example: conjunction(*learning_inequalities(*example)),
+    negative_control=lambda *example: disjunction(*learning_inequalities(*example, weaker=False)),
+    false_statement="all four at once, with ϱ^(T−t) and without the errors",
     attained=True,
 )

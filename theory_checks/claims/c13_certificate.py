@@ -24,20 +24,25 @@ from hypothesis import strategies as st
 
 from solvers import Solver
 
-from ..cases import Case
-from ..certificates import certifiable, certify, estimators, run, worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
-from ..told import told
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
+from .certified_runs import certifiable, certificate_of_run, estimators, run_solver
+from .derivative_checks import derivative_inequalities
 
 
 def _sides(case: Case, solver: Solver, share: float = 1.0) -> Sides:
-    e, found = exact(case), run(solver, case)
-    return Sides(norm(found.gradient - e.gradient), share * certify(case, found).error, norm(e.gradient))
+    e, found = solve_exactly(case), run_solver(solver, case)
+    return Sides(
+        two_norm(found.gradient - e.gradient),
+        share * certificate_of_run(case, found).error,
+        two_norm(e.gradient),
+    )
 
 
 def _parts(case: Case, solver: Solver) -> Sides:
-    return worst(_sides(case, solver), *told(case, run(solver, case).y))
+    return conjunction(_sides(case, solver), *derivative_inequalities(case, run_solver(solver, case).y))
 
 
 CLAIM = Claim(
@@ -47,7 +52,7 @@ CLAIM = Claim(
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(certifiable, estimators),
     sides=_parts,
-    too_strong=lambda case, solver: _sides(case, solver, 1 - case.L),
-    twin="the same without 1/(1−L)",
+    negative_control=lambda case, solver: _sides(case, solver, 1 - case.L),
+    false_statement="the same without 1/(1−L)",
     attained=True,
 )

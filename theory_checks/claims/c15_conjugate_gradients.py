@@ -23,12 +23,12 @@ from torch import Tensor
 
 from solvers import CG, Implicit, Iterate, Solution, Solver, neumann
 
-from .. import cases
-from ..batches import Together, given, shaped
-from ..cases import F64, Case, Loss, normal
-from ..certificates import least, worst
-from ..claim import Claim, Sides
-from ..exact import exact
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances import synthetic
+from ..instances.batches import BatchMap, solver_map, solver_state
+from ..instances.exact import solve_exactly
+from ..instances.synthetic import F64, Case, QuadraticLoss, standard_normal
 
 STEPS = 8
 """Products after which a J that is not symmetric must have been noticed."""
@@ -36,33 +36,35 @@ EASIER = (1.0, 0.4, 0.9)
 """L of the samples of a batch, relative to the hardest."""
 
 
-def spectrum(n: int, L: float, seed: int, indefinite: bool, samples: int = 1, skew: float = 0.0) -> Case:
+def chebyshev_spectrum(
+    n: int, L: float, seed: int, indefinite: bool, samples: int = 1, skew: float = 0.0
+) -> Case:
     """``W_b x_b + θ``, W_b symmetric, eigenvalues at the extrema of a Chebyshev polynomial on ``[±L_b or 0, L_b]``."""
     W = torch.stack([_symmetric(n, EASIER[b] * L, seed + 20 * b, indefinite) for b in range(samples)])
     if skew:
-        turn = normal(seed + 7, samples, n, n)
+        turn = standard_normal(seed + 7, samples, n, n)
         W = (1 - skew) * W + skew * L * (turn - turn.mT) / torch.linalg.matrix_norm(turn - turn.mT, 2)[
             :, None, None
         ]
     V = torch.eye(n, dtype=F64).expand(samples, n, n).contiguous()
-    T = Together(W, V, torch.zeros(samples, n, dtype=F64), normal(seed, n), False)
-    loss = Loss(normal(seed + 3, samples * n), 1.0, torch.zeros(n, samples * n, dtype=F64))
+    T = BatchMap(W, V, torch.zeros(samples, n, dtype=F64), standard_normal(seed, n), False)
+    loss = QuadraticLoss(standard_normal(seed + 3, samples * n), 1.0, torch.zeros(n, samples * n, dtype=F64))
     name = f"spectrum(n={n}, L={L!r}, seed={seed}, indefinite={indefinite}, samples={samples}, skew={skew!r})"
-    return Case(name, T, normal(seed + 2, samples * n), loss, L, 0.0, 0.0, samples=samples)
+    return Case(name, T, standard_normal(seed + 2, samples * n), loss, L, 0.0, 0.0, samples=samples)
 
 
 def _symmetric(n: int, L: float, seed: int, indefinite: bool) -> Tensor:
     low = -L if indefinite else 0.0
     eigenvalues = (L + low) / 2 + (L - low) / 2 * torch.cos(torch.linspace(0, torch.pi, n, dtype=F64))
-    Q = torch.linalg.qr(normal(seed + 10, n, n)).Q
+    Q = torch.linalg.qr(standard_normal(seed + 10, n, n)).Q
     return Q @ torch.diag(eigenvalues) @ Q.T
 
 
-def adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
+def solved_adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
     """The adjoint that a solver started at the equilibrium ends with, ``(samples, n)``, and its own account."""
-    x = exact(case).x.view(case.samples, -1)
-    T, shift = given(case, divisible=False), torch.zeros_like(x, requires_grad=True)
-    solution = solver(lambda x: T(shaped(case, x)).view_as(shift) + shift, x)
+    x = solve_exactly(case).x.view(case.samples, -1)
+    T, shift = solver_map(case, divisible=False), torch.zeros_like(x, requires_grad=True)
+    solution = solver(lambda x: T(solver_state(case, x)).view_as(shift) + shift, x)
     case.loss(solution.x.flatten(), case.T.theta.detach()).backward()
     assert shift.grad is not None, "no gradient reached the constant"
     return shift.grad, solution
@@ -70,17 +72,17 @@ def adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
 
 def conjugate_gradients(case: Case, K: int) -> Tensor:
     """K steps from 0 of the library's own, and a product to measure what is left."""
-    return adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-15, K + 1))), case)[0]
+    return solved_adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-15, K + 1))), case)[0]
 
 
 def _parts(
     case: Case, K: int, indefinite: bool, terms: int
 ) -> Iterator[tuple[float, float, float, float, float]]:
     """For every sample: the error of CG and of ``terms`` terms, ``‖u‖``, ``(√κ−1)/(√κ+1)``, and L."""
-    e = exact(case)
+    e = solve_exactly(case)
     n = len(e.x) // case.samples
     found = conjugate_gradients(case, K)
-    series, _ = adjoint(neumann(0, terms), case)
+    series, _ = solved_adjoint(neumann(0, terms), case)
     for b, u in enumerate(e.u.view(case.samples, -1)):
         here = slice(b * n, (b + 1) * n)
         A, L = torch.eye(n, dtype=F64) - e.J[here, here], EASIER[b] * case.L
@@ -93,7 +95,7 @@ def _energy(A: Tensor, u: Tensor) -> float:
 
 
 def _sides(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) -> Sides:
-    case = spectrum(n, L, seed, indefinite, samples)
+    case = chebyshev_spectrum(n, L, seed, indefinite, samples)
     bounds = [_noticed(n, L, seed, samples)]
     for error, series, size, rate, own in _parts(case, K, indefinite, K):
         bounds += [
@@ -101,24 +103,24 @@ def _sides(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) 
             Sides(error, series, size),
             Sides(series, own**K * size, size),
         ]
-    return worst(*bounds[1:], bounds[0])
+    return conjunction(*bounds[1:], bounds[0])
 
 
 def _noticed(n: int, L: float, seed: int, samples: int) -> Sides:
     """Products on a J that is not symmetric, or that it said to have converged there and has not."""
-    case = spectrum(n + 2, L, seed, True, samples, skew=0.5)
-    _, solution = adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-12, 200))), case)
+    case = chebyshev_spectrum(n + 2, L, seed, True, samples, skew=0.5)
+    _, solution = solved_adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-12, 200))), case)
     return Sides(float(solution.adjoint[0].applications if not solution.converged else 0), STEPS, 0.0)
 
 
-def _too_strong(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) -> Sides:
-    case = spectrum(n, L, seed, indefinite, samples)
+def _negative_control(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) -> Sides:
+    case = chebyshev_spectrum(n, L, seed, indefinite, samples)
     parts = _parts(case, K, indefinite, K + 1)
     pairs = [
         (Sides(error, rate**K * size, size), Sides(error, series, size))
         for error, series, size, rate, _ in parts
     ]
-    return worst(*(least(*pair) for pair in pairs))
+    return conjunction(*(disjunction(*pair) for pair in pairs))
 
 
 CLAIM = Claim(
@@ -127,9 +129,14 @@ CLAIM = Claim(
     source="Hestenes & Stiefel 1952; THEORY C15",
     assumptions="J symmetric, L < 1; elsewhere it stops",
     examples=st.tuples(
-        st.integers(2, 16), cases.factors, cases.seeds, st.booleans(), st.integers(1, 16), st.integers(1, 3)
+        st.integers(2, 16),
+        synthetic.factors,
+        synthetic.seeds,
+        st.booleans(),
+        st.integers(1, 16),
+        st.integers(1, 3),
     ),
     sides=_sides,
-    too_strong=_too_strong,
-    twin="without the factor 2, and never above Neumann's with a term more",
+    negative_control=_negative_control,
+    false_statement="without the factor 2, and never above Neumann's with a term more",
 )

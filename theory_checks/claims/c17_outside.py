@@ -17,15 +17,16 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from .. import cases, detectors
-from ..claim import Claim, Sides
-from ..exact import exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import diagnostics, synthetic
+from ..instances.exact import solve_exactly, two_norm
 
 F64 = torch.float64
 
 
 @dataclass(frozen=True)
-class Violator:
+class ViolatingMap:
     """A map that meets no theorem here: what it does, and where it starts."""
 
     name: str
@@ -36,49 +37,53 @@ class Violator:
         return self.name
 
 
-def reflection(n: int, seed: int) -> Violator:
+def reflection(n: int, seed: int) -> ViolatingMap:
     """``−x + c``: nonexpansive, and it never settles."""
-    c = cases.normal(seed, n)
-    return Violator(f"reflection(n={n}, seed={seed})", lambda x: c - x, cases.normal(seed + 1, n))
-
-
-def masked(n: int, seed: int) -> Violator:
-    """A gradient step on half of the entries: ``L = 1`` on the others, as for a mask with α = 0."""
-    keep = (torch.arange(n) % 2 == 0).to(F64)
-    y = cases.normal(seed, n)
-    return Violator(
-        f"masked(n={n}, seed={seed})", lambda x: x - 0.5 * keep * (x - y), cases.normal(seed + 1, n)
+    c = synthetic.standard_normal(seed, n)
+    return ViolatingMap(
+        f"reflection(n={n}, seed={seed})", lambda x: c - x, synthetic.standard_normal(seed + 1, n)
     )
 
 
-def cubic(tau: float) -> Violator:
+def masked_step(n: int, seed: int) -> ViolatingMap:
+    """A gradient step on half of the entries: ``L = 1`` on the others, as for a mask with α = 0."""
+    keep = (torch.arange(n) % 2 == 0).to(F64)
+    y = synthetic.standard_normal(seed, n)
+    return ViolatingMap(
+        f"masked(n={n}, seed={seed})",
+        lambda x: x - 0.5 * keep * (x - y),
+        synthetic.standard_normal(seed + 1, n),
+    )
+
+
+def cubic(tau: float) -> ViolatingMap:
     """``x − τx³``: the fixed point exists, the rate is sublinear, ``J* = 1``."""
-    return Violator(f"cubic({tau!r})", lambda x: x - tau * x**3, torch.full((1,), 0.9, dtype=F64))
+    return ViolatingMap(f"cubic({tau!r})", lambda x: x - tau * x**3, torch.full((1,), 0.9, dtype=F64))
 
 
-def expansive(pairs: int, L: float, seed: int) -> Violator:
+def expansive(pairs: int, L: float, seed: int) -> ViolatingMap:
     """A bounded map that expands and turns near its fixed point, as a raw denoiser can."""
     turn = torch.tensor([[0.0, -L], [L, 0.0]], dtype=F64)
     W = torch.block_diag(*[turn] * pairs)
-    x0 = cases.normal(seed, 2 * pairs)
-    return Violator(f"expansive(pairs={pairs}, L={L!r}, seed={seed})", lambda x: torch.tanh(W @ x), x0)
+    x0 = synthetic.standard_normal(seed, 2 * pairs)
+    return ViolatingMap(f"expansive(pairs={pairs}, L={L!r}, seed={seed})", lambda x: torch.tanh(W @ x), x0)
 
 
 violators = st.one_of(
-    st.builds(reflection, st.integers(1, 5), cases.seeds),
-    st.builds(masked, st.integers(2, 5), cases.seeds),
+    st.builds(reflection, st.integers(1, 5), synthetic.seeds),
+    st.builds(masked_step, st.integers(2, 5), synthetic.seeds),
     st.builds(cubic, st.sampled_from((0.1, 0.5))),
-    st.builds(expansive, st.integers(1, 2), st.sampled_from((1.2, 2.0, 4.0)), cases.seeds),
+    st.builds(expansive, st.integers(1, 2), st.sampled_from((1.2, 2.0, 4.0)), synthetic.seeds),
 )
 
 
-def _sides(violator: Violator, contraction: cases.Case) -> Sides:
-    missed = detectors.outside(violator.T, violator.x0) is None
-    alarm = detectors.outside(contraction.T, contraction.x0) is not None
-    e = exact(contraction)
+def _sides(violator: ViolatingMap, contraction: synthetic.Case) -> Sides:
+    missed = diagnostics.why_outside_theory(violator.T, violator.x0) is None
+    alarm = diagnostics.why_outside_theory(contraction.T, contraction.x0) is not None
+    e = solve_exactly(contraction)
     # Power iteration is a lower bound; one that stops too early is too low to be of use.
-    found = detectors.jacobian_norm(contraction.T, e.x).value
-    low = not 0.9 * norm(e.J) <= found <= norm(e.J) * (1 + 1e-9)
+    found = diagnostics.jacobian_norm(contraction.T, e.x).value
+    low = not 0.9 * two_norm(e.J) <= found <= two_norm(e.J) * (1 + 1e-9)
     return Sides(float(missed) + float(alarm) + float(low), 0.0, 0.0)
 
 
@@ -88,11 +93,11 @@ CLAIM = Claim(
     source="PROOFS S10",
     assumptions="none: this is what guards the others",
     # Beyond these an adjoint shrinks too slowly to be told from one that does not.
-    examples=st.tuples(violators, cases.mild_contractions),
+    examples=st.tuples(violators, synthetic.mild_contractions),
     sides=_sides,
     # A detector that never says anything misses every violator.
-    too_strong=lambda violator, contraction: Sides(
-        float(detectors.outside(violator.T, violator.x0) is not None), 0.0, 0.0
+    negative_control=lambda violator, contraction: Sides(
+        float(diagnostics.why_outside_theory(violator.T, violator.x0) is not None), 0.0, 0.0
     ),
-    twin="nothing is ever outside",
+    false_statement="nothing is ever outside",
 )

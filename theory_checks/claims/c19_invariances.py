@@ -33,20 +33,20 @@ from solvers import (
     phantom,
 )
 
-from .. import cases
-from ..batches import batches, given, shaped
-from ..cases import Case, Loss, Parametric
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances import synthetic
+from ..instances.batches import batches, solver_map, solver_state
+from ..instances.exact import solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import Case, ParametricMap, QuadraticLoss
 
 
-class Preconditioned(Parametric):
+class Preconditioned(ParametricMap):
     """``x − M(x − T(x))``; relaxation is ``M = αI``."""
 
     M: Tensor
 
-    def __init__(self, T: Parametric, M: Tensor) -> None:
+    def __init__(self, T: ParametricMap, M: Tensor) -> None:
         super().__init__()
         self.T = T
         self.theta = T.theta
@@ -57,10 +57,10 @@ class Preconditioned(Parametric):
         return x - self.M @ (x - self.T(x))
 
 
-class Rescaled(Parametric):
+class Rescaled(ParametricMap):
     """``c T(x/c)``: the same map in other units."""
 
-    def __init__(self, T: Parametric, c: float) -> None:
+    def __init__(self, T: ParametricMap, c: float) -> None:
         super().__init__()
         self.T, self.c = T, c
         self.theta = T.theta
@@ -74,37 +74,39 @@ def _invariant(case: Case, alpha: float, seed: int, solver: Solver) -> Sides:
     n = len(case.x0)
     tilt = torch.block_diag(*[_tilt(n // case.samples, seed + b) for b in range(case.samples)])
     identity = torch.eye(n, dtype=torch.float64)
-    plain = estimate(solver, case)
+    plain = solver_gradient(solver, case)
     changed = (
         dataclasses.replace(case, T=Preconditioned(case.T, M)) for M in (alpha * identity, identity - tilt)
     )
-    gaps = [norm(estimate(solver, other) - plain) for other in changed]
-    return Sides(max(gaps), 0.0, norm(plain) + norm(exact(case).v))
+    gaps = [two_norm(solver_gradient(solver, other) - plain) for other in changed]
+    return Sides(max(gaps), 0.0, two_norm(plain) + two_norm(solve_exactly(case).v))
 
 
 def _tilt(n: int, seed: int) -> Tensor:
-    return 0.1 * cases.normal(seed, n, n) / n
+    return 0.1 * synthetic.standard_normal(seed, n, n) / n
 
 
 def _homogeneous(case: Case, power: int, solver: Solver) -> list[Sides]:
     """Both to the bit: what is left of a difference is a difference."""
     c, loss = 2.0**power, case.loss
-    louder = dataclasses.replace(case, loss=Loss(loss.target, c * loss.q, c * loss.M))
+    louder = dataclasses.replace(case, loss=QuadraticLoss(loss.target, c * loss.q, c * loss.M))
     larger = dataclasses.replace(case, T=Rescaled(case.T, c))
-    plain, scaled = estimate(solver, case), estimate(solver, louder) / c
+    plain, scaled = solver_gradient(solver, case), solver_gradient(solver, louder) / c
     with torch.no_grad():
-        x = solver(given(case, divisible=False), shaped(case, case.x0)).x
-        there = solver(given(larger), shaped(case, c * case.x0)).x / c
+        x = solver(solver_map(case, divisible=False), solver_state(case, case.x0)).x
+        there = solver(solver_map(larger), solver_state(case, c * case.x0)).x / c
     return [
-        Sides(norm(scaled - plain), BIT * norm(plain)),
-        Sides(norm(there - x), BIT * norm(x)),
+        Sides(two_norm(scaled - plain), BIT * two_norm(plain)),
+        Sides(two_norm(there - x), BIT * two_norm(x)),
     ]
 
 
 def _sides(
     case: Case, alpha: float, seed: int, power: int, early: Solver, solver: Solver | None = None
 ) -> Sides:
-    return worst(_invariant(case, alpha, seed, solver or deq(1e-12, 300)), *_homogeneous(case, power, early))
+    return conjunction(
+        _invariant(case, alpha, seed, solver or deq(1e-12, 300)), *_homogeneous(case, power, early)
+    )
 
 
 BIT = 1e-15
@@ -127,14 +129,14 @@ CLAIM = Claim(
     source="PROOFS S1(b), S1(c)",
     assumptions="L < 1",
     examples=st.tuples(
-        st.one_of(cases.affines, cases.tanhs, cases.networks, batches),
+        st.one_of(synthetic.affines, synthetic.tanhs, synthetic.networks, batches),
         st.sampled_from((0.3, 0.7, 1.0)),
-        cases.seeds,
+        synthetic.seeds,
         st.sampled_from((-20, -6, 10, 20)),
         st.sampled_from(EARLY),
     ),
     sides=_sides,
-    too_strong=lambda case, alpha, seed, power, early: _invariant(case, alpha, seed, jfb(400)),
-    twin="JFB does not notice either",
+    negative_control=lambda case, alpha, seed, power, early: _invariant(case, alpha, seed, jfb(400)),
+    false_statement="JFB does not notice either",
     rounding=1e-8,
 )

@@ -22,28 +22,29 @@ from torch import Tensor
 
 from solvers import Solver, deq, jfb, neumann, restarted_jfb
 
-from ..claim import Claim, Sides
-from ..imaging import (
-    Built,
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances.variational import (
+    Acquisition,
     Identity,
-    Measurement,
-    Variational,
-    build,
+    VariationalProblem,
+    VariationalSpec,
+    acquisitions,
+    build_variational,
     differentiate,
     distance,
     equilibrium,
-    measurements,
     penalties,
     positive_ridges,
-    tikhonov,
+    tikhonov_penalty,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Truncated:
+class TruncatedRun:
     """Restarted JFB from the usual start, on the ridge alone; ``mirror`` chooses the loss of the sharp case."""
 
-    measurement: Measurement
+    acquisition: Acquisition
     ridge: float
     step: float
     K: int
@@ -55,20 +56,22 @@ class Truncated:
 class AtEquilibrium:
     """Any estimator, started at the equilibrium of any penalty."""
 
-    problem: Variational
+    problem: VariationalSpec
     solver: Solver
 
 
 @functools.lru_cache(maxsize=512)
-def star_of(problem: Variational) -> Tensor:
+def equilibrium_of(problem: VariationalSpec) -> Tensor:
     """The equilibrium: in closed form for the ridge alone."""
-    built = build(problem, learn_step=True)
+    built = build_variational(problem, learn_step=True)
     if problem.penalty.weight == 0:
         return built.data.tikhonov(problem.penalty.ridge)
     return equilibrium(built.T, built.data.x0)
 
 
-def truncation_bound(built: Built, step: float, star: Tensor, target: Tensor, K: int, R: int) -> float:
+def truncation_bound(
+    built: VariationalProblem, step: float, star: Tensor, target: Tensor, K: int, R: int
+) -> float:
     """``K L^{K−1} M_B δ (‖v‖ + Λ L^K δ)`` for the ridge alone and ``ℓ(x) = ‖x − target‖²/(2n)``."""
     ridge, L = built.operator.prior.ridge, built.L
     M_B = step * (built.data.beta + ridge) / (1 + step * ridge) ** 2
@@ -77,15 +80,15 @@ def truncation_bound(built: Built, step: float, star: Tensor, target: Tensor, K:
     return K * L ** (K - 1) * M_B * delta * (v + L**K * delta / star.numel())
 
 
-def _sides(example: Truncated | AtEquilibrium, loosened: int = 1) -> Sides:
+def _sides(example: TruncatedRun | AtEquilibrium, loosened: int = 1) -> Sides:
     if isinstance(example, AtEquilibrium):
         problem = example.problem
-        built, star = build(problem, learn_step=True), star_of(problem)
+        built, star = build_variational(problem, learn_step=True), equilibrium_of(problem)
         found = differentiate(example.solver, built, built.operator.log_step, star, built.data.truth)
         weigh = distance(star, built.data.truth) / star.numel() * float(star.norm()) / (1 - built.L)
         return Sides(float(found.abs()), 0.0, weigh)
-    problem = Variational(example.measurement, tikhonov(example.ridge), example.step)
-    built, star = build(problem, learn_step=True), star_of(problem)
+    problem = VariationalSpec(example.acquisition, tikhonov_penalty(example.ridge), example.step)
+    built, star = build_variational(problem, learn_step=True), equilibrium_of(problem)
     x0 = built.data.x0
     target = 2 * star - x0 if example.mirror else built.data.truth
     solver = restarted_jfb(example.K, example.R)
@@ -100,8 +103,8 @@ steps = st.sampled_from((0.5, 1.0, 1.25))
 strong_ridges = st.sampled_from((1.0, 0.5))
 depths, restarts = st.integers(1, 8), st.integers(0, 3)
 sharp = st.builds(
-    Truncated,
-    measurements(st.just(Identity())),
+    TruncatedRun,
+    acquisitions(st.just(Identity())),
     positive_ridges,
     st.just(0.5),
     depths,
@@ -117,8 +120,8 @@ CLAIM = Claim(
     examples=st.tuples(
         st.one_of(
             st.builds(
-                Truncated,
-                measurements(),
+                TruncatedRun,
+                acquisitions(),
                 positive_ridges,
                 steps,
                 depths,
@@ -128,7 +131,7 @@ CLAIM = Claim(
             sharp,
             st.builds(
                 AtEquilibrium,
-                st.builds(Variational, measurements(), penalties(strong_ridges), steps),
+                st.builds(VariationalSpec, acquisitions(), penalties(strong_ridges), steps),
                 st.sampled_from(
                     (jfb(0), restarted_jfb(2, 0), restarted_jfb(9, 1), neumann(0, 9), deq(1e-12))
                 ),
@@ -136,7 +139,7 @@ CLAIM = Claim(
         )
     ),
     sides=_sides,
-    too_strong=lambda example: _sides(example, loosened=0),
-    twin="the same with L^K",
+    negative_control=lambda example: _sides(example, loosened=0),
+    false_statement="the same with L^K",
     attained=True,
 )

@@ -15,13 +15,14 @@ from bench.memory import saved_bytes
 from bench.tasks import loss
 from solvers import Solver, neumann, restarted_jfb
 
-from ..claim import Claim, Sides
-from ..imaging import Variational, build, variationals
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances.variational import VariationalSpec, build_variational, variational_specs
 
 
-def tape(problem: Variational, solver: Solver) -> int:
+def tape_bytes(problem: VariationalSpec, solver: Solver) -> int:
     """Bytes that autograd keeps in a training step with ``solver``."""
-    built = build(problem)
+    built = build_variational(problem)
     data, operator = built.data, built.operator
     operator.zero_grad(set_to_none=True)
     known = [*operator.parameters(), *operator.buffers(), *data.physics.buffers()]
@@ -31,11 +32,11 @@ def tape(problem: Variational, solver: Solver) -> int:
     return saved.count
 
 
-def _sides(problem: Variational, K: int, R: int, deeper: bool = True) -> Sides:
-    two = tape(problem, restarted_jfb(2, 0))
-    layer = tape(problem, restarted_jfb(3, 0)) - two if deeper else 0
-    restarted = abs(tape(problem, restarted_jfb(K, R)) - (two + (K - 2) * layer))
-    series = abs(tape(problem, neumann(K * R, K)) - tape(problem, neumann(0, 1)))
+def _sides(problem: VariationalSpec, K: int, R: int, deeper: bool = True) -> Sides:
+    two = tape_bytes(problem, restarted_jfb(2, 0))
+    layer = tape_bytes(problem, restarted_jfb(3, 0)) - two if deeper else 0
+    restarted = abs(tape_bytes(problem, restarted_jfb(K, R)) - (two + (K - 2) * layer))
+    series = abs(tape_bytes(problem, neumann(K * R, K)) - tape_bytes(problem, neumann(0, 1)))
     return Sides(restarted + series, 0.0, two)
 
 
@@ -44,9 +45,9 @@ CLAIM = Claim(
     statement="the tape of restarted JFB is affine in K and independent of R, of Neumann independent of N, K",
     source="PROOFS S13",
     assumptions="every application of T saves the same (no data-dependent branches)",
-    examples=st.tuples(variationals(), st.integers(2, 7), st.integers(0, 3)),
+    examples=st.tuples(variational_specs(), st.integers(2, 7), st.integers(0, 3)),
     sides=_sides,
-    too_strong=lambda problem, K, R: _sides(problem, K, R, deeper=False),
-    twin="the tape of restarted JFB is independent of K too",
+    negative_control=lambda problem, K, R: _sides(problem, K, R, deeper=False),
+    false_statement="the tape of restarted JFB is independent of K too",
     rounding=0.0,
 )

@@ -18,22 +18,23 @@ from hypothesis import strategies as st
 
 from solvers import Solver
 
-from ..cases import Case
-from ..certificates import certifiable, certify, estimators, least, look_ahead, run, worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
-from ..told import told
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
+from .certified_runs import certifiable, certificate_of_run, estimators, look_ahead, run_solver
+from .derivative_checks import derivative_inequalities
 
 
 def _both(case: Case, solver: Solver, m: int, bounded_with: int) -> tuple[Sides, Sides]:
     """Corrected and plain gradient after m terms, against the bound of ``bounded_with`` terms."""
-    e, found = exact(case), run(solver, case)
+    e, found = solve_exactly(case), run_solver(solver, case)
     correction, corrected = look_ahead(case, found, m)
-    bound = certify(case, look_ahead(case, found, bounded_with)[1]).error
-    scale = norm(e.gradient)
+    bound = certificate_of_run(case, look_ahead(case, found, bounded_with)[1]).error
+    scale = two_norm(e.gradient)
     return (
-        Sides(norm(corrected.gradient - e.gradient), bound, scale),
-        Sides(norm(found.gradient - e.gradient), norm(correction) + bound, scale),
+        Sides(two_norm(corrected.gradient - e.gradient), bound, scale),
+        Sides(two_norm(found.gradient - e.gradient), two_norm(correction) + bound, scale),
     )
 
 
@@ -43,8 +44,10 @@ CLAIM = Claim(
     source="PROOFS B2",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(certifiable, estimators, st.integers(0, 12)),
-    sides=lambda case, solver, m: worst(*_both(case, solver, m, m), *told(case, run(solver, case).y, 1)),
-    too_strong=lambda case, solver, m: least(*_both(case, solver, m, m + 1)),
-    twin="the same with ‖a_{m+1}‖ in place of ‖a_m‖",
+    sides=lambda case, solver, m: conjunction(
+        *_both(case, solver, m, m), *derivative_inequalities(case, run_solver(solver, case).y, 1)
+    ),
+    negative_control=lambda case, solver, m: disjunction(*_both(case, solver, m, m + 1)),
+    false_statement="the same with ‖a_{m+1}‖ in place of ‖a_m‖",
     attained=True,
 )

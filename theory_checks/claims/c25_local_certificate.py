@@ -21,14 +21,14 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from .. import cases
-from ..cases import F64, Case, Linear, Parametric
-from ..certificates import least, worst
-from ..claim import Claim, Sides
-from ..exact import exact, iterate, jacobians, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances import synthetic
+from ..instances.exact import iterate, jacobians, solve_exactly, two_norm
+from ..instances.synthetic import F64, Case, LinearLoss, ParametricMap
 
 
-class Curved(Parametric):
+class ParabolicMap(ParametricMap):
     """``θx + M x²/2``: fixed points 0 and ``2(1−θ)/M``, with the derivatives θ and ``2 − θ``."""
 
     def __init__(self, theta: float, M: float) -> None:
@@ -44,16 +44,16 @@ class Curved(Parametric):
 def curved(theta: float, M: float, x0: float) -> Case:
     """A scalar map without a global Lipschitz constant; a linear loss."""
     one = torch.ones(1, dtype=F64)
-    loss = Linear(one, 0.0, torch.zeros(1, 1, dtype=F64))
+    loss = LinearLoss(one, 0.0, torch.zeros(1, 1, dtype=F64))
     name = f"curved(theta={theta!r}, M={M!r}, x0={x0!r})"
-    return Case(name, Curved(theta, M), x0 * one, loss, float("inf"), M, 1.0)
+    return Case(name, ParabolicMap(theta, M), x0 * one, loss, float("inf"), M, 1.0)
 
 
-def measured(case: Case) -> tuple[float, float]:
+def residual_and_slope(case: Case) -> tuple[float, float]:
     """``(r, σ)`` at the case's start."""
     with torch.no_grad():
-        r = norm(case.T(case.x0) - case.x0)
-    return r, norm(jacobians(case, case.x0)[0])
+        r = two_norm(case.T(case.x0) - case.x0)
+    return r, two_norm(jacobians(case, case.x0)[0])
 
 
 def discriminant(r: float, sigma: float, M_J: float, constant: float = 2) -> float:
@@ -66,9 +66,9 @@ def radius(r: float, sigma: float, M_J: float, constant: float = 2) -> float:
     return 2 * r / (1 - sigma + discriminant(r, sigma, M_J, constant) ** 0.5)
 
 
-def outside(case: Case, steps: int = 0) -> str | None:
+def why_no_certificate(case: Case, steps: int = 0) -> str | None:
     """Why the certificate says nothing after ``steps`` applications, or ``None``."""
-    r, sigma = measured(replace(case, x0=iterate(case, steps)))
+    r, sigma = residual_and_slope(replace(case, x0=iterate(case, steps)))
     if not sigma < 1:
         return f"‖J(y)‖ = {sigma:.6g} is not below 1"
     delta = discriminant(r, sigma, case.M_J)
@@ -79,9 +79,11 @@ def outside(case: Case, steps: int = 0) -> str | None:
 def _both(case: Case, steps: int, constant: float) -> tuple[Sides, Sides]:
     # Newton starts at y too: a map without a global constant can have other fixed points.
     here = replace(case, x0=iterate(case, steps))
-    e, (r, sigma) = exact(here), measured(here)
+    e, (r, sigma) = solve_exactly(here), residual_and_slope(here)
     rho = radius(r, sigma, case.M_J, constant)
-    return Sides(e.distance, rho, norm(e.x) + norm(here.x0)), Sides(norm(e.J), sigma + case.M_J * rho, 1.0)
+    return Sides(e.distance, rho, two_norm(e.x) + two_norm(here.x0)), Sides(
+        two_norm(e.J), sigma + case.M_J * rho, 1.0
+    )
 
 
 curveds = st.builds(
@@ -96,10 +98,10 @@ CLAIM = Claim(
     statement="‖y − x*‖ ≤ ϱ = 2r/((1−σ)+√((1−σ)²−2M_J r)) and ‖J(x*)‖ ≤ σ + M_J ϱ, from ‖J(y)‖ = σ alone",
     source="Kantorovich; PROOFS S4(d) with 2 for 4",
     assumptions="σ < 1, M_J valid on the ball, (1−σ)² > 2 M_J r",
-    examples=st.tuples(st.one_of(curveds, curveds, curveds, cases.contractions), st.integers(0, 12)),
-    sides=lambda case, steps: worst(*_both(case, steps, 2)),
-    too_strong=lambda case, steps: least(*_both(case, steps, 1)),
-    twin="both with (1−σ)² − M_J r under the root",
+    examples=st.tuples(st.one_of(curveds, curveds, curveds, synthetic.contractions), st.integers(0, 12)),
+    sides=lambda case, steps: conjunction(*_both(case, steps, 2)),
+    negative_control=lambda case, steps: disjunction(*_both(case, steps, 1)),
+    false_statement="both with (1−σ)² − M_J r under the root",
     attained=True,
-    outside=outside,
+    outside=why_no_certificate,
 )

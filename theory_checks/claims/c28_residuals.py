@@ -21,12 +21,12 @@ from torch import Tensor
 
 from solvers import CG, GMRES, Adjoint, Anderson, Equilibrium, Nesterov, Picard, Reach
 
-from .. import cases
-from ..batches import batch, given, in_single, shaped, symmetric_batches, uneven
-from ..cases import Case, normal
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..linear import Kept, adjoint_equation, residuals
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances import synthetic
+from ..instances.adjoint_equation import RecordingMap, build_adjoint_equation, sample_residuals
+from ..instances.batches import batch, in_float32, solver_map, solver_state, symmetric_batches, uneven
+from ..instances.synthetic import Case, standard_normal
 
 ROUNDINGS = 100.0
 """Units of rounding by which two evaluations of a residual may differ."""
@@ -35,7 +35,7 @@ SAME = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Solved:
+class SolveCheck:
     """What a solve left: its account, the residual of each sample, and how much of that is rounding."""
 
     at: Equilibrium
@@ -44,23 +44,23 @@ class Solved:
     better: float
 
 
-def forward(case: Case, reach: Reach, single: bool, divisible: bool) -> Solved:
+def solve_forward(case: Case, reach: Reach, single: bool, divisible: bool) -> SolveCheck:
     """The equilibrium of a batch."""
-    case = in_single(case)[1] if single else case
-    T = given(case, divisible)
-    seen = Kept(T)
+    case = in_float32(case)[1] if single else case
+    T = solver_map(case, divisible)
+    seen = RecordingMap(T)
     with torch.no_grad():
-        at = reach(T if divisible else seen, shaped(case, case.x0))
-    residual = residuals(T, at.x)
+        at = reach(T if divisible else seen, solver_state(case, case.x0))
+    residual = sample_residuals(T, at.x)
     better = 0.0
     if (
         isinstance(reach, Anderson | Nesterov) and reach.every == 1 and not divisible
     ):  # every point is looked at
         better = _better(seen, at.x, residual, reach.tol)
-    return Solved(at, residual, ROUNDINGS * torch.finfo(case.x0.dtype).eps, better)
+    return SolveCheck(at, residual, ROUNDINGS * torch.finfo(case.x0.dtype).eps, better)
 
 
-def _better(seen: Kept, x: Tensor, residual: Tensor, tol: float) -> float:
+def _better(seen: RecordingMap, x: Tensor, residual: Tensor, tol: float) -> float:
     """By how much ``‖T(x) − x‖`` of a point that was seen is below that of the one returned, of the samples unmet."""
     sizes = torch.stack([torch.linalg.vector_norm(y.double() - x.double(), dim=1) for x, y in seen.pairs])
     with torch.no_grad():
@@ -69,28 +69,28 @@ def _better(seen: Kept, x: Tensor, residual: Tensor, tol: float) -> float:
     return float(gap.max())
 
 
-def backward(case: Case, adjoint: Adjoint, single: bool, far: bool) -> Solved:
+def solve_adjoint(case: Case, adjoint: Adjoint, single: bool, far: bool) -> SolveCheck:
     """The adjoint equation of a batch, from the cotangent as estimators start it, or from far away."""
-    T = adjoint_equation(case, torch.float32 if single else torch.float64)
-    start = 30 * normal(case.samples, *T.v.shape).to(T.v) if far else T.v
+    T = build_adjoint_equation(case, torch.float32 if single else torch.float64)
+    start = 30 * standard_normal(case.samples, *T.v.shape).to(T.v) if far else T.v
     at = adjoint(T, start)
-    return Solved(at, residuals(T, at.x), ROUNDINGS * torch.finfo(T.v.dtype).eps, 0.0)
+    return SolveCheck(at, sample_residuals(T, at.x), ROUNDINGS * torch.finfo(T.v.dtype).eps, 0.0)
 
 
 def _sides(
     case: Case, solve: Reach | Adjoint, single: bool, other: bool, linear: bool, later: bool = False
 ) -> Sides:
     adjoint = linear or isinstance(solve, GMRES | CG)  # any solve is one of the adjoint equation
-    make = partial(backward, far=other) if adjoint else partial(forward, divisible=other)
+    make = partial(solve_adjoint, far=other) if adjoint else partial(solve_forward, divisible=other)
     solved = make(case, solve, single)  # pyright: ignore[reportArgumentType]
     report, measured = solved.at.report, float(solved.residual.max())
     if later:  # the twin: the residual of T(x)
-        T = adjoint_equation(case, torch.float64) if adjoint else given(case)
-        measured = float(residuals(T, T(solved.at.x).detach()).max())
+        T = build_adjoint_equation(case, torch.float64) if adjoint else solver_map(case)
+        measured = float(sample_residuals(T, T(solved.at.x).detach()).max())
     if math.isnan(report.residual):  # it was not measured, and says so
         return Sides(float(report.converged is True), 0.0)
     tol: float = solve.tol  # pyright: ignore[reportAttributeAccessIssue]
-    return worst(
+    return conjunction(
         Sides(abs(report.residual - measured), SAME * measured + solved.rounding),
         Sides(float(report.converged != (report.residual <= tol)), 0.0),
         Sides(solved.better, 1e-3),
@@ -115,7 +115,7 @@ everywhere = st.one_of(
 """What looks at every point, and goes past its best before the budget is spent."""
 restarted, conjugate = st.builds(GMRES, tolerances, budgets, st.just(3)), st.builds(CG, tolerances, budgets)
 hard = st.builds(
-    batch, st.integers(2, 3), st.integers(8, 12), st.just(1), st.sampled_from((0.9, 0.99)), cases.seeds
+    batch, st.integers(2, 3), st.integers(8, 12), st.just(1), st.sampled_from((0.9, 0.99)), synthetic.seeds
 )
 """Which budgets end before tolerances are met."""
 
@@ -137,9 +137,9 @@ CLAIM = Claim(
         st.tuples(symmetric_batches, conjugate, st.booleans(), st.booleans(), st.just(True)),
     ),
     sides=_sides,
-    too_strong=lambda case, solve, single, other, linear: _sides(
+    negative_control=lambda case, solve, single, other, linear: _sides(
         case, solve, False, False, linear, later=True
     ),
-    twin="it is that of T applied to the point",
+    false_statement="it is that of T applied to the point",
     outside=lambda *_: None,
 )

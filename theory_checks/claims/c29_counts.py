@@ -18,14 +18,15 @@ from torch.autograd.function import FunctionCtx
 
 from solvers import Map, Solver
 
-from ..batches import Picked, given, shaped, uneven
-from ..cases import Case
-from ..certificates import estimators
-from ..claim import Claim, Sides
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances.batches import SampleSubset, solver_map, solver_state, uneven
+from ..instances.synthetic import Case
+from .certified_runs import estimators
 
 
 @dataclass(slots=True)
-class Seen:
+class MapUsage:
     """What a map was used for: applications, samples of those without a tape, and passes back."""
 
     applications: int = 0
@@ -37,7 +38,7 @@ class _Passed(torch.autograd.Function):
     """The identity, which counts what passes on the way back."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, y: Tensor, seen: Seen) -> Tensor:
+    def forward(ctx: FunctionCtx, y: Tensor, seen: MapUsage) -> Tensor:
         ctx.seen = seen  # pyright: ignore[reportAttributeAccessIssue]
         return y.view_as(y)
 
@@ -48,11 +49,11 @@ class _Passed(torch.autograd.Function):
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class UsageCountingMap:
     """A map that is watched from inside, and can leave samples out."""
 
     T: Map
-    seen: Seen = field(default_factory=Seen)
+    seen: MapUsage = field(default_factory=MapUsage)
 
     def __call__(self, x: Tensor) -> Tensor:
         """One application."""
@@ -63,15 +64,15 @@ class Counted:
             return y
         return _Passed.apply(y, self.seen)  # pyright: ignore[reportReturnType]
 
-    def pick(self, index: Tensor) -> Counted:
+    def pick(self, index: Tensor) -> UsageCountingMap:
         """Those at ``index`` alone, counted with the rest."""
-        assert isinstance(self.T, Picked)
-        return Counted(self.T.pick(index), self.seen)
+        assert isinstance(self.T, SampleSubset)
+        return UsageCountingMap(self.T.pick(index), self.seen)
 
 
 def _sides(case: Case, solver: Solver, tape: bool = True) -> Sides:
-    T = Counted(given(case))
-    solution = solver(T, shaped(case, case.x0))
+    T = UsageCountingMap(solver_map(case))
+    solution = solver(T, solver_state(case, case.x0))
     reached = solution.reached
     evaluations = abs(T.seen.samples - round(reached.evaluations * case.samples, 6))
     case.T.zero_grad()
@@ -87,8 +88,8 @@ CLAIM = Claim(
     assumptions="none",
     examples=st.tuples(uneven, estimators),
     sides=_sides,
-    too_strong=lambda case, solver: _sides(case, solver, tape=False),
-    twin="those on a tape are not among them",
+    negative_control=lambda case, solver: _sides(case, solver, tape=False),
+    false_statement="those on a tape are not among them",
     rounding=0.0,
     outside=lambda *_: None,
 )

@@ -27,11 +27,11 @@ from solvers import (
     restarted_jfb,
 )
 
-from ..batches import Picked, Together, given, uneven
-from ..cases import Case
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..exact import norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances.batches import BatchMap, SampleSubset, solver_map, uneven
+from ..instances.exact import two_norm
+from ..instances.synthetic import Case
 
 FIXED = 1e-12
 """What two ways to add up may differ by, relative to the size of a sample."""
@@ -39,8 +39,8 @@ FIXED = 1e-12
 
 def _solve(case: Case, solver: Solver, index: Tensor) -> tuple[Tensor, Tensor]:
     """Value and gradient, in ``W_b x_b + V_b θ_b + c_b`` with a θ for each sample, of the samples at ``index``."""
-    T = given(case)
-    assert isinstance(T, Picked)
+    T = solver_map(case)
+    assert isinstance(T, SampleSubset)
     x0, target = (x.view(case.samples, -1)[index] for x in (case.x0, case.loss.target))
     each = torch.zeros_like(x0, requires_grad=True)
     solution = solver(_Shifted(T.pick(index), each), x0)
@@ -52,7 +52,7 @@ def _solve(case: Case, solver: Solver, index: Tensor) -> tuple[Tensor, Tensor]:
 class _Shifted:
     """A map with a constant of its own for every sample, in which the gradient is the adjoint itself."""
 
-    def __init__(self, T: Picked, constant: Tensor) -> None:
+    def __init__(self, T: SampleSubset, constant: Tensor) -> None:
         self.T, self.constant = T, constant
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -63,26 +63,26 @@ class _Shifted:
 
 
 def _sides(case: Case, solver: Solver, tol: float, others: int = 0) -> Sides:
-    assert isinstance(case.T, Together)
+    assert isinstance(case.T, BatchMap)
     together = _solve(case, solver, torch.arange(case.samples))
     found: list[Sides] = []
     for b in range(case.samples):
         alone = _solve(case, solver, torch.tensor([(b + others) % case.samples]))
         for whole, part in zip(together, alone, strict=True):
-            size = norm(part) + norm(whole[b])
+            size = two_norm(part) + two_norm(whole[b])
             # Either is this near to the exact one; the adjoint's J is that of the point.
             near = FIXED + 3 * tol / (1 - case.L) ** 2
-            found.append(Sides(norm(whole[b] - part[0]), near * (size + _scale(case, b)), 0.0))
-    return worst(*found)
+            found.append(Sides(two_norm(whole[b] - part[0]), near * (size + _scale(case, b)), 0.0))
+    return conjunction(*found)
 
 
 def _scale(case: Case, b: int) -> float:
     """The size of what a sample is made of: with it, rounding of a value that cancels."""
-    assert isinstance(case.T, Together)
+    assert isinstance(case.T, BatchMap)
     return (
-        norm(case.x0.view(case.samples, -1)[b])
-        + norm(case.T.c[b])
-        + norm(case.loss.target.view_as(case.T.c)[b])
+        two_norm(case.x0.view(case.samples, -1)[b])
+        + two_norm(case.T.c[b])
+        + two_norm(case.loss.target.view_as(case.T.c)[b])
     )
 
 
@@ -105,7 +105,7 @@ CLAIM = Claim(
     assumptions="samples do not interact; L < 1",
     examples=st.tuples(uneven, solvers),
     sides=lambda case, solver: _sides(case, *solver),
-    too_strong=lambda case, solver: _sides(case, *solver, others=1),
-    twin="they are those of another sample",
+    negative_control=lambda case, solver: _sides(case, *solver, others=1),
+    false_statement="they are those of another sample",
     rounding=0.0,
 )

@@ -16,69 +16,71 @@ from torch import Tensor
 
 from solvers import GMRES, Anderson, Equilibrium, Implicit, Map, Shared, Solver
 
-from .. import cases
-from ..batches import Together
-from ..cases import F64, Case, Loss, normal
-from ..certificates import least, worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
-from ..linear import Dense
-from .c15_conjugate_gradients import adjoint
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances import synthetic
+from ..instances.adjoint_equation import DenseAdjoint
+from ..instances.batches import BatchMap
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import F64, Case, QuadraticLoss, standard_normal
+from .c15_conjugate_gradients import solved_adjoint
 
 
-def stiff(n: int, seed: int, spread: float) -> Tensor:
+def nearly_singular(n: int, seed: int, spread: float) -> Tensor:
     """J whose ``I − J`` has singular values from ``spread`` to 1: nearly singular, and far from normal."""
-    left, right = (torch.linalg.qr(normal(seed + k, n, n)).Q for k in (0, 1))
+    left, right = (torch.linalg.qr(standard_normal(seed + k, n, n)).Q for k in (0, 1))
     sizes = torch.logspace(0, float(torch.tensor(spread).log10()), n, dtype=F64)
     return torch.eye(n, dtype=F64) - left @ torch.diag(sizes) @ right.T
 
 
-def optimum(A: Tensor, v: Tensor, k: int) -> float:
+def krylov_optimum(A: Tensor, v: Tensor, k: int) -> float:
     """The least ``‖v − A u‖`` over the k-th Krylov space: by a basis made orthogonal again and again."""
-    basis = [v / norm(v)]
+    basis = [v / two_norm(v)]
     for _ in range(k - 1):
         w = A @ basis[-1]
         Q = torch.stack(basis, 1)
         for _ in range(3):
             w = w - Q @ (Q.T @ w)
-        if norm(w) < 1e-13:
+        if two_norm(w) < 1e-13:
             break
-        basis.append(w / norm(w))
+        basis.append(w / two_norm(w))
     K = A @ torch.stack(basis, 1)
-    return norm(v - K @ torch.linalg.lstsq(K, v[:, None], driver="gelsd").solution[:, 0])
+    return two_norm(v - K @ torch.linalg.lstsq(K, v[:, None], driver="gelsd").solution[:, 0])
 
 
 def _least(n: int, seed: int, spread: float, k: int, products: int) -> Sides:
-    J, v = stiff(n, seed, spread), normal(seed + 2, n)
+    J, v = nearly_singular(n, seed, spread), standard_normal(seed + 2, n)
     A = torch.eye(n, dtype=F64) - J.T
-    T = Dense(J.T[None].contiguous(), v[None])
+    T = DenseAdjoint(J.T[None].contiguous(), v[None])
     # One product more, for the one that measures.
     u = GMRES(1e-14, products + 1, 40)(T, T.v).x[0]
     if not bool(u.any()):  # kept, where another point is worse relative to what T makes of it
         return Sides(0.0, 1.0)
-    return Sides(norm(v - A @ u), 1.01 * optimum(A, v, k), norm(v))
+    return Sides(two_norm(v - A @ u), 1.01 * krylov_optimum(A, v, k), two_norm(v))
 
 
-def linear(n: int, L: float, seed: int, samples: int) -> Case:
+def general_batch(n: int, L: float, seed: int, samples: int) -> Case:
     """``W_b x_b + θ`` with general W."""
-    W = torch.stack([cases.of_norm(normal(seed + 10 * b, n, n), L) for b in range(samples)])
+    W = torch.stack(
+        [synthetic.scaled_to_norm(standard_normal(seed + 10 * b, n, n), L) for b in range(samples)]
+    )
     V = torch.eye(n, dtype=F64).expand(samples, n, n).contiguous()
-    T = Together(W, V, torch.zeros(samples, n, dtype=F64), normal(seed, n), False)
-    loss = Loss(normal(seed + 3, samples * n), 1.0, torch.zeros(n, samples * n, dtype=F64))
+    T = BatchMap(W, V, torch.zeros(samples, n, dtype=F64), standard_normal(seed, n), False)
+    loss = QuadraticLoss(standard_normal(seed + 3, samples * n), 1.0, torch.zeros(n, samples * n, dtype=F64))
     name = f"linear(n={n}, L={L!r}, seed={seed}, samples={samples})"
-    return Case(name, T, normal(seed + 2, samples * n), loss, L, 0.0, 0.0, samples=samples)
+    return Case(name, T, standard_normal(seed + 2, samples * n), loss, L, 0.0, 0.0, samples=samples)
 
 
 def _learned(n: int, L: float, seed: int, samples: int, memory: int) -> Sides:
     """The adjoint by what Anderson has learned in ``memory`` differences: all of it where that is n."""
-    case = linear(n, L, seed, samples)
+    case = general_batch(n, L, seed, samples)
     reach = Anderson(1e-300, memory + 1, memory, memory + 1, shared=True)
     # Not from the equilibrium: there are no differences there.
-    u, solution = adjoint(Solver("", _From(reach, case.x0), Implicit(Shared())), case)
+    u, solution = solved_adjoint(Solver("", _From(reach, case.x0), Implicit(Shared())), case)
     v = case.loss.cotangent(solution.x.detach().flatten(), case.T.theta.detach())
-    J = exact(case).J
+    J = solve_exactly(case).J
     wanted = torch.linalg.solve(torch.eye(len(v), dtype=F64) - J.T, v).view_as(u)
-    return Sides(norm((u - wanted).flatten()), 0.0, norm(wanted.flatten()))
+    return Sides(two_norm((u - wanted).flatten()), 0.0, two_norm(wanted.flatten()))
 
 
 class _From:
@@ -92,7 +94,7 @@ class _From:
 
 
 def _sides(n: int, seed: int, spread: float, k: int, samples: int) -> Sides:
-    return worst(_least(n, seed, spread, k, k), _learned(2, 0.7, seed, samples, 2))
+    return conjunction(_least(n, seed, spread, k, k), _learned(2, 0.7, seed, samples, 2))
 
 
 CLAIM = Claim(
@@ -102,15 +104,15 @@ CLAIM = Claim(
     assumptions="I − J invertible; for Shared, T affine and its history spans the space",
     examples=st.tuples(
         st.integers(2, 24),
-        cases.seeds,
+        synthetic.seeds,
         st.sampled_from((0.5, 1e-3, 1e-6, 1e-8)),
         st.integers(1, 24),
         st.integers(1, 3),
     ),
     sides=_sides,
-    too_strong=lambda n, seed, spread, k, samples: least(
+    negative_control=lambda n, seed, spread, k, samples: disjunction(
         _least(n, seed, spread, k + 1, k), _learned(3, 0.7, seed, samples, 2)
     ),
-    twin="of a product more, and after fewer differences",
+    false_statement="of a product more, and after fewer differences",
     rounding=1e-7,
 )

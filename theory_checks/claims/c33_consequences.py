@@ -18,17 +18,18 @@ from torch import Tensor
 
 from solvers import GMRES, Certificate, Iterate, implicit
 
-from .. import cases
-from ..cases import Case
-from ..certificates import audited, certifiable, certify, run, worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
-from .c26_audit import Offered, offers
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances import synthetic
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
+from .c26_audit import PerturbedGradient, perturbed_gradients
+from .certified_runs import audit_gradient, certifiable, certificate_of_run, run_solver
 
 
 def _follow(found: Certificate, g: Tensor, wanted: Tensor, to_g: bool) -> Iterator[Sides]:
     """``to_g``: as if the relative error were ``c/‖g‖``."""
-    error, size, own = norm(g - wanted), norm(wanted), norm(g)
+    error, size, own = two_norm(g - wanted), two_norm(wanted), two_norm(g)
     yield Sides(error, (found.error / own if to_g and own else found.relative) * size, size)
     product = own * size
     yield Sides(found.cosine * product - float(g @ wanted), 0.0, product)
@@ -36,11 +37,17 @@ def _follow(found: Certificate, g: Tensor, wanted: Tensor, to_g: bool) -> Iterat
     yield Sides(found.least, error, size + own)
 
 
-def _both(case: Case, offered: Offered, sharp: float, to_g: bool = False) -> Iterator[tuple[Sides, ...]]:
-    e, found = exact(case), run(offered.solver, case)
+def _both(
+    case: Case, offered: PerturbedGradient, sharp: float, to_g: bool = False
+) -> Iterator[tuple[Sides, ...]]:
+    e, found = solve_exactly(case), run_solver(offered.solver, case)
     own, offer = found.gradient, offered.factor * found.gradient
-    told = audited(case, found.y, offer, sharp, 500)
-    pairs = ((certify(case, found), own), (certify(case, found).times(0.25), own / 4), (told, offer))
+    told = audit_gradient(case, found.y, offer, sharp, 500)
+    pairs = (
+        (certificate_of_run(case, found), own),
+        (certificate_of_run(case, found).times(0.25), own / 4),
+        (told, offer),
+    )
     for k, (certificate, g) in enumerate(pairs):
         wanted = e.gradient * (0.25 if k == 1 else 1.0)
         yield tuple(_follow(certificate, g, wanted, to_g))
@@ -53,7 +60,7 @@ def far(case: Case) -> Case:
 
 crude = st.builds(implicit, st.builds(Iterate, st.integers(0, 3)), st.just(GMRES(1e-9)))
 # At a crude point, with the adjoint of that point, the bound is attained, whichever of g and F' is the longer.
-tight = st.builds(Offered, crude, st.just(1.0), st.just(0.0), st.just(0))
+tight = st.builds(PerturbedGradient, crude, st.just(1.0), st.just(0.0), st.just(0))
 
 CLAIM = Claim(
     id="C33",
@@ -61,11 +68,11 @@ CLAIM = Claim(
     source="the triangle inequality",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(
-        st.one_of(certifiable, st.builds(far, cases.isotropics)),
-        st.one_of(offers, tight),
+        st.one_of(certifiable, st.builds(far, synthetic.isotropics)),
+        st.one_of(perturbed_gradients, tight),
         st.sampled_from((1.0, 0.5, 0.1)),
     ),
-    sides=lambda *example: worst(*(sides for parts in _both(*example) for sides in parts)),
-    too_strong=lambda *example: next(_both(*example, to_g=True))[0],
-    twin="the error is relative to ‖g‖",
+    sides=lambda *example: conjunction(*(sides for parts in _both(*example) for sides in parts)),
+    negative_control=lambda *example: next(_both(*example, to_g=True))[0],
+    false_statement="the error is relative to ‖g‖",
 )

@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 
 from solvers import Certificate, Monitor, restarted_jfb
 
-from .. import cases
-from ..cases import Case
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances import synthetic
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
 
 SAFETY = 2.0
 
 
-def estimated(case: Case, K: int) -> tuple[Certificate, float]:
+def estimated_certificate(case: Case, K: int) -> tuple[Certificate, float]:
     """What a monitor estimates of K layers from the start of a case, and the error."""
     found: list[Certificate] = []
     monitor = Monitor(restarted_jfb(K, 0), lambda _, certificate: found.append(certificate), every=1)
@@ -34,18 +34,18 @@ def estimated(case: Case, K: int) -> tuple[Certificate, float]:
     solution = monitor(case.T, case.x0, lambda x: case.loss(x, case.T.theta))
     case.loss(solution.x, case.T.theta).backward()
     assert case.T.theta.grad is not None, "no gradient reached theta"
-    return found[0], norm(case.T.theta.grad - exact(case).gradient)
+    return found[0], two_norm(case.T.theta.grad - solve_exactly(case).gradient)
 
 
 def _sides(case: Case, K: int, settled: bool, factor: float) -> Sides:
-    here = replace(case, x0=exact(case).x) if settled else case
-    found, error = estimated(here, K)
+    here = replace(case, x0=solve_exactly(case).x) if settled else case
+    found, error = estimated_certificate(here, K)
     # Of an affine map nothing else costs anything at a distance.
     bent = found.amplification * found.distance * case.loss.q
     # Λ is seen as a difference of two gradients of the loss, to the rounding of these.
     seen = 8 * torch.finfo(torch.float64).eps * found.amplification * found.size
-    return worst(
-        Sides(factor * error, found.error, norm(exact(case).gradient)),
+    return conjunction(
+        Sides(factor * error, found.error, two_norm(solve_exactly(case).gradient)),
         Sides(1 - found.L, (1 - case.L) / factor),
         Sides(0.0 if settled else factor * bent, found.equilibrium + seen, found.error),
     )
@@ -58,14 +58,15 @@ CLAIM = Claim(
     assumptions="J = ±L I, B = I, L < 1",
     examples=st.tuples(
         st.one_of(
-            cases.isotropics, st.builds(cases.isotropic, cases.sizes, cases.factors, cases.seeds, st.just(-1))
+            synthetic.isotropics,
+            st.builds(synthetic.isotropic, synthetic.sizes, synthetic.factors, synthetic.seeds, st.just(-1)),
         ),
-        cases.depths,
+        synthetic.depths,
         st.booleans(),
     ),
     sides=lambda case, K, settled: _sides(case, K, settled, SAFETY),
-    too_strong=lambda case, K, settled: _sides(case, K, settled, 1.02 * SAFETY),
-    twin="with a factor of 2.04",
+    negative_control=lambda case, K, settled: _sides(case, K, settled, 1.02 * SAFETY),
+    false_statement="with a factor of 2.04",
     rounding=1e-10,
     attained=True,
 )

@@ -14,27 +14,34 @@ from hypothesis import strategies as st
 
 from solvers import Solver, deq, restarted_jfb
 
-from .. import cases
-from ..batches import in_single
-from ..cases import Case
-from ..certificates import certifiable, certify, estimators, run
-from ..claim import Claim, Sides
-from ..exact import exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import synthetic
+from ..instances.batches import in_float32
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
+from .certified_runs import certifiable, certificate_of_run, estimators, run_solver
 
 OWN = 3e-6
 """What adding up a gradient itself rounds off in float32, relative to the sizes that are added."""
 
 
 def _sides(case: Case, solver: Solver, allowed: bool = True) -> Sides:
-    high, low = in_single(case)
-    e, found = exact(high), run(solver, low)
-    error = norm(found.gradient.double() - e.gradient)
-    bound = certify(low, found).error
-    own = OWN * (norm(e.B) * norm(e.u) + norm(e.h))
-    return Sides(error, bound + own if allowed else 0.1 * bound, norm(e.gradient))
+    high, low = in_float32(case)
+    e, found = solve_exactly(high), run_solver(solver, low)
+    error = two_norm(found.gradient.double() - e.gradient)
+    bound = certificate_of_run(low, found).error
+    own = OWN * (two_norm(e.B) * two_norm(e.u) + two_norm(e.h))
+    return Sides(error, bound + own if allowed else 0.1 * bound, two_norm(e.gradient))
 
 
-slow = st.builds(cases.symmetric, cases.sizes, cases.parameters, st.sampled_from((0.99, 0.999)), cases.seeds)
+slow = st.builds(
+    synthetic.symmetric,
+    synthetic.sizes,
+    synthetic.parameters,
+    st.sampled_from((0.99, 0.999)),
+    synthetic.seeds,
+)
 """Where what an application rounds off is amplified most, and is all that a tight solve leaves."""
 solved = st.sampled_from((deq(1e-4), deq(1e-7), restarted_jfb(30, 60)))
 
@@ -48,7 +55,7 @@ CLAIM = Claim(
         st.tuples(slow, solved),
     ),
     sides=_sides,
-    too_strong=lambda case, solver: _sides(case, solver, allowed=False),
-    twin="a tenth of it, without the rounding of the sum",
+    negative_control=lambda case, solver: _sides(case, solver, allowed=False),
+    false_statement="a tenth of it, without the rounding of the sum",
     rounding=1e-9,
 )
