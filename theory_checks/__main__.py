@@ -143,8 +143,8 @@ def _print_tables(verdicts: Sequence[Verdict], checks: list[OperatorCheck]) -> N
 
 def _line(v: Verdict) -> str:
     """A verdict in one line, with the reason if the statement could not be checked or is known not to be met."""
-    known = v.verdict in ("assumption not met", "not met here")
-    remark = v.reason if known else f"worst ratio {v.worst:.3g}"
+    unchecked = v.verdict in ("assumption not met", "not met here")
+    remark = v.reason if unchecked else f"worst ratio {v.worst:.3g}"
     return f"{v.id} {v.verdict}: {v.statement} ({remark}, {v.seconds:.1f} s)"
 
 

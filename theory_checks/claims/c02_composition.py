@@ -1,8 +1,9 @@
-"""C2. Composing changes nothing.
+"""C2. Composing T with itself does not change the implicit gradient.
 
-For ``Φ_K = T^K``: ``∂_xΦ_K(x*) = J^K``, ``∂_θΦ_K(x*) = Σ_{k<K} J^k B``, and the implicit gradient of ``Φ_K``
-is that of T for every K. Equality (the K-th roots of unity are no eigenvalues of J, since L < 1). Source:
-arXiv 2506.13239; PROOFS S1(a).
+For ``Φ_K = T^K``: ``∂_xΦ_K(x*) = J^K``, ``∂_θΦ_K(x*) = Σ_{k<K} J^k B``, and the implicit gradient of ``Φ_K`` is
+that of T for every K. An equality: since L < 1, no K-th root of unity is an eigenvalue of J.
+
+Source: arXiv 2506.13239; PROOFS S1(a).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ..instances.synthetic import Case, ParametricMap
 
 
 class Power(ParametricMap):
-    """``T^K`` with the parameter of T."""
+    """The map ``T^K``, with the parameter of T."""
 
     def __init__(self, T: ParametricMap, K: int) -> None:
         super().__init__()
@@ -32,14 +33,14 @@ class Power(ParametricMap):
         self.theta = T.theta
 
     def forward(self, x: Tensor) -> Tensor:
-        """One application: K of T."""
+        """Apply the map once, that is, T K times; x has shape ``(n,)``."""
         for _ in range(self.K):
             x = self.T(x)
         return x
 
 
 def composed(case: Case, K: int) -> Case:
-    """The case with ``T^K`` for T and its Lipschitz constant; the others do not matter here."""
+    """The case with ``T^K`` in place of T, and its L. The other constants are not needed here."""
     return dataclasses.replace(case, name=f"{case.name}^{K}", T=Power(case.T, K), L=case.L**K)
 
 

@@ -1,8 +1,10 @@
 """C3. At the equilibrium, JFB through K layers is the K-term Neumann series.
 
-``g_K = h + Bᵀ Σ_{k<K} (Jᵀ)^k v``, and the same from one recorded layer, so that memory need not grow with K. With
-damping λ (phantom gradients) it is that of ``λB`` and ``λJ + (1 − λ)I``. Equality; it is what tells K layers from
-K ± 1, which no bound does. Source: arXiv 2506.13239; PROOFS S2.
+``g_K = h + Bᵀ Σ_{k<K} (Jᵀ)^k v``. One recorded layer gives the same series, so memory need not grow with K.
+With damping λ (phantom gradients) it is the series of ``λB`` and ``λJ + (1 − λ)I``. An equality, which
+distinguishes K layers from K ± 1; no bound does that.
+
+Source: arXiv 2506.13239; PROOFS S2.
 """
 
 from __future__ import annotations
@@ -26,9 +28,13 @@ def _sides(case: Case, K: int, R: int, terms: int) -> Sides:
     e = solve_exactly(case)
     damped = DAMPING * e.J + (1 - DAMPING) * torch.eye(len(e.x), dtype=torch.float64)
     series = e.B.T @ (power_sum(e.J.T, terms) @ e.v), DAMPING * e.B.T @ (power_sum(damped.T, terms) @ e.v)
-    plain, shorter = (e.h + part for part in series)
-    compared = (restarted_jfb(K, R), plain), (neumann(R, K), plain), (phantom(R, K, DAMPING), shorter)
-    worst = max(two_norm(solver_gradient(solver, case, e.x) - wanted) for solver, wanted in compared)
+    plain, phantom_series = (e.h + part for part in series)
+    pairs = (
+        (restarted_jfb(K, R), plain),
+        (neumann(R, K), plain),
+        (phantom(R, K, DAMPING), phantom_series),
+    )
+    worst = max(two_norm(solver_gradient(solver, case, e.x) - expected) for solver, expected in pairs)
     return Sides(worst, 0.0, two_norm(plain) + two_norm(e.v))
 
 

@@ -1,8 +1,8 @@
 """C4. The error of K-layer JFB at the equilibrium.
 
-``‖g_K − g_DEQ‖ ≤ ‖P_K‖ · q/(1 − q) · ‖v‖`` with ``P_K = ∂_θΦ_K(x*)`` and ``q = ‖J^K‖ ≤ L^K``: the bias left
-when the Neumann series stops after K terms, whatever the restarts. Attained with ``J = L·I`` and a loss along
-one direction.
+``‖g_K − g_DEQ‖ ≤ ‖P_K‖ · q/(1 − q) · ‖v‖`` with ``P_K = ∂_θΦ_K(x*)`` and ``q = ‖J^K‖ ≤ L^K``. It is the bias of
+a Neumann series of K terms, and restarts do not reduce it. Attained with ``J = L·I`` and a loss along one
+direction.
 
 Source: Davy, Briceño-Arias, Pustelnik (arXiv 2506.13239); PROOFS S3(b), S3(c).
 """
@@ -22,7 +22,7 @@ from ..instances.synthetic import Case
 
 def _sides(case: Case, K: int, power: int) -> Sides:
     e = solve_exactly(case)
-    # At the equilibrium restarts change nothing: start there, and the real estimator is K-layer JFB.
+    # Started at the equilibrium, the real estimator without restarts is K-layer JFB there.
     error = two_norm(solver_gradient(restarted_jfb(K, 0), case, e.x) - e.gradient)
     q = case.L**power
     return Sides(error, two_norm(power_sum(e.J, K) @ e.B) * two_norm(e.v) * q / (1 - q), two_norm(e.gradient))

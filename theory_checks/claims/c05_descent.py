@@ -1,10 +1,11 @@
-"""C5. When JFB points downhill.
+"""C5. When JFB is a descent direction.
 
-With B of full row rank (``p ≥ n``), ``κ = cond(P_K P_Kᵀ)`` and ``‖J^K‖ ≤ q``: ``⟨g_DEQ, g_K⟩ > 0`` for every
-loss as soon as ``q < 2√κ'/(1 + κ')`` with ``κ' = cond(B Bᵀ)``, and then the cosine of the two is bounded
-below. Checked as ``−⟨g_DEQ, g_K⟩ ≤ 0`` on the least favourable maps of PROOFS S7 (a Householder reflection
-turned towards the worst loss). The condition ``L^K < 1/κ`` of the paper implies it. It cannot hold for ``p <
-n``: ``tests/theory_checks`` builds an instance with a negative cosine for every ``q > 0``.
+Let B have full row rank (``p ≥ n``), and ``κ = cond(B Bᵀ)``. If ``‖J^K‖ < 2√κ/(1 + κ)``, then
+``⟨g_DEQ, g_K⟩ > 0`` for every loss, and the cosine of the two gradients is bounded below. Checked as
+``−cos(g_DEQ, g_K) ≤ 0`` on the least favourable maps of PROOFS S7, whose J is a Householder reflection chosen
+for the worst loss. The paper's condition ``L^K < 1/κ``, with ``κ = cond(P_K P_Kᵀ)``, implies this one. Nothing
+of the kind holds for ``p < n``: ``tests/theory_checks`` builds an instance with a negative cosine for every
+``q > 0``.
 
 Source: Fung et al. (arXiv 2103.12803); arXiv 2506.13239; PROOFS S7(ii).
 """
@@ -27,7 +28,7 @@ F64 = torch.float64
 
 
 def extremal(n: int, kappa: float, share: float, seed: int) -> Case:
-    """The map and the loss on which ``⟨g_DEQ, g_1⟩`` is least, at a ``share`` of the threshold of S7(ii).
+    """The map and the loss with the least ``⟨g_DEQ, g_1⟩``, at ``‖J‖`` equal to a ``share`` of the threshold of S7(ii).
 
     ``B Bᵀ = Q`` with eigenvalues from 1 to κ, adjoint ``u = √κ e_min + e_max`` and ``J = q H``, H the (symmetric)
     reflection that takes ``u/‖u‖`` to ``Qu/‖Qu‖``. The loss is linear, with ``v = (I − Jᵀ)u``.
@@ -49,11 +50,11 @@ def extremal(n: int, kappa: float, share: float, seed: int) -> Case:
 
 
 def uphill(q: float) -> Case:
-    """Two unknowns, one parameter: JFB points uphill for every ``q > 0`` (PROOFS S7(iv))."""
+    """A map with two unknowns and one parameter on which JFB points uphill for every ``q > 0`` (PROOFS S7(iv))."""
     J = torch.tensor([[0.0, 0.0], [q, 0.0]], dtype=F64)
     B = torch.tensor([[1.0], [0.0]], dtype=F64)
     u = torch.tensor([q / 2, 1.0], dtype=F64)
-    # v = (I − Jᵀ)u with J e₁ = q e₂: the first entry of u is what JFB lacks.
+    # v = (I − Jᵀ)u. The exact gradient is u₁ = q/2, and JFB returns v₁ = u₁ − q u₂ = −q/2.
     v = u - J.T @ u
     T = AffineMap(J, B, torch.zeros(2, dtype=F64), torch.zeros(1, dtype=F64))
     return Case(
@@ -68,10 +69,10 @@ def uphill(q: float) -> Case:
 
 
 def cosine(case: Case, K: int) -> float:
-    """The cosine of K-layer JFB at the equilibrium with the exact gradient."""
+    """The cosine of the angle between K-layer JFB at the equilibrium and the exact gradient."""
     e = solve_exactly(case)
-    found = solver_gradient(restarted_jfb(K, 0), case, e.x)
-    return float(found @ e.gradient) / (two_norm(found) * two_norm(e.gradient))
+    gradient = solver_gradient(restarted_jfb(K, 0), case, e.x)
+    return float(gradient @ e.gradient) / (two_norm(gradient) * two_norm(e.gradient))
 
 
 def _sides(n: int, kappa: float, share: float, seed: int) -> Sides:

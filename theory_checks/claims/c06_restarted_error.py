@@ -1,8 +1,9 @@
 """C6. The error of restarted JFB.
 
-``‖g_{K,R} − g_DEQ‖ ≤ bias + H L^Kδ + (b geo_K + D) Λ L^Kδ + D‖v‖`` with ``δ = L^{KR}‖x0 − x*‖`` and ``D =
-L^{K−1} δ [K M_B + M_J b/(1−L) (K − geo_K)]``: depth removes the bias of the derivative, restarts the error of
-the point. Attained by ``J = L·I`` (bias) and by ``T = θx + c`` with a linear loss (the ``K L^{K−1}`` term).
+``‖g_{K,R} − g_DEQ‖ ≤ bias + H L^Kδ + (b geo_K + D) Λ L^Kδ + D‖v‖`` with ``δ = L^{KR}‖x0 − x*‖`` and
+``D = L^{K−1} δ [K M_B + M_J b/(1−L) (K − geo_K)]``. Depth reduces the bias of the derivative, restarts the
+error of the point. Attained by ``J = L·I`` (bias), and by ``T = θx + c`` with a linear loss (the ``K L^{K−1}``
+term).
 
 Source: Davy, Briceño-Arias, Pustelnik (arXiv 2506.13239), derived with closed constants in PROOFS S5.
 """

@@ -1,8 +1,8 @@
-"""C7. Truncated unrolling, and what a restart buys.
+"""C7. The trajectory term of truncated unrolling, and its reduction by a restart.
 
-Unrolling is C6 with ``R = 0``. What the error of the point adds to the gradient of K-layer JFB at the
-equilibrium is bounded by C6's trajectory term, which each restart multiplies by ``L^K``. With ``R = 0`` the
-term is of order ``K L^{K−1}``: it may rise before it falls. Attained by ``T = θx + c`` with a linear loss.
+Unrolling is C6 with ``R = 0``. The gradient differs from that of K-layer JFB at the equilibrium by at most the
+trajectory term of C6, which each restart multiplies by ``L^K``. With ``R = 0`` the term is of order
+``K L^{K−1}``, so it may grow with K before it decays. Attained by ``T = θx + c`` with a linear loss.
 
 Source: PROOFS S5; Ablin, Peyré, Moreau (arXiv 2002.03722) for the transient.
 """

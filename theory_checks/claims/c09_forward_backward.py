@@ -1,15 +1,15 @@
 """C9. The contraction factor of forward–backward splitting.
 
 ``T = prox_{τg} ∘ (I − τ∇f)`` with ``f = ½‖A· − y‖²``, ``αI ≤ AᵀA ≤ βI``, and g γ-strongly convex satisfies
-``‖T^N a − T^N b‖ ≤ L^N ‖a − b‖`` with ``L = max(|1 − τα|, |1 − τβ|)/(1 + τγ)``, for every ``τ > 0``, also
-where L ≥ 1. Attained for ``g = γ/2‖· − ½‖²`` and ``a − b`` an eigenvector of AᵀA for the eigenvalue that
-gives the maximum.
+``‖T^N a − T^N b‖ ≤ L^N ‖a − b‖`` with ``L = max(|1 − τα|, |1 − τβ|)/(1 + τγ)``, for every ``τ > 0``, also if L
+≥ 1. Attained for ``g = γ/2‖· − ½‖²`` and ``a − b`` an eigenvector of AᵀA for the eigenvalue that gives the
+maximum.
 
-On coefficients that a synthesis S mixes the step is ``τ/‖S‖²``, and the factor that of the eigenvalues of ``SᵀAᵀAS``,
-here for ``A = I``: those of ``SᵀS``, by dense algebra.
+If the state consists of coefficients of a synthesis S, the step is ``τ/‖S‖²``, and L follows from the
+eigenvalues of ``SᵀAᵀAS``. Checked for ``A = I``, with the eigenvalues of ``SᵀS`` by dense algebra.
 
-α and β are exact: Fourier transforms of kernels, and masks. L is what ``bench`` reports for its tasks, and
-the map runs through the real ``unrolled``.
+α and β are exact: they come from Fourier transforms of kernels, and from masks. L is computed by ``bench``, as
+for its tasks, and the map is applied by the real ``unrolled``.
 
 Source: PROOFS S8(a)–(c); the prox is Bauschke and Combettes, *Convex analysis and monotone operator theory*,
 23.13.
@@ -45,7 +45,13 @@ from ..instances.variational import (
 
 
 def image_pair(data: AcquiredData, mode: float | None, photograph: int) -> tuple[Tensor, Tensor]:
-    """Two images: a crop, and another one or a step from the first along the eigenspace of ``mode``."""
+    """Two images: a crop, and another crop (``mode`` is ``None``) or the first moved along an eigenspace of AᵀA.
+
+    Args:
+        data: the first crop.
+        mode: eigenvalue of AᵀA.
+        photograph: index of the second crop.
+    """
     other = photographs(data.truth.shape[1])[photograph][None]
     return data.truth, other if mode is None else data.truth + 0.1 * data.modes(other, mode)
 
@@ -59,10 +65,10 @@ def contracts(T: Map, N: int, a: Tensor, b: Tensor, L: float) -> Sides:
 def sides_with(
     problem: VariationalSpec, N: int, along_mode: bool, photograph: int, spectrum: tuple[float, float]
 ) -> Sides:
-    """C9 as it would read if the extreme eigenvalues of AᵀA were ``spectrum``."""
+    """Both sides of C9, if the extreme eigenvalues of AᵀA were ``spectrum``."""
     built = build_variational(problem)
     data, step = built.data, problem.step
-    # The pair goes where the true factor is attained, whatever spectrum is claimed.
+    # The pair lies along the mode with the true factor, whatever spectrum is claimed.
     extreme = max(data.alpha, data.beta, key=lambda eigenvalue: abs(1 - step * eigenvalue))
     L = contraction_factor(spectrum, step, problem.penalty.ridge)
     a, b = image_pair(data, extreme if along_mode else None, photograph)
@@ -76,7 +82,7 @@ def _sides(problem: VariationalSpec, N: int, along_mode: bool, photograph: int) 
 
 
 def _mixed(problem: VariationalSpec, N: int, photograph: int) -> Sides:
-    """The same on coupled coefficients, with ``A = I``, along the mode that S makes largest."""
+    """Both sides on coupled coefficients with ``A = I``, along the largest singular vector of S."""
     denoised = Acquisition(Identity(), problem.acquisition.photograph, problem.acquisition.seed)
     data, ridge = acquire(denoised), problem.penalty.ridge
     operator, sizes, largest = _coupled(problem.step, ridge)
@@ -89,7 +95,7 @@ def _mixed(problem: VariationalSpec, N: int, photograph: int) -> Sides:
 
 @functools.lru_cache(maxsize=32)
 def _coupled(step: float, ridge: float) -> tuple[Operator, Tensor, Tensor]:
-    """An operator whose S is no identity, the singular values of S, and the state that it makes largest."""
+    """An operator with coupled coefficients, the singular values of its S, and the largest right singular vector."""
     prior = Penalty("coupled", 0.0, ridge, "haar", 1, 1e-3, groups=Groups(orientations=True), coupled=True)
     operator = prior.operator((1, SIDE, SIDE), step, torch.float64, "cpu")
     with torch.no_grad():

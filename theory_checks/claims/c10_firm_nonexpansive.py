@@ -1,11 +1,11 @@
 """C10. Proximity operators are firmly nonexpansive.
 
 ``(1 + τγ) ‖Px − Py‖² ≤ ⟨Px − Py, x − y⟩`` for ``P = prox_{τg}`` with g convex (γ = 0: firm nonexpansiveness) or
-γ-strongly convex.
-Attained where P is affine with slope ``1/(1 + τγ)`` between x and y: on the approximation, which carries no weight.
+γ-strongly convex. Attained if P is affine with slope ``1/(1 + τγ)`` between x and y, as on the approximation
+coefficients, which carry no weight.
 
-The prox is taken in wavelet coefficients, which is a proximity operator only because the transform is orthonormal:
-with a padded one (a frame) the inequality is false, and a test finds an instance.
+The prox acts on wavelet coefficients. That is a proximity operator only because the transform is orthonormal;
+with a padded transform (a frame) the inequality is false, and a test finds an instance.
 
 Source: Moreau (1965); Bauschke and Combettes, *Convex analysis and monotone operator theory*, 12.28 and 23.13.
 """
@@ -37,9 +37,9 @@ sizes = st.sampled_from((1.0, 0.1, 0.01))
 
 def firm_nonexpansiveness(prox: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, modulus: float) -> Sides:
     """Both sides of ``modulus · ‖Px − Py‖² ≤ ⟨Px − Py, x − y⟩``."""
-    moved = prox(x) - prox(y)
-    squared = float(moved.square().sum())
-    return Sides(modulus * squared, float((moved * (x - y)).sum()), float((x - y).square().sum()))
+    difference = prox(x) - prox(y)
+    squared = float(difference.square().sum())
+    return Sides(modulus * squared, float((difference * (x - y)).sum()), float((x - y).square().sum()))
 
 
 def point_pair(photograph: int, other: int, size: float, shift: bool) -> tuple[Tensor, Tensor]:

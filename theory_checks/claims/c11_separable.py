@@ -1,9 +1,9 @@
 """C11. With ``A = I`` and ``τ = 1`` every estimator is exact.
 
-``T(x) = prox_g(x − (x − y)) = prox_g(y)`` is constant in x, so unrolling, JFB, restarted JFB, the Neumann
-series and DEQ all return the derivative of (scaled) soft thresholding in each log-weight, ``−Σ_{i∈b} w_b
-sign(c_i) [|c_i| > w_b] (Wv)_i / (1 + γ)`` with ``c = W(y + γ/2)`` and ``v = ∇ℓ``. An equality. A kink,
-``|c_i| = w_b``, has no derivative and is no example.
+``T(x) = prox_g(x − (x − y)) = prox_g(y)`` is constant in x. So unrolling, JFB, restarted JFB, the Neumann
+series and DEQ all return the derivative of (scaled) soft thresholding in each log-weight:
+``−Σ_{i∈b} w_b sign(c_i) [|c_i| > w_b] (Wv)_i / (1 + γ)`` with ``c = W(y + γ/2)`` and ``v = ∇ℓ``. An equality.
+Examples with a coefficient at its kink, ``|c_i| = w_b``, are excluded, because there is no derivative.
 
 Source: THEORY C11, by inspection; the thresholding derivative is that of arXiv 2506.13239, learned weights.
 """
@@ -32,7 +32,7 @@ from ..instances.variational import (
 )
 
 MARGIN = 1e-9
-"""Distance of a coefficient from its threshold below which rounding decides on which side it lies."""
+"""Distance from its threshold within which a coefficient may be on either side because of rounding."""
 
 
 def soft_threshold_derivative(built: VariationalProblem) -> Tensor:
@@ -40,11 +40,11 @@ def soft_threshold_derivative(built: VariationalProblem) -> Tensor:
     prior, data = built.prior, built.data
     c, limit = _coefficients(built)
     size = 1 + prior.ridge
-    kept = torch.where(c.abs() > limit, c - limit * c.sign(), 0.0) / size
-    v = (prior.wavelets.synthesise(kept) - data.truth) / data.truth.numel()
-    moved = torch.where(c.abs() > limit, -limit * c.sign(), 0.0) / size * prior.wavelets.analyse(v)
+    shrunk = torch.where(c.abs() > limit, c - limit * c.sign(), 0.0) / size
+    v = (prior.wavelets.synthesise(shrunk) - data.truth) / data.truth.numel()
+    change = torch.where(c.abs() > limit, -limit * c.sign(), 0.0) / size * prior.wavelets.analyse(v)
     bands = prior.wavelets.bands
-    sums = [moved[0, 0][bands == band].sum() for band in range(1, int(bands.max()) + 1)]
+    sums = [change[0, 0][bands == band].sum() for band in range(1, int(bands.max()) + 1)]
     return torch.stack(sums).view_as(prior.log_weights)
 
 
@@ -61,8 +61,8 @@ def _problem(penalty: Penalty, photograph: int, seed: int, step: float) -> Varia
 def _sides(penalty: Penalty, photograph: int, seed: int, solver: Solver, step: float = 1.0) -> Sides:
     expected = soft_threshold_derivative(build_variational(_problem(penalty, photograph, seed, 1.0)))
     built = build_variational(_problem(penalty, photograph, seed, step))
-    found = differentiate(solver, built, built.prior.log_weights, built.data.x0, built.data.truth)
-    return Sides(distance(found, expected), 0.0, float(expected.norm()))
+    gradient = differentiate(solver, built, built.prior.log_weights, built.data.x0, built.data.truth)
+    return Sides(distance(gradient, expected), 0.0, float(expected.norm()))
 
 
 def _outside(penalty: Penalty, photograph: int, seed: int, solver: Solver) -> str | None:

@@ -1,16 +1,18 @@
-"""C12. What an error of the gradient does to learning: θ⁺ = θ − ηĝ beside θ⁺ = θ − ηF'.
+"""C12. Gradient descent with errors of the gradient: θ⁺ = θ − ηĝ compared with θ⁺ = θ − ηF'.
 
 With ``e_t = ‖ĝ_t − F'(θ_t)‖ ≤ ε``, F G-smooth, ``η ≤ 1/G``, and T steps from the same θ₀:
 
-- the distance of the trajectories: ``d_T ≤ η Σ_t ϱ^(T−1−t) e_t`` with ``ϱ = max(|1−ηm|, |1−ηG|)`` for F
-m-strongly convex, ``ϱ = 1`` for F convex; one step is ``d_1 = ηe_0``; - each step: ``F(θ_{t+1}) ≤ F(θ_t) −
-η/2 ‖F'(θ_t)‖² + η/2 e_t²``; - stationarity: ``mean_t ‖F'(θ_t)‖² ≤ 2(F(θ₀) − inf F)/(ηT) + mean_t e_t²``, and
-so for the smallest and ε; - under PL with constant m: ``F(θ_T) − F* ≤ (1−ηm)^T (F(θ₀) − F*) + ε²/(2m)``.
+- distance of the trajectories: ``d_T ≤ η Σ_t ϱ^(T−1−t) e_t``, with ``ϱ = max(|1−ηm|, |1−ηG|)`` for F m-strongly
+  convex, and ``ϱ = 1`` for F convex; one step gives ``d_1 = ηe_0``;
+- each step: ``F(θ_{t+1}) ≤ F(θ_t) − η/2 ‖F'(θ_t)‖² + η/2 e_t²``;
+- stationarity: ``mean_t ‖F'(θ_t)‖² ≤ 2(F(θ₀) − inf F)/(ηT) + mean_t e_t²``, which implies the same for the
+  smallest and ε;
+- PL rate with constant m: ``F(θ_T) − F* ≤ (1−ηm)^T (F(θ₀) − F*) + ε²/(2m)``.
 
-Checked where G and m are exact: for an affine T and a quadratic loss ``x*(θ) = Aθ + d`` with ``A =
-(I−W)⁻¹V``, so F is the quadratic ``q/2 ‖Aθ + d − t‖²``, whose Hessian is ``qAᵀA``. The gradient with an error
-is that of a real, truncated estimator. Distance and step are attained with ``J = L·I`` and ``η = 1/G``, the
-PL rate with a single parameter.
+Checked for an affine T and a quadratic loss, where G and m are exact: ``x*(θ) = Aθ + d`` with ``A = (I−W)⁻¹V``,
+so F is the quadratic ``q/2 ‖Aθ + d − t‖²`` with the Hessian ``qAᵀA``. The gradients with errors are those of
+real, truncated estimators. Distance and step are attained with ``J = L·I`` and ``η = 1/G``, the PL rate with a
+single parameter.
 
 Source: PROOFS S9.
 """
@@ -37,11 +39,11 @@ class QuadraticObjective:
     """``F(θ) = q/2 ‖Aθ − s‖²``, the bilevel objective of an affine map, with its constants.
 
     Attributes:
-        q, A, s: what defines it; ``s = t − d``.
+        q, A, s: curvature of the loss, Jacobian of the equilibrium, and ``s = t − d``.
         optimum: a minimiser.
-        G: smoothness.
-        m: PL constant, the smallest eigenvalue of the Hessian that is not 0.
-        convexity: constant of strong convexity, 0 where there are more parameters than unknowns.
+        G: largest eigenvalue of the Hessian, the smoothness constant.
+        m: smallest positive eigenvalue of the Hessian, the PL constant.
+        convexity: constant of strong convexity; 0 if there are more parameters than unknowns.
     """
 
     q: float
@@ -53,21 +55,27 @@ class QuadraticObjective:
     convexity: float
 
     def __call__(self, theta: Tensor) -> float:
-        """The value."""
+        """The value F(θ)."""
         return self.q / 2 * float((self.A @ theta - self.s).square().sum())
 
     def gradient(self, theta: Tensor) -> Tensor:
-        """``F'``."""
+        """The gradient F'(θ)."""
         return self.q * self.A.T @ (self.A @ theta - self.s)
 
     def size(self, theta: Tensor) -> float:
-        """What the value is computed from, to which its rounding is relative."""
+        """Size of the terms of the value, to which its rounding is relative."""
         return self.q / 2 * (two_norm(self.A) * two_norm(theta) + two_norm(self.s)) ** 2
 
 
 @dataclass(frozen=True, slots=True)
 class InexactDescent:
-    """T steps with errors, their T + 1 points, and the last point of the descent without."""
+    """Gradient descent with errors.
+
+    Attributes:
+        points: the T + 1 points of T steps.
+        errors: the T errors ``e_t``.
+        exact: the last point of the descent without errors.
+    """
 
     points: list[Tensor]
     errors: list[float]
@@ -75,7 +83,7 @@ class InexactDescent:
 
 
 def bilevel_objective(T: AffineMap, case: Case) -> QuadraticObjective:
-    """The objective of a case whose map is affine and whose loss is ``q/2 ‖x − t‖²``."""
+    """The bilevel objective of a case with the affine map ``T`` and the loss ``q/2 ‖x − t‖²``."""
     n, p = T.V.shape
     A, d = torch.linalg.solve(torch.eye(n, dtype=T.W.dtype) - T.W, torch.column_stack((T.V, T.c))).split(
         (p, 1), 1
@@ -92,7 +100,7 @@ def bilevel_objective(T: AffineMap, case: Case) -> QuadraticObjective:
 def inexact_descent(
     case: Case, T: AffineMap, F: QuadraticObjective, solver: Solver, start: Tensor, eta: float, steps: int
 ) -> InexactDescent:
-    """Gradient descent with the estimates of ``solver``, and with ``F'``."""
+    """Descend with the gradients of ``solver``, and with the exact ones."""
     points, errors, exact = [start], [], start
     for _ in range(steps):
         theta = points[-1]
@@ -106,7 +114,10 @@ def inexact_descent(
 def learning_inequalities(
     case: Case, solver: Solver, fraction: float, steps: int, at_optimum: bool, weaker: bool = True
 ) -> tuple[Sides, ...]:
-    """Distance, step, stationarity and PL; not ``weaker``: the twins, ``ϱ^(T−t)`` and without the errors."""
+    """Both sides of the four inequalities: distance, step, stationarity and PL rate.
+
+    ``weaker=False`` gives the negative controls: ``ϱ^(T−t)`` for the distance, and no errors in the others.
+    """
     assert isinstance(case.T, AffineMap)
     F = bilevel_objective(case.T, case)
     start, eta = F.optimum if at_optimum else case.T.theta.detach(), fraction / F.G

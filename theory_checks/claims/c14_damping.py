@@ -1,8 +1,9 @@
-"""C14. Damping keeps the equilibrium and pays for it in speed.
+"""C14. Damping keeps the equilibrium and slows the iteration down.
 
-``T_λ = (1−λ)I + λT`` with ``0 < λ ≤ 1`` has the fixed point of T, ``‖T_λ(x) − T_λ(y)‖ ≤ (1 − λ(1−L))‖x −
-y‖``, and so every solver on ``T_λ`` reaches the same x*: plain iterations within ``(1 − λ(1−L))^N ‖x⁰ −
-x*‖``, a DEQ within what its own residual says. Assumes L < 1. Attained with ``J = L·I``.
+``T_λ = (1−λ)I + λT`` with ``0 < λ ≤ 1`` has the fixed point of T, and
+``‖T_λ(x) − T_λ(y)‖ ≤ (1 − λ(1−L))‖x − y‖``. So every solver on ``T_λ`` reaches the same x*: plain iterations
+within ``(1 − λ(1−L))^N ‖x⁰ − x*‖``, a DEQ within the distance that its residual implies. Assumes L < 1.
+Attained with ``J = L·I``.
 
 Source: Geng et al. (arXiv 2111.05177), the damped unrolling of the phantom gradient; THEORY C14.
 """
@@ -44,7 +45,7 @@ def _solved(case: Case, weight: float, factor: float) -> Sides:
     e = solve_exactly(case)
     solution = deq(1e-8)(_damped(case, weight, whole=False), solver_state(case, case.x0))
     y = solution.x.detach().flatten()
-    # The residual belongs to the point before the recorded application.
+    # The reported residual belongs to the point before the recorded application, whose error is smaller by the factor.
     return Sides(
         two_norm(y - e.x), factor / (1 - factor) * solution.reached.residual * two_norm(y), two_norm(y)
     )

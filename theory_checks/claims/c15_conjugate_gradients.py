@@ -1,16 +1,16 @@
-"""C15. Conjugate gradients on the adjoint equation, against the Neumann series.
+"""C15. Conjugate gradients on the adjoint equation, compared with the Neumann series.
 
 With J symmetric and ``A = I − J`` positive definite of condition number κ, K steps on ``Au = v`` from 0 leave
-``‖u − u_K‖_A ≤ 2((√κ−1)/(√κ+1))^K ‖u‖_A``. And since u_K is the best point of the Krylov space, which has the
-K-term Neumann series in it, it is never worse than that: ``‖u − u_K‖_A ≤ ‖u − Σ_{k<K} J^k v‖_A ≤ L^K ‖u‖_A``.
-Where J is not symmetric none of it holds, and the solve ends after a few products without having converged.
+``‖u − u_K‖_A ≤ 2((√κ−1)/(√κ+1))^K ‖u‖_A``. The K-term Neumann series lies in the Krylov space, and u_K is the
+best point of that space, so ``‖u − u_K‖_A ≤ ‖u − Σ_{k<K} J^k v‖_A ≤ L^K ‖u‖_A``. If J is not symmetric, none of
+this holds, and the solve must end after a few products and report that it has not converged.
 
-Checked on batches of spectra of different difficulty, at Chebyshev nodes of ``[−L, L]`` or ``[0, L]``, known exactly.
-Both are the library's own, ``CG`` and ``neumann``; the adjoints are read off their own exchange, through a map
-that adds a constant.
+Checked on batches whose samples have spectra of different difficulty, at Chebyshev nodes of ``[−L, L]`` or
+``[0, L]``. Both solvers are the library's, ``CG`` and ``neumann``; an adjoint is the gradient in a constant
+that is added to the map.
 
-Source: Hestenes & Stiefel (1952), Greenbaum, *Iterative methods for solving linear systems*, thm 3.1.1;
-THEORY C15.
+Source: Hestenes & Stiefel (1952), Greenbaum, *Iterative methods for solving linear systems*, thm 3.1.1; THEORY
+C15.
 """
 
 from __future__ import annotations
@@ -31,15 +31,24 @@ from ..instances.exact import solve_exactly
 from ..instances.synthetic import F64, Case, QuadraticLoss, standard_normal
 
 STEPS = 8
-"""Products after which a J that is not symmetric must have been noticed."""
+"""Number of products within which CG must notice that J is not symmetric."""
 EASIER = (1.0, 0.4, 0.9)
-"""L of the samples of a batch, relative to the hardest."""
+"""L of each sample of a batch, relative to the L of the case."""
 
 
 def chebyshev_spectrum(
     n: int, L: float, seed: int, indefinite: bool, samples: int = 1, skew: float = 0.0
 ) -> Case:
-    """``W_b x_b + θ``, W_b symmetric, eigenvalues at the extrema of a Chebyshev polynomial on ``[±L_b or 0, L_b]``."""
+    """``W_b x_b + θ`` with a symmetric W_b, whose eigenvalues are Chebyshev extrema on ``[0, L_b]`` or ``[−L_b, L_b]``.
+
+    Args:
+        n: unknowns of a sample.
+        L: contraction factor of the hardest sample.
+        seed: seed of all random numbers.
+        indefinite: whether eigenvalues are negative too.
+        samples: number of samples.
+        skew: share of W_b that is replaced by an antisymmetric matrix of norm L.
+    """
     W = torch.stack([_symmetric(n, EASIER[b] * L, seed + 20 * b, indefinite) for b in range(samples)])
     if skew:
         turn = standard_normal(seed + 7, samples, n, n)
@@ -61,7 +70,7 @@ def _symmetric(n: int, L: float, seed: int, indefinite: bool) -> Tensor:
 
 
 def solved_adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
-    """The adjoint that a solver started at the equilibrium ends with, ``(samples, n)``, and its own account."""
+    """The adjoint of shape ``(samples, n)`` that a solver computes at the equilibrium, and its solution."""
     x = solve_exactly(case).x.view(case.samples, -1)
     T, shift = solver_map(case, divisible=False), torch.zeros_like(x, requires_grad=True)
     solution = solver(lambda x: T(solver_state(case, x)).view_as(shift) + shift, x)
@@ -71,23 +80,23 @@ def solved_adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
 
 
 def conjugate_gradients(case: Case, K: int) -> Tensor:
-    """K steps from 0 of the library's own, and a product to measure what is left."""
+    """The adjoint after K steps of the library's CG from 0; one more product measures the residual."""
     return solved_adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-15, K + 1))), case)[0]
 
 
 def _parts(
     case: Case, K: int, indefinite: bool, terms: int
 ) -> Iterator[tuple[float, float, float, float, float]]:
-    """For every sample: the error of CG and of ``terms`` terms, ``‖u‖``, ``(√κ−1)/(√κ+1)``, and L."""
+    """For every sample: the errors of CG and of the series, ``‖u‖_A``, ``(√κ−1)/(√κ+1)``, and L."""
     e = solve_exactly(case)
     n = len(e.x) // case.samples
-    found = conjugate_gradients(case, K)
+    solved = conjugate_gradients(case, K)
     series, _ = solved_adjoint(neumann(0, terms), case)
     for b, u in enumerate(e.u.view(case.samples, -1)):
-        here = slice(b * n, (b + 1) * n)
-        A, L = torch.eye(n, dtype=F64) - e.J[here, here], EASIER[b] * case.L
+        block = slice(b * n, (b + 1) * n)
+        A, L = torch.eye(n, dtype=F64) - e.J[block, block], EASIER[b] * case.L
         root = ((1 + L if indefinite else 1.0) / (1 - L)) ** 0.5
-        yield _energy(A, u - found[b]), _energy(A, u - series[b]), _energy(A, u), (root - 1) / (root + 1), L
+        yield _energy(A, u - solved[b]), _energy(A, u - series[b]), _energy(A, u), (root - 1) / (root + 1), L
 
 
 def _energy(A: Tensor, u: Tensor) -> float:
@@ -96,18 +105,18 @@ def _energy(A: Tensor, u: Tensor) -> float:
 
 def _sides(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) -> Sides:
     case = chebyshev_spectrum(n, L, seed, indefinite, samples)
-    bounds = [_noticed(n, L, seed, samples)]
-    for error, series, size, rate, own in _parts(case, K, indefinite, K):
+    bounds = [_asymmetric(n, L, seed, samples)]
+    for error, series, size, rate, sample_L in _parts(case, K, indefinite, K):
         bounds += [
             Sides(error, 2 * rate**K * size, size),
             Sides(error, series, size),
-            Sides(series, own**K * size, size),
+            Sides(series, sample_L**K * size, size),
         ]
     return conjunction(*bounds[1:], bounds[0])
 
 
-def _noticed(n: int, L: float, seed: int, samples: int) -> Sides:
-    """Products on a J that is not symmetric, or that it said to have converged there and has not."""
+def _asymmetric(n: int, L: float, seed: int, samples: int) -> Sides:
+    """On a J that is not symmetric, CG stops within ``STEPS`` products, unless it converges."""
     case = chebyshev_spectrum(n + 2, L, seed, True, samples, skew=0.5)
     _, solution = solved_adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-12, 200))), case)
     return Sides(float(solution.adjoint[0].applications if not solution.converged else 0), STEPS, 0.0)

@@ -1,12 +1,12 @@
 """C16. The contraction factor of plug-and-play forward–backward.
 
-``T(x) = D(x − τAᵀ(Ax − y))`` with ``D − I`` ε-Lipschitz satisfies ``‖T^N a − T^N b‖ ≤ L^N ‖a − b‖`` with ``L
-= (1 + ε) max(|1 − τα|, |1 − τβ|)``. Attained by the amplifier ``D = (1 + ε)I`` along an extreme eigenvector
-of AᵀA. L < 1 exactly for ``1/(α(1 + 1/ε)) < τ < 2/β − 1/(β(1 + 1/ε))``, and for no τ when α = 0 (masks): the
-inequality holds there too, but T need not contract.
+``T(x) = D(x − τAᵀ(Ax − y))`` with ``D − I`` ε-Lipschitz satisfies ``‖T^N a − T^N b‖ ≤ L^N ‖a − b‖`` with
+``L = (1 + ε) max(|1 − τα|, |1 − τβ|)``. Attained by the amplifier ``D = (1 + ε)I`` along an extreme eigenvector
+of AᵀA. L < 1 exactly for ``1/(α(1 + 1/ε)) < τ < 2/β − 1/(β(1 + 1/ε))``, and for no τ if α = 0 (masks). The
+inequality still holds then, but T need not contract.
 
-``D = I − εN`` with ``‖N‖_Lip ≤ 1`` known exactly: dense layers are orthogonal, the norms of circular
-convolutions are the largest singular values of their symbols.
+The denoisers are ``D = I − εN`` with ``‖N‖_Lip ≤ 1``, which is known exactly: dense layers are orthogonal, and
+the norm of a circular convolution is the largest singular value of its symbol.
 
 Source: Ryu et al., *Plug-and-play methods provably converge* (arXiv 1905.05406); PROOFS S8(e).
 """
@@ -42,10 +42,10 @@ from ..instances.variational import (
 
 @dataclass(frozen=True, slots=True)
 class Negation:
-    """``N(x) = −x``: the denoiser is the amplifier ``(1 + ε)I``."""
+    """``N(x) = −x``. The denoiser ``I − εN`` is the amplifier ``(1 + ε)I``."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """One application."""
+        """Apply the network once; x has the shape of a batch of images."""
         return -x
 
 
@@ -57,19 +57,19 @@ class ConvolutionalNetwork:
     seed: int
 
     def __call__(self, x: Tensor) -> Tensor:
-        """One application."""
+        """Apply the network once; x has the shape of a batch of images."""
         first, second = unit_norm_kernels(x.shape[1], self.width, self.seed)
         return _convolve(second, torch.tanh(_convolve(first, x)))
 
 
 @dataclass(frozen=True, slots=True)
 class DenseNetwork:
-    """``Q₂ tanh(Q₁ x)`` on all pixels, with orthogonal matrices."""
+    """``Q₂ tanh(Q₁ x)`` on the vector of all pixels, with orthogonal matrices."""
 
     seed: int
 
     def __call__(self, x: Tensor) -> Tensor:
-        """One application."""
+        """Apply the network once; x has the shape of a batch of images."""
         first, second = orthogonal_pair(x[0].numel(), self.seed)
         return (torch.tanh(x.flatten(1) @ first.T) @ second.T).view_as(x)
 
@@ -79,7 +79,7 @@ Network = Negation | ConvolutionalNetwork | DenseNetwork
 
 @functools.lru_cache(maxsize=64)
 def unit_norm_kernels(channels: int, width: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Two kernels of 2-norm 1, ``(width, channels, 3, 3)`` and ``(channels, width, 3, 3)``."""
+    """Two kernels of convolutions with 2-norm 1: ``(width, channels, 3, 3)`` and ``(channels, width, 3, 3)``."""
     rng = torch.Generator().manual_seed(seed)
     first = torch.randn(width, channels, 3, 3, generator=rng, dtype=torch.float64)
     second = torch.randn(channels, width, 3, 3, generator=rng, dtype=torch.float64)
@@ -87,14 +87,14 @@ def unit_norm_kernels(channels: int, width: int, seed: int) -> tuple[Tensor, Ten
 
 
 def circular_convolution_norm(kernel: Tensor) -> Tensor:
-    """2-norm of a circular convolution of 16×16 images: its symbol has one small matrix a frequency."""
+    """The 2-norm of a circular convolution of 16×16 images; its symbol is one small matrix for each frequency."""
     symbol = torch.fft.fft2(kernel, s=(SIDE, SIDE)).permute(2, 3, 0, 1)
     return torch.linalg.svdvals(symbol).max()
 
 
 @functools.lru_cache(maxsize=4)
 def orthogonal_pair(size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Two random orthogonal matrices."""
+    """Two random orthogonal matrices of shape ``(size, size)``."""
     rng = torch.Generator().manual_seed(seed)
     pair = torch.linalg.qr(torch.randn(2, size, size, generator=rng, dtype=torch.float64)).Q
     return pair[0], pair[1]
@@ -106,7 +106,7 @@ def _convolve(kernel: Tensor, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class PlugAndPlayMap:
-    """``D ∘ (I − τ∇f)`` with ``D = I − εN``."""
+    """The map ``D ∘ (I − τ∇f)`` with ``D = I − εN``."""
 
     acquisition: Acquisition
     network: Network
@@ -114,14 +114,14 @@ class PlugAndPlayMap:
     step: float
 
     def T(self, x: Tensor) -> Tensor:
-        """One iteration."""
+        """Apply the map once; x has the shape of the image."""
         data = acquire(self.acquisition)
         z = x - self.step * data.physics.A_adjoint(data.physics.A(x) - data.y)
         return z - self.epsilon * self.network(z)
 
 
 def contraction_bound(alpha: float, beta: float, step: float, epsilon: float) -> float:
-    """``(1 + ε) max(|1 − τα|, |1 − τβ|)``."""
+    """The bound ``(1 + ε) max(|1 − τα|, |1 − τβ|)`` on the contraction factor."""
     return (1 + epsilon) * contraction_factor((alpha, beta), step, 0.0)
 
 
@@ -142,7 +142,7 @@ networks: st.SearchStrategy[Network] = st.one_of(
 )
 problems = st.builds(
     PlugAndPlayMap,
-    # The last has α = 0: the inequality holds, and no step contracts.
+    # The last has α = 0: the inequality holds, but no step size makes T contract.
     acquisitions(
         st.sampled_from((Identity(), GaussianBlur(0.3), GaussianBlur(0.5), MotionBlur(3), LostPixels(0.5)))
     ),

@@ -1,9 +1,9 @@
-"""C17. Outside the theorem, the harness says so.
+"""C17. Maps outside the theory are recognised.
 
 Maps that violate the assumptions (nonexpansive only, or expansive) are recognised from applications and
 products alone: the residual stalls, or ``‖J‖ ≥ 1`` by power iteration, or the adjoint does not decay. Checked
-as ``missed ≤ 0`` over families that are known to be outside; on contractions the detectors raise no alarm,
-and power iteration finds ``‖J‖`` to 10 %.
+as ``mistakes ≤ 0``: maps of families known to be outside are recognised, contractions raise no alarm, and power
+iteration finds ``‖J‖`` to 10 %.
 
 Source: PROOFS S10 (D1 to D3).
 """
@@ -27,7 +27,7 @@ F64 = torch.float64
 
 @dataclass(frozen=True)
 class ViolatingMap:
-    """A map that meets no theorem here: what it does, and where it starts."""
+    """A map that violates the assumptions, and its start."""
 
     name: str
     T: Callable[[Tensor], Tensor]
@@ -38,7 +38,7 @@ class ViolatingMap:
 
 
 def reflection(n: int, seed: int) -> ViolatingMap:
-    """``−x + c``: nonexpansive, and it never settles."""
+    """``−x + c``: nonexpansive, and the iteration alternates for ever."""
     c = synthetic.standard_normal(seed, n)
     return ViolatingMap(
         f"reflection(n={n}, seed={seed})", lambda x: c - x, synthetic.standard_normal(seed + 1, n)
@@ -46,7 +46,7 @@ def reflection(n: int, seed: int) -> ViolatingMap:
 
 
 def masked_step(n: int, seed: int) -> ViolatingMap:
-    """A gradient step on half of the entries: ``L = 1`` on the others, as for a mask with α = 0."""
+    """A gradient step on half of the entries, and the identity on the others, as for a mask (α = 0)."""
     keep = (torch.arange(n) % 2 == 0).to(F64)
     y = synthetic.standard_normal(seed, n)
     return ViolatingMap(
@@ -57,12 +57,12 @@ def masked_step(n: int, seed: int) -> ViolatingMap:
 
 
 def cubic(tau: float) -> ViolatingMap:
-    """``x − τx³``: the fixed point exists, the rate is sublinear, ``J* = 1``."""
+    """``x − τx³``: the fixed point 0 exists, but the rate is sublinear, because J(0) = 1."""
     return ViolatingMap(f"cubic({tau!r})", lambda x: x - tau * x**3, torch.full((1,), 0.9, dtype=F64))
 
 
 def expansive(pairs: int, L: float, seed: int) -> ViolatingMap:
-    """A bounded map that expands and turns near its fixed point, as a raw denoiser can."""
+    """A bounded map that expands and rotates near its fixed point, as an unconstrained denoiser can."""
     turn = torch.tensor([[0.0, -L], [L, 0.0]], dtype=F64)
     W = torch.block_diag(*[turn] * pairs)
     x0 = synthetic.standard_normal(seed, 2 * pairs)
@@ -81,9 +81,9 @@ def _sides(violator: ViolatingMap, contraction: synthetic.Case) -> Sides:
     missed = diagnostics.why_outside_theory(violator.T, violator.x0) is None
     alarm = diagnostics.why_outside_theory(contraction.T, contraction.x0) is not None
     e = solve_exactly(contraction)
-    # Power iteration is a lower bound; one that stops too early is too low to be of use.
-    found = diagnostics.jacobian_norm(contraction.T, e.x).value
-    low = not 0.9 * two_norm(e.J) <= found <= two_norm(e.J) * (1 + 1e-9)
+    # Power iteration gives a lower bound, which is too low to be useful if it stops too early.
+    estimated = diagnostics.jacobian_norm(contraction.T, e.x).value
+    low = not 0.9 * two_norm(e.J) <= estimated <= two_norm(e.J) * (1 + 1e-9)
     return Sides(float(missed) + float(alarm) + float(low), 0.0, 0.0)
 
 
@@ -92,10 +92,10 @@ CLAIM = Claim(
     statement="a map outside the assumptions is recognised, and a contraction raises no alarm",
     source="PROOFS S10",
     assumptions="none: this is what guards the others",
-    # Beyond these an adjoint shrinks too slowly to be told from one that does not.
+    # With a larger L the adjoint decays too slowly to be distinguished from one that does not.
     examples=st.tuples(violators, synthetic.mild_contractions),
     sides=_sides,
-    # A detector that never says anything misses every violator.
+    # Diagnostics that never raise an alarm would miss every violation.
     negative_control=lambda violator, contraction: Sides(
         float(diagnostics.why_outside_theory(violator.T, violator.x0) is not None), 0.0, 0.0
     ),

@@ -1,8 +1,8 @@
-"""C18. What restarted JFB *is*: truncated back-propagation.
+"""C18. Restarted JFB is truncated back-propagation.
 
-``g_{K,R} = ∂_θℓ + Σ_{k=K−1…0} B(x_k)ᵀ w_{k+1}``, ``w_k = J(x_k)ᵀ w_{k+1}``, ``w_K = ∂_xℓ(x_K)``, over the
-last K of ``(R+1)K`` plain steps, with dense Jacobians. With ``R = 0`` that is unrolling, kept in full or made again in
-segments. Equality to rounding; this one identity catches most wrong implementations.
+``g_{K,R} = ∂_θℓ + Σ_{k=K−1…0} B(x_k)ᵀ w_{k+1}``, ``w_k = J(x_k)ᵀ w_{k+1}``, ``w_K = ∂_xℓ(x_K)``, over the last
+K of ``(R+1)K`` plain steps, here with dense Jacobians. With ``R = 0`` it is unrolling, with the whole tape
+stored or recomputed in segments. An equality to rounding, which catches most wrong implementations.
 
 Source: PROOFS S0.
 """
@@ -23,7 +23,7 @@ from ..instances.synthetic import Case
 
 
 def truncated_backpropagation(case: Case, K: int, R: int) -> Tensor:
-    """The sum above, with dense Jacobians."""
+    """The gradient by back-propagation through the last K steps, with dense Jacobians, of shape ``(p,)``."""
     points = [iterate(case, R * K + k) for k in range(K + 1)]
     w, total = cotangents(case, points[-1])
     for x in reversed(points[:-1]):
@@ -34,13 +34,13 @@ def truncated_backpropagation(case: Case, K: int, R: int) -> Tensor:
 
 
 def _sides(case: Case, K: int, R: int, layers: int) -> Sides:
-    wanted, whole = truncated_backpropagation(case, K, R), truncated_backpropagation(case, K, 0)
-    gaps = [two_norm(solver_gradient(restarted_jfb(layers, R), case) - wanted)]
+    truncated, whole = truncated_backpropagation(case, K, R), truncated_backpropagation(case, K, 0)
+    gaps = [two_norm(solver_gradient(restarted_jfb(layers, R), case) - truncated)]
     gaps += [
         two_norm(solver_gradient(solver, case) - whole)
         for solver in (unrolled(layers), checkpointed(layers, R))
     ]
-    return Sides(max(gaps), 0.0, two_norm(wanted) + two_norm(whole) + two_norm(case.x0))
+    return Sides(max(gaps), 0.0, two_norm(truncated) + two_norm(whole) + two_norm(case.x0))
 
 
 CLAIM = Claim(

@@ -1,12 +1,12 @@
-"""C19. What the exact gradient does not notice.
+"""C19. Transformations that leave the gradient unchanged.
 
 Relaxation ``(1−α)I + αT`` and left preconditioning ``x − M(x − T(x))`` leave the implicit gradient unchanged,
-since both multiply ``I − J`` and B from the left by the same matrix. Equality, with the real ``deq``; one-layer JFB
-notices all of it.
+because both multiply ``I − J`` and B from the left by the same matrix. An equality, with the real ``deq``;
+one-layer JFB does change.
 
-And every solver is homogeneous, however early it stops: a loss times c has the estimate times c, and an affine map
-in units of c (``c T(x/c)``) the equilibrium times c. With c a power of two no number is rounded differently,
-so that these hold to the bit: an absolute tolerance, or an absolute ridge, shows at once.
+Every solver is also homogeneous, however early it stops: a loss times c gives the gradient times c, and a map
+in other units (``c T(x/c)``) gives the equilibrium times c. If c is a power of two, no number is rounded
+differently, and both hold to the bit. An absolute tolerance, or an absolute ridge, breaks this at once.
 
 Source: PROOFS S1(b), S1(c).
 """
@@ -42,7 +42,7 @@ from ..instances.synthetic import Case, ParametricMap, QuadraticLoss
 
 
 class Preconditioned(ParametricMap):
-    """``x − M(x − T(x))``; relaxation is ``M = αI``."""
+    """The map ``x − M(x − T(x))``. Relaxation is ``M = αI``."""
 
     M: Tensor
 
@@ -53,12 +53,12 @@ class Preconditioned(ParametricMap):
         self.register_buffer("M", M)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One application."""
+        """Apply the map once; x has shape ``(n,)``."""
         return x - self.M @ (x - self.T(x))
 
 
 class Rescaled(ParametricMap):
-    """``c T(x/c)``: the same map in other units."""
+    """The map ``c T(x/c)``: T in other units."""
 
     def __init__(self, T: ParametricMap, c: float) -> None:
         super().__init__()
@@ -66,13 +66,13 @@ class Rescaled(ParametricMap):
         self.theta = T.theta
 
     def forward(self, x: Tensor) -> Tensor:
-        """One application."""
+        """Apply the map once; x has shape ``(n,)``."""
         return self.c * self.T(x / self.c)
 
 
 def _invariant(case: Case, alpha: float, seed: int, solver: Solver) -> Sides:
     n = len(case.x0)
-    tilt = torch.block_diag(*[_tilt(n // case.samples, seed + b) for b in range(case.samples)])
+    tilt = torch.block_diag(*[_random_tilt(n // case.samples, seed + b) for b in range(case.samples)])
     identity = torch.eye(n, dtype=torch.float64)
     plain = solver_gradient(solver, case)
     changed = (
@@ -82,22 +82,22 @@ def _invariant(case: Case, alpha: float, seed: int, solver: Solver) -> Sides:
     return Sides(max(gaps), 0.0, two_norm(plain) + two_norm(solve_exactly(case).v))
 
 
-def _tilt(n: int, seed: int) -> Tensor:
+def _random_tilt(n: int, seed: int) -> Tensor:
     return 0.1 * synthetic.standard_normal(seed, n, n) / n
 
 
 def _homogeneous(case: Case, power: int, solver: Solver) -> list[Sides]:
-    """Both to the bit: what is left of a difference is a difference."""
+    """Gradient and equilibrium under scaling, both to the bit."""
     c, loss = 2.0**power, case.loss
     louder = dataclasses.replace(case, loss=QuadraticLoss(loss.target, c * loss.q, c * loss.M))
     larger = dataclasses.replace(case, T=Rescaled(case.T, c))
     plain, scaled = solver_gradient(solver, case), solver_gradient(solver, louder) / c
     with torch.no_grad():
         x = solver(solver_map(case, divisible=False), solver_state(case, case.x0)).x
-        there = solver(solver_map(larger), solver_state(case, c * case.x0)).x / c
+        rescaled = solver(solver_map(larger), solver_state(case, c * case.x0)).x / c
     return [
         Sides(two_norm(scaled - plain), BIT * two_norm(plain)),
-        Sides(two_norm(there - x), BIT * two_norm(x)),
+        Sides(two_norm(rescaled - x), BIT * two_norm(x)),
     ]
 
 
@@ -110,7 +110,7 @@ def _sides(
 
 
 BIT = 1e-15
-"""Less than the rounding of a single number."""
+"""Relative difference below the rounding of a single number."""
 EARLY = (
     deq(1e-1),
     deq(1e-3),
@@ -121,7 +121,7 @@ EARLY = (
     implicit(Anderson(1e-3, shared=True), Shared(1)),
     phantom(2, 3),
 )
-"""Solvers that stop long before they have converged to rounding: when they do is part of what is scaled."""
+"""Solvers that stop long before rounding, so that a stopping criterion that is not homogeneous shows."""
 
 CLAIM = Claim(
     id="C19",

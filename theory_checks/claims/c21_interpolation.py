@@ -1,7 +1,7 @@
-"""C21. Where the loss is stationary at the equilibrium, all estimators agree.
+"""C21. If the loss is stationary at the equilibrium, all estimators agree.
 
-If ``∂_xℓ(x*) = 0`` (interpolation), K-layer JFB at the equilibrium equals the exact gradient for every ``K ≥
-1``: there is nothing for the missing terms to carry. Equality.
+If ``∂_xℓ(x*) = 0`` (interpolation), K-layer JFB at the equilibrium equals the exact gradient for every
+``K ≥ 1``, because the missing terms of the series are products with ``∂_xℓ(x*) = 0``. An equality.
 
 Source: PROOFS S14.
 """
@@ -22,7 +22,7 @@ from ..instances.synthetic import Case, QuadraticLoss
 
 
 def interpolating(case: Case) -> Case:
-    """The case with its target at the equilibrium."""
+    """The case with the target of its loss at the equilibrium."""
     e = solve_exactly(case)
     return dataclasses.replace(case, loss=QuadraticLoss(e.x, 1.0, 0 * case.loss.M))
 

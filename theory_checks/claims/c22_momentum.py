@@ -1,14 +1,13 @@
-"""C22. Momentum: the iteration matrix has ``‖J‖₂ > 1`` while the iteration converges, and the bound needs
-another norm.
+"""C22. With momentum ``‖J‖₂ > 1`` although the iteration converges, so the bound needs another norm.
 
-With ``ρ(J) < s < 1`` the discrete Lyapunov equation ``(J/s)ᵀP(J/s) − P = −I`` has a positive definite
-solution ``P = CᵀC``, and ``‖J‖_P = ‖CJC⁻¹‖₂ < s``. Every bound holds in that norm; C4 reads, with ``q =
-‖J‖_P^K``,
+With ``ρ(J) < s < 1`` the discrete Lyapunov equation ``(J/s)ᵀP(J/s) − P = −I`` has a positive definite solution
+``P = CᵀC``, and ``‖J‖_P = ‖CJC⁻¹‖₂ < s``. Every bound holds in that norm; C4 reads, with ``q = ‖J‖_P^K``,
 
 ‖g_K − g_DEQ‖ ≤ ‖C ∂_θΦ_K‖ · q/(1 − q) · ‖C⁻ᵀv‖.
 
-The 2-norm bound with ρ(J) in the place of L is false: ‖J^K‖₂ first grows. Checked on the heavy ball ``x⁺ = x
-− τ(Hx − θ − c) + β(x − x⁻)`` in the state ``(x, x⁻)``, stable iff ``0 ≤ β < 1`` and ``0 < τ λ_max < 2(1+β)``.
+The 2-norm bound with ρ(J) in place of L is false, because ``‖J^K‖₂`` grows at first. Checked on the heavy ball
+``x⁺ = x − τ(Hx − θ − c) + β(x − x⁻)`` in the state ``(x, x⁻)``, stable iff ``0 ≤ β < 1`` and
+``0 < τ λ_max < 2(1+β)``.
 
 Source: Polyak (1964) for the iteration; PROOFS S8(f), S3(b).
 """
@@ -31,7 +30,7 @@ from ..instances.synthetic import F64, AffineMap, Case, QuadraticLoss, standard_
 
 
 def heavy_ball(n: int, kappa: float, beta: float, step: float, seed: int) -> Case:
-    """Heavy ball on a quadratic of condition number ``kappa``; stable iff ``step = τ λ_max / (2(1+β)) < 1``."""
+    """The heavy ball on a quadratic of condition number ``kappa``; stable iff ``step = τ λ_max / (2(1+β)) < 1``."""
     Q = torch.linalg.qr(standard_normal(seed + 10, n, n)).Q
     H = Q @ torch.diag(torch.linspace(1 / kappa, 1, n, dtype=F64)) @ Q.T
     tau = 2 * (1 + beta) * step
@@ -43,7 +42,7 @@ def heavy_ball(n: int, kappa: float, beta: float, step: float, seed: int) -> Cas
         torch.cat((tau * identity, zero)),
         torch.cat((tau * standard_normal(seed + 1, n), torch.zeros(n, dtype=F64))),
     )
-    # The loss sees both halves of the state; at the equilibrium they are equal.
+    # The loss depends on both halves of the state, which are equal at the equilibrium.
     loss = QuadraticLoss(standard_normal(seed + 3, 2 * n), 1.0, torch.zeros(n, 2 * n, dtype=F64))
     name = f"heavy_ball(n={n}, kappa={kappa!r}, beta={beta!r}, step={step!r}, seed={seed})"
     return Case(
@@ -58,13 +57,13 @@ def heavy_ball(n: int, kappa: float, beta: float, step: float, seed: int) -> Cas
 
 
 def lyapunov_factor(J: Tensor, s: float) -> Tensor:
-    """C with ``‖CJC⁻¹‖₂ < s``, for ``s`` above the spectral radius of J."""
+    """A matrix C with ``‖CJC⁻¹‖₂ < s``, for s above the spectral radius of J."""
     P = solve_discrete_lyapunov((J.T / s).numpy(), np.eye(len(J)))
     return torch.linalg.cholesky(torch.from_numpy(P)).T
 
 
 def largest_eigenvalue_modulus(J: Tensor) -> float:
-    """The largest modulus of an eigenvalue."""
+    """The spectral radius of J."""
     return float(torch.linalg.eigvals(J).abs().max())
 
 

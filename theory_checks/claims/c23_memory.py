@@ -1,8 +1,9 @@
-"""C23. The tape: affine in K for restarted JFB, independent of R; independent of N and K for the Neumann series.
+"""C23. The size of the tape: affine in K and independent of R for restarted JFB; constant for the Neumann series.
 
-Bytes that autograd saves in a training step, each storage once, parameters, spectra and data apart. Restarted JFB:
-``bytes(K, R) = bytes(2) + (K − 2)(bytes(3) − bytes(2))``, for K ≥ 2: the input of the first recorded layer needs no
-gradient, so that layer saves less. Neumann: ``bytes(N, K) = bytes(0, 1)``. Equalities between whole numbers.
+Counted are the bytes that autograd saves in a training step, each storage once, without parameters, spectra and
+data. Restarted JFB: ``bytes(K, R) = bytes(2) + (K − 2)(bytes(3) − bytes(2))`` for K ≥ 2; the first recorded
+layer saves less, because its input needs no gradient. Neumann: ``bytes(N, K) = bytes(0, 1)``. Equalities of
+whole numbers.
 
 Source: PROOFS S13.
 """
@@ -21,13 +22,13 @@ from ..instances.variational import VariationalSpec, build_variational, variatio
 
 
 def tape_bytes(problem: VariationalSpec, solver: Solver) -> int:
-    """Bytes that autograd keeps in a training step with ``solver``."""
+    """Number of bytes that autograd saves in a training step with ``solver``."""
     built = build_variational(problem)
     data, operator = built.data, built.operator
     operator.zero_grad(set_to_none=True)
-    known = [*operator.parameters(), *operator.buffers(), *data.physics.buffers()]
-    # The start is not among them: with restarts it is a new tensor, and must count the same without.
-    with saved_bytes([*known, data.truth, data.y]) as saved:
+    excluded = [*operator.parameters(), *operator.buffers(), *data.physics.buffers()]
+    # The start counts: with restarts the first recorded input is a new tensor, and must count the same without.
+    with saved_bytes([*excluded, data.truth, data.y]) as saved:
         loss(solver(built.T, data.x0).x, data.truth).backward()
     return saved.count
 

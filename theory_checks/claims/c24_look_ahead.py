@@ -1,13 +1,13 @@
-"""C24. The certificate with look-ahead: m further adjoint terms bound the error and correct the gradient.
+"""C24. A certificate with look-ahead: m further adjoint terms correct the gradient and tighten the bound.
 
-With ``a_0 = ϱ`` of C13, ``a_{i+1} = J(y)ᵀa_i`` and ``δ = Σ_{i<m} a_i``, the corrected gradient ``g + B(y)ᵀδ`` is that
-of a tape with one more application, at y and with the cotangent δ; so C13 bounds its error by some c₂, with
-``ϱ₂ = ϱ + J(y)ᵀδ − δ = a_m`` for ϱ. Both
+With ``a_0 = ϱ`` of C13, ``a_{i+1} = J(y)ᵀa_i`` and ``δ = Σ_{i<m} a_i``, the corrected gradient ``g + B(y)ᵀδ``
+is that of a tape with one more application, at y with the cotangent δ. C13 bounds its error by some c₂, in
+which ϱ is replaced by ``ϱ₂ = ϱ + J(y)ᵀδ − δ = a_m``. Then
 
 ‖g + c − F'‖ ≤ c₂ and ‖g − F'‖ ≤ ‖c‖ + c₂, where c = B(y)ᵀδ.
 
-The bias is measured rather than bounded as m grows, and what is left of c₂ is the error of the point. Both
-are attained at the equilibrium with ``J = L·I``. Assumes what C13 does.
+As m grows, the bias is measured instead of bounded, and c₂ becomes the bound on the error of the point. Both
+inequalities are attained at the equilibrium with ``J = L·I``. The assumptions are those of C13.
 
 Source: PROOFS B2.
 """
@@ -27,14 +27,14 @@ from .derivative_checks import derivative_inequalities
 
 
 def _both(case: Case, solver: Solver, m: int, bounded_with: int) -> tuple[Sides, Sides]:
-    """Corrected and plain gradient after m terms, against the bound of ``bounded_with`` terms."""
-    e, found = solve_exactly(case), run_solver(solver, case)
-    correction, corrected = look_ahead(case, found, m)
-    bound = certificate_of_run(case, look_ahead(case, found, bounded_with)[1]).error
+    """Both inequalities after m terms, with the bound after ``bounded_with`` terms."""
+    e, run = solve_exactly(case), run_solver(solver, case)
+    correction, corrected = look_ahead(case, run, m)
+    bound = certificate_of_run(case, look_ahead(case, run, bounded_with)[1]).error
     scale = two_norm(e.gradient)
     return (
         Sides(two_norm(corrected.gradient - e.gradient), bound, scale),
-        Sides(two_norm(found.gradient - e.gradient), two_norm(correction) + bound, scale),
+        Sides(two_norm(run.gradient - e.gradient), two_norm(correction) + bound, scale),
     )
 
 

@@ -1,13 +1,14 @@
-"""C26. An audit of any vector that is offered as a gradient: a bound from below and from above.
+"""C26. An audit bounds the error of any vector from below and from above.
 
-Let g' be a gradient with ``‖g' − F'‖ ≤ c'`` by C13. For every g, whatever made it,
+Let g' be a gradient with ``‖g' − F'‖ ≤ c'`` by C13. For every vector g,
 
 ‖g − g'‖ − c' ≤ ‖g − F'‖ ≤ ‖g − g'‖ + c',
 
-and g' is improved until ``c' ≤ s ‖g − g'‖``, so that the two sides differ by a factor of at most ``(1 + s)/(1 − s)``.
-What is checked is ``solvers.audit``, with a budget that may end it before that. Assumes what C13 does.
+and g' is improved until ``c' ≤ s ‖g − g'‖``, so that the two bounds differ by a factor of at most
+``(1 + s)/(1 − s)``. The claim checks ``solvers.audit``, also with a budget that ends it earlier. The
+assumptions are those of C13.
 
-Source: the triangle inequality and C13; PROOFS B2 is the case in which g' is g with a correction.
+Source: the triangle inequality and C13. PROOFS B2 is the case in which g' is a correction of g.
 """
 
 from __future__ import annotations
@@ -28,8 +29,7 @@ from .certified_runs import audit_gradient, certifiable, estimators, run_solver
 
 @dataclass(frozen=True, slots=True)
 class PerturbedGradient:
-    """What is passed off as the gradient: ``factor`` times that of a solver, plus ``noise`` times its size in
-    a random direction."""
+    """A vector to audit: ``factor`` times a solver's gradient, plus ``noise`` times its norm in a random direction."""
 
     solver: Solver
     factor: float
@@ -37,20 +37,20 @@ class PerturbedGradient:
     seed: int
 
     def __repr__(self) -> str:
-        return f"offered({self.solver.label}, {self.factor}, {self.noise}, {self.seed})"
+        return f"perturbed_gradient({self.solver.label}, {self.factor}, {self.noise}, {self.seed})"
 
 
 def _both(
     case: Case, offered: PerturbedGradient, sharp: float, budget: int, share: float = 1.0
 ) -> tuple[Sides, Sides]:
-    """The upper bound and the lower one; the first times ``share``, the second divided by it."""
-    e, found = solve_exactly(case), run_solver(offered.solver, case)
-    noise = standard_normal(offered.seed, len(found.gradient))
-    size = offered.noise * two_norm(found.gradient) / two_norm(noise)
-    gradient = offered.factor * found.gradient + size * noise
-    told = audit_gradient(case, found.y, gradient, sharp, budget)
+    """The upper bound, times ``share``, and the lower bound, divided by ``share``."""
+    e, run = solve_exactly(case), run_solver(offered.solver, case)
+    noise = standard_normal(offered.seed, len(run.gradient))
+    size = offered.noise * two_norm(run.gradient) / two_norm(noise)
+    gradient = offered.factor * run.gradient + size * noise
+    certificate = audit_gradient(case, run.y, gradient, sharp, budget)
     error, scale = two_norm(gradient - e.gradient), two_norm(e.gradient) + two_norm(gradient)
-    return Sides(error, share * told.error, scale), Sides(told.least / share, error, scale)
+    return Sides(error, share * certificate.error, scale), Sides(certificate.least / share, error, scale)
 
 
 perturbed_gradients = st.builds(

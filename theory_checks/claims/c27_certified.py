@@ -1,10 +1,9 @@
-"""C27. A gradient that goes on until it is good enough is good enough.
+"""C27. ``certified(ρ)`` returns a gradient with a relative error of at most ρ.
 
-Where C13 bounds the error of g by ``c ≤ ρ/(1 + ρ) ‖g‖``, its relative error is at most ρ:
-``‖g − F'‖ ≤ c ≤ ρ (‖g‖ − c) ≤ ρ ‖F'‖``. What is checked is ``solvers.certified(ρ)``: where it says that it has
-converged, its relative error is at most ρ, and its certificate says so itself; and where a budget, or rounding, ended
-it, the certificate still holds. What the map says of its derivatives there is searched as in C13, whose assumptions
-are made.
+If C13 bounds the error of g by ``c ≤ ρ/(1 + ρ) ‖g‖``, the relative error is at most ρ:
+``‖g − F'‖ ≤ c ≤ ρ (‖g‖ − c) ≤ ρ ‖F'‖``. The claim checks ``solvers.certified(ρ)``. If it reports convergence,
+its relative error is at most ρ, and its certificate says so. If a budget or rounding stopped it, its
+certificate still holds. The bounds on derivatives are checked as in C13, with the same assumptions.
 
 Source: PROOFS B4.
 """
@@ -34,10 +33,10 @@ def _sides(case: Case, rtol: float, budget: int, share: float = 1.0) -> Sides:
     loss(solution.x).backward()
     assert case.T.theta.grad is not None, "no gradient reached theta"
     error, size = two_norm(case.T.theta.grad - e.gradient), two_norm(e.gradient)
-    (found,) = solution.certificates
+    (certificate,) = solution.certificates
     return conjunction(
-        Sides(error, share * (rtol * size if solution.converged else found.error), size),
-        Sides(found.relative if solution.converged else 0.0, rtol),
+        Sides(error, share * (rtol * size if solution.converged else certificate.error), size),
+        Sides(certificate.relative if solution.converged else 0.0, rtol),
         *derivative_inequalities(case, solution.x, 1),
     )
 
@@ -45,7 +44,7 @@ def _sides(case: Case, rtol: float, budget: int, share: float = 1.0) -> Sides:
 slow = st.builds(
     synthetic.symmetric, st.just(30), synthetic.parameters, st.sampled_from((0.9, 0.99)), synthetic.seeds
 )
-"""Whose adjoint solve gains little by a product, so that it ends just where it may."""
+"""Cases whose adjoint solve improves little with each product, so that it stops close to its goal."""
 
 CLAIM = Claim(
     id="C27",

@@ -1,8 +1,8 @@
-"""C31. Less memory changes no gradient.
+"""C31. Saving memory does not change a gradient.
 
-``checkpointed(K, s)`` makes its tape again in segments of s layers: its gradient is that of ``unrolled(K)`` to the bit,
-whatever s is. GMRES that begins again after m products ends at the adjoint that one with room for all of them
-finds, up to the two residuals, times ``1/(1 − L)``. A Krylov space of n dimensions holds the adjoint itself.
+``checkpointed(K, s)`` recomputes its tape in segments of s layers. Its gradient is that of ``unrolled(K)`` to
+the bit, for every s. GMRES with restarts after m products finds the same adjoint as GMRES without restarts, up
+to the sum of the two residuals times ``1/(1 − L)``.
 
 Source: Chen et al. (arXiv 1604.06174), Saad & Schultz (1986).
 """
@@ -28,14 +28,17 @@ def _sides(case: Case, K: int, segment: int, memory: int, layers: int) -> Sides:
     full = solver_gradient(unrolled(layers), case)
     gap = two_norm(solver_gradient(checkpointed(K, segment), case) - full)
     T = build_adjoint_equation(case, F64)
-    least, most = (GMRES(TOL, 3000, m)(T, T.v) for m in (memory, 30))
-    # Relative to ‖v + Jᵀu‖, which is no larger than (1 + L)/(1 − L) ‖v‖.
+    small, large = (GMRES(TOL, 3000, m)(T, T.v) for m in (memory, 30))
+    # Residuals are relative to ‖v + Jᵀu‖, which is at most (1 + L)/(1 − L) ‖v‖.
     allowed = (
-        sum(at.report.residual for at in (least, most)) * 2 / (1 - case.L) ** 2 * two_norm(T.v.flatten())
+        sum(equilibrium.report.residual for equilibrium in (small, large))
+        * 2
+        / (1 - case.L) ** 2
+        * two_norm(T.v.flatten())
     )
     return conjunction(
         Sides(gap, 1e-14 * two_norm(full), 0.0),
-        Sides(two_norm((least.x - most.x).flatten()), allowed + 1e-12 * two_norm(most.x.flatten()), 0.0),
+        Sides(two_norm((small.x - large.x).flatten()), allowed + 1e-12 * two_norm(large.x.flatten()), 0.0),
     )
 
 

@@ -27,8 +27,8 @@ def _relative_to_g(self: Certificate) -> float:
 
 def _cosine_of_its_own(self: Certificate) -> float:
     """The cosine of an audit's own, better gradient, in place of that of the audited one."""
-    own = self.adjoint + self.equilibrium
-    return math.sqrt(1 - (own / self.size) ** 2) if own < self.size else -1.0
+    own_error = self.adjoint + self.equilibrium
+    return math.sqrt(1 - (own_error / self.size) ** 2) if own_error < self.size else -1.0
 
 
 def _unscaled(self: Monitor, step: Any, towards: Tensor) -> Any:

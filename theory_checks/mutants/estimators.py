@@ -48,8 +48,8 @@ def _through_restarts(self: Solver, T: Any, x0: Tensor, loss: Any = None, /) -> 
 
 
 def _layers(more: int) -> Callable[..., Solution]:
-    def call(self: Tracked, T: Any, at: Equilibrium, loss: Any = None, /) -> Solution:
-        return TRACKED(Tracked(max(1, self.steps + more)), T, at)
+    def call(self: Tracked, T: Any, equilibrium: Equilibrium, loss: Any = None, /) -> Solution:
+        return TRACKED(Tracked(max(1, self.steps + more)), T, equilibrium)
 
     return call
 
@@ -130,8 +130,8 @@ def _skewed(self: Wavelets, x: Tensor) -> Tensor:
     return c + 0.3 * c.roll(1, -1)
 
 
-def _single_precision(self: Tracked, T: Any, at: Equilibrium, loss: Any = None, /) -> Solution:
-    solved = TRACKED(self, T, at)
+def _single_precision(self: Tracked, T: Any, equilibrium: Equilibrium, loss: Any = None, /) -> Solution:
+    solved = TRACKED(self, T, equilibrium)
     return replace(solved, x=solved.x.float().double())
 
 

@@ -101,9 +101,9 @@ def _damped_otherwise(self: Tracked, T: Any, x: Tensor, count: int) -> Tensor:
 TRACKED = Tracked.__call__
 
 
-def _full_segments(self: Tracked, T: Any, at: Any, loss: Any = None, /) -> Any:
+def _full_segments(self: Tracked, T: Any, equilibrium: Any, loss: Any = None, /) -> Any:
     steps = -(-self.steps // self.segment) * self.segment if self.segment else self.steps
-    return TRACKED(dataclasses.replace(self, steps=steps), T, at, loss)
+    return TRACKED(dataclasses.replace(self, steps=steps), T, equilibrium, loss)
 
 
 def _unrefined(self: Shared, T: Any, u0: Tensor, /) -> Equilibrium:

@@ -154,11 +154,11 @@ def verdicts_latex(verdicts: Sequence[Verdict]) -> str:
 
     Without the statements, because LaTeX would need their symbols spelt out.
     """
-    shown = claim_frame(verdicts).drop(columns=["statement", "assumptions", "families"])
+    table = claim_frame(verdicts).drop(columns=["statement", "assumptions", "families"])
     heading = latex.Heading("Claims and their verdicts.", "tab:claims")
     keys = ",".join(work.key for work in cited(v.id for v in verdicts))
     sources = f"% its sources, in references.bib: \\cite{{{keys}}}\n" if keys else ""
-    return latex.NEEDS + sources + latex.table(shown, heading, "lrrrrlr")
+    return latex.NEEDS + sources + latex.table(table, heading, "lrrrrlr")
 
 
 def write_verdicts(verdicts: Sequence[Verdict], checks: list[OperatorCheck], folder: Path) -> list[Path]:
