@@ -92,13 +92,13 @@ def _require_direction(estimate: Tensor, right: Tensor, reference: str) -> float
     cosine = float(torch.nn.functional.cosine_similarity(estimate, right, dim=0))
     if c.relative_error(-estimate, right) < 0.1:
         raise AssertionError(
-            f"the gradient has the opposite sign of {reference}: look for a minus on the way back; the adjoint equation is "
-            "u = v + J'u, not u = v − J'u"
+            f"the gradient has the opposite sign of {reference}: look for a minus on the way back; the adjoint "
+            "equation is u = v + J'u, not u = v − J'u"
         )
     require(
         cosine > 0,
-        f"the gradient leads away from {reference} (cosine {cosine:.2f}): the result of the backward pass has little to "
-        "do with T; check at which tensor each product is taken",
+        f"the gradient leads away from {reference} (cosine {cosine:.2f}): the result of the backward pass has "
+        "little to do with T; check at which tensor each product is taken",
     )
     return error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from theory_checks.engine.inequality import Sides, effectivity, holds
+from theory_checks.engine.inequality import Sides, conjunction, disjunction, effectivity, holds
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,12 @@ def test_what_is_not_finite_is_a_violation():
     assert not holds(Sides(1.0, float("nan")), 0.0)
     assert not holds(Sides(float("inf"), float("inf")), 0.0)
     assert holds(Sides(1.0, float("inf")), 0.0)
+
+
+def test_a_conjunction_is_violated_by_one_and_a_disjunction_by_all():
+    satisfied, tighter, violated = Sides(1.0, 4.0), Sides(1.0, 2.0), Sides(3.0, 2.0)
+    assert not holds(conjunction(satisfied, violated, tighter), 0.0)
+    assert holds(disjunction(violated, satisfied), 0.0)
+    assert not holds(disjunction(violated, violated), 0.0)
+    both = conjunction(satisfied, tighter)
+    assert (both.rhs, both.first) == (2.0, (1.0, 4.0))
