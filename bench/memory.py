@@ -137,7 +137,7 @@ _largest: dict[int, int] = {}
 
 
 def largest_allocated(device: torch.device) -> int:
-    """The most bytes that this process has had allocated on a CUDA device since ``forget_largest``, whatever ``peak_bytes`` has reset."""
+    """The most bytes allocated at once on a CUDA device since ``forget_largest``, whatever ``peak_bytes`` has reset."""
     return max(_largest.get(_index(device), 0), torch.cuda.max_memory_allocated(device))
 
 

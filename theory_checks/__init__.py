@@ -1,1 +1,1 @@
-"""Executable claims: the bounds behind gradients at equilibrium, checked with computed constants."""
+"""Executable claims: bounds on the error of gradients at equilibrium, checked with computed constants."""

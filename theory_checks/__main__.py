@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,17 +14,21 @@ from bench.errors import UserError
 from bench.options import writable
 from bench.terminal import aside, printed_json
 
-if TYPE_CHECKING:
-    from .verify import Verdict
+if TYPE_CHECKING:  # these imports take seconds
+    from .engine import Verdict
+    from .operators import OperatorCheck
+    from .selection import Selection
 
-CLAIMS = typer.Option("--claims", help="Only these: C4,C6, or a group: bounds, companions, inertia, 1.4.")
+CLAIMS = typer.Option(
+    "--claims", help="Check only these: ids such as C4,C6, or bounds, companions, inertia, 1.4."
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def main() -> None:
-    """Check the bounds behind gradients at equilibrium, with computed constants.
+    """Check the bounds on errors of gradients at equilibrium, with computed constants.
 
     \b
     python -m theory_checks verify
@@ -40,135 +44,177 @@ def main() -> None:
 @app.command()
 def verify(
     claims: Annotated[str | None, CLAIMS] = None,
-    examples: Annotated[int, typer.Option("--examples", min=1, help="Examples a claim.")] = 100,
+    examples: Annotated[
+        int, typer.Option("--examples", min=1, help="Number of examples for each claim.")
+    ] = 100,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Companions at the sizes of their papers, on a GPU.")
+        bool, typer.Option("--paper", help="Run experiments at the sizes of their papers, on a GPU.")
     ] = False,
     device: Annotated[
-        str | None, typer.Option("--device", help="Of the companions: cpu, cuda, cuda:1, or auto.")
+        str | None, typer.Option("--device", help="Device of the experiments: cpu, cuda, cuda:1, or auto.")
     ] = None,
     operator: Annotated[
-        str | None, typer.Option("--operator", help="An operator of yours instead: ./file.py:factory.")
+        str | None, typer.Option("--operator", help="Check your own operator instead: ./file.py:factory.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the tables and the figure there.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="The verdicts as JSON, and nothing else.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write tables and figures into this folder.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print only the verdicts, as JSON.")] = False,
 ) -> None:
-    """Run the claims; exit code 1 when one fails, has no teeth, or is not sharp where it should be."""
+    """Verify claims. Exit code 1 if one fails, its negative control is not refuted, or its bound is not sharp."""
     from bench.device import pick_device
 
-    from . import rows, table
-    from .judge import judge
-    from .operator import case_of, examine, load
-    from .real import check_all
-    from .roster import choose, complete
-    from .verify import verify as run
+    from .operators.benchmark_operator import check_benchmark_operators
+    from .report import verdicts_json, write_group, write_verdicts
+    from .selection import is_whole_group, select_claims
 
-    chosen = choose(claims)
-    where = str(pick_device(device)) if device is not None else None
+    selection = select_claims(claims)
+    device = str(pick_device(device)) if device is not None else None
     writable(out)
-    verdicts = []
+    verdicts: list[Verdict] = []
     if operator is not None:
-        with aside():
-            findings = examine(*case_of(load(operator), operator), chosen.names)
-        if not findings:
-            raise UserError(f"none of {', '.join(chosen.names)} can be checked on a single operator")
+        checks = _check_operator(operator, selection.names)
     else:
-        runs = [partial(run, claim, examples) for claim in chosen.claims]
-        runs += [
-            partial(judge, e, group.at(paper, where)) for group in chosen.groups for e in group.experiments
-        ]
-        for each in runs:
-            verdicts.append(verdict := each())
-            if not json:
-                say(_line(verdict))
-        findings = check_all(tuple(claim.id for claim in chosen.claims))
+        verdicts = _run(selection, examples, paper, device, quiet=json)
+        checks = check_benchmark_operators(tuple(claim.id for claim in selection.claims))
     if json:
-        print(printed_json(table.to_json(verdicts, findings)), end="")  # noqa: T201
+        print(printed_json(verdicts_json(verdicts, checks)), end="")  # noqa: T201
     else:
-        drawn = [v for v in verdicts if not v.mark]
-        if drawn:
-            print_frame(
-                table.frame(drawn).drop(columns=["statement", "families"]),
-                "on instances with exact constants",
-            )
-        if len(drawn) < len(verdicts):
-            print_frame(rows.frame(verdicts), "measured at fixed seeds")
-        if findings:
-            print_frame(table.findings_frame(findings), "on operators")
+        _print_tables(verdicts, checks)
     if out is not None:
-        table.write(verdicts, findings, out)
-        for group in chosen.groups if operator is None else ():
-            rows.write(group, group.at(paper, where), verdicts, out, whole=complete(group))
-    wrong = [f"{v.id} {v.verdict}: {v.detail or v.twin}" for v in verdicts if v.verdict not in table.GOOD]
-    wrong += [f"{f.claim} {f.verdict} on {f.of}: {f.reason}" for f in findings if f.verdict == "FAILS"]
-    for line in wrong:
+        write_verdicts(verdicts, checks, out)
+        for group in selection.groups if operator is None else ():
+            settings = group.settings(paper, device)
+            write_group(group, settings, verdicts, out, whole=is_whole_group(group))
+    failures = [f"{v.id} {v.verdict}: {v.detail or v.negative_control}" for v in verdicts if not v.passes]
+    failures += [f"{c.claim} {c.verdict} on {c.of}: {c.reason}" for c in checks if c.verdict == "FAILS"]
+    for line in failures:
         say(line, "red")
-    if wrong:
+    if failures:
         raise typer.Exit(1)
+
+
+def _check_operator(text: str, claims: tuple[str, ...]) -> list[OperatorCheck]:
+    from .operators import check_operator_claims, load_operator
+    from .operators.user_operator import operator_case
+
+    with aside():
+        checks = check_operator_claims(*operator_case(load_operator(text), text), claims)
+    if not checks:
+        raise UserError(f"none of {', '.join(claims)} can be checked on a single operator")
+    return checks
+
+
+def _run(
+    selection: Selection, examples: int, paper: bool, device: str | None, *, quiet: bool
+) -> list[Verdict]:
+    """Verify the selected claims and run the selected experiments, and print each verdict as it comes."""
+    from .engine import run_experiment, verify_claim
+
+    verdicts: list[Verdict] = []
+
+    def add(verdict: Verdict) -> None:
+        verdicts.append(verdict)
+        if not quiet:
+            say(_line(verdict))
+
+    for claim in selection.claims:
+        add(verify_claim(claim, examples))
+    for group in selection.groups:
+        for experiment in group.experiments:
+            add(run_experiment(experiment, group.settings(paper, device)))
+    return verdicts
+
+
+def _print_tables(verdicts: Sequence[Verdict], checks: list[OperatorCheck]) -> None:
+    from .report.claim_tables import claim_frame, split_verdicts
+    from .report.experiment_tables import measurement_frame
+    from .report.operator_tables import operator_frame
+
+    claims, experiments = split_verdicts(verdicts)
+    if claims:
+        frame = claim_frame(claims).drop(columns=["statement", "families"])
+        print_frame(frame, "on instances with exact constants")
+    if experiments:
+        print_frame(measurement_frame(experiments), "measured at fixed seeds")
+    if checks:
+        print_frame(operator_frame(checks), "on operators")
+
+
+def _line(v: Verdict) -> str:
+    """A verdict in one line, with the reason if the statement could not be checked or is known not to be met."""
+    unchecked = v.verdict in ("assumption not met", "not met here")
+    remark = v.reason if unchecked else f"worst ratio {v.worst:.3g}"
+    return f"{v.id} {v.verdict}: {v.statement} ({remark}, {v.seconds:.1f} s)"
 
 
 @app.command()
 def mutations(
     claims: Annotated[str | None, CLAIMS] = None,
-    examples: Annotated[int, typer.Option("--examples", min=1, help="Examples a claim.")] = 100,
-    out: Annotated[Path | None, typer.Option("--out", help="Write mutations.md there.")] = None,
+    examples: Annotated[
+        int, typer.Option("--examples", min=1, help="Number of examples for each claim.")
+    ] = 100,
+    out: Annotated[Path | None, typer.Option("--out", help="Write mutations.md into this folder.")] = None,
 ) -> None:
-    """Break the code in every way listed, one at a time; exit code 1 when no claim notices one of them."""
+    """Break the code in every way listed, one at a time. Exit code 1 if no claim notices one of them."""
     writable(out)
-    from . import table
-    from .roster import choose, fate_of
+    from .report.operator_tables import mutation_frame, write_mutations
+    from .selection import check_mutant, select_claims
 
-    fates = []
-    for mutant in choose(claims).mutants:
-        fates.append(fate := fate_of(mutant, examples))
-        by = ", ".join(fate.caught) or "NOBODY"
-        say(f"{mutant.name}: caught by {by} ({fate.seconds:.1f} s)", None if fate.caught else "red")
-    print_frame(table.fates_frame(fates), "")
+    results = []
+    for mutant in select_claims(claims).mutants:
+        results.append(result := check_mutant(mutant, examples))
+        names = ", ".join(result.caught) or "NOBODY"
+        style = None if result.caught else "red"
+        say(f"{mutant.name}: caught by {names} ({result.seconds:.1f} s)", style)
+    print_frame(mutation_frame(results), "")
     if out is not None:
-        table.write_fates(fates, out)
-    if survivors := [fate.name for fate in fates if not fate.caught]:
+        write_mutations(results, out)
+    if survivors := [result.name for result in results if not result.caught]:
         say(f"{len(survivors)} survived: {'; '.join(survivors)}", "red")
         raise typer.Exit(1)
 
 
 @app.command()
 def attack(
-    trials: Annotated[int, typer.Option("--trials", min=1, help="How many.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", help="Of all that is drawn.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Write attack.md and attack.json there.")] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Number of trials.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the search.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write attack.md and attack.json into this folder.")
+    ] = None,
 ) -> None:
-    """Attack rigorous certificates with guided trials; exit code 1 when one is below the true error."""
-    from .attack import attack as run
-    from .attack import frame, write
+    """Attack rigorous certificates by guided trials. Exit code 1 if one is below the true error."""
+    from .attack import run_attack
+    from .attack.report import attack_frame, write_attack
 
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: choose a folder")
-    report = run(trials, seed)
-    print_frame(frame(report), "rigorous certificates under attack")
+    report = run_attack(trials, seed)
+    print_frame(attack_frame(report), "rigorous certificates under attack")
     if out is not None:
-        write(report, out)
-    for one in report.false[:10]:
-        say(f"false by {one.ratio:.3g}: {one.trial}", "red")
+        write_attack(report, out)
+    for outcome in report.false[:10]:
+        say(f"false by {outcome.ratio:.3g}: {outcome.trial}", "red")
     if report.false:
         raise typer.Exit(1)
 
 
 @app.command()
 def peers(
-    out: Annotated[Path | None, typer.Option("--out", help="Write peers.md there.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write peers.md into this folder.")] = None,
 ) -> None:
-    """Hold the implicit gradients of deepinv and torchdeq against C1, with small and with raised budgets."""
+    """Check C1 on the implicit gradients of deepinv and torchdeq, with small and with large budgets."""
     writable(out)
-    from . import table
+    from .report.operator_tables import external_frame, write_external
 
     try:
-        from .peers import examine_peers
+        from .operators.external_libraries import check_external_libraries
     except ImportError as error:
         raise UserError(f"{error.name} is not installed: pip install torchdeq") from error
-    found = table.peers_frame(examine_peers())
-    print_frame(found, "relative distance to central differences of the solved problem")
+    frame = external_frame(check_external_libraries())
+    print_frame(frame, "relative distance to central differences of the solved problem")
     if out is not None:
-        table.write_peers(found, out)
+        write_external(frame, out)
 
 
 @app.command()
@@ -178,36 +224,28 @@ def check(
     ],
     within: Annotated[
         float | None,
-        typer.Option(
-            "--within", help="The relative error that a solver's gradient is meant to keep, e.g. 1e-9."
-        ),
+        typer.Option("--within", help="Largest relative error allowed for a solver's gradient, e.g. 1e-9."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The findings as JSON, and nothing else.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print only the outcomes, as JSON.")] = False,
 ) -> None:
-    """Check a solver, a task or an operator, and say in words what is wrong with it; exit code 1 where something is."""
-    from .check import check as run
+    """Check a solver, a task or an operator, and say what is wrong with it. Exit code 1 if a check fails."""
+    from .check import print_checks
 
-    if not run(what, within, json):
+    if not print_checks(what, within, json):
         raise typer.Exit(1)
 
 
 @app.command()
 def docs() -> None:
-    """Write the pages of docs/ that are made from the code and the tests: the reference, and tables."""
-    from .pages import write
+    """Write the generated pages of docs/: the API reference, and the tables of claims and misuse."""
+    from .report import write_pages
 
-    for page in write():
+    for page in write_pages():
         print(page)  # noqa: T201
 
 
-def _line(v: Verdict) -> str:
-    """A verdict in a line; why, where it was not tried or is known not to be met."""
-    why = v.reason if v.verdict in ("assumption not met", "not met here") else f"worst ratio {v.worst:.3g}"
-    return f"{v.id} {v.verdict}: {v.statement} ({why}, {v.seconds:.1f} s)"
-
-
 def entry(arguments: list[str] | None = None) -> int:
-    """Run the command. Returns its exit code: 2 with one line on standard error for bad input."""
+    """Run the command. Returns its exit code: 2, with one line on standard error, for bad input."""
     return call(app, "python -m theory_checks", arguments)
 
 

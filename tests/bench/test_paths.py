@@ -190,7 +190,9 @@ def test_brackets_in_a_path(here, tiny_run, capsys):
 )
 def test_json_is_all_there_is(run, words, capsys, monkeypatch):
     # The checks take half a minute, and print no more than one application does.
-    monkeypatch.setattr("theory_checks.check.findings", lambda reach, *_: [] if reach(abs, 1.0) else None)
+    monkeypatch.setattr(
+        "theory_checks.check.command.run_checks", lambda reach, *_: [] if reach(abs, 1.0) else None
+    )
     run(words)
     said = capsys.readouterr()
     json.loads(said.out)
@@ -225,7 +227,7 @@ def test_a_library_that_is_missing_is_named(capsys, monkeypatch):
     def missing(*_):
         raise ModuleNotFoundError("No module named 'hypothesis.strategies'", name="hypothesis.strategies")
 
-    monkeypatch.setattr("theory_checks.check.check", missing)
+    monkeypatch.setattr("theory_checks.check.print_checks", missing)
     line = refused(capsys, ["check", "deq"], run=theory)
     assert line.startswith(
         "error: python -m theory_checks needs hypothesis, which is not installed: tox devenv"

@@ -24,8 +24,8 @@ from bench.training import parameters, train
 from bench.trajectory import Course, Objective, bends, bound, descend, reference, rows, secants, step_size
 from bench.trajectory_report import summary
 from solvers import Lipschitz, Schedule, SmoothLoss, certified, jfb, restarted_jfb
-from theory_checks import cases
-from theory_checks.claims.c12_learning import objective as quadratic
+from theory_checks.claims.c12_learning import bilevel_objective as quadratic
+from theory_checks.instances import synthetic
 
 SOLVERS = (certified(1e-2), restarted_jfb(2, 3), jfb(4))
 
@@ -46,7 +46,7 @@ class Known:
 
 def affine(seed, L=0.8):
     """``F(θ) = q/2 ‖Aθ − s‖²`` with fewer parameters than unknowns: strongly convex, with exact m and G."""
-    case = cases.affine(6, 3, L, seed)
+    case = synthetic.affine(6, 3, L, seed)
     loss = SmoothLoss(lambda x: case.loss.q / 2 * (x[0] - case.loss.target).square().sum(), case.loss.q)
     F = Objective(lambda: Known(case), loss, case.x0[None], [case.T.theta])
     return F, quadratic(case.T, case)

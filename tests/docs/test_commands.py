@@ -22,9 +22,9 @@ from skimage.io import imsave
 from bench import matrix
 from bench.command import call
 from bench.provenance import ROOT
-from theory_checks import real
 from theory_checks.companions import GROUPS
-from theory_checks.roster import BOUNDS, COMPANIONS
+from theory_checks.operators import benchmark_operator
+from theory_checks.selection import BOUNDS, COMPANIONS
 
 from .pages import PAGES, commands, name, snippets
 
@@ -94,11 +94,11 @@ def home(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small(monkeypatch, home):
     """Small profiles, two operators, no timings, no figures, and a home of the reader's own."""
-    load, operators = matrix.load_profile, real.matrix()[:2]
+    load, operators = matrix.load_profile, benchmark_operator.benchmark_tasks()[:2]
     monkeypatch.setattr(matrix, "load_profile", lambda text: shrunk(load(text)))
     monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store, budget: iter(()))
     monkeypatch.setattr("bench.figures.write_figures", lambda *parts: [])
-    monkeypatch.setattr(real, "matrix", lambda: operators)
+    monkeypatch.setattr(benchmark_operator, "benchmark_tasks", lambda: operators)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home)
 

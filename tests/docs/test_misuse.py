@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.provenance import ROOT
-from theory_checks.misuse import OUTCOMES, page, rows
+from theory_checks.report.misuse import OUTCOMES, misuse_page, misuse_rows
 
 LEAST = 60
 
@@ -17,7 +17,7 @@ def written(tmp_path, text):
 
 
 def test_there_are_enough_situations_and_none_twice():
-    found = rows(ROOT / "tests")
+    found = misuse_rows(ROOT / "tests")
     assert len(found) >= LEAST
     assert len({(row.area, row.situation) for row in found}) == len(found)
     assert {outcome for outcome in OUTCOMES for row in found if row.outcome.startswith(outcome)} >= {
@@ -36,12 +36,12 @@ def test_it(x): pass
 
 def test_other(): pass
 """
-    found = rows(written(tmp_path, text))
+    found = misuse_rows(written(tmp_path, text))
     assert [(row.area, row.situation, row.outcome, row.test) for row in found] == [
         ("benchmark", "a | b", "right: both", "test_it"),
         ("maps", "c", "refused: no", "test_it"),
     ]
-    made = page(tmp_path)
+    made = misuse_page(tmp_path)
     assert "| a \\| b | right: both | [test_it](../tests/bench/test_x.py) |" in made
     assert made.index("## Benchmark") < made.index("## Maps")
 
@@ -52,4 +52,4 @@ def test_other(): pass
 def test_a_mark_that_cannot_be_read_is_an_error(mark, tmp_path):
     text = f"import pytest\n@pytest.mark.misuse{mark}\ndef test_it(): pass\n"
     with pytest.raises(ValueError, match=r"test_x\.py:2"):
-        rows(written(tmp_path, text))
+        misuse_rows(written(tmp_path, text))

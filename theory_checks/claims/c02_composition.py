@@ -1,8 +1,9 @@
-"""C2. Composing changes nothing.
+"""C2. Composing T with itself does not change the implicit gradient.
 
-For ``Φ_K = T^K``: ``∂_xΦ_K(x*) = J^K``, ``∂_θΦ_K(x*) = Σ_{k<K} J^k B``, and the implicit gradient of ``Φ_K``
-is that of T for every K. Equality (the K-th roots of unity are no eigenvalues of J, since L < 1). Source:
-arXiv 2506.13239; PROOFS S1(a).
+For ``Φ_K = T^K``: ``∂_xΦ_K(x*) = J^K``, ``∂_θΦ_K(x*) = Σ_{k<K} J^k B``, and the implicit gradient of ``Φ_K`` is
+that of T for every K. An equality: since L < 1, no K-th root of unity is an eigenvalue of J.
+
+Source: arXiv 2506.13239; PROOFS S1(a).
 """
 
 from __future__ import annotations
@@ -15,44 +16,45 @@ from torch import Tensor
 
 from solvers import deq
 
-from .. import cases
-from ..batches import batches
-from ..cases import Case, Parametric
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, jacobians, norm, powers
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import synthetic
+from ..instances.batches import batches
+from ..instances.exact import jacobians, power_sum, solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import Case, ParametricMap
 
 
-class Power(Parametric):
-    """``T^K`` with the parameter of T."""
+class Power(ParametricMap):
+    """The map ``T^K``, with the parameter of T."""
 
-    def __init__(self, T: Parametric, K: int) -> None:
+    def __init__(self, T: ParametricMap, K: int) -> None:
         super().__init__()
         self.T, self.K = T, K
         self.theta = T.theta
 
     def forward(self, x: Tensor) -> Tensor:
-        """One application: K of T."""
+        """Apply the map once, that is, T K times; x has shape ``(n,)``."""
         for _ in range(self.K):
             x = self.T(x)
         return x
 
 
 def composed(case: Case, K: int) -> Case:
-    """The case with ``T^K`` for T and its Lipschitz constant; the others do not matter here."""
+    """The case with ``T^K`` in place of T, and its L. The other constants are not needed here."""
     return dataclasses.replace(case, name=f"{case.name}^{K}", T=Power(case.T, K), L=case.L**K)
 
 
 def _sides(case: Case, K: int, terms: int) -> Sides:
-    e, power = exact(case), composed(case, K)
+    e, power = solve_exactly(case), composed(case, K)
     J, B = jacobians(power, e.x)
     gap = torch.cat(
         [
             (J - torch.linalg.matrix_power(e.J, K)).flatten(),
-            (B - powers(e.J, terms) @ e.B).flatten(),
-            estimate(deq(1e-13, 500), power) - e.gradient,
+            (B - power_sum(e.J, terms) @ e.B).flatten(),
+            solver_gradient(deq(1e-13, 500), power) - e.gradient,
         ]
     )
-    return Sides(norm(gap), 0.0, norm(e.gradient) + norm(e.B) + norm(e.v))
+    return Sides(two_norm(gap), 0.0, two_norm(e.gradient) + two_norm(e.B) + two_norm(e.v))
 
 
 CLAIM = Claim(
@@ -60,9 +62,11 @@ CLAIM = Claim(
     statement="∂_xΦ_K = J^K, ∂_θΦ_K = Σ_{k<K} J^k B, and g_DEQ(Φ_K) = g_DEQ(T) for every K",
     source="arXiv 2506.13239; PROOFS S1(a)",
     assumptions="L < 1",
-    examples=st.tuples(st.one_of(cases.affines, cases.tanhs, cases.networks, batches), cases.depths),
+    examples=st.tuples(
+        st.one_of(synthetic.affines, synthetic.tanhs, synthetic.networks, batches), synthetic.depths
+    ),
     sides=lambda case, K: _sides(case, K, K),
-    too_strong=lambda case, K: _sides(case, K, K + 1),
-    twin="the sum has K+1 terms",
+    negative_control=lambda case, K: _sides(case, K, K + 1),
+    false_statement="the sum has K+1 terms",
     rounding=1e-9,
 )

@@ -1,8 +1,10 @@
 """C3. At the equilibrium, JFB through K layers is the K-term Neumann series.
 
-``g_K = h + Bᵀ Σ_{k<K} (Jᵀ)^k v``, and the same from one recorded layer, so that memory need not grow with K. With
-damping λ (phantom gradients) it is that of ``λB`` and ``λJ + (1 − λ)I``. Equality; it is what tells K layers from
-K ± 1, which no bound does. Source: arXiv 2506.13239; PROOFS S2.
+``g_K = h + Bᵀ Σ_{k<K} (Jᵀ)^k v``. One recorded layer gives the same series, so memory need not grow with K.
+With damping λ (phantom gradients) it is the series of ``λB`` and ``λJ + (1 − λ)I``. An equality, which
+distinguishes K layers from K ± 1; no bound does that.
+
+Source: arXiv 2506.13239; PROOFS S2.
 """
 
 from __future__ import annotations
@@ -12,23 +14,28 @@ from hypothesis import strategies as st
 
 from solvers import neumann, phantom, restarted_jfb
 
-from .. import cases
-from ..batches import batches
-from ..cases import Case
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, norm, powers
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import synthetic
+from ..instances.batches import batches
+from ..instances.exact import power_sum, solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import Case
 
 DAMPING = 0.3
 
 
 def _sides(case: Case, K: int, R: int, terms: int) -> Sides:
-    e = exact(case)
+    e = solve_exactly(case)
     damped = DAMPING * e.J + (1 - DAMPING) * torch.eye(len(e.x), dtype=torch.float64)
-    series = e.B.T @ (powers(e.J.T, terms) @ e.v), DAMPING * e.B.T @ (powers(damped.T, terms) @ e.v)
-    plain, shorter = (e.h + part for part in series)
-    compared = (restarted_jfb(K, R), plain), (neumann(R, K), plain), (phantom(R, K, DAMPING), shorter)
-    worst = max(norm(estimate(solver, case, e.x) - wanted) for solver, wanted in compared)
-    return Sides(worst, 0.0, norm(plain) + norm(e.v))
+    series = e.B.T @ (power_sum(e.J.T, terms) @ e.v), DAMPING * e.B.T @ (power_sum(damped.T, terms) @ e.v)
+    plain, phantom_series = (e.h + part for part in series)
+    pairs = (
+        (restarted_jfb(K, R), plain),
+        (neumann(R, K), plain),
+        (phantom(R, K, DAMPING), phantom_series),
+    )
+    worst = max(two_norm(solver_gradient(solver, case, e.x) - expected) for solver, expected in pairs)
+    return Sides(worst, 0.0, two_norm(plain) + two_norm(e.v))
 
 
 CLAIM = Claim(
@@ -36,9 +43,9 @@ CLAIM = Claim(
     statement="at x*: g_K = h + Bᵀ Σ_{k<K} (Jᵀ)^k v, from K recorded layers and from one; phantom's with damped J",
     source="arXiv 2506.13239; PROOFS S2",
     assumptions="L < 1, started at the equilibrium",
-    examples=st.tuples(st.one_of(cases.contractions, batches), cases.depths, cases.restarts),
+    examples=st.tuples(st.one_of(synthetic.contractions, batches), synthetic.depths, synthetic.restarts),
     sides=lambda case, K, R: _sides(case, K, R, K),
-    too_strong=lambda case, K, R: _sides(case, K, R, K + 1),
-    twin="the series has K+1 terms",
+    negative_control=lambda case, K, R: _sides(case, K, R, K + 1),
+    false_statement="the series has K+1 terms",
     rounding=1e-10,
 )

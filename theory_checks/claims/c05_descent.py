@@ -1,10 +1,11 @@
-"""C5. When JFB points downhill.
+"""C5. When JFB is a descent direction.
 
-With B of full row rank (``p ≥ n``), ``κ = cond(P_K P_Kᵀ)`` and ``‖J^K‖ ≤ q``: ``⟨g_DEQ, g_K⟩ > 0`` for every
-loss as soon as ``q < 2√κ'/(1 + κ')`` with ``κ' = cond(B Bᵀ)``, and then the cosine of the two is bounded
-below. Checked as ``−⟨g_DEQ, g_K⟩ ≤ 0`` on the least favourable maps of PROOFS S7 (a Householder reflection
-turned towards the worst loss). The condition ``L^K < 1/κ`` of the paper implies it. It cannot hold for ``p <
-n``: ``tests/theory_checks`` builds an instance with a negative cosine for every ``q > 0``.
+Let B have full row rank (``p ≥ n``), and ``κ = cond(B Bᵀ)``. If ``‖J^K‖ < 2√κ/(1 + κ)``, then
+``⟨g_DEQ, g_K⟩ > 0`` for every loss, and the cosine of the two gradients is bounded below. Checked as
+``−cos(g_DEQ, g_K) ≤ 0`` on the least favourable maps of PROOFS S7, whose J is a Householder reflection chosen
+for the worst loss. The paper's condition ``L^K < 1/κ``, with ``κ = cond(P_K P_Kᵀ)``, implies this one. Nothing
+of the kind holds for ``p < n``: ``tests/theory_checks`` builds an instance with a negative cosine for every
+``q > 0``.
 
 Source: Fung et al. (arXiv 2103.12803); arXiv 2506.13239; PROOFS S7(ii).
 """
@@ -18,21 +19,22 @@ from hypothesis import strategies as st
 
 from solvers import restarted_jfb
 
-from ..cases import Affine, Case, Linear, normal
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances.exact import solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import AffineMap, Case, LinearLoss, standard_normal
 
 F64 = torch.float64
 
 
 def extremal(n: int, kappa: float, share: float, seed: int) -> Case:
-    """The map and the loss on which ``⟨g_DEQ, g_1⟩`` is least, at a ``share`` of the threshold of S7(ii).
+    """The map and the loss with the least ``⟨g_DEQ, g_1⟩``, at ``‖J‖`` equal to a ``share`` of the threshold of S7(ii).
 
     ``B Bᵀ = Q`` with eigenvalues from 1 to κ, adjoint ``u = √κ e_min + e_max`` and ``J = q H``, H the (symmetric)
     reflection that takes ``u/‖u‖`` to ``Qu/‖Qu‖``. The loss is linear, with ``v = (I − Jᵀ)u``.
     """
     q = share * 2 * math.sqrt(kappa) / (1 + kappa)
-    basis = torch.linalg.qr(normal(seed, n, n)).Q
+    basis = torch.linalg.qr(standard_normal(seed, n, n)).Q
     eigenvalues = torch.linspace(1, kappa, n, dtype=F64)
     B = basis @ torch.diag(eigenvalues.sqrt()) @ basis.T
     u = basis @ torch.tensor([math.sqrt(kappa), *[0.0] * (n - 2), 1.0], dtype=F64)
@@ -40,24 +42,26 @@ def extremal(n: int, kappa: float, share: float, seed: int) -> Case:
     mirror = (a - b) / (a - b).norm()
     J = q * (torch.eye(n, dtype=F64) - 2 * torch.outer(mirror, mirror))
     v = u - J.T @ u
-    T = Affine(J, B, torch.zeros(n, dtype=F64), torch.zeros(n, dtype=F64))
+    T = AffineMap(J, B, torch.zeros(n, dtype=F64), torch.zeros(n, dtype=F64))
     name = f"extremal(n={n}, kappa={kappa!r}, share={share!r}, seed={seed})"
-    return Case(name, T, normal(seed + 1, n), Linear(v, 0.0, torch.zeros(n, n, dtype=F64)), q, 0.0, 0.0)
+    return Case(
+        name, T, standard_normal(seed + 1, n), LinearLoss(v, 0.0, torch.zeros(n, n, dtype=F64)), q, 0.0, 0.0
+    )
 
 
 def uphill(q: float) -> Case:
-    """Two unknowns, one parameter: JFB points uphill for every ``q > 0`` (PROOFS S7(iv))."""
+    """A map with two unknowns and one parameter on which JFB points uphill for every ``q > 0`` (PROOFS S7(iv))."""
     J = torch.tensor([[0.0, 0.0], [q, 0.0]], dtype=F64)
     B = torch.tensor([[1.0], [0.0]], dtype=F64)
     u = torch.tensor([q / 2, 1.0], dtype=F64)
-    # v = (I − Jᵀ)u with J e₁ = q e₂: the first entry of u is what JFB lacks.
+    # v = (I − Jᵀ)u. The exact gradient is u₁ = q/2, and JFB returns v₁ = u₁ − q u₂ = −q/2.
     v = u - J.T @ u
-    T = Affine(J, B, torch.zeros(2, dtype=F64), torch.zeros(1, dtype=F64))
+    T = AffineMap(J, B, torch.zeros(2, dtype=F64), torch.zeros(1, dtype=F64))
     return Case(
         f"uphill({q!r})",
         T,
         torch.zeros(2, dtype=F64),
-        Linear(v, 0.0, torch.zeros(1, 2, dtype=F64)),
+        LinearLoss(v, 0.0, torch.zeros(1, 2, dtype=F64)),
         q,
         0.0,
         0.0,
@@ -65,10 +69,10 @@ def uphill(q: float) -> Case:
 
 
 def cosine(case: Case, K: int) -> float:
-    """The cosine of K-layer JFB at the equilibrium with the exact gradient."""
-    e = exact(case)
-    found = estimate(restarted_jfb(K, 0), case, e.x)
-    return float(found @ e.gradient) / (norm(found) * norm(e.gradient))
+    """The cosine of the angle between K-layer JFB at the equilibrium and the exact gradient."""
+    e = solve_exactly(case)
+    gradient = solver_gradient(restarted_jfb(K, 0), case, e.x)
+    return float(gradient @ e.gradient) / (two_norm(gradient) * two_norm(e.gradient))
 
 
 def _sides(n: int, kappa: float, share: float, seed: int) -> Sides:
@@ -87,6 +91,6 @@ CLAIM = Claim(
         st.integers(0, 10_000),
     ),
     sides=_sides,
-    too_strong=lambda n, kappa, share, seed: _sides(n, kappa, share * 4 / 3, seed),
-    twin="a threshold larger by a third",
+    negative_control=lambda n, kappa, share, seed: _sides(n, kappa, share * 4 / 3, seed),
+    false_statement="a threshold larger by a third",
 )

@@ -1,11 +1,11 @@
 """C8. Solving both equations to a tolerance.
 
 ``r/(1 + L) ≤ ‖x̂ − x*‖ ≤ e = r/(1 − L)`` with ``r = ‖T(x̂) − x̂‖`` as reported, and with an adjoint residual
-``s = ‖v̂ − (I − Ĵᵀ)û‖`` the gradient is off by at most ``(H + M_B‖û‖) e + (‖B̂‖ + M_B e)/(1 − L) · [s + (Λ +
-M_J‖û‖) e]``. Equality on ``J = L·I``.
+``s = ‖v̂ − (I − Ĵᵀ)û‖`` the gradient is off by at most
+``(H + M_B‖û‖) e + (‖B̂‖ + M_B e)/(1 − L) · [s + (Λ + M_J‖û‖) e]``. Attained with ``J = L·I``.
 
-The estimators are the real reaches and adjoint solves with loose tolerances, on batches too; ``û`` is taken from their
-own exchange, seen through a map that adds a constant.
+The estimators are real forward and adjoint solvers with loose tolerances, on batches too. The adjoint ``û`` is
+the gradient in a constant that is added to the map.
 
 Source: Grazzi et al. (arXiv 2006.16218) for the shape; PROOFS S6.
 """
@@ -28,49 +28,50 @@ from solvers import (
     Solver,
 )
 
-from .. import cases
-from ..batches import batches, given, shaped
-from ..cases import Case
-from ..claim import Claim, Sides
-from ..exact import cotangents, exact, jacobians, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import synthetic
+from ..instances.batches import batches, solver_map, solver_state
+from ..instances.exact import cotangents, jacobians, solve_exactly, two_norm
+from ..instances.synthetic import Case
 
 
 def _solved(case: Case, reach: Reach, adjoint: Adjoint) -> tuple[Equilibrium, Tensor, Tensor]:
-    """``x̂``, ``û`` and the gradient with loose tolerances; û is the gradient in a constant added to T."""
-    T, x0 = given(case, divisible=False), shaped(case, case.x0)
+    """The equilibrium ``x̂``, the adjoint ``û`` and the gradient. û is the gradient in a constant added to T."""
+    T, x0 = solver_map(case, divisible=False), solver_state(case, case.x0)
     shift = torch.zeros_like(x0, requires_grad=True)
     case.T.zero_grad()
     solution = Solver("", reach, Implicit(adjoint))(lambda x: T(x) + shift, x0)
     with torch.no_grad():
-        at = reach(T, x0)
+        equilibrium = reach(T, x0)
     case.loss(solution.x.flatten(), case.T.theta).backward()
     assert shift.grad is not None and case.T.theta.grad is not None  # noqa: PT018
-    return at, shift.grad.flatten(), case.T.theta.grad.clone()
+    return equilibrium, shift.grad.flatten(), case.T.theta.grad.clone()
 
 
 def _sides(case: Case, reach: Reach, adjoint: Adjoint, factor: float) -> Sides:
-    e = exact(case)
-    reached, u, gradient = _solved(case, reach, adjoint)
-    at = reached.x.flatten()
+    e = solve_exactly(case)
+    equilibrium, u, gradient = _solved(case, reach, adjoint)
+    x = equilibrium.x.flatten()
     with torch.no_grad():
-        image = case.T(at)
-    J, B = jacobians(case, at)
+        image = case.T(x)
+    J, B = jacobians(case, x)
     # The value is T(x̂), so the loss is differentiated there; the derivative of T is taken at x̂.
     v, _ = cotangents(case, image)
-    # The residual that the solver reports, made absolute: if it is that of another point, this shows it.
-    residual = reached.report.residual * norm(image)
-    off = residual / factor
-    s = norm(v - (u - J.T @ u))
-    b = norm(B) + case.M_B * off
-    bound = (norm(case.loss.M) + case.M_B * norm(u)) * off
-    bound += b / factor * (s + (case.loss.q + case.M_J * norm(u)) * off)
-    distance = norm(at - e.x)
-    if distance > off * (1 + 1e-9) + 1e-12:  # the first half of the claim
-        return Sides(distance, off, norm(e.x))
-    # Of a batch the largest relative residual is reported, and not that of the whole: see C28.
+    # The reported residual, made absolute. If it is the residual of another point, the claim fails.
+    residual = equilibrium.report.residual * two_norm(image)
+    radius = residual / factor
+    s = two_norm(v - (u - J.T @ u))
+    b = two_norm(B) + case.M_B * radius
+    bound = (two_norm(case.loss.M) + case.M_B * two_norm(u)) * radius
+    bound += b / factor * (s + (case.loss.q + case.M_J * two_norm(u)) * radius)
+    distance = two_norm(x - e.x)
+    if distance > radius * (1 + 1e-9) + 1e-12:  # the first half of the claim
+        return Sides(distance, radius, two_norm(e.x))
+    # The report of a batch has the largest residual of a sample, and not that of the whole batch (C28).
     if case.samples == 1 and residual / (1 + case.L) > distance * (1 + 1e-9) + 1e-12:
-        return Sides(residual / (1 + case.L), distance, norm(e.x))
-    return Sides(norm(gradient - e.gradient), bound, norm(e.gradient) + norm(e.v))
+        return Sides(residual / (1 + case.L), distance, two_norm(e.x))
+    return Sides(two_norm(gradient - e.gradient), bound, two_norm(e.gradient) + two_norm(e.v))
 
 
 loose = st.sampled_from((1e-1, 1e-2, 1e-4))
@@ -86,9 +87,9 @@ CLAIM = Claim(
     statement="‖x̂ − x*‖ ≤ r/(1−L), and the gradient is off by at most the bound of S6 in r and s",
     source="arXiv 2006.16218; PROOFS S6",
     assumptions="L < 1; M_J, M_B Lipschitz constants of the Jacobians",
-    examples=st.tuples(st.one_of(cases.contractions, cases.isotropics, batches), reaches, adjoints),
+    examples=st.tuples(st.one_of(synthetic.contractions, synthetic.isotropics, batches), reaches, adjoints),
     sides=lambda case, reach, adjoint: _sides(case, reach, adjoint, 1 - case.L),
-    too_strong=lambda case, reach, adjoint: _sides(case, reach, adjoint, 1.0),
-    twin="without the factors 1/(1−L)",
+    negative_control=lambda case, reach, adjoint: _sides(case, reach, adjoint, 1.0),
+    false_statement="without the factors 1/(1−L)",
     attained=True,
 )

@@ -1,16 +1,18 @@
-"""C12. What an error of the gradient does to learning: θ⁺ = θ − ηĝ beside θ⁺ = θ − ηF'.
+"""C12. Gradient descent with errors of the gradient: θ⁺ = θ − ηĝ compared with θ⁺ = θ − ηF'.
 
 With ``e_t = ‖ĝ_t − F'(θ_t)‖ ≤ ε``, F G-smooth, ``η ≤ 1/G``, and T steps from the same θ₀:
 
-- the distance of the trajectories: ``d_T ≤ η Σ_t ϱ^(T−1−t) e_t`` with ``ϱ = max(|1−ηm|, |1−ηG|)`` for F
-m-strongly convex, ``ϱ = 1`` for F convex; one step is ``d_1 = ηe_0``; - each step: ``F(θ_{t+1}) ≤ F(θ_t) −
-η/2 ‖F'(θ_t)‖² + η/2 e_t²``; - stationarity: ``mean_t ‖F'(θ_t)‖² ≤ 2(F(θ₀) − inf F)/(ηT) + mean_t e_t²``, and
-so for the smallest and ε; - under PL with constant m: ``F(θ_T) − F* ≤ (1−ηm)^T (F(θ₀) − F*) + ε²/(2m)``.
+- distance of the trajectories: ``d_T ≤ η Σ_t ϱ^(T−1−t) e_t``, with ``ϱ = max(|1−ηm|, |1−ηG|)`` for F m-strongly
+  convex, and ``ϱ = 1`` for F convex; one step gives ``d_1 = ηe_0``;
+- each step: ``F(θ_{t+1}) ≤ F(θ_t) − η/2 ‖F'(θ_t)‖² + η/2 e_t²``;
+- stationarity: ``mean_t ‖F'(θ_t)‖² ≤ 2(F(θ₀) − inf F)/(ηT) + mean_t e_t²``, which implies the same for the
+  smallest and ε;
+- PL rate with constant m: ``F(θ_T) − F* ≤ (1−ηm)^T (F(θ₀) − F*) + ε²/(2m)``.
 
-Checked where G and m are exact: for an affine T and a quadratic loss ``x*(θ) = Aθ + d`` with ``A =
-(I−W)⁻¹V``, so F is the quadratic ``q/2 ‖Aθ + d − t‖²``, whose Hessian is ``qAᵀA``. The gradient with an error
-is that of a real, truncated estimator. Distance and step are attained with ``J = L·I`` and ``η = 1/G``, the
-PL rate with a single parameter.
+Checked for an affine T and a quadratic loss, where G and m are exact: ``x*(θ) = Aθ + d`` with ``A = (I−W)⁻¹V``,
+so F is the quadratic ``q/2 ‖Aθ + d − t‖²`` with the Hessian ``qAᵀA``. The gradients with errors are those of
+real, truncated estimators. Distance and step are attained with ``J = L·I`` and ``η = 1/G``, the PL rate with a
+single parameter.
 
 Source: PROOFS S9.
 """
@@ -25,23 +27,23 @@ from torch import Tensor
 
 from solvers import Solver, neumann, restarted_jfb
 
-from .. import cases
-from ..cases import Affine, Case
-from ..certificates import least, worst
-from ..claim import Claim, Sides
-from ..exact import estimate, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances import synthetic
+from ..instances.exact import solver_gradient, two_norm
+from ..instances.synthetic import AffineMap, Case
 
 
 @dataclass(frozen=True, slots=True)
-class Quadratic:
+class QuadraticObjective:
     """``F(θ) = q/2 ‖Aθ − s‖²``, the bilevel objective of an affine map, with its constants.
 
     Attributes:
-        q, A, s: what defines it; ``s = t − d``.
+        q, A, s: curvature of the loss, Jacobian of the equilibrium, and ``s = t − d``.
         optimum: a minimiser.
-        G: smoothness.
-        m: PL constant, the smallest eigenvalue of the Hessian that is not 0.
-        convexity: constant of strong convexity, 0 where there are more parameters than unknowns.
+        G: largest eigenvalue of the Hessian, the smoothness constant.
+        m: smallest positive eigenvalue of the Hessian, the PL constant.
+        convexity: constant of strong convexity; 0 if there are more parameters than unknowns.
     """
 
     q: float
@@ -53,29 +55,35 @@ class Quadratic:
     convexity: float
 
     def __call__(self, theta: Tensor) -> float:
-        """The value."""
+        """The value F(θ)."""
         return self.q / 2 * float((self.A @ theta - self.s).square().sum())
 
     def gradient(self, theta: Tensor) -> Tensor:
-        """``F'``."""
+        """The gradient F'(θ)."""
         return self.q * self.A.T @ (self.A @ theta - self.s)
 
     def size(self, theta: Tensor) -> float:
-        """What the value is computed from, to which its rounding is relative."""
-        return self.q / 2 * (norm(self.A) * norm(theta) + norm(self.s)) ** 2
+        """Size of the terms of the value, to which its rounding is relative."""
+        return self.q / 2 * (two_norm(self.A) * two_norm(theta) + two_norm(self.s)) ** 2
 
 
 @dataclass(frozen=True, slots=True)
-class Descent:
-    """T steps with errors, their T + 1 points, and the last point of the descent without."""
+class InexactDescent:
+    """Gradient descent with errors.
+
+    Attributes:
+        points: the T + 1 points of T steps.
+        errors: the T errors ``e_t``.
+        exact: the last point of the descent without errors.
+    """
 
     points: list[Tensor]
     errors: list[float]
     exact: Tensor
 
 
-def objective(T: Affine, case: Case) -> Quadratic:
-    """The objective of a case whose map is affine and whose loss is ``q/2 ‖x − t‖²``."""
+def bilevel_objective(T: AffineMap, case: Case) -> QuadraticObjective:
+    """The bilevel objective of a case with the affine map ``T`` and the loss ``q/2 ‖x − t‖²``."""
     n, p = T.V.shape
     A, d = torch.linalg.solve(torch.eye(n, dtype=T.W.dtype) - T.W, torch.column_stack((T.V, T.c))).split(
         (p, 1), 1
@@ -84,32 +92,37 @@ def objective(T: Affine, case: Case) -> Quadratic:
     sizes = case.loss.q * torch.linalg.svdvals(A).square()
     smallest = float(sizes[-1])
     optimum = torch.linalg.pinv(A) @ s
-    return Quadratic(case.loss.q, A, s, optimum, float(sizes[0]), smallest, smallest if p <= n else 0.0)
+    return QuadraticObjective(
+        case.loss.q, A, s, optimum, float(sizes[0]), smallest, smallest if p <= n else 0.0
+    )
 
 
-def descend(
-    case: Case, T: Affine, F: Quadratic, solver: Solver, start: Tensor, eta: float, steps: int
-) -> Descent:
-    """Gradient descent with the estimates of ``solver``, and with ``F'``."""
+def inexact_descent(
+    case: Case, T: AffineMap, F: QuadraticObjective, solver: Solver, start: Tensor, eta: float, steps: int
+) -> InexactDescent:
+    """Descend with the gradients of ``solver``, and with the exact ones."""
     points, errors, exact = [start], [], start
     for _ in range(steps):
         theta = points[-1]
-        estimated = estimate(solver, replace(case, T=Affine(T.W, T.V, T.c, theta.clone())))
+        estimated = solver_gradient(solver, replace(case, T=AffineMap(T.W, T.V, T.c, theta.clone())))
         points.append(theta - eta * estimated)
-        errors.append(norm(estimated - F.gradient(theta)))
+        errors.append(two_norm(estimated - F.gradient(theta)))
         exact = exact - eta * F.gradient(exact)
-    return Descent(points, errors, exact)
+    return InexactDescent(points, errors, exact)
 
 
-def inequalities(
+def learning_inequalities(
     case: Case, solver: Solver, fraction: float, steps: int, at_optimum: bool, weaker: bool = True
 ) -> tuple[Sides, ...]:
-    """Distance, step, stationarity and PL; not ``weaker``: the twins, ``ϱ^(T−t)`` and without the errors."""
-    assert isinstance(case.T, Affine)
-    F = objective(case.T, case)
+    """Both sides of the four inequalities: distance, step, stationarity and PL rate.
+
+    ``weaker=False`` gives the negative controls: ``ϱ^(T−t)`` for the distance, and no errors in the others.
+    """
+    assert isinstance(case.T, AffineMap)
+    F = bilevel_objective(case.T, case)
     start, eta = F.optimum if at_optimum else case.T.theta.detach(), fraction / F.G
-    run = descend(case, case.T, F, solver, start, eta, steps)
-    slopes = [norm(F.gradient(theta)) ** 2 for theta in run.points[:-1]]
+    run = inexact_descent(case, case.T, F, solver, start, eta, steps)
+    slopes = [two_norm(F.gradient(theta)) ** 2 for theta in run.points[:-1]]
     squares = [error**2 if weaker else 0.0 for error in run.errors]
     rate = max(abs(1 - eta * F.convexity), abs(1 - eta * F.G))
     weights = [rate ** (steps - 1 - t + (not weaker)) for t in range(steps)]
@@ -123,15 +136,17 @@ def inequalities(
     ]
     start_gap = values[0] - lowest
     return (
-        Sides(norm(run.points[-1] - run.exact), distance, max(norm(theta) for theta in run.points)),
-        worst(*each_step),
+        Sides(two_norm(run.points[-1] - run.exact), distance, max(two_norm(theta) for theta in run.points)),
+        conjunction(*each_step),
         Sides(sum(slopes) / steps, 2 * start_gap / (eta * steps) + sum(squares) / steps, F.G * scale),
         Sides(values[-1] - lowest, (1 - eta * F.m) ** steps * start_gap + max(squares) / (2 * F.m), scale),
     )
 
 
-affines = st.builds(cases.affine, cases.sizes, cases.parameters, cases.factors, cases.seeds)
-single = st.builds(cases.affine, cases.sizes, st.just(1), cases.factors, cases.seeds)
+affines = st.builds(
+    synthetic.affine, synthetic.sizes, synthetic.parameters, synthetic.factors, synthetic.seeds
+)
+single = st.builds(synthetic.affine, synthetic.sizes, st.just(1), synthetic.factors, synthetic.seeds)
 solvers = st.one_of(
     st.builds(restarted_jfb, st.integers(1, 4), st.integers(0, 3)),
     st.builds(neumann, st.integers(0, 12), st.integers(1, 4)),
@@ -143,14 +158,14 @@ CLAIM = Claim(
     source="PROOFS S9",
     assumptions="F G-smooth, η ≤ 1/G; strongly convex, convex or PL as stated",
     examples=st.tuples(
-        st.one_of(cases.isotropics, cases.symmetrics, affines, single),
+        st.one_of(synthetic.isotropics, synthetic.symmetrics, affines, single),
         solvers,
         st.sampled_from((0.3, 0.7, 1.0)),
         st.integers(1, 8),
         st.booleans(),
     ),
-    sides=lambda *example: worst(*inequalities(*example)),
-    too_strong=lambda *example: least(*inequalities(*example, weaker=False)),
-    twin="all four at once, with ϱ^(T−t) and without the errors",
+    sides=lambda *example: conjunction(*learning_inequalities(*example)),
+    negative_control=lambda *example: disjunction(*learning_inequalities(*example, weaker=False)),
+    false_statement="all four at once, with ϱ^(T−t) and without the errors",
     attained=True,
 )

@@ -1,8 +1,9 @@
-"""C14. Damping keeps the equilibrium and pays for it in speed.
+"""C14. Damping keeps the equilibrium and slows the iteration down.
 
-``T_λ = (1−λ)I + λT`` with ``0 < λ ≤ 1`` has the fixed point of T, ``‖T_λ(x) − T_λ(y)‖ ≤ (1 − λ(1−L))‖x −
-y‖``, and so every solver on ``T_λ`` reaches the same x*: plain iterations within ``(1 − λ(1−L))^N ‖x⁰ −
-x*‖``, a DEQ within what its own residual says. Assumes L < 1. Attained with ``J = L·I``.
+``T_λ = (1−λ)I + λT`` with ``0 < λ ≤ 1`` has the fixed point of T, and
+``‖T_λ(x) − T_λ(y)‖ ≤ (1 − λ(1−L))‖x − y‖``. So every solver on ``T_λ`` reaches the same x*: plain iterations
+within ``(1 − λ(1−L))^N ‖x⁰ − x*‖``, a DEQ within the distance that its residual implies. Assumes L < 1.
+Attained with ``J = L·I``.
 
 Source: Geng et al. (arXiv 2111.05177), the damped unrolling of the phantom gradient; THEORY C14.
 """
@@ -14,49 +15,51 @@ from hypothesis import strategies as st
 
 from solvers import Map, deq, restarted_jfb
 
-from .. import cases
-from ..batches import batches, given, shaped
-from ..cases import Case, normal
-from ..certificates import least, worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances import synthetic
+from ..instances.batches import batches, solver_map, solver_state
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case, standard_normal
 
 
 def _damped(case: Case, weight: float, whole: bool = True) -> Map:
-    T = case.T if whole else given(case)
+    T = case.T if whole else solver_map(case)
     return lambda x: (1 - weight) * x + weight * T(x)
 
 
 def _contracts(case: Case, weight: float, seed: int, factor: float) -> Sides:
-    x, y = case.x0, normal(seed, len(case.x0))
+    x, y = case.x0, standard_normal(seed, len(case.x0))
     T = _damped(case, weight)
     with torch.no_grad():
-        return Sides(norm(T(x) - T(y)), factor * norm(x - y), norm(x) + norm(y))
+        return Sides(two_norm(T(x) - T(y)), factor * two_norm(x - y), two_norm(x) + two_norm(y))
 
 
 def _iterates(case: Case, weight: float, K: int, R: int, factor: float) -> Sides:
-    e = exact(case)
+    e = solve_exactly(case)
     reached = restarted_jfb(K, R)(_damped(case, weight), case.x0).x.detach()
-    return Sides(norm(reached - e.x), factor ** (K * (R + 1)) * e.distance, norm(e.x) + e.distance)
+    return Sides(two_norm(reached - e.x), factor ** (K * (R + 1)) * e.distance, two_norm(e.x) + e.distance)
 
 
 def _solved(case: Case, weight: float, factor: float) -> Sides:
-    e = exact(case)
-    solution = deq(1e-8)(_damped(case, weight, whole=False), shaped(case, case.x0))
+    e = solve_exactly(case)
+    solution = deq(1e-8)(_damped(case, weight, whole=False), solver_state(case, case.x0))
     y = solution.x.detach().flatten()
-    # The residual belongs to the point before the recorded application.
-    return Sides(norm(y - e.x), factor / (1 - factor) * solution.reached.residual * norm(y), norm(y))
+    # The reported residual belongs to the point before the recorded application, whose error is smaller by the factor.
+    return Sides(
+        two_norm(y - e.x), factor / (1 - factor) * solution.reached.residual * two_norm(y), two_norm(y)
+    )
 
 
 def _same_point(case: Case, weight: float) -> Sides:
-    x = exact(case).x
+    x = solve_exactly(case).x
     with torch.no_grad():
-        return Sides(norm(_damped(case, weight)(x) - x), 0.0, norm(x) + norm(case.x0))
+        return Sides(two_norm(_damped(case, weight)(x) - x), 0.0, two_norm(x) + two_norm(case.x0))
 
 
 def _sides(case: Case, weight: float, seed: int, K: int, R: int) -> Sides:
     factor = 1 - weight * (1 - case.L)
-    return worst(
+    return conjunction(
         _same_point(case, weight),
         _contracts(case, weight, seed, factor),
         _iterates(case, weight, K, R, factor),
@@ -64,9 +67,9 @@ def _sides(case: Case, weight: float, seed: int, K: int, R: int) -> Sides:
     )
 
 
-def _too_strong(case: Case, weight: float, seed: int, K: int, R: int) -> Sides:
+def _negative_control(case: Case, weight: float, seed: int, K: int, R: int) -> Sides:
     factor = case.L**weight
-    return least(_contracts(case, weight, seed, factor), _iterates(case, weight, K, R, factor))
+    return disjunction(_contracts(case, weight, seed, factor), _iterates(case, weight, K, R, factor))
 
 
 CLAIM = Claim(
@@ -75,14 +78,14 @@ CLAIM = Claim(
     source="arXiv 2111.05177; THEORY C14",
     assumptions="L < 1, 0 < λ ≤ 1",
     examples=st.tuples(
-        st.one_of(cases.contractions, batches),
+        st.one_of(synthetic.contractions, batches),
         st.sampled_from((0.1, 0.5, 0.9, 1.0)),
-        cases.seeds,
-        cases.depths,
-        cases.restarts,
+        synthetic.seeds,
+        synthetic.depths,
+        synthetic.restarts,
     ),
     sides=_sides,
-    too_strong=_too_strong,
-    twin="the same with the smaller factor L^λ",
+    negative_control=_negative_control,
+    false_statement="the same with the smaller factor L^λ",
     attained=True,
 )

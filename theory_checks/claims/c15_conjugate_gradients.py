@@ -1,16 +1,16 @@
-"""C15. Conjugate gradients on the adjoint equation, against the Neumann series.
+"""C15. Conjugate gradients on the adjoint equation, compared with the Neumann series.
 
 With J symmetric and ``A = I − J`` positive definite of condition number κ, K steps on ``Au = v`` from 0 leave
-``‖u − u_K‖_A ≤ 2((√κ−1)/(√κ+1))^K ‖u‖_A``. And since u_K is the best point of the Krylov space, which has the
-K-term Neumann series in it, it is never worse than that: ``‖u − u_K‖_A ≤ ‖u − Σ_{k<K} J^k v‖_A ≤ L^K ‖u‖_A``.
-Where J is not symmetric none of it holds, and the solve ends after a few products without having converged.
+``‖u − u_K‖_A ≤ 2((√κ−1)/(√κ+1))^K ‖u‖_A``. The K-term Neumann series lies in the Krylov space, and u_K is the
+best point of that space, so ``‖u − u_K‖_A ≤ ‖u − Σ_{k<K} J^k v‖_A ≤ L^K ‖u‖_A``. If J is not symmetric, none of
+this holds, and the solve must end after a few products and report that it has not converged.
 
-Checked on batches of spectra of different difficulty, at Chebyshev nodes of ``[−L, L]`` or ``[0, L]``, known exactly.
-Both are the library's own, ``CG`` and ``neumann``; the adjoints are read off their own exchange, through a map
-that adds a constant.
+Checked on batches whose samples have spectra of different difficulty, at Chebyshev nodes of ``[−L, L]`` or
+``[0, L]``. Both solvers are the library's, ``CG`` and ``neumann``; an adjoint is the gradient in a constant
+that is added to the map.
 
-Source: Hestenes & Stiefel (1952), Greenbaum, *Iterative methods for solving linear systems*, thm 3.1.1;
-THEORY C15.
+Source: Hestenes & Stiefel (1952), Greenbaum, *Iterative methods for solving linear systems*, thm 3.1.1; THEORY
+C15.
 """
 
 from __future__ import annotations
@@ -23,69 +23,80 @@ from torch import Tensor
 
 from solvers import CG, Implicit, Iterate, Solution, Solver, neumann
 
-from .. import cases
-from ..batches import Together, given, shaped
-from ..cases import F64, Case, Loss, normal
-from ..certificates import least, worst
-from ..claim import Claim, Sides
-from ..exact import exact
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances import synthetic
+from ..instances.batches import BatchMap, solver_map, solver_state
+from ..instances.exact import solve_exactly
+from ..instances.synthetic import F64, Case, QuadraticLoss, standard_normal
 
 STEPS = 8
-"""Products after which a J that is not symmetric must have been noticed."""
+"""Number of products within which CG must notice that J is not symmetric."""
 EASIER = (1.0, 0.4, 0.9)
-"""L of the samples of a batch, relative to the hardest."""
+"""L of each sample of a batch, relative to the L of the case."""
 
 
-def spectrum(n: int, L: float, seed: int, indefinite: bool, samples: int = 1, skew: float = 0.0) -> Case:
-    """``W_b x_b + θ``, W_b symmetric, eigenvalues at the extrema of a Chebyshev polynomial on ``[±L_b or 0, L_b]``."""
+def chebyshev_spectrum(
+    n: int, L: float, seed: int, indefinite: bool, samples: int = 1, skew: float = 0.0
+) -> Case:
+    """``W_b x_b + θ`` with a symmetric W_b, whose eigenvalues are Chebyshev extrema on ``[0, L_b]`` or ``[−L_b, L_b]``.
+
+    Args:
+        n: unknowns of a sample.
+        L: contraction factor of the hardest sample.
+        seed: seed of all random numbers.
+        indefinite: whether eigenvalues are negative too.
+        samples: number of samples.
+        skew: share of W_b that is replaced by an antisymmetric matrix of norm L.
+    """
     W = torch.stack([_symmetric(n, EASIER[b] * L, seed + 20 * b, indefinite) for b in range(samples)])
     if skew:
-        turn = normal(seed + 7, samples, n, n)
+        turn = standard_normal(seed + 7, samples, n, n)
         W = (1 - skew) * W + skew * L * (turn - turn.mT) / torch.linalg.matrix_norm(turn - turn.mT, 2)[
             :, None, None
         ]
     V = torch.eye(n, dtype=F64).expand(samples, n, n).contiguous()
-    T = Together(W, V, torch.zeros(samples, n, dtype=F64), normal(seed, n), False)
-    loss = Loss(normal(seed + 3, samples * n), 1.0, torch.zeros(n, samples * n, dtype=F64))
+    T = BatchMap(W, V, torch.zeros(samples, n, dtype=F64), standard_normal(seed, n), False)
+    loss = QuadraticLoss(standard_normal(seed + 3, samples * n), 1.0, torch.zeros(n, samples * n, dtype=F64))
     name = f"spectrum(n={n}, L={L!r}, seed={seed}, indefinite={indefinite}, samples={samples}, skew={skew!r})"
-    return Case(name, T, normal(seed + 2, samples * n), loss, L, 0.0, 0.0, samples=samples)
+    return Case(name, T, standard_normal(seed + 2, samples * n), loss, L, 0.0, 0.0, samples=samples)
 
 
 def _symmetric(n: int, L: float, seed: int, indefinite: bool) -> Tensor:
     low = -L if indefinite else 0.0
     eigenvalues = (L + low) / 2 + (L - low) / 2 * torch.cos(torch.linspace(0, torch.pi, n, dtype=F64))
-    Q = torch.linalg.qr(normal(seed + 10, n, n)).Q
+    Q = torch.linalg.qr(standard_normal(seed + 10, n, n)).Q
     return Q @ torch.diag(eigenvalues) @ Q.T
 
 
-def adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
-    """The adjoint that a solver started at the equilibrium ends with, ``(samples, n)``, and its own account."""
-    x = exact(case).x.view(case.samples, -1)
-    T, shift = given(case, divisible=False), torch.zeros_like(x, requires_grad=True)
-    solution = solver(lambda x: T(shaped(case, x)).view_as(shift) + shift, x)
+def solved_adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
+    """The adjoint of shape ``(samples, n)`` that a solver computes at the equilibrium, and its solution."""
+    x = solve_exactly(case).x.view(case.samples, -1)
+    T, shift = solver_map(case, divisible=False), torch.zeros_like(x, requires_grad=True)
+    solution = solver(lambda x: T(solver_state(case, x)).view_as(shift) + shift, x)
     case.loss(solution.x.flatten(), case.T.theta.detach()).backward()
     assert shift.grad is not None, "no gradient reached the constant"
     return shift.grad, solution
 
 
 def conjugate_gradients(case: Case, K: int) -> Tensor:
-    """K steps from 0 of the library's own, and a product to measure what is left."""
-    return adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-15, K + 1))), case)[0]
+    """The adjoint after K steps of the library's CG from 0; one more product measures the residual."""
+    return solved_adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-15, K + 1))), case)[0]
 
 
 def _parts(
     case: Case, K: int, indefinite: bool, terms: int
 ) -> Iterator[tuple[float, float, float, float, float]]:
-    """For every sample: the error of CG and of ``terms`` terms, ``‖u‖``, ``(√κ−1)/(√κ+1)``, and L."""
-    e = exact(case)
+    """For every sample: the errors of CG and of the series, ``‖u‖_A``, ``(√κ−1)/(√κ+1)``, and L."""
+    e = solve_exactly(case)
     n = len(e.x) // case.samples
-    found = conjugate_gradients(case, K)
-    series, _ = adjoint(neumann(0, terms), case)
+    solved = conjugate_gradients(case, K)
+    series, _ = solved_adjoint(neumann(0, terms), case)
     for b, u in enumerate(e.u.view(case.samples, -1)):
-        here = slice(b * n, (b + 1) * n)
-        A, L = torch.eye(n, dtype=F64) - e.J[here, here], EASIER[b] * case.L
+        block = slice(b * n, (b + 1) * n)
+        A, L = torch.eye(n, dtype=F64) - e.J[block, block], EASIER[b] * case.L
         root = ((1 + L if indefinite else 1.0) / (1 - L)) ** 0.5
-        yield _energy(A, u - found[b]), _energy(A, u - series[b]), _energy(A, u), (root - 1) / (root + 1), L
+        yield _energy(A, u - solved[b]), _energy(A, u - series[b]), _energy(A, u), (root - 1) / (root + 1), L
 
 
 def _energy(A: Tensor, u: Tensor) -> float:
@@ -93,32 +104,32 @@ def _energy(A: Tensor, u: Tensor) -> float:
 
 
 def _sides(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) -> Sides:
-    case = spectrum(n, L, seed, indefinite, samples)
-    bounds = [_noticed(n, L, seed, samples)]
-    for error, series, size, rate, own in _parts(case, K, indefinite, K):
+    case = chebyshev_spectrum(n, L, seed, indefinite, samples)
+    bounds = [_asymmetric(n, L, seed, samples)]
+    for error, series, size, rate, sample_L in _parts(case, K, indefinite, K):
         bounds += [
             Sides(error, 2 * rate**K * size, size),
             Sides(error, series, size),
-            Sides(series, own**K * size, size),
+            Sides(series, sample_L**K * size, size),
         ]
-    return worst(*bounds[1:], bounds[0])
+    return conjunction(*bounds[1:], bounds[0])
 
 
-def _noticed(n: int, L: float, seed: int, samples: int) -> Sides:
-    """Products on a J that is not symmetric, or that it said to have converged there and has not."""
-    case = spectrum(n + 2, L, seed, True, samples, skew=0.5)
-    _, solution = adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-12, 200))), case)
+def _asymmetric(n: int, L: float, seed: int, samples: int) -> Sides:
+    """On a J that is not symmetric, CG stops within ``STEPS`` products, unless it converges."""
+    case = chebyshev_spectrum(n + 2, L, seed, True, samples, skew=0.5)
+    _, solution = solved_adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-12, 200))), case)
     return Sides(float(solution.adjoint[0].applications if not solution.converged else 0), STEPS, 0.0)
 
 
-def _too_strong(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) -> Sides:
-    case = spectrum(n, L, seed, indefinite, samples)
+def _negative_control(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) -> Sides:
+    case = chebyshev_spectrum(n, L, seed, indefinite, samples)
     parts = _parts(case, K, indefinite, K + 1)
     pairs = [
         (Sides(error, rate**K * size, size), Sides(error, series, size))
         for error, series, size, rate, _ in parts
     ]
-    return worst(*(least(*pair) for pair in pairs))
+    return conjunction(*(disjunction(*pair) for pair in pairs))
 
 
 CLAIM = Claim(
@@ -127,9 +138,14 @@ CLAIM = Claim(
     source="Hestenes & Stiefel 1952; THEORY C15",
     assumptions="J symmetric, L < 1; elsewhere it stops",
     examples=st.tuples(
-        st.integers(2, 16), cases.factors, cases.seeds, st.booleans(), st.integers(1, 16), st.integers(1, 3)
+        st.integers(2, 16),
+        synthetic.factors,
+        synthetic.seeds,
+        st.booleans(),
+        st.integers(1, 16),
+        st.integers(1, 3),
     ),
     sides=_sides,
-    too_strong=_too_strong,
-    twin="without the factor 2, and never above Neumann's with a term more",
+    negative_control=_negative_control,
+    false_statement="without the factor 2, and never above Neumann's with a term more",
 )

@@ -1,12 +1,12 @@
-"""C19. What the exact gradient does not notice.
+"""C19. Transformations that leave the gradient unchanged.
 
 Relaxation ``(1−α)I + αT`` and left preconditioning ``x − M(x − T(x))`` leave the implicit gradient unchanged,
-since both multiply ``I − J`` and B from the left by the same matrix. Equality, with the real ``deq``; one-layer JFB
-notices all of it.
+because both multiply ``I − J`` and B from the left by the same matrix. An equality, with the real ``deq``;
+one-layer JFB does change.
 
-And every solver is homogeneous, however early it stops: a loss times c has the estimate times c, and an affine map
-in units of c (``c T(x/c)``) the equilibrium times c. With c a power of two no number is rounded differently,
-so that these hold to the bit: an absolute tolerance, or an absolute ridge, shows at once.
+Every solver is also homogeneous, however early it stops: a loss times c gives the gradient times c, and a map
+in other units (``c T(x/c)``) gives the equilibrium times c. If c is a power of two, no number is rounded
+differently, and both hold to the bit. An absolute tolerance, or an absolute ridge, breaks this at once.
 
 Source: PROOFS S1(b), S1(c).
 """
@@ -33,82 +33,84 @@ from solvers import (
     phantom,
 )
 
-from .. import cases
-from ..batches import batches, given, shaped
-from ..cases import Case, Loss, Parametric
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances import synthetic
+from ..instances.batches import batches, solver_map, solver_state
+from ..instances.exact import solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import Case, ParametricMap, QuadraticLoss
 
 
-class Preconditioned(Parametric):
-    """``x − M(x − T(x))``; relaxation is ``M = αI``."""
+class Preconditioned(ParametricMap):
+    """The map ``x − M(x − T(x))``. Relaxation is ``M = αI``."""
 
     M: Tensor
 
-    def __init__(self, T: Parametric, M: Tensor) -> None:
+    def __init__(self, T: ParametricMap, M: Tensor) -> None:
         super().__init__()
         self.T = T
         self.theta = T.theta
         self.register_buffer("M", M)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One application."""
+        """Apply the map once; x has shape ``(n,)``."""
         return x - self.M @ (x - self.T(x))
 
 
-class Rescaled(Parametric):
-    """``c T(x/c)``: the same map in other units."""
+class Rescaled(ParametricMap):
+    """The map ``c T(x/c)``: T in other units."""
 
-    def __init__(self, T: Parametric, c: float) -> None:
+    def __init__(self, T: ParametricMap, c: float) -> None:
         super().__init__()
         self.T, self.c = T, c
         self.theta = T.theta
 
     def forward(self, x: Tensor) -> Tensor:
-        """One application."""
+        """Apply the map once; x has shape ``(n,)``."""
         return self.c * self.T(x / self.c)
 
 
 def _invariant(case: Case, alpha: float, seed: int, solver: Solver) -> Sides:
     n = len(case.x0)
-    tilt = torch.block_diag(*[_tilt(n // case.samples, seed + b) for b in range(case.samples)])
+    tilt = torch.block_diag(*[_random_tilt(n // case.samples, seed + b) for b in range(case.samples)])
     identity = torch.eye(n, dtype=torch.float64)
-    plain = estimate(solver, case)
+    plain = solver_gradient(solver, case)
     changed = (
         dataclasses.replace(case, T=Preconditioned(case.T, M)) for M in (alpha * identity, identity - tilt)
     )
-    gaps = [norm(estimate(solver, other) - plain) for other in changed]
-    return Sides(max(gaps), 0.0, norm(plain) + norm(exact(case).v))
+    gaps = [two_norm(solver_gradient(solver, other) - plain) for other in changed]
+    return Sides(max(gaps), 0.0, two_norm(plain) + two_norm(solve_exactly(case).v))
 
 
-def _tilt(n: int, seed: int) -> Tensor:
-    return 0.1 * cases.normal(seed, n, n) / n
+def _random_tilt(n: int, seed: int) -> Tensor:
+    return 0.1 * synthetic.standard_normal(seed, n, n) / n
 
 
 def _homogeneous(case: Case, power: int, solver: Solver) -> list[Sides]:
-    """Both to the bit: what is left of a difference is a difference."""
+    """Gradient and equilibrium under scaling, both to the bit."""
     c, loss = 2.0**power, case.loss
-    louder = dataclasses.replace(case, loss=Loss(loss.target, c * loss.q, c * loss.M))
+    louder = dataclasses.replace(case, loss=QuadraticLoss(loss.target, c * loss.q, c * loss.M))
     larger = dataclasses.replace(case, T=Rescaled(case.T, c))
-    plain, scaled = estimate(solver, case), estimate(solver, louder) / c
+    plain, scaled = solver_gradient(solver, case), solver_gradient(solver, louder) / c
     with torch.no_grad():
-        x = solver(given(case, divisible=False), shaped(case, case.x0)).x
-        there = solver(given(larger), shaped(case, c * case.x0)).x / c
+        x = solver(solver_map(case, divisible=False), solver_state(case, case.x0)).x
+        rescaled = solver(solver_map(larger), solver_state(case, c * case.x0)).x / c
     return [
-        Sides(norm(scaled - plain), BIT * norm(plain)),
-        Sides(norm(there - x), BIT * norm(x)),
+        Sides(two_norm(scaled - plain), BIT * two_norm(plain)),
+        Sides(two_norm(rescaled - x), BIT * two_norm(x)),
     ]
 
 
 def _sides(
     case: Case, alpha: float, seed: int, power: int, early: Solver, solver: Solver | None = None
 ) -> Sides:
-    return worst(_invariant(case, alpha, seed, solver or deq(1e-12, 300)), *_homogeneous(case, power, early))
+    return conjunction(
+        _invariant(case, alpha, seed, solver or deq(1e-12, 300)), *_homogeneous(case, power, early)
+    )
 
 
 BIT = 1e-15
-"""Less than the rounding of a single number."""
+"""Relative difference below the rounding of a single number."""
 EARLY = (
     deq(1e-1),
     deq(1e-3),
@@ -119,7 +121,7 @@ EARLY = (
     implicit(Anderson(1e-3, shared=True), Shared(1)),
     phantom(2, 3),
 )
-"""Solvers that stop long before they have converged to rounding: when they do is part of what is scaled."""
+"""Solvers that stop long before rounding, so that a stopping criterion that is not homogeneous shows."""
 
 CLAIM = Claim(
     id="C19",
@@ -127,14 +129,14 @@ CLAIM = Claim(
     source="PROOFS S1(b), S1(c)",
     assumptions="L < 1",
     examples=st.tuples(
-        st.one_of(cases.affines, cases.tanhs, cases.networks, batches),
+        st.one_of(synthetic.affines, synthetic.tanhs, synthetic.networks, batches),
         st.sampled_from((0.3, 0.7, 1.0)),
-        cases.seeds,
+        synthetic.seeds,
         st.sampled_from((-20, -6, 10, 20)),
         st.sampled_from(EARLY),
     ),
     sides=_sides,
-    too_strong=lambda case, alpha, seed, power, early: _invariant(case, alpha, seed, jfb(400)),
-    twin="JFB does not notice either",
+    negative_control=lambda case, alpha, seed, power, early: _invariant(case, alpha, seed, jfb(400)),
+    false_statement="JFB does not notice either",
     rounding=1e-8,
 )

@@ -1,13 +1,14 @@
-"""C20. A step size has no gradient at equilibrium.
+"""C20. The gradient in a step size vanishes at equilibrium.
 
-The fixed point of a forward–backward step does not depend on τ, so the exact derivative in τ is 0, and every
-estimator gives 0 when it starts at the equilibrium: ``∂T/∂τ(x*) = 0``. Away from it, restarted JFB returns
-truncation error: ``|g_{K,R}| ≤ K L^{K−1} M_B δ (‖v‖ + Λ L^K δ)``, ``δ = L^{KR} ‖x⁰ − x*‖``: the bound S5 with
-b = 0, M_J = 0.
+The fixed point of a forward–backward step does not depend on τ, so the exact derivative in τ is 0. Every
+estimator returns 0 if it starts at the equilibrium, because ``∂T/∂τ(x*) = 0``. Elsewhere restarted JFB returns
+a truncation error, ``|g_{K,R}| ≤ K L^{K−1} M_B δ (‖v‖ + Λ L^K δ)`` with ``δ = L^{KR} ‖x⁰ − x*‖``, which is the
+bound S5 with b = 0 and M_J = 0.
 
-The second part is checked where all constants are exact, the ridge alone: ``∂T/∂log τ = −τ((AᵀA + γI)x − (Aᵀy
-+ γ/2))/(1 + τγ)²``, so that ``M_B = τ(β + γ)/(1 + τγ)²``. It is attained for A = I, τ ≤ 1, and a loss whose
-target is the start's mirror image in x*. The first part is the case δ = 0, for every penalty.
+The second part is checked for the ridge penalty alone, where all constants are exact:
+``∂T/∂log τ = −τ((AᵀA + γI)x − (Aᵀy + γ/2))/(1 + τγ)²``, so that ``M_B = τ(β + γ)/(1 + τγ)²``. It is attained
+for A = I, τ ≤ 1, and a loss whose target is the mirror image of the start in x*. The first part is checked for
+every penalty.
 
 Source: PROOFS S5, S11.
 """
@@ -22,28 +23,29 @@ from torch import Tensor
 
 from solvers import Solver, deq, jfb, neumann, restarted_jfb
 
-from ..claim import Claim, Sides
-from ..imaging import (
-    Built,
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances.variational import (
+    Acquisition,
     Identity,
-    Measurement,
-    Variational,
-    build,
+    VariationalProblem,
+    VariationalSpec,
+    acquisitions,
+    build_variational,
     differentiate,
     distance,
     equilibrium,
-    measurements,
     penalties,
     positive_ridges,
-    tikhonov,
+    tikhonov_penalty,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Truncated:
-    """Restarted JFB from the usual start, on the ridge alone; ``mirror`` chooses the loss of the sharp case."""
+class TruncatedRun:
+    """Restarted JFB with the ridge penalty. ``mirror`` selects the loss that attains the bound."""
 
-    measurement: Measurement
+    acquisition: Acquisition
     ridge: float
     step: float
     K: int
@@ -53,23 +55,25 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class AtEquilibrium:
-    """Any estimator, started at the equilibrium of any penalty."""
+    """Any estimator, started at the equilibrium, with any penalty."""
 
-    problem: Variational
+    problem: VariationalSpec
     solver: Solver
 
 
 @functools.lru_cache(maxsize=512)
-def star_of(problem: Variational) -> Tensor:
-    """The equilibrium: in closed form for the ridge alone."""
-    built = build(problem, learn_step=True)
+def equilibrium_of(problem: VariationalSpec) -> Tensor:
+    """The equilibrium of a specification; in closed form for the ridge penalty."""
+    built = build_variational(problem, learn_step=True)
     if problem.penalty.weight == 0:
         return built.data.tikhonov(problem.penalty.ridge)
     return equilibrium(built.T, built.data.x0)
 
 
-def truncation_bound(built: Built, step: float, star: Tensor, target: Tensor, K: int, R: int) -> float:
-    """``K L^{K−1} M_B δ (‖v‖ + Λ L^K δ)`` for the ridge alone and ``ℓ(x) = ‖x − target‖²/(2n)``."""
+def truncation_bound(
+    built: VariationalProblem, step: float, star: Tensor, target: Tensor, K: int, R: int
+) -> float:
+    """The bound ``K L^{K−1} M_B δ (‖v‖ + Λ L^K δ)`` for the ridge penalty and the loss ``‖x − target‖²/(2n)``."""
     ridge, L = built.operator.prior.ridge, built.L
     M_B = step * (built.data.beta + ridge) / (1 + step * ridge) ** 2
     delta = L ** (K * R) * distance(built.data.x0, star)
@@ -77,31 +81,31 @@ def truncation_bound(built: Built, step: float, star: Tensor, target: Tensor, K:
     return K * L ** (K - 1) * M_B * delta * (v + L**K * delta / star.numel())
 
 
-def _sides(example: Truncated | AtEquilibrium, loosened: int = 1) -> Sides:
+def _sides(example: TruncatedRun | AtEquilibrium, loosened: int = 1) -> Sides:
     if isinstance(example, AtEquilibrium):
         problem = example.problem
-        built, star = build(problem, learn_step=True), star_of(problem)
-        found = differentiate(example.solver, built, built.operator.log_step, star, built.data.truth)
-        weigh = distance(star, built.data.truth) / star.numel() * float(star.norm()) / (1 - built.L)
-        return Sides(float(found.abs()), 0.0, weigh)
-    problem = Variational(example.measurement, tikhonov(example.ridge), example.step)
-    built, star = build(problem, learn_step=True), star_of(problem)
+        built, star = build_variational(problem, learn_step=True), equilibrium_of(problem)
+        gradient = differentiate(example.solver, built, built.operator.log_step, star, built.data.truth)
+        scale = distance(star, built.data.truth) / star.numel() * float(star.norm()) / (1 - built.L)
+        return Sides(float(gradient.abs()), 0.0, scale)
+    problem = VariationalSpec(example.acquisition, tikhonov_penalty(example.ridge), example.step)
+    built, star = build_variational(problem, learn_step=True), equilibrium_of(problem)
     x0 = built.data.x0
     target = 2 * star - x0 if example.mirror else built.data.truth
     solver = restarted_jfb(example.K, example.R)
-    found = differentiate(solver, built, built.operator.log_step, x0, target)
+    gradient = differentiate(solver, built, built.operator.log_step, x0, target)
     bound = truncation_bound(built, example.step, star, target, example.K, example.R)
-    weigh = distance(star, target) / star.numel() * float(star.norm()) / (1 - built.L)
-    return Sides(float(found.abs()), bound * built.L ** (1 - loosened), weigh)
+    scale = distance(star, target) / star.numel() * float(star.norm()) / (1 - built.L)
+    return Sides(float(gradient.abs()), bound * built.L ** (1 - loosened), scale)
 
 
-# Ridge and step keep L at most 4/5, so that equilibria are quick and good to rounding.
+# These ridges and steps keep L at most 4/5, so that equilibria are found fast, and to rounding.
 steps = st.sampled_from((0.5, 1.0, 1.25))
 strong_ridges = st.sampled_from((1.0, 0.5))
 depths, restarts = st.integers(1, 8), st.integers(0, 3)
 sharp = st.builds(
-    Truncated,
-    measurements(st.just(Identity())),
+    TruncatedRun,
+    acquisitions(st.just(Identity())),
     positive_ridges,
     st.just(0.5),
     depths,
@@ -117,8 +121,8 @@ CLAIM = Claim(
     examples=st.tuples(
         st.one_of(
             st.builds(
-                Truncated,
-                measurements(),
+                TruncatedRun,
+                acquisitions(),
                 positive_ridges,
                 steps,
                 depths,
@@ -128,7 +132,7 @@ CLAIM = Claim(
             sharp,
             st.builds(
                 AtEquilibrium,
-                st.builds(Variational, measurements(), penalties(strong_ridges), steps),
+                st.builds(VariationalSpec, acquisitions(), penalties(strong_ridges), steps),
                 st.sampled_from(
                     (jfb(0), restarted_jfb(2, 0), restarted_jfb(9, 1), neumann(0, 9), deq(1e-12))
                 ),
@@ -136,7 +140,7 @@ CLAIM = Claim(
         )
     ),
     sides=_sides,
-    too_strong=lambda example: _sides(example, loosened=0),
-    twin="the same with L^K",
+    negative_control=lambda example: _sides(example, loosened=0),
+    false_statement="the same with L^K",
     attained=True,
 )

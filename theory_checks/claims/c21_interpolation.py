@@ -1,7 +1,7 @@
-"""C21. Where the loss is stationary at the equilibrium, all estimators agree.
+"""C21. If the loss is stationary at the equilibrium, all estimators agree.
 
-If ``∂_xℓ(x*) = 0`` (interpolation), K-layer JFB at the equilibrium equals the exact gradient for every ``K ≥
-1``: there is nothing for the missing terms to carry. Equality.
+If ``∂_xℓ(x*) = 0`` (interpolation), K-layer JFB at the equilibrium equals the exact gradient for every
+``K ≥ 1``, because the missing terms of the series are products with ``∂_xℓ(x*) = 0``. An equality.
 
 Source: PROOFS S14.
 """
@@ -14,23 +14,24 @@ from hypothesis import strategies as st
 
 from solvers import Solver, deq, jfb, neumann, restarted_jfb
 
-from .. import cases
-from ..cases import Case, Loss
-from ..claim import Claim, Sides
-from ..exact import estimate, exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import synthetic
+from ..instances.exact import solve_exactly, solver_gradient, two_norm
+from ..instances.synthetic import Case, QuadraticLoss
 
 
 def interpolating(case: Case) -> Case:
-    """The case with its target at the equilibrium."""
-    e = exact(case)
-    return dataclasses.replace(case, loss=Loss(e.x, 1.0, 0 * case.loss.M))
+    """The case with the target of its loss at the equilibrium."""
+    e = solve_exactly(case)
+    return dataclasses.replace(case, loss=QuadraticLoss(e.x, 1.0, 0 * case.loss.M))
 
 
 def _sides(case: Case, K: int) -> Sides:
-    e = exact(case)
+    e = solve_exactly(case)
     solvers: tuple[Solver, ...] = (restarted_jfb(K, 0), neumann(0, K), jfb(0), deq(1e-12))
-    worst = max(norm(estimate(solver, case, e.x) - e.gradient) for solver in solvers)
-    return Sides(worst, 0.0, norm(e.B) * (1 + norm(e.x)))
+    worst = max(two_norm(solver_gradient(solver, case, e.x) - e.gradient) for solver in solvers)
+    return Sides(worst, 0.0, two_norm(e.B) * (1 + two_norm(e.x)))
 
 
 CLAIM = Claim(
@@ -38,8 +39,10 @@ CLAIM = Claim(
     statement="∂ℓ(x*) = 0 ⟹ every estimator is exact at the equilibrium",
     source="PROOFS S14",
     assumptions="L < 1, an interpolating loss",
-    examples=st.tuples(st.one_of(cases.symmetrics, cases.networks, cases.isotropics), cases.depths),
+    examples=st.tuples(
+        st.one_of(synthetic.symmetrics, synthetic.networks, synthetic.isotropics), synthetic.depths
+    ),
     sides=lambda case, K: _sides(interpolating(case), K),
-    too_strong=_sides,
-    twin="for any loss",
+    negative_control=_sides,
+    false_statement="for any loss",
 )

@@ -1,13 +1,13 @@
-"""C24. The certificate with look-ahead: m further adjoint terms bound the error and correct the gradient.
+"""C24. A certificate with look-ahead: m further adjoint terms correct the gradient and tighten the bound.
 
-With ``a_0 = ϱ`` of C13, ``a_{i+1} = J(y)ᵀa_i`` and ``δ = Σ_{i<m} a_i``, the corrected gradient ``g + B(y)ᵀδ`` is that
-of a tape with one more application, at y and with the cotangent δ; so C13 bounds its error by some c₂, with
-``ϱ₂ = ϱ + J(y)ᵀδ − δ = a_m`` for ϱ. Both
+With ``a_0 = ϱ`` of C13, ``a_{i+1} = J(y)ᵀa_i`` and ``δ = Σ_{i<m} a_i``, the corrected gradient ``g + B(y)ᵀδ``
+is that of a tape with one more application, at y with the cotangent δ. C13 bounds its error by some c₂, in
+which ϱ is replaced by ``ϱ₂ = ϱ + J(y)ᵀδ − δ = a_m``. Then
 
 ‖g + c − F'‖ ≤ c₂ and ‖g − F'‖ ≤ ‖c‖ + c₂, where c = B(y)ᵀδ.
 
-The bias is measured rather than bounded as m grows, and what is left of c₂ is the error of the point. Both
-are attained at the equilibrium with ``J = L·I``. Assumes what C13 does.
+As m grows, the bias is measured instead of bounded, and c₂ becomes the bound on the error of the point. Both
+inequalities are attained at the equilibrium with ``J = L·I``. The assumptions are those of C13.
 
 Source: PROOFS B2.
 """
@@ -18,22 +18,23 @@ from hypothesis import strategies as st
 
 from solvers import Solver
 
-from ..cases import Case
-from ..certificates import certifiable, certify, estimators, least, look_ahead, run, worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
-from ..told import told
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
+from .certified_runs import certifiable, certificate_of_run, estimators, look_ahead, run_solver
+from .derivative_checks import derivative_inequalities
 
 
 def _both(case: Case, solver: Solver, m: int, bounded_with: int) -> tuple[Sides, Sides]:
-    """Corrected and plain gradient after m terms, against the bound of ``bounded_with`` terms."""
-    e, found = exact(case), run(solver, case)
-    correction, corrected = look_ahead(case, found, m)
-    bound = certify(case, look_ahead(case, found, bounded_with)[1]).error
-    scale = norm(e.gradient)
+    """Both inequalities after m terms, with the bound after ``bounded_with`` terms."""
+    e, run = solve_exactly(case), run_solver(solver, case)
+    correction, corrected = look_ahead(case, run, m)
+    bound = certificate_of_run(case, look_ahead(case, run, bounded_with)[1]).error
+    scale = two_norm(e.gradient)
     return (
-        Sides(norm(corrected.gradient - e.gradient), bound, scale),
-        Sides(norm(found.gradient - e.gradient), norm(correction) + bound, scale),
+        Sides(two_norm(corrected.gradient - e.gradient), bound, scale),
+        Sides(two_norm(run.gradient - e.gradient), two_norm(correction) + bound, scale),
     )
 
 
@@ -43,8 +44,10 @@ CLAIM = Claim(
     source="PROOFS B2",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(certifiable, estimators, st.integers(0, 12)),
-    sides=lambda case, solver, m: worst(*_both(case, solver, m, m), *told(case, run(solver, case).y, 1)),
-    too_strong=lambda case, solver, m: least(*_both(case, solver, m, m + 1)),
-    twin="the same with ‖a_{m+1}‖ in place of ‖a_m‖",
+    sides=lambda case, solver, m: conjunction(
+        *_both(case, solver, m, m), *derivative_inequalities(case, run_solver(solver, case).y, 1)
+    ),
+    negative_control=lambda case, solver, m: disjunction(*_both(case, solver, m, m + 1)),
+    false_statement="the same with ‖a_{m+1}‖ in place of ‖a_m‖",
     attained=True,
 )

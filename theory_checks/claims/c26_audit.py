@@ -1,13 +1,14 @@
-"""C26. An audit of any vector that is offered as a gradient: a bound from below and from above.
+"""C26. An audit bounds the error of any vector from below and from above.
 
-Let g' be a gradient with ``‖g' − F'‖ ≤ c'`` by C13. For every g, whatever made it,
+Let g' be a gradient with ``‖g' − F'‖ ≤ c'`` by C13. For every vector g,
 
 ‖g − g'‖ − c' ≤ ‖g − F'‖ ≤ ‖g − g'‖ + c',
 
-and g' is improved until ``c' ≤ s ‖g − g'‖``, so that the two sides differ by a factor of at most ``(1 + s)/(1 − s)``.
-What is checked is ``solvers.audit``, with a budget that may end it before that. Assumes what C13 does.
+and g' is improved until ``c' ≤ s ‖g − g'‖``, so that the two bounds differ by a factor of at most
+``(1 + s)/(1 − s)``. The claim checks ``solvers.audit``, also with a budget that ends it earlier. The
+assumptions are those of C13.
 
-Source: the triangle inequality and C13; PROOFS B2 is the case in which g' is g with a correction.
+Source: the triangle inequality and C13. PROOFS B2 is the case in which g' is a correction of g.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from hypothesis import strategies as st
 
 from solvers import Solver
 
-from .. import cases
-from ..cases import Case, normal
-from ..certificates import audited, certifiable, estimators, least, run, worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction, disjunction
+from ..instances import synthetic
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case, standard_normal
+from .certified_runs import audit_gradient, certifiable, estimators, run_solver
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
-    """What is passed off as the gradient: ``factor`` times that of a solver, plus ``noise`` times its size in
-    a random direction."""
+class PerturbedGradient:
+    """A vector to audit: ``factor`` times a solver's gradient, plus ``noise`` times its norm in a random direction."""
 
     solver: Solver
     factor: float
@@ -36,26 +37,28 @@ class Offered:
     seed: int
 
     def __repr__(self) -> str:
-        return f"offered({self.solver.label}, {self.factor}, {self.noise}, {self.seed})"
+        return f"perturbed_gradient({self.solver.label}, {self.factor}, {self.noise}, {self.seed})"
 
 
-def _both(case: Case, offered: Offered, sharp: float, budget: int, share: float = 1.0) -> tuple[Sides, Sides]:
-    """The upper bound and the lower one; the first times ``share``, the second divided by it."""
-    e, found = exact(case), run(offered.solver, case)
-    noise = normal(offered.seed, len(found.gradient))
-    size = offered.noise * norm(found.gradient) / norm(noise)
-    gradient = offered.factor * found.gradient + size * noise
-    told = audited(case, found.y, gradient, sharp, budget)
-    error, scale = norm(gradient - e.gradient), norm(e.gradient) + norm(gradient)
-    return Sides(error, share * told.error, scale), Sides(told.least / share, error, scale)
+def _both(
+    case: Case, offered: PerturbedGradient, sharp: float, budget: int, share: float = 1.0
+) -> tuple[Sides, Sides]:
+    """The upper bound, times ``share``, and the lower bound, divided by ``share``."""
+    e, run = solve_exactly(case), run_solver(offered.solver, case)
+    noise = standard_normal(offered.seed, len(run.gradient))
+    size = offered.noise * two_norm(run.gradient) / two_norm(noise)
+    gradient = offered.factor * run.gradient + size * noise
+    certificate = audit_gradient(case, run.y, gradient, sharp, budget)
+    error, scale = two_norm(gradient - e.gradient), two_norm(e.gradient) + two_norm(gradient)
+    return Sides(error, share * certificate.error, scale), Sides(certificate.least / share, error, scale)
 
 
-offers = st.builds(
-    Offered,
+perturbed_gradients = st.builds(
+    PerturbedGradient,
     estimators,
     st.sampled_from((1.0, 1.0, 1.0, 0.5, -1.0, 3.0, 0.0)),
     st.sampled_from((0.0, 0.0, 1e-3, 1.0, 100.0)),
-    cases.seeds,
+    synthetic.seeds,
 )
 
 CLAIM = Claim(
@@ -64,10 +67,12 @@ CLAIM = Claim(
     source="the triangle inequality and C13",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(
-        certifiable, offers, st.sampled_from((1.0, 0.5, 0.1)), st.sampled_from((1, 6, 20, 2000))
+        certifiable, perturbed_gradients, st.sampled_from((1.0, 0.5, 0.1)), st.sampled_from((1, 6, 20, 2000))
     ),
-    sides=lambda case, offered, sharp, budget: worst(*_both(case, offered, sharp, budget)),
-    too_strong=lambda case, offered, sharp, budget: least(*_both(case, offered, sharp, budget, 0.5)),
-    twin="both with half the error, and twice the least",
+    sides=lambda case, offered, sharp, budget: conjunction(*_both(case, offered, sharp, budget)),
+    negative_control=lambda case, offered, sharp, budget: disjunction(
+        *_both(case, offered, sharp, budget, 0.5)
+    ),
+    false_statement="both with half the error, and twice the least",
     attained=True,
 )

@@ -1,12 +1,12 @@
-"""C28. A residual that is reported is that of the point that is returned, and no better point was seen.
+"""C28. The reported residual is that of the returned point, which is the best point that was seen.
 
-The report of every reach and of every adjoint solve, on batches of samples of different sizes, in float64 and float32,
-from any start, and after any number of restarts: its residual is ``max_b ‖T(x)_b − x_b‖ / ‖T(x)_b‖`` of what came with
-it, as one more application shows; it says ``converged`` where that meets the tolerance, and nowhere else; and
-where a sample of an accelerated reach has not converged, its point is the best of those at which it looked. Equality,
-to the rounding of one application.
+Checked for every forward and every adjoint solver, on batches of samples of different sizes, in float64 and
+float32, from any start, and after any number of restarts. The residual of the report is
+``max_b ‖T(x)_b − x_b‖ / ‖T(x)_b‖`` at the returned x, measured by one more application. ``converged`` is true
+exactly if that meets the tolerance. And if a sample of an accelerated solver has not converged, its point is
+the best one whose residual was computed. Equalities, to the rounding of one application.
 
-Source: what ``solvers.Report`` says of itself.
+Source: the documentation of ``solvers.Report``.
 """
 
 from __future__ import annotations
@@ -21,76 +21,91 @@ from torch import Tensor
 
 from solvers import CG, GMRES, Adjoint, Anderson, Equilibrium, Nesterov, Picard, Reach
 
-from .. import cases
-from ..batches import batch, given, in_single, shaped, symmetric_batches, uneven
-from ..cases import Case, normal
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..linear import Kept, adjoint_equation, residuals
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances import synthetic
+from ..instances.adjoint_equation import RecordingMap, build_adjoint_equation, sample_residuals
+from ..instances.batches import batch, in_float32, solver_map, solver_state, symmetric_batches, uneven
+from ..instances.synthetic import Case, standard_normal
 
 ROUNDINGS = 100.0
-"""Units of rounding by which two evaluations of a residual may differ."""
+"""Difference of two evaluations of a residual that is allowed, in units of rounding."""
 SAME = 0.01
-"""Relative difference of two evaluations of a residual: where it is rounding itself, they differ by much of it."""
+"""Relative difference that is allowed, because a residual near rounding differs between two evaluations."""
 
 
 @dataclass(frozen=True, slots=True)
-class Solved:
-    """What a solve left: its account, the residual of each sample, and how much of that is rounding."""
+class SolveCheck:
+    """A solve, and its residuals measured independently.
 
-    at: Equilibrium
+    Attributes:
+        equilibrium: the result with its report.
+        residual: measured residual of each sample, of shape ``(samples,)``.
+        rounding: part of a residual that may be rounding.
+        better: by what fraction ``‖T(x) − x‖`` of the best point that was seen is below that of the returned one.
+    """
+
+    equilibrium: Equilibrium
     residual: Tensor
     rounding: float
     better: float
 
 
-def forward(case: Case, reach: Reach, single: bool, divisible: bool) -> Solved:
-    """The equilibrium of a batch."""
-    case = in_single(case)[1] if single else case
-    T = given(case, divisible)
-    seen = Kept(T)
+def solve_forward(case: Case, reach: Reach, single: bool, divisible: bool) -> SolveCheck:
+    """Solve for the equilibrium of a batch.
+
+    Args:
+        case: a batch.
+        reach: the forward solver.
+        single: use float32.
+        divisible: let the solver leave out samples that have converged. Then the points it sees are not recorded.
+    """
+    case = in_float32(case)[1] if single else case
+    T = solver_map(case, divisible)
+    recorder = RecordingMap(T)
     with torch.no_grad():
-        at = reach(T if divisible else seen, shaped(case, case.x0))
-    residual = residuals(T, at.x)
+        equilibrium = reach(T if divisible else recorder, solver_state(case, case.x0))
+    residual = sample_residuals(T, equilibrium.x)
     better = 0.0
-    if (
-        isinstance(reach, Anderson | Nesterov) and reach.every == 1 and not divisible
-    ):  # every point is looked at
-        better = _better(seen, at.x, residual, reach.tol)
-    return Solved(at, residual, ROUNDINGS * torch.finfo(case.x0.dtype).eps, better)
+    # With every = 1 the solver computes the residual of every point.
+    if isinstance(reach, Anderson | Nesterov) and reach.every == 1 and not divisible:
+        better = _better(recorder, equilibrium.x, residual, reach.tol)
+    return SolveCheck(equilibrium, residual, ROUNDINGS * torch.finfo(case.x0.dtype).eps, better)
 
 
-def _better(seen: Kept, x: Tensor, residual: Tensor, tol: float) -> float:
-    """By how much ``‖T(x) − x‖`` of a point that was seen is below that of the one returned, of the samples unmet."""
-    sizes = torch.stack([torch.linalg.vector_norm(y.double() - x.double(), dim=1) for x, y in seen.pairs])
+def _better(recorder: RecordingMap, x: Tensor, residual: Tensor, tol: float) -> float:
+    """By what fraction the smallest recorded ``‖T(x) − x‖`` is below that of x, over samples above the tolerance."""
+    sizes = torch.stack([torch.linalg.vector_norm(y.double() - x.double(), dim=1) for x, y in recorder.pairs])
     with torch.no_grad():
-        own = torch.linalg.vector_norm(seen.T(x).double() - x.double(), dim=1)
-    gap = torch.where(residual > tol, own / sizes.amin(0).clamp_min(1e-300) - 1, 0.0)
+        final_size = torch.linalg.vector_norm(recorder.T(x).double() - x.double(), dim=1)
+    gap = torch.where(residual > tol, final_size / sizes.amin(0).clamp_min(1e-300) - 1, 0.0)
     return float(gap.max())
 
 
-def backward(case: Case, adjoint: Adjoint, single: bool, far: bool) -> Solved:
-    """The adjoint equation of a batch, from the cotangent as estimators start it, or from far away."""
-    T = adjoint_equation(case, torch.float32 if single else torch.float64)
-    start = 30 * normal(case.samples, *T.v.shape).to(T.v) if far else T.v
-    at = adjoint(T, start)
-    return Solved(at, residuals(T, at.x), ROUNDINGS * torch.finfo(T.v.dtype).eps, 0.0)
+def solve_adjoint(case: Case, adjoint: Adjoint, single: bool, far: bool) -> SolveCheck:
+    """Solve the adjoint equation of a batch, from the cotangent, or from far away."""
+    T = build_adjoint_equation(case, torch.float32 if single else torch.float64)
+    start = 30 * standard_normal(case.samples, *T.v.shape).to(T.v) if far else T.v
+    equilibrium = adjoint(T, start)
+    return SolveCheck(
+        equilibrium, sample_residuals(T, equilibrium.x), ROUNDINGS * torch.finfo(T.v.dtype).eps, 0.0
+    )
 
 
 def _sides(
     case: Case, solve: Reach | Adjoint, single: bool, other: bool, linear: bool, later: bool = False
 ) -> Sides:
-    adjoint = linear or isinstance(solve, GMRES | CG)  # any solve is one of the adjoint equation
-    make = partial(backward, far=other) if adjoint else partial(forward, divisible=other)
+    adjoint = linear or isinstance(solve, GMRES | CG)  # every solver can solve the adjoint equation
+    make = partial(solve_adjoint, far=other) if adjoint else partial(solve_forward, divisible=other)
     solved = make(case, solve, single)  # pyright: ignore[reportArgumentType]
-    report, measured = solved.at.report, float(solved.residual.max())
-    if later:  # the twin: the residual of T(x)
-        T = adjoint_equation(case, torch.float64) if adjoint else given(case)
-        measured = float(residuals(T, T(solved.at.x).detach()).max())
-    if math.isnan(report.residual):  # it was not measured, and says so
+    report, measured = solved.equilibrium.report, float(solved.residual.max())
+    if later:  # the negative control: the residual of T(x)
+        T = build_adjoint_equation(case, torch.float64) if adjoint else solver_map(case)
+        measured = float(sample_residuals(T, T(solved.equilibrium.x).detach()).max())
+    if math.isnan(report.residual):  # the solver reports that it measured none
         return Sides(float(report.converged is True), 0.0)
     tol: float = solve.tol  # pyright: ignore[reportAttributeAccessIssue]
-    return worst(
+    return conjunction(
         Sides(abs(report.residual - measured), SAME * measured + solved.rounding),
         Sides(float(report.converged != (report.residual <= tol)), 0.0),
         Sides(solved.better, 1e-3),
@@ -112,12 +127,12 @@ everywhere = st.one_of(
     st.builds(Anderson, st.just(1e-9), budgets, st.sampled_from((2, 4)), st.just(1)),
     st.builds(Nesterov, st.just(1e-9), budgets, st.just(1)),
 )
-"""What looks at every point, and goes past its best before the budget is spent."""
+"""Solvers that compute the residual of every point, and pass their best point before the budget ends."""
 restarted, conjugate = st.builds(GMRES, tolerances, budgets, st.just(3)), st.builds(CG, tolerances, budgets)
 hard = st.builds(
-    batch, st.integers(2, 3), st.integers(8, 12), st.just(1), st.sampled_from((0.9, 0.99)), cases.seeds
+    batch, st.integers(2, 3), st.integers(8, 12), st.just(1), st.sampled_from((0.9, 0.99)), synthetic.seeds
 )
-"""Which budgets end before tolerances are met."""
+"""Batches on which budgets end before tolerances are met."""
 
 CLAIM = Claim(
     id="C28",
@@ -137,9 +152,9 @@ CLAIM = Claim(
         st.tuples(symmetric_batches, conjugate, st.booleans(), st.booleans(), st.just(True)),
     ),
     sides=_sides,
-    too_strong=lambda case, solve, single, other, linear: _sides(
+    negative_control=lambda case, solve, single, other, linear: _sides(
         case, solve, False, False, linear, later=True
     ),
-    twin="it is that of T applied to the point",
+    false_statement="it is that of T applied to the point",
     outside=lambda *_: None,
 )

@@ -1,10 +1,10 @@
-"""C29. Counts are true.
+"""C29. Reported counts are right.
 
-What a solution says it cost is what it did cost, seen from inside the map: ``applications`` of T, with and without a
-tape, those made again among them; ``vjps``, the passes back through it; and ``evaluations``, applications times
-the share of the batch, are the samples that T was applied to. Equalities between whole numbers.
+The counts of a solution are those that the map itself observes: ``applications`` of T, with and without a tape,
+including recomputed ones; ``vjps``, the backward passes through T; and ``evaluations``, the applications times
+the share of the batch, as numbers of samples that T was applied to. Equalities of whole numbers.
 
-Source: what ``solvers.Solution`` and ``solvers.Report`` say of themselves.
+Source: the documentation of ``solvers.Solution`` and ``solvers.Report``.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from torch.autograd.function import FunctionCtx
 
 from solvers import Map, Solver
 
-from ..batches import Picked, given, shaped, uneven
-from ..cases import Case
-from ..certificates import estimators
-from ..claim import Claim, Sides
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances.batches import SampleSubset, solver_map, solver_state, uneven
+from ..instances.synthetic import Case
+from .certified_runs import estimators
 
 
 @dataclass(slots=True)
-class Seen:
-    """What a map was used for: applications, samples of those without a tape, and passes back."""
+class MapUsage:
+    """Counts of a map: applications, samples of those without a tape, and backward passes."""
 
     applications: int = 0
     samples: int = 0
@@ -34,50 +35,52 @@ class Seen:
 
 
 class _Passed(torch.autograd.Function):
-    """The identity, which counts what passes on the way back."""
+    """The identity, which counts its backward passes."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, y: Tensor, seen: Seen) -> Tensor:
-        ctx.seen = seen  # pyright: ignore[reportAttributeAccessIssue]
+    def forward(ctx: FunctionCtx, y: Tensor, usage: MapUsage) -> Tensor:
+        ctx.usage = usage  # pyright: ignore[reportAttributeAccessIssue]
         return y.view_as(y)
 
     @staticmethod
     def backward(ctx: FunctionCtx, v: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx.seen.passes += 1  # pyright: ignore[reportAttributeAccessIssue]
+        ctx.usage.passes += 1  # pyright: ignore[reportAttributeAccessIssue]
         return v, None
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A map that is watched from inside, and can leave samples out."""
+class UsageCountingMap:
+    """A map that counts its use, and can leave out samples."""
 
     T: Map
-    seen: Seen = field(default_factory=Seen)
+    usage: MapUsage = field(default_factory=MapUsage)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """One application."""
-        self.seen.applications += 1
+        """Apply the map once; x has one row for each sample."""
+        self.usage.applications += 1
         y = self.T(x)
         if not torch.is_grad_enabled():
-            self.seen.samples += len(x)
+            self.usage.samples += len(x)
             return y
-        return _Passed.apply(y, self.seen)  # pyright: ignore[reportReturnType]
+        return _Passed.apply(y, self.usage)  # pyright: ignore[reportReturnType]
 
-    def pick(self, index: Tensor) -> Counted:
-        """Those at ``index`` alone, counted with the rest."""
-        assert isinstance(self.T, Picked)
-        return Counted(self.T.pick(index), self.seen)
+    def pick(self, index: Tensor) -> UsageCountingMap:
+        """The map on the samples at ``index``, with the same counts."""
+        assert isinstance(self.T, SampleSubset)
+        return UsageCountingMap(self.T.pick(index), self.usage)
 
 
 def _sides(case: Case, solver: Solver, tape: bool = True) -> Sides:
-    T = Counted(given(case))
-    solution = solver(T, shaped(case, case.x0))
+    T = UsageCountingMap(solver_map(case))
+    solution = solver(T, solver_state(case, case.x0))
     reached = solution.reached
-    evaluations = abs(T.seen.samples - round(reached.evaluations * case.samples, 6))
+    evaluations = abs(T.usage.samples - round(reached.evaluations * case.samples, 6))
     case.T.zero_grad()
     case.loss(solution.x.flatten(), case.T.theta).backward()
-    said = solution.applications if tape else reached.applications
-    return Sides(abs(T.seen.applications - said) + abs(T.seen.passes - solution.vjps) + evaluations, 0.0)
+    reported = solution.applications if tape else reached.applications
+    return Sides(
+        abs(T.usage.applications - reported) + abs(T.usage.passes - solution.vjps) + evaluations, 0.0
+    )
 
 
 CLAIM = Claim(
@@ -87,8 +90,8 @@ CLAIM = Claim(
     assumptions="none",
     examples=st.tuples(uneven, estimators),
     sides=_sides,
-    too_strong=lambda case, solver: _sides(case, solver, tape=False),
-    twin="those on a tape are not among them",
+    negative_control=lambda case, solver: _sides(case, solver, tape=False),
+    false_statement="those on a tape are not among them",
     rounding=0.0,
     outside=lambda *_: None,
 )

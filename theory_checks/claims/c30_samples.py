@@ -1,9 +1,10 @@
-"""C30. Samples of a batch are treated alone.
+"""C30. The samples of a batch do not influence each other.
 
-The gradient of a batch is the sum of the gradients of its samples, and the value of a sample that of a batch of one: to
-rounding where a solver has a depth, and as far as its tolerance says where it has one (then each sample's own point
-and adjoint are within ``r/(1 − L)`` of the exact ones, so that a solver that stops on the norm of the batch, or picks
-the wrong samples, shows on the small ones). Samples differ in size by up to 1000.
+The value of a sample is the same in a batch and alone, and the gradient of a batch is the sum of the gradients
+of its samples: to rounding for solvers with a fixed depth, otherwise as far as the tolerance allows. With a
+tolerance, the point and the adjoint of each sample are within ``r/(1 − L)`` of the exact ones. So a solver that
+stops on the norm of the batch, or selects the wrong samples, fails on the small samples. Samples differ in size
+by up to 1000.
 
 Source: the definition of a batch in ``solvers.Map``.
 """
@@ -27,32 +28,32 @@ from solvers import (
     restarted_jfb,
 )
 
-from ..batches import Picked, Together, given, uneven
-from ..cases import Case
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..exact import norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances.batches import BatchMap, SampleSubset, solver_map, uneven
+from ..instances.exact import two_norm
+from ..instances.synthetic import Case
 
 FIXED = 1e-12
-"""What two ways to add up may differ by, relative to the size of a sample."""
+"""Difference between two orders of a sum that is allowed, relative to the size of a sample."""
 
 
 def _solve(case: Case, solver: Solver, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and gradient, in ``W_b x_b + V_b θ_b + c_b`` with a θ for each sample, of the samples at ``index``."""
-    T = given(case)
-    assert isinstance(T, Picked)
+    """Values and adjoints of the samples at ``index``. An adjoint is the gradient in a constant added to the map."""
+    T = solver_map(case)
+    assert isinstance(T, SampleSubset)
     x0, target = (x.view(case.samples, -1)[index] for x in (case.x0, case.loss.target))
-    each = torch.zeros_like(x0, requires_grad=True)
-    solution = solver(_Shifted(T.pick(index), each), x0)
+    theta = torch.zeros_like(x0, requires_grad=True)
+    solution = solver(_Shifted(T.pick(index), theta), x0)
     (case.loss.q / 2 * (solution.x - target).square().sum()).backward()
-    assert each.grad is not None, "no gradient reached the constant"
-    return solution.x.detach(), each.grad
+    assert theta.grad is not None, "no gradient reached the constant"
+    return solution.x.detach(), theta.grad
 
 
 class _Shifted:
-    """A map with a constant of its own for every sample, in which the gradient is the adjoint itself."""
+    """A map with a constant added for every sample. The gradient in the constants is the adjoint."""
 
-    def __init__(self, T: Picked, constant: Tensor) -> None:
+    def __init__(self, T: SampleSubset, constant: Tensor) -> None:
         self.T, self.constant = T, constant
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -63,26 +64,26 @@ class _Shifted:
 
 
 def _sides(case: Case, solver: Solver, tol: float, others: int = 0) -> Sides:
-    assert isinstance(case.T, Together)
-    together = _solve(case, solver, torch.arange(case.samples))
-    found: list[Sides] = []
+    assert isinstance(case.T, BatchMap)
+    batch = _solve(case, solver, torch.arange(case.samples))
+    bounds: list[Sides] = []
     for b in range(case.samples):
         alone = _solve(case, solver, torch.tensor([(b + others) % case.samples]))
-        for whole, part in zip(together, alone, strict=True):
-            size = norm(part) + norm(whole[b])
-            # Either is this near to the exact one; the adjoint's J is that of the point.
-            near = FIXED + 3 * tol / (1 - case.L) ** 2
-            found.append(Sides(norm(whole[b] - part[0]), near * (size + _scale(case, b)), 0.0))
-    return worst(*found)
+        for whole, part in zip(batch, alone, strict=True):
+            size = two_norm(part) + two_norm(whole[b])
+            # Both are this close to the exact ones. The J of an adjoint is taken at its point, which has an error too.
+            tolerance = FIXED + 3 * tol / (1 - case.L) ** 2
+            bounds.append(Sides(two_norm(whole[b] - part[0]), tolerance * (size + _scale(case, b)), 0.0))
+    return conjunction(*bounds)
 
 
 def _scale(case: Case, b: int) -> float:
-    """The size of what a sample is made of: with it, rounding of a value that cancels."""
-    assert isinstance(case.T, Together)
+    """The size of the terms of a sample, to which rounding is relative if its value cancels."""
+    assert isinstance(case.T, BatchMap)
     return (
-        norm(case.x0.view(case.samples, -1)[b])
-        + norm(case.T.c[b])
-        + norm(case.loss.target.view_as(case.T.c)[b])
+        two_norm(case.x0.view(case.samples, -1)[b])
+        + two_norm(case.T.c[b])
+        + two_norm(case.loss.target.view_as(case.T.c)[b])
     )
 
 
@@ -105,7 +106,7 @@ CLAIM = Claim(
     assumptions="samples do not interact; L < 1",
     examples=st.tuples(uneven, solvers),
     sides=lambda case, solver: _sides(case, *solver),
-    too_strong=lambda case, solver: _sides(case, *solver, others=1),
-    twin="they are those of another sample",
+    negative_control=lambda case, solver: _sides(case, *solver, others=1),
+    false_statement="they are those of another sample",
     rounding=0.0,
 )

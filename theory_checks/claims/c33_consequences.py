@@ -1,9 +1,9 @@
-"""C33. What a certificate says besides its bound follows from it.
+"""C33. The other numbers of a certificate follow from its bound.
 
-With ``c ≥ ‖g − F'‖``: the relative error ``‖g − F'‖/‖F'‖`` is at most ``relative`` (it is relative to F' and not to g),
-the cosine of g and F' at least ``cosine``, ‖F'‖ at least ``exact`` and ``‖g − F'‖`` at least ``least``. The same of an
-audit, whose bounds are those of a better gradient; and of the certificate of a loss c times as large (``times``). The
-first is attained with ``J = L·I``.
+With ``c ≥ ‖g − F'‖``: the relative error ``‖g − F'‖/‖F'‖`` (relative to F', not to g) is at most ``relative``,
+the cosine of g and F' at least ``cosine``, ‖F'‖ at least ``exact``, and ``‖g − F'‖`` at least ``least``. The
+same holds for an audit, whose bounds come from a better gradient, and for the certificate of a scaled loss
+(``times``). The first is attained with ``J = L·I``.
 
 Source: the triangle inequality.
 """
@@ -18,42 +18,58 @@ from torch import Tensor
 
 from solvers import GMRES, Certificate, Iterate, implicit
 
-from .. import cases
-from ..cases import Case
-from ..certificates import audited, certifiable, certify, run, worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
-from .c26_audit import Offered, offers
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances import synthetic
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
+from .c26_audit import PerturbedGradient, perturbed_gradients
+from .certified_runs import audit_gradient, certifiable, certificate_of_run, run_solver
 
 
-def _follow(found: Certificate, g: Tensor, wanted: Tensor, to_g: bool) -> Iterator[Sides]:
-    """``to_g``: as if the relative error were ``c/‖g‖``."""
-    error, size, own = norm(g - wanted), norm(wanted), norm(g)
-    yield Sides(error, (found.error / own if to_g and own else found.relative) * size, size)
-    product = own * size
-    yield Sides(found.cosine * product - float(g @ wanted), 0.0, product)
-    yield Sides(found.exact, size, size)
-    yield Sides(found.least, error, size + own)
+def _follow(certificate: Certificate, g: Tensor, exact: Tensor, to_g: bool) -> Iterator[Sides]:
+    """The inequalities of a certificate.
+
+    Args:
+        certificate: a certificate of g.
+        g: the gradient.
+        exact: the exact gradient.
+        to_g: use ``c/‖g‖`` as the relative error (negative control).
+    """
+    error, size, gradient = two_norm(g - exact), two_norm(exact), two_norm(g)
+    yield Sides(
+        error, (certificate.error / gradient if to_g and gradient else certificate.relative) * size, size
+    )
+    product = gradient * size
+    yield Sides(certificate.cosine * product - float(g @ exact), 0.0, product)
+    yield Sides(certificate.exact, size, size)
+    yield Sides(certificate.least, error, size + gradient)
 
 
-def _both(case: Case, offered: Offered, sharp: float, to_g: bool = False) -> Iterator[tuple[Sides, ...]]:
-    e, found = exact(case), run(offered.solver, case)
-    own, offer = found.gradient, offered.factor * found.gradient
-    told = audited(case, found.y, offer, sharp, 500)
-    pairs = ((certify(case, found), own), (certify(case, found).times(0.25), own / 4), (told, offer))
+def _both(
+    case: Case, offered: PerturbedGradient, sharp: float, to_g: bool = False
+) -> Iterator[tuple[Sides, ...]]:
+    e, certificate = solve_exactly(case), run_solver(offered.solver, case)
+    gradient, offer = certificate.gradient, offered.factor * certificate.gradient
+    audit = audit_gradient(case, certificate.y, offer, sharp, 500)
+    pairs = (
+        (certificate_of_run(case, certificate), gradient),
+        (certificate_of_run(case, certificate).times(0.25), gradient / 4),
+        (audit, offer),
+    )
     for k, (certificate, g) in enumerate(pairs):
-        wanted = e.gradient * (0.25 if k == 1 else 1.0)
-        yield tuple(_follow(certificate, g, wanted, to_g))
+        exact = e.gradient * (0.25 if k == 1 else 1.0)
+        yield tuple(_follow(certificate, g, exact, to_g))
 
 
 def far(case: Case) -> Case:
-    """Started so far away that g is the longer one."""
+    """The case with a start so far away that g is longer than F'."""
     return replace(case, name=f"far({case.name})", x0=30 * case.x0)
 
 
 crude = st.builds(implicit, st.builds(Iterate, st.integers(0, 3)), st.just(GMRES(1e-9)))
-# At a crude point, with the adjoint of that point, the bound is attained, whichever of g and F' is the longer.
-tight = st.builds(Offered, crude, st.just(1.0), st.just(0.0), st.just(0))
+# At a coarse point with the exact adjoint of that point the bound is attained, whether g or F' is longer.
+tight = st.builds(PerturbedGradient, crude, st.just(1.0), st.just(0.0), st.just(0))
 
 CLAIM = Claim(
     id="C33",
@@ -61,11 +77,11 @@ CLAIM = Claim(
     source="the triangle inequality",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
     examples=st.tuples(
-        st.one_of(certifiable, st.builds(far, cases.isotropics)),
-        st.one_of(offers, tight),
+        st.one_of(certifiable, st.builds(far, synthetic.isotropics)),
+        st.one_of(perturbed_gradients, tight),
         st.sampled_from((1.0, 0.5, 0.1)),
     ),
-    sides=lambda *example: worst(*(sides for parts in _both(*example) for sides in parts)),
-    too_strong=lambda *example: next(_both(*example, to_g=True))[0],
-    twin="the error is relative to ‖g‖",
+    sides=lambda *example: conjunction(*(sides for parts in _both(*example) for sides in parts)),
+    negative_control=lambda *example: next(_both(*example, to_g=True))[0],
+    false_statement="the error is relative to ‖g‖",
 )

@@ -1,11 +1,10 @@
-"""C35. Where the constants are not known, an estimate leaves a factor of two for each of them.
+"""C35. If the constants are unknown, an estimate has a safety factor of two for each of them.
 
-``1/(1−L)``, ``‖B‖``, and every change of a derivative are taken twice as large as they were seen. On ``±Lx + θ + c``
-with a squared error for a loss what is seen is the truth, in whatever direction one looks: there the estimate has
-``1 − L`` at half its value, Λ at twice its own, and the certificate is at least twice the error. The first two are
-attained.
+``1/(1−L)``, ``‖B‖``, and every change of a derivative are taken twice as large as observed. On ``±Lx + θ + c``
+with a squared error as the loss, observation in any direction gives the true constants. There the estimate has
+half of ``1 − L`` and twice Λ, and the certificate is at least twice the error. The first two are attained.
 
-Source: C13, with the constants of ``solvers``' own observation.
+Source: C13, with the constants that ``solvers`` observes.
 """
 
 from __future__ import annotations
@@ -17,37 +16,40 @@ from hypothesis import strategies as st
 
 from solvers import Certificate, Monitor, restarted_jfb
 
-from .. import cases
-from ..cases import Case
-from ..certificates import worst
-from ..claim import Claim, Sides
-from ..exact import exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides, conjunction
+from ..instances import synthetic
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
 
 SAFETY = 2.0
+"""The safety factor of ``solvers``, repeated here so that a change of it is noticed."""
 
 
-def estimated(case: Case, K: int) -> tuple[Certificate, float]:
-    """What a monitor estimates of K layers from the start of a case, and the error."""
-    found: list[Certificate] = []
-    monitor = Monitor(restarted_jfb(K, 0), lambda _, certificate: found.append(certificate), every=1)
+def estimated_certificate(case: Case, K: int) -> tuple[Certificate, float]:
+    """The certificate that a monitor estimates for K layers from the start of a case, and the true error."""
+    certificates: list[Certificate] = []
+    monitor = Monitor(restarted_jfb(K, 0), lambda _, certificate: certificates.append(certificate), every=1)
     case.T.zero_grad()
     solution = monitor(case.T, case.x0, lambda x: case.loss(x, case.T.theta))
     case.loss(solution.x, case.T.theta).backward()
     assert case.T.theta.grad is not None, "no gradient reached theta"
-    return found[0], norm(case.T.theta.grad - exact(case).gradient)
+    return certificates[0], two_norm(case.T.theta.grad - solve_exactly(case).gradient)
 
 
 def _sides(case: Case, K: int, settled: bool, factor: float) -> Sides:
-    here = replace(case, x0=exact(case).x) if settled else case
-    found, error = estimated(here, K)
-    # Of an affine map nothing else costs anything at a distance.
-    bent = found.amplification * found.distance * case.loss.q
-    # Λ is seen as a difference of two gradients of the loss, to the rounding of these.
-    seen = 8 * torch.finfo(torch.float64).eps * found.amplification * found.size
-    return worst(
-        Sides(factor * error, found.error, norm(exact(case).gradient)),
-        Sides(1 - found.L, (1 - case.L) / factor),
-        Sides(0.0 if settled else factor * bent, found.equilibrium + seen, found.error),
+    started = replace(case, x0=solve_exactly(case).x) if settled else case
+    certificate, error = estimated_certificate(started, K)
+    # On an affine map, the curvature of the loss is the only term that grows with the distance to the equilibrium.
+    curvature_term = certificate.amplification * certificate.distance * case.loss.q
+    # Λ is observed as a difference of two gradients of the loss, with their rounding.
+    rounding = 8 * torch.finfo(torch.float64).eps * certificate.amplification * certificate.size
+    return conjunction(
+        Sides(factor * error, certificate.error, two_norm(solve_exactly(case).gradient)),
+        Sides(1 - certificate.L, (1 - case.L) / factor),
+        Sides(
+            0.0 if settled else factor * curvature_term, certificate.equilibrium + rounding, certificate.error
+        ),
     )
 
 
@@ -58,14 +60,15 @@ CLAIM = Claim(
     assumptions="J = ±L I, B = I, L < 1",
     examples=st.tuples(
         st.one_of(
-            cases.isotropics, st.builds(cases.isotropic, cases.sizes, cases.factors, cases.seeds, st.just(-1))
+            synthetic.isotropics,
+            st.builds(synthetic.isotropic, synthetic.sizes, synthetic.factors, synthetic.seeds, st.just(-1)),
         ),
-        cases.depths,
+        synthetic.depths,
         st.booleans(),
     ),
     sides=lambda case, K, settled: _sides(case, K, settled, SAFETY),
-    too_strong=lambda case, K, settled: _sides(case, K, settled, 1.02 * SAFETY),
-    twin="with a factor of 2.04",
+    negative_control=lambda case, K, settled: _sides(case, K, settled, 1.02 * SAFETY),
+    false_statement="with a factor of 2.04",
     rounding=1e-10,
     attained=True,
 )

@@ -1,9 +1,9 @@
-"""C36. In float32 a certificate bounds the error as well, rounding of the run included.
+"""C36. In float32 a certificate bounds the error too, including the rounding of the run.
 
-The gradient is made in float32, by any estimator at any tolerance, of one sample or of a batch; F' is that of the same
-numbers in float64. At a crude point it is C13; where an estimator has gone as far as float32 can, all that is left is
-rounding, and the bound has to allow for that, also where the values cancel: what an application rounds off is known
-here, by doing it in float64 as well, and amplified as the residual is.
+The gradient is computed in float32, by any estimator at any tolerance, for one case or a batch. F' is the exact
+gradient of the same numbers in float64. At a coarse point this is C13. If an estimator has gone as far as
+float32 allows, the error is only rounding, and the bound must allow for it, also if values cancel. The rounding
+of an application is measured here against float64, and the certificate amplifies it like a residual.
 
 Source: C13, with ``fl(T)`` for T in the residuals.
 """
@@ -14,28 +14,35 @@ from hypothesis import strategies as st
 
 from solvers import Solver, deq, restarted_jfb
 
-from .. import cases
-from ..batches import in_single
-from ..cases import Case
-from ..certificates import certifiable, certify, estimators, run
-from ..claim import Claim, Sides
-from ..exact import exact, norm
+from ..engine.claim import Claim
+from ..engine.inequality import Sides
+from ..instances import synthetic
+from ..instances.batches import in_float32
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case
+from .certified_runs import certifiable, certificate_of_run, estimators, run_solver
 
 OWN = 3e-6
-"""What adding up a gradient itself rounds off in float32, relative to the sizes that are added."""
+"""Rounding of the sum that makes the gradient, in float32, relative to the sizes of its terms."""
 
 
 def _sides(case: Case, solver: Solver, allowed: bool = True) -> Sides:
-    high, low = in_single(case)
-    e, found = exact(high), run(solver, low)
-    error = norm(found.gradient.double() - e.gradient)
-    bound = certify(low, found).error
-    own = OWN * (norm(e.B) * norm(e.u) + norm(e.h))
-    return Sides(error, bound + own if allowed else 0.1 * bound, norm(e.gradient))
+    high, low = in_float32(case)
+    e, run = solve_exactly(high), run_solver(solver, low)
+    error = two_norm(run.gradient.double() - e.gradient)
+    bound = certificate_of_run(low, run).error
+    sum_rounding = OWN * (two_norm(e.B) * two_norm(e.u) + two_norm(e.h))
+    return Sides(error, bound + sum_rounding if allowed else 0.1 * bound, two_norm(e.gradient))
 
 
-slow = st.builds(cases.symmetric, cases.sizes, cases.parameters, st.sampled_from((0.99, 0.999)), cases.seeds)
-"""Where what an application rounds off is amplified most, and is all that a tight solve leaves."""
+slow = st.builds(
+    synthetic.symmetric,
+    synthetic.sizes,
+    synthetic.parameters,
+    st.sampled_from((0.99, 0.999)),
+    synthetic.seeds,
+)
+"""Cases that amplify the rounding of an application most; after a tight solve it is all that is left."""
 solved = st.sampled_from((deq(1e-4), deq(1e-7), restarted_jfb(30, 60)))
 
 CLAIM = Claim(
@@ -48,7 +55,7 @@ CLAIM = Claim(
         st.tuples(slow, solved),
     ),
     sides=_sides,
-    too_strong=lambda case, solver: _sides(case, solver, allowed=False),
-    twin="a tenth of it, without the rounding of the sum",
+    negative_control=lambda case, solver: _sides(case, solver, allowed=False),
+    false_statement="a tenth of it, without the rounding of the sum",
     rounding=1e-9,
 )

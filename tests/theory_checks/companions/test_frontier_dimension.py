@@ -22,7 +22,7 @@ from theory_checks.companions.frontier import (
 )
 from theory_checks.companions.frontier.networks import Architecture
 from theory_checks.companions.frontier.settings import PAPER, SMALL, Window
-from theory_checks.mutation import applied
+from theory_checks.engine.mutation import mutant_applied as applied
 
 TINY = replace(
     SMALL,

@@ -39,7 +39,7 @@ from theory_checks.companions.local_mmse.problems import (
 from theory_checks.companions.local_mmse.settings import PAPER, SMALL, Case, Setting
 from theory_checks.companions.local_mmse.training import Recipe
 from theory_checks.companions.local_mmse.yardstick import psnr
-from theory_checks.mutation import applied
+from theory_checks.engine.mutation import mutant_applied as applied
 
 
 def _tiny() -> Setting:

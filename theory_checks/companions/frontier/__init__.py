@@ -1,6 +1,6 @@
 """The fractal frontier of random networks (arXiv 2508.03222): order and chaos over (σ_w, σ_b), at finite size."""
 
-from ...group import Group
+from ...engine.experiment_group import ExperimentGroup as Group
 from . import figures, tables
 from .claim_3_1_slopes import EXPERIMENT as SLOPES
 from .claim_3_2_finite_width import EXPERIMENT as FINITE_WIDTH

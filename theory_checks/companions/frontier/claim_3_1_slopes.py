@@ -21,7 +21,9 @@ from collections.abc import Sequence
 
 import torch
 
-from ...experiment import Experiment, Mark, Row, at_most, near, reported
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most, near, reported
+from ...engine.experiment import Measurement as Row
 from . import convolution, forward, mean_field, networks, slopes
 from .networks import Architecture
 from .settings import Setting

@@ -15,7 +15,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, between, near, reported
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    between,
+    near,
+    reported,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import boxes, fluctuations, in_law, mean_field, tangents
 from .networks import Architecture
 from .settings import Setting

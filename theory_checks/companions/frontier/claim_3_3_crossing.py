@@ -21,7 +21,19 @@ import math
 
 import torch
 
-from ...experiment import Experiment, Mark, Row, at_most, between, near, unmet
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_most,
+    between,
+    near,
+    unmet,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import crossings, forward, mean_field, networks
 from .networks import Architecture
 from .settings import ALL, Setting

@@ -21,7 +21,20 @@ from __future__ import annotations
 
 import math
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, near, reported, zero
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    near,
+    reported,
+    zero,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import fields
 from .settings import ALL, PLANE, Setting
 

@@ -14,7 +14,19 @@ Mark: derived. Source: the specification; the zooms were added here.
 
 from __future__ import annotations
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, near, reported
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    near,
+    reported,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import fields, zooms
 from .networks import Architecture
 from .settings import ALL, Setting

@@ -14,7 +14,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...experiment import Experiment, Mark, Row, at_most, reported, zero
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most, reported, zero
+from ...engine.experiment import Measurement as Row
 from . import fields, forward
 from .networks import Architecture
 from .settings import Setting

@@ -17,7 +17,19 @@ from functools import cache
 
 import numpy as np
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, near, zero
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    near,
+    zero,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import boxes, fields, shapes
 from .settings import Setting
 

@@ -15,7 +15,19 @@ from __future__ import annotations
 
 from scipy.optimize import root_scalar
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, between, reported
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    between,
+    reported,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import bands, mean_field
 from .settings import Setting
 

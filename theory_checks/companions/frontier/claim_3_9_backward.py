@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import torch
 
-from ...experiment import Experiment, Mark, Row, at_most, near
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most, near
+from ...engine.experiment import Measurement as Row
 from . import backward, mean_field, networks, slopes
 from .networks import Architecture, Network
 from .settings import Setting

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...mutation import Mutant
+from ...engine.mutation import Mutant
 from . import backward, boxes, fields, forward, mean_field, networks, tangents
 from .networks import Architecture, Network
 from .settings import Setting, Window

@@ -13,7 +13,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_least, at_most
+from ...engine.experiment import Measurement as Row
 from . import fits, flow, kernel, matrix_free, network
 from .activations import F64, TANH
 from .problem import gap, problem, spread

@@ -11,7 +11,9 @@ from functools import cache
 
 from torch import Tensor
 
-from ...experiment import Experiment, Mark, Row, at_most
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most
+from ...engine.experiment import Measurement as Row
 from . import flow, network
 from .activations import TANH
 from .flow import Damping, Path

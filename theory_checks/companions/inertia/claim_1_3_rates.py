@@ -13,7 +13,9 @@ from statistics import median
 
 import numpy as np
 
-from ...experiment import Experiment, Mark, Row, at_most, unmet
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most, unmet
+from ...engine.experiment import Measurement as Row
 from . import sweep
 from .settings import Setting
 

@@ -13,7 +13,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, between, reported
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    between,
+    reported,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import kernel, sweep
 from .settings import Setting
 

@@ -12,7 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, reported, zero
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    reported,
+    zero,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import certificate, inertial_certificate
 from .certificate import ROUNDING, Followed
 from .inertial_certificate import Kept

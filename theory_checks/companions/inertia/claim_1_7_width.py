@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...experiment import Experiment, Mark, Row, near, reported
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, near, reported
+from ...engine.experiment import Measurement as Row
 from . import widths
 from .settings import Setting
 

@@ -13,7 +13,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, between, near, reported, zero
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    between,
+    near,
+    reported,
+    zero,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import discrete, fits, scheme
 from .settings import Setting
 

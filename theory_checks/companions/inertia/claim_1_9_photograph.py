@@ -13,7 +13,19 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, reported, zero
+from ...engine.experiment import (
+    Evidence as Mark,
+)
+from ...engine.experiment import (
+    Experiment,
+    at_least,
+    at_most,
+    reported,
+    zero,
+)
+from ...engine.experiment import (
+    Measurement as Row,
+)
 from . import discrete, photograph
 from .settings import Setting
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_least, at_most
+from ...engine.experiment import Measurement as Row
 from . import recovery
 from .settings import Setting
 

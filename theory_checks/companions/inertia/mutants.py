@@ -7,7 +7,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from ...mutation import Mutant
+from ...engine.mutation import Mutant
 from . import certificate, discrete, fits, flow, kernel, matrix_free, network, recovery, widths
 from .certificate import Certificate
 from .discrete import Inertia, Seen, Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...group import Group
+from ...engine.experiment_group import ExperimentGroup as Group
 from . import (
     claim_2_1_identities,
     claim_2_2_limits,

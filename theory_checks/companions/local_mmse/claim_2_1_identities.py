@@ -18,7 +18,9 @@ from torch import Tensor
 
 from bench.memory import peak_bytes
 
-from ...experiment import Experiment, Mark, Row, at_most, near, zero
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most, near, zero
+from ...engine.experiment import Measurement as Row
 from . import estimators, patches, scenes, training, yardstick
 from .estimators import Chunks
 from .networks import Architecture, FlatUNet, PatchPerceptron, Residual

@@ -19,7 +19,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...experiment import Experiment, Mark, Row, at_most
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most
+from ...engine.experiment import Measurement as Row
 from . import estimators, scenes
 from .problems import Denoise, problem
 from .settings import Setting

@@ -16,7 +16,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, near
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_least, at_most, near
+from ...engine.experiment import Measurement as Row
 from . import brute, estimators, scenes
 from .problems import Denoise, GaussianBlur, InpaintCentre, InpaintRandom, Operator, Problem, problem
 from .settings import Setting

@@ -17,7 +17,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ...experiment import Experiment, Mark, Row, at_most, between
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most, between
+from ...engine.experiment import Measurement as Row
 from . import estimators, scenes
 from .problems import Denoise, GaussianBlur, InpaintCentre, Operator, problem
 from .settings import Setting

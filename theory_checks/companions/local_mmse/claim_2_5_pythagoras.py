@@ -14,7 +14,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ...experiment import Experiment, Mark, Row, at_most, reported
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_most, reported
+from ...engine.experiment import Measurement as Row
 from . import risks, scenes
 from .problems import Denoise
 from .settings import Case, Setting

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...experiment import Experiment, Mark, Row, at_least
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_least
+from ...engine.experiment import Measurement as Row
 from . import scenes
 from .matches import Match, matches
 from .settings import Setting

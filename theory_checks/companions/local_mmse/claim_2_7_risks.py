@@ -13,7 +13,9 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from ...experiment import Experiment, Mark, Row, at_least, at_most, reported
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_least, at_most, reported
+from ...engine.experiment import Measurement as Row
 from . import risks, scenes
 from .settings import Setting
 

@@ -14,7 +14,9 @@ from typing import cast
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from ...experiment import Experiment, Mark, Row, at_least, between, reported
+from ...engine.experiment import Evidence as Mark
+from ...engine.experiment import Experiment, at_least, between, reported
+from ...engine.experiment import Measurement as Row
 from . import matches, scenes
 from .settings import Setting
 

@@ -14,7 +14,7 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...mutation import Mutant
+from ...engine.mutation import Mutant
 from . import estimators, patches, posterior, training, yardstick
 from .estimators import Chunks, Estimate, Stratum
 from .networks import Architecture, Local

@@ -1,0 +1,103 @@
+"""The attack on rigorous certificates finds nothing, and finds what is broken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+import pytest
+
+from solvers import Certificate
+from theory_checks.__main__ import entry
+from theory_checks.attack.problems import AttackProblem
+from theory_checks.attack.report import write_attack
+from theory_checks.attack.search import run_attack
+from theory_checks.attack.trial import AttackTrial, run_trial
+
+LAYER = AttackTrial(AttackProblem("layer", size=8), "float64", "neumann", depth=4)
+SHARP = AttackTrial(AttackProblem("affine", size=8), "float64", "picard", tol=0.1)
+CANCELLED = dataclasses.replace(
+    LAYER, problem=AttackProblem("affine", size=8, big=1e10), estimator="picard", tol=1e-13
+)
+DIVIDED = dataclasses.replace(CANCELLED, problem=AttackProblem("quotient", size=8, big=1e12))
+FLAT = AttackTrial(
+    AttackProblem(
+        "weighted",
+        wavelet="db2",
+        batch=2,
+        smoothing=0.1,
+        weight=1.0,
+        step=0.3,
+        leaf="kernel",
+        kink=True,
+        big=1e12,
+        seed=17,
+    ),
+    estimator="neumann",
+    audit=True,
+)
+"""Thresholds of 2e11 beside a smoothing of 0.1: slopes are 1 but for 5e-13."""
+
+
+@pytest.mark.parametrize("trial", [LAYER, CANCELLED, DIVIDED], ids=["plain", "cancelled", "divided"])
+@pytest.mark.parametrize("way", ["backward", "grad", "inputs", "twice", "accumulate"])
+def test_a_rigorous_certificate_holds(trial, way):
+    found = run_trial(dataclasses.replace(trial, way=way))
+    assert found.rigorous
+    assert 0 < found.ratio <= 1
+
+
+def test_it_sees_a_certificate_that_is_five_times_too_small(monkeypatch):
+    assert 0.5 < run_trial(SHARP).ratio <= 1
+    whole = Certificate.error.fget
+    monkeypatch.setattr(Certificate, "error", property(lambda self: whole(self) / 5))
+    assert run_trial(SHARP).ratio > 1
+
+
+def test_it_sees_a_certificate_that_forgets_rounding(monkeypatch):
+    monkeypatch.setattr(sys.modules["solvers.certificate"], "ROUNDING", 0.0)
+    assert run_trial(CANCELLED).ratio > 1
+
+
+def test_it_sees_a_certificate_that_forgets_what_the_way_back_rounds_off(monkeypatch):
+    monkeypatch.setattr("solvers._rounding.shaken_products", lambda tape, leaves, u: (0.0, 0.0))
+    assert run_trial(DIVIDED).ratio > 1
+
+
+def test_where_slopes_are_nearly_1_derivatives_keep_their_digits(monkeypatch):
+    found = run_trial(FLAT)
+    assert found.rigorous
+    assert found.ratio <= 1
+    monkeypatch.setattr("bench.operators.weighted.portion", lambda t, rest: t / (t + rest))
+    assert run_trial(FLAT).ratio > 1
+
+
+def test_it_sees_a_certificate_that_is_blind_to_other_leaves(monkeypatch):
+    trials = [
+        AttackTrial(AttackProblem(leaf="gain", ridge=0.1, seed=seed), estimator="implicit", tol=0.1)
+        for seed in range(4)
+    ]
+    assert not any(run_trial(trial).rigorous for trial in trials)
+    monkeypatch.setattr(sys.modules["solvers.certificate"], "uncovered", lambda *told: "")
+    found = [run_trial(trial) for trial in trials]
+    assert any(one.rigorous and one.ratio > 1 for one in found)
+
+
+def test_the_command_tells_and_writes(tmp_path, capsys):
+    assert entry(["attack", "--trials", "6", "--seed", "1", "--out", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out" / "attack.json").read_text())["trials"] == 6
+    assert "largest ratio" in (tmp_path / "out" / "attack.md").read_text()
+
+
+def test_the_command_exits_with_1_where_one_is_false(monkeypatch):
+    whole = Certificate.error.fget
+    monkeypatch.setattr(Certificate, "error", property(lambda self: whole(self) / 5))
+    monkeypatch.setattr("theory_checks.attack.search.random_trial", lambda rng: SHARP)
+    assert entry(["attack", "--trials", "2"]) == 1
+
+
+def test_an_attack_repeats_itself(tmp_path):
+    one, two = run_attack(5, 3), run_attack(5, 3)
+    assert one.outcomes[:3] == two.outcomes[:3]
+    assert write_attack(one, tmp_path)

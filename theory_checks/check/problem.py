@@ -1,0 +1,107 @@
+"""Check a user's task or prior on crops of real photographs, in float64."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+
+from bench.errors import UserError
+from bench.images import find_images
+from bench.operators import Penalty, Prior
+from bench.own import check_portable
+from bench.tasks import Task, instance
+from bench.tasks.deblurring import GaussianBlur
+from bench.tasks.denoising import STEP, Identity
+from bench.tasks.inpainting import LostPixels
+
+from ..instances.synthetic import Case, QuadraticLoss
+from ..operators.benchmark_operator import LAYOUT, BenchmarkMap, benchmark_case
+from ..operators.operator_claims import ARGUMENTS, WITH_REGULARITY, check_operator_claims
+from ..operators.user_operator import LARGEST
+from .crops import build_task
+from .operator_checks import OPERATOR_CHECKS
+from .outcome import NOTE, CheckOutcome, Note, claim_outcome, merge_notes, require, run_check
+from .task_checks import TASK_CHECKS
+
+
+def check_prior(prior: Prior) -> list[CheckOutcome]:
+    """Check a prior in three tasks: denoising, deblurring and inpainting."""
+    tasks = [
+        Task(f"denoising({prior.label})", Identity(), (0.1,), prior, STEP),
+        Task(f"deblurring({prior.label})", GaussianBlur(1.5), (0.02,), prior, 1.0),
+        Task(f"inpainting({prior.label})", LostPixels(0.5), (0.05,), prior, 1.0),
+    ]
+    outcomes = [run_check("can_be_sent", functools.partial(check_portable, prior, "it", ()))]
+    for task in tasks:
+        outcomes += [_name_task(task, outcome) for outcome in _check_operator(task)]
+    return outcomes
+
+
+def check_task(task: Task) -> list[CheckOutcome]:
+    """Check the physics of a task, and its operator."""
+    portable = run_check("can_be_sent", functools.partial(check_portable, task, "it", ()))
+    problem = run_check("makes_a_problem", lambda: _check_build(task))
+    if problem.wrong:
+        return [portable, problem]
+    physics = [run_check(name, functools.partial(check, task)) for name, check in TASK_CHECKS.items()]
+    return [portable, problem, *physics, *_check_operator(task)]
+
+
+def _name_task(task: Task, outcome: CheckOutcome) -> CheckOutcome:
+    name = f"{outcome.check} · {task.label.partition('(')[0]}"
+    return CheckOutcome(name, outcome.verdict, outcome.words)
+
+
+def _check_operator(task: Task) -> list[CheckOutcome]:
+    operator = run_check("makes_an_operator", lambda: _check_build(task))
+    if operator.wrong:
+        return [operator]
+    crops = build_task(task)
+    return [
+        *(run_check(name, functools.partial(check, crops)) for name, check in OPERATOR_CHECKS.items()),
+        *_check_claims(task),
+    ]
+
+
+def _check_build(task: Task) -> str:
+    """The task can be built, starts at a finite state without a tape, and has something to learn."""
+    crops = build_task(task)
+    require(bool(crops.x.isfinite().all()), "the start is not finite")
+    require(not crops.x.requires_grad, "the start is on a tape: detach it")
+    names = [name for name, p in crops.problem.operator.named_parameters() if p.requires_grad]
+    require(names, "the operator has no parameters: there is nothing to learn; make them torch.nn.Parameter")
+    side = crops.batch.y.shape[-1]
+    return f"crops of {side}×{side}, {len(names)} parameters"
+
+
+def _check_claims(task: Task) -> list[CheckOutcome]:
+    """Check the claims that apply to any contraction, on a 16×16 crop."""
+    try:
+        case = _task_case(task)
+    except UserError as error:
+        return [CheckOutcome("claims", NOTE, f"not checked, because it takes no crops of 16×16: {error}")]
+    except Note as note:
+        return [CheckOutcome("claims", NOTE, f"not checked: {note}")]
+    checks = check_operator_claims(case, "known", (*ARGUMENTS, *WITH_REGULARITY))
+    return merge_notes(
+        [claim_outcome(check, check.reason or f"ratio {check.ratio:.2g} on a 16×16 crop") for check in checks]
+    )
+
+
+def _task_case(task: Task) -> Case:
+    """The operator of a task on the 16×16 crop with the highest contrast, as a case."""
+    if isinstance(task.prior, Penalty):
+        return benchmark_case(task)
+    problem = instance(task, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
+    batch = problem.train.pick(problem.train.truth.flatten(1).std(1).argmax()[None])
+    T = BenchmarkMap(problem, batch)
+    if max(len(T.theta), T.start.numel()) > LARGEST:
+        raise Note(f"more than {LARGEST} unknowns or parameters, and the claims use dense matrices")
+    if math.isnan(problem.contraction):
+        raise Note("contraction() knows no bound")
+    target = problem.operator.start(batch.truth).detach().flatten()
+    loss = QuadraticLoss(target, 1.0, torch.zeros(len(T.theta), len(target), dtype=torch.float64))
+    inf = math.inf
+    return Case(f"real({task.label})", T, T.start.flatten(), loss, problem.contraction, inf, inf)

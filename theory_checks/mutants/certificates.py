@@ -1,0 +1,68 @@
+"""Mutants of certificates, audits, estimates and stopping goals."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from typing import Any
+
+from torch import Tensor
+
+from solvers import Certificate, Monitor
+from solvers._certified import Certified
+from solvers._curvature import slope
+
+from ..engine.mutation import Mutant
+
+CERTIFICATE, OBSERVED, CURVATURE = (
+    sys.modules[f"solvers.{n}"] for n in ("certificate", "_observed", "_curvature")
+)
+RIGHT_CURVATURE = Monitor._curvature
+
+
+def _relative_to_g(self: Certificate) -> float:
+    return self.error / self.size if self.size else math.inf
+
+
+def _cosine_of_its_own(self: Certificate) -> float:
+    """The cosine of an audit's own, better gradient, in place of that of the audited one."""
+    own_error = self.adjoint + self.equilibrium
+    return math.sqrt(1 - (own_error / self.size) ** 2) if own_error < self.size else -1.0
+
+
+def _unscaled(self: Monitor, step: Any, towards: Tensor) -> Any:
+    curvature, distance, why = RIGHT_CURVATURE(self, step, towards)
+    factor = abs(MULTIPLE(step, slope(step.loss, step.y)).factor)
+    return (
+        dataclasses.replace(
+            curvature, smoothness=curvature.smoothness / factor, direct=curvature.direct / factor
+        ),
+        distance,
+        why,
+    )
+
+
+MULTIPLE = sys.modules["solvers.monitor"]._multiple
+
+
+def _goal_without_safety(self: Certified, gradient: Any) -> float:
+    return self.rtol * gradient.size
+
+
+CERTIFICATE_MUTANTS: tuple[Mutant, ...] = (
+    Mutant("no allowance for rounding in certificates", ((CERTIFICATE, "ROUNDING", 0.0),), ("C36",)),
+    Mutant("certified's goal without 1/(1 + ρ)", ((Certified, "goal", _goal_without_safety),), ("C27",)),
+    Mutant(
+        "an error relative to ‖g‖", ((Certificate, "relative", property(_relative_to_g)),), ("C33", "C27")
+    ),
+    Mutant(
+        "the cosine of an audit's own gradient",
+        ((Certificate, "cosine", property(_cosine_of_its_own)),),
+        ("C33",),
+    ),
+    Mutant("the curvature of a scaled loss unscaled", ((Monitor, "_curvature", _unscaled),), ("C34",)),
+    Mutant(
+        "estimated bounds without safety", ((OBSERVED, "SAFETY", 1.0), (CURVATURE, "SAFETY", 1.0)), ("C35",)
+    ),
+)

@@ -1,0 +1,254 @@
+"""Mutants of gradient estimators, operators, the loss, the certificate and the diagnostics."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+from unittest.mock import patch
+
+import torch
+from deepinv.physics import BlurFFT
+from torch import Tensor
+
+from bench.lipschitz import Estimate
+from bench.operators import ForwardBackward, Penalty, Wavelets, WeightedPenalty
+from bench.operators.regularity import ShrinkageRegularity
+from solvers import (
+    Anderson,
+    Equilibrium,
+    Iterate,
+    Picard,
+    Solution,
+    Solver,
+    Tracked,
+)
+from solvers import _pull as pull
+from solvers._adjoint import AdjointMap
+
+from ..claims import certified_runs
+from ..engine.mutation import Mutant
+from ..instances import diagnostics
+from ..instances.synthetic import QuadraticLoss
+from .wrong_certificates import (
+    change_without_kinks,
+    constant_derivatives,
+    overconfident_audit,
+    patched_certificate,
+)
+
+TRACKED = Tracked.__call__
+PROX, ANALYSE = WeightedPenalty.prox, Wavelets.analyse
+
+
+def _through_restarts(self: Solver, T: Any, x0: Tensor, loss: Any = None, /) -> Solution:
+    return self.pull(T, self.reach(T, x0))
+
+
+def _layers(more: int) -> Callable[..., Solution]:
+    def call(self: Tracked, T: Any, equilibrium: Equilibrium, loss: Any = None, /) -> Solution:
+        return TRACKED(Tracked(max(1, self.steps + more)), T, equilibrium)
+
+    return call
+
+
+def _restarted(count_steps: Callable[[int, int], int]) -> Callable[..., Solver]:
+    """A constructor of a solver whose forward solve makes another number of steps than K·R."""
+
+    def make(label: str, reach: Iterate, pulled: Tracked) -> Solver:
+        K = pulled.steps
+        return Solver(label, Iterate(max(0, count_steps(K, reach.steps // K))), pulled)
+
+    return make
+
+
+def _from_start(label: str, reach: Iterate, pulled: Tracked) -> Solver:
+    return Solver(label, Iterate(min(pulled.steps, reach.steps)), pulled)
+
+
+def _answer(change: Callable[[Tensor, Tensor], Tensor]) -> Any:
+    """A backward pass that returns ``change(u, v)``, where u is the adjoint and v the cotangent."""
+    right = pull._Exchange.backward
+
+    def backward(ctx: Any, v: Tensor) -> Any:
+        u, *rest = right(ctx, v)
+        return change(cast(Tensor, u), v), *rest
+
+    return staticmethod(backward)
+
+
+def _not_transposed(self: AdjointMap, u: Tensor) -> Tensor:
+    with torch.enable_grad():
+        w = torch.zeros_like(self.y, requires_grad=True)
+        (g,) = torch.autograd.grad(self.y, self.x, w, create_graph=True, materialize_grads=True)
+        if not g.requires_grad:
+            return torch.zeros_like(u)
+        (out,) = torch.autograd.grad(g, w, u, materialize_grads=True)
+    return out.detach()
+
+
+def _minus(self: AdjointMap, u: Tensor) -> Tensor:
+    return -LINEAR(self, u)
+
+
+def _twice(physics: Any) -> Callable[[Tensor], Tensor]:
+    return lambda x: physics.A(physics.A(x))
+
+
+def _mean(self: QuadraticLoss, x: Tensor, theta: Tensor) -> Tensor:
+    return self.q / 2 * (x - self.target).square().mean() + theta @ (self.M @ x)
+
+
+def _with_weights(self: WeightedPenalty, value: Tensor, z: Tensor, step: Tensor) -> Tensor:
+    with patch.dict(self._parameters, {"log_weights": value}):
+        return PROX(self, z, step)
+
+
+def _detached_weights(self: WeightedPenalty, z: Tensor, step: Tensor) -> Tensor:
+    return _with_weights(self, self.log_weights.detach(), z, step) + 0 * self.log_weights.sum()
+
+
+def _stale_weights(self: WeightedPenalty, z: Tensor, step: Tensor) -> Tensor:
+    # The values of the weights stay those of the start, but their derivative is right.
+    now = self.log_weights
+    return _with_weights(self, now - now.detach() + math.log(Penalty("", 0, 0).weight), z, step)
+
+
+def _threshold_without_step(self: WeightedPenalty, z: Tensor, step: Tensor) -> Tensor:
+    return _with_weights(self, self.log_weights - step.log(), z, step)
+
+
+def _detached_step(self: ForwardBackward, x: Tensor, y: Tensor, physics: Any, *, data: Any = None) -> Tensor:
+    step = self.log_step.exp()
+    return self.prior.prox(x - step.detach() * physics.A_adjoint(physics.A(x) - y), step)
+
+
+def _skewed(self: Wavelets, x: Tensor) -> Tensor:
+    c = ANALYSE(self, x)
+    return c + 0.3 * c.roll(1, -1)
+
+
+def _single_precision(self: Tracked, T: Any, equilibrium: Equilibrium, loss: Any = None, /) -> Solution:
+    solved = TRACKED(self, T, equilibrium)
+    return replace(solved, x=solved.x.float().double())
+
+
+def _one_later(reach: type[Picard] | type[Anderson]) -> Callable[..., Equilibrium]:
+    right = reach.__call__
+
+    def call(self: Any, T: Any, x0: Tensor, /) -> Equilibrium:
+        solved = right(self, T, x0)
+        return Equilibrium(T(solved.x), solved.report)
+
+    return call
+
+
+def _one_power_step(T: Any, x: Tensor, steps: int = 50) -> Estimate:
+    return POWER(T, x, 1)
+
+
+LINEAR = AdjointMap.linear
+POWER = diagnostics.jacobian_norm
+
+
+RESTARTED = sys.modules["solvers.restarted_jfb"]
+DATA_TERM = sys.modules["bench.operators.data_term"]
+EXCHANGE = pull._Exchange
+
+ESTIMATOR_MUTANTS: tuple[Mutant, ...] = (
+    Mutant("gradient flows through the restarts", ((Solver, "__call__", _through_restarts),), ("C18", "C3")),
+    Mutant("K−1 recorded layers", ((Tracked, "__call__", _layers(-1)),), ("C3", "C18")),
+    Mutant("K+1 recorded layers", ((Tracked, "__call__", _layers(+1)),), ("C3", "C18")),
+    Mutant("R−1 restarts", ((RESTARTED, "Solver", _restarted(lambda K, R: K * (R - 1))),), ("C18",)),
+    Mutant("R+1 restarts", ((RESTARTED, "Solver", _restarted(lambda K, R: K * (R + 1))),), ("C18",)),
+    Mutant("every restart begins again from x0", ((RESTARTED, "Solver", _from_start),), ("C18", "C7")),
+    Mutant(
+        "the step size is detached in one branch", ((ForwardBackward, "forward", _detached_step),), ("C20",)
+    ),
+    Mutant("the weights are detached", ((WeightedPenalty, "prox", _detached_weights),), ("C11", "real C1")),
+    Mutant("weights stale after a step", ((WeightedPenalty, "prox", _stale_weights),), ("real C1",)),
+    Mutant(
+        "A in place of Aᵀ",
+        ((BlurFFT, "A_adjoint", BlurFFT.A), (DATA_TERM, "normal", _twice)),
+        ("real C1",),
+    ),
+    Mutant("J in place of Jᵀ", ((AdjointMap, "linear", _not_transposed),), ("C1", "C2")),
+    Mutant(
+        "wrong sign in the adjoint equation",
+        ((AdjointMap, "linear", _minus),),
+        ("C1", "C3"),
+    ),
+    Mutant(
+        "the adjoint solve is skipped",
+        ((EXCHANGE, "backward", _answer(lambda u, v: v)),),
+        ("C1", "C3"),
+    ),
+    Mutant(
+        "the first Neumann term is missing",
+        ((EXCHANGE, "backward", _answer(lambda u, v: u - v)),),
+        ("C3", "C1"),
+    ),
+    Mutant(
+        "the last Neumann term is missing",
+        ((sys.modules["solvers.neumann"], "Iterate", lambda n: Iterate(max(0, n - 1))),),
+        ("C3",),
+    ),
+    Mutant("mean in place of sum in the loss", ((QuadraticLoss, "__call__", _mean),), ("C3", "C18")),
+    Mutant("the threshold forgets τ", ((WeightedPenalty, "prox", _threshold_without_step),), ("C20",)),
+    Mutant("a transform that is not orthogonal", ((Wavelets, "analyse", _skewed),), ("C10",)),
+    Mutant(
+        "float32 where the check says float64", ((Tracked, "__call__", _single_precision),), ("C18", "C3")
+    ),
+    Mutant(
+        "power iteration stopped after one step", ((diagnostics, "jacobian_norm", _one_power_step),), ("C17",)
+    ),
+    Mutant(
+        "residual measured before the last iteration (Picard)",
+        ((Picard, "__call__", _one_later(Picard)),),
+        ("C8",),
+    ),
+    Mutant(
+        "residual measured before the last iteration (Anderson)",
+        ((Anderson, "__call__", _one_later(Anderson)),),
+        ("C8",),
+    ),
+    Mutant(
+        "certificate without its 1/(1−L)",
+        patched_certificate(
+            adjoint=lambda c: c.adjoint * (1 - c.L), equilibrium=lambda c: c.equilibrium * (1 - c.L)
+        ),
+        ("C13", "C24", "C26", "C27"),
+    ),
+    Mutant(
+        "certificate without the change of J",
+        patched_certificate(regularity=constant_derivatives(J=0.0)),
+        ("C13", "C24"),
+    ),
+    Mutant(
+        "certificate without the change of B",
+        patched_certificate(regularity=constant_derivatives(B=0.0)),
+        ("C13", "C24"),
+    ),
+    Mutant(
+        "certificate without the curvature of the loss",
+        patched_certificate(smoothness=lambda _: 0.0),
+        ("C13", "C24"),
+    ),
+    Mutant(
+        "certificate that takes the adjoint equation for solved",
+        patched_certificate(adjoint=lambda c: 0.0),
+        ("C13", "C24", "C26", "C27"),
+    ),
+    Mutant(
+        "audit that takes its own gradient for exact",
+        ((certified_runs, "audit", overconfident_audit),),
+        ("C26",),
+    ),
+    Mutant(
+        "regularity that ignores the kinks",
+        ((ShrinkageRegularity, "change", change_without_kinks),),
+        ("real C13",),
+    ),
+)

@@ -1,0 +1,179 @@
+"""Mutants of forward and adjoint solves, and of their reports.
+
+Most change the result of a solver, or a constant, and not its code, so that a solver can be rewritten without them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from solvers import CG, GMRES, Anderson, Equilibrium, Nesterov, Picard, Report, Shared, Tracked
+
+from ..engine.mutation import Mutant
+from ..instances.batches import SampleSubset
+
+LOOP, REACH, MIXING, KRYLOV = (
+    sys.modules[f"solvers.{name}"] for name in ("_loop", "_reach", "_anderson", "_gmres")
+)
+USERS = tuple(sys.modules[f"solvers.{name}"] for name in ("_reach", "_anderson", "_nesterov"))
+SOLVE, REGULARISED, PICK, STEPS = LOOP.solve, MIXING._regularised, SampleSubset.pick, Tracked._steps
+CALLS = {kind: kind.__call__ for kind in (CG, GMRES, Anderson, Nesterov, Picard, Shared)}
+
+
+def with_source_replaced(function: Callable[..., Any], right: str, wrong: str) -> Callable[..., Any]:
+    """Recompile a function with a piece of its source replaced.
+
+    Raises:
+        NameError: the piece does not occur exactly once, so the mutant is out of date.
+    """
+    text = inspect.getsource(function)
+    if text.count(right) != 1:
+        raise NameError(
+            f"the mutant is out of date: {right!r} is in {function.__name__} {text.count(right)} times"
+        )
+    names: dict[str, Any] = {}
+    scope = vars(sys.modules[function.__module__])
+    exec(text.replace(right, wrong), scope | {"__name__": function.__module__}, names)
+    return names[function.__name__]
+
+
+def _everywhere(wrong: Callable[..., Any]) -> tuple[tuple[object, str, object], ...]:
+    return tuple((module, "solve", wrong) for module in USERS)
+
+
+def _reported(kind: type, change: Callable[[Any, Report], Report]) -> Any:
+    """A solver whose report is changed."""
+    right = CALLS[kind]
+
+    def call(self: Any, T: Any, u0: Tensor, /) -> Equilibrium:
+        solved = right(self, T, u0)
+        return dataclasses.replace(solved, report=change(self, solved.report))
+
+    return call
+
+
+def _claimed_after_a_restart(self: GMRES, report: Report) -> Report:
+    if report.applications <= self.memory + 1:
+        return report
+    return dataclasses.replace(report, residual=min(report.residual, self.tol), converged=True)
+
+
+def _whole_shares(*arguments: Any) -> Equilibrium:
+    solved = SOLVE(*arguments)
+    return dataclasses.replace(solved, report=dataclasses.replace(solved.report, share=1.0))
+
+
+def _whole_batch(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> Equilibrium:
+    """Stop on the norm of the whole batch, as if it were one long vector."""
+    shape = x0.shape
+
+    def call(x: Tensor) -> Tensor:
+        return T(x.view(shape)).view(1, -1)
+
+    if x0.ndim < 2:
+        return SOLVE(T, x0, step, tol, budget, every)
+    solved = SOLVE(call, x0.reshape(1, -1), REACH._Plain(x0.reshape(1, -1)), tol, 20 * budget, every)
+    return dataclasses.replace(solved, x=solved.x.view(shape))
+
+
+def _absolute_ridge(gram: Tensor, right: Tensor, ridge: float) -> Tensor:
+    solved = torch.linalg.solve_ex(gram + ridge * torch.eye(gram.shape[1], dtype=gram.dtype), right)[0]
+    return torch.where(gram.diagonal(dim1=1, dim2=2) > 0, solved, 0)
+
+
+def _next_one(self: Any, index: Tensor) -> Any:
+    return PICK(self, (index + 1) % len(self.index))
+
+
+def _damped_otherwise(self: Tracked, T: Any, x: Tensor, count: int) -> Tensor:
+    return STEPS(
+        self if self.damping == 1 else dataclasses.replace(self, damping=1 - self.damping), T, x, count
+    )
+
+
+TRACKED = Tracked.__call__
+
+
+def _full_segments(self: Tracked, T: Any, equilibrium: Any, loss: Any = None, /) -> Any:
+    steps = -(-self.steps // self.segment) * self.segment if self.segment else self.steps
+    return TRACKED(dataclasses.replace(self, steps=steps), T, equilibrium, loss)
+
+
+def _unrefined(self: Shared, T: Any, u0: Tensor, /) -> Equilibrium:
+    return Equilibrium(u0, Report(self.refine))
+
+
+def _stops_early(kind: type) -> Any:
+    """A solver that stops at a hundred times its tolerance, and reports that it met the tolerance."""
+    right = CALLS[kind]
+
+    def call(self: Any, T: Any, u0: Tensor, /) -> Equilibrium:
+        solved = right(dataclasses.replace(self, tol=min(0.9, 100 * self.tol)), T, u0)
+        report = solved.report
+        residual = min(report.residual, self.tol) if report.converged else report.residual
+        return dataclasses.replace(solved, report=dataclasses.replace(report, residual=residual))
+
+    return call
+
+
+def _last(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> Equilibrium:
+    pairs: list[tuple[Tensor, Tensor]] = []
+
+    def call(x: Tensor) -> Tensor:
+        y = T(x)
+        pairs.append((x.clone(), y.detach().clone()))
+        return y
+
+    solved = SOLVE(call, x0, step, tol, budget, every)
+    if solved.report.converged or x0.ndim < 2:
+        return solved
+    x, y = pairs[-1]
+    gap, size = ((z.double()).flatten(1).norm(dim=1) for z in (y - x, y))
+    return dataclasses.replace(
+        solved, x=x, report=dataclasses.replace(solved.report, residual=float((gap / size).max()))
+    )
+
+
+SOLVE_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "an absolute tolerance in the loop",
+        _everywhere(
+            with_source_replaced(
+                SOLVE, "(residual <= tol) | ~best.isfinite()", "(best <= tol) | ~best.isfinite()"
+            )
+        ),
+        ("C19", "C28"),
+    ),
+    Mutant("the last point in place of the best", _everywhere(_last), ("C28",)),
+    Mutant("shares that are whole", _everywhere(_whole_shares), ("C29",)),
+    Mutant("a residual of the whole batch", _everywhere(_whole_batch), ("C28", "C30")),
+    Mutant(
+        "a residual after a restart that is not measured",
+        ((GMRES, "__call__", _reported(GMRES, _claimed_after_a_restart)),),
+        ("C28",),
+    ),
+    Mutant("GMRES without re-orthogonalisation", ((KRYLOV, "CANCELLED", 0.0),), ("C32",)),
+    Mutant("Anderson's ridge absolute", ((MIXING, "_regularised", _absolute_ridge),), ("C19",)),
+    Mutant(
+        "CG blind to a J that is not symmetric", ((sys.modules["solvers._cg"], "SYMMETRIC", 2.0),), ("C15",)
+    ),
+    Mutant("picks the wrong samples", ((SampleSubset, "pick", _next_one),), ("C30",)),
+    Mutant("damping by 1 − λ", ((Tracked, "_steps", _damped_otherwise),), ("C3",)),
+    Mutant("the last checkpoint full", ((Tracked, "__call__", _full_segments),), ("C18", "C31")),
+    Mutant("Shared without the inverse", ((Shared, "__call__", _unrefined),), ("C32",)),
+    *(
+        Mutant(
+            f"{kind.__name__} that stops early and says otherwise",
+            ((kind, "__call__", _stops_early(kind)),),
+            ("C28", "C8"),
+        )
+        for kind in (CG, GMRES, Anderson, Nesterov, Picard)
+    ),
+)

@@ -1,0 +1,200 @@
+"""The operators of the benchmark as cases: crops of real photographs, with L from the known spectrum."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from deepinv.physics import BlurFFT, DecomposablePhysics
+from torch import Tensor, nn
+
+from bench.images import Layout, find_images
+from bench.matrix import parse_task
+from bench.operators import ForwardBackward, Operator, Penalty
+from bench.operators.data_term import DataTerm, data_term
+from bench.operators.groups import by_band, join, split
+from bench.operators.weighted import Shrinkage
+from bench.tasks import Batch, Instance, Task, instance
+from bench.tasks.deblurring import GaussianBlur, MotionBlur
+from solvers import Change, Regular, Regularity, Through
+
+from ..claims.derivative_checks import StatePair
+from ..instances.synthetic import Case, ParametricMap, QuadraticLoss
+from .kinks import Kinks, kink_crossings
+from .operator_claims import ARGUMENTS, WITH_REGULARITY, OperatorCheck, check_operator_claims
+
+LAYOUT = Layout(16, 6, 1)
+TARGET_DISTANCE = 100.0
+"""Distance from the start to the target of the loss, in units of the distance from the start to the truth."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsymmetricBlur:
+    """A blur with an asymmetric kernel. The other physics are symmetric and would hide A in place of Aᵀ."""
+
+    def __call__(
+        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+    ) -> DecomposablePhysics:
+        """Build the blur for images of ``shape``, ``(C, H, W)``."""
+        kernel = torch.zeros(1, 1, 3, 3, dtype=dtype, device=device)
+        kernel[0, 0] = torch.tensor([[0.1, 0.5, 0.0], [0.0, 0.2, 0.0], [0.0, 0.0, 0.2]], dtype=dtype)
+        return BlurFFT(img_size=shape, filter=kernel, device=device)
+
+
+class BenchmarkMap(ParametricMap):
+    """An operator bound to its measurements, on flat states, with all its parameters in one vector ``theta``."""
+
+    def __init__(self, problem: Instance, batch: Batch) -> None:
+        super().__init__()
+        self.operator, self.physics, self.batch = problem.operator, problem.physics, batch
+        self.start = problem.start(batch)
+        self.shapes = {name: p.shape for name, p in problem.operator.named_parameters()}
+        # A copy, so that a change of theta does not change the operator.
+        flat = torch.cat([p.detach().flatten() for p in problem.operator.parameters()])
+        self.theta = nn.Parameter(flat.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the operator once; x is a flat state."""
+        parts = self.theta.split([shape.numel() for shape in self.shapes.values()])
+        parameters = {
+            n: part.view(shape) for part, (n, shape) in zip(parts, self.shapes.items(), strict=True)
+        }
+        state = x.view(self.start.shape)
+        out = torch.func.functional_call(self.operator, parameters, (state, self.batch.y, self.physics))
+        return out.flatten()
+
+    def regularity(self) -> Regularity | None:
+        """The bounds that the operator states of its derivatives at ``theta``; ``None`` if it states none."""
+        operator = copy.deepcopy(self.operator)
+        nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
+        T = operator.bind(self.batch.y, self.physics)
+        regularity = T.regularity() if isinstance(T, Regular) else None
+        if regularity is None:
+            return None
+        # The bounds hold for theta only if they cover every parameter of the operator, its step among them.
+        covered = {id(p) for p in getattr(regularity, "parameters", None) or ()}
+        every = all(id(p) in covered for p in operator.parameters())
+        return Through(regularity, self._change, [self.theta] if every else None, tuple(self.start.shape))
+
+    def crossings(self, x: Tensor, groups: int) -> Iterator[StatePair]:
+        """Pairs of states near ``x`` across the kinks of the penalty; see ``kink_crossings``."""
+        operator = copy.deepcopy(self.operator)
+        nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
+        yield from kink_crossings(
+            penalty_kinks(operator, self.start.shape, data_term(self.batch.y, self.physics)), x, groups
+        )
+
+    def _change(self, regularity: Regularity, x: Tensor, u: Tensor, radius: float) -> Change:
+        """The bounds at flat states. Norms do not depend on the shape."""
+        shape = self.start.shape
+        return regularity.change(x.view(shape), u.view(shape), radius)
+
+
+def penalty_kinks(operator: Operator, shape: torch.Size, data: DataTerm) -> Kinks:
+    """The kinks of a step at its current parameters.
+
+    Computed here independently of the bounds that the operator states of itself, which they are compared with.
+    """
+    assert isinstance(operator, ForwardBackward)
+    prior = operator.prior
+    assert isinstance(prior, Shrinkage)
+    channels, levels, orientations = prior.log_weights.shape
+    with torch.no_grad():
+        step = operator.step()
+        t = by_band(step * prior.log_weights.exp())
+        threshold = prior.spread(t).expand(shape[1], -1, -1)
+        coefficients_at_0 = prior.argument(*operator.descend(torch.zeros(shape, dtype=t.dtype), data))
+    # Number the groups: one for each place in a band, shared by orientations and colours that are joined.
+    numbers = torch.arange(coefficients_at_0.numel()).view(coefficients_at_0.shape)
+    approximation, details = split(numbers, levels)
+    joined = [d[:, :, :1].expand_as(d) if orientations == 1 else d for d in details]
+    number = join(approximation, joined)[0]
+    if channels == 1 and shape[1] > 1:
+        number = number[:1].expand_as(number)
+    group_numbers = number.flatten()
+    bands = prior.spread(torch.arange(1 + 3 * levels)[None]).expand(shape[1], -1, -1).flatten()
+    weights = bands + 100 * torch.arange(shape[1]).repeat_interleave(bands.numel() // shape[1]) * (
+        channels > 1
+    )
+    shrunk = threshold.flatten() > 0
+    members = [torch.nonzero((group_numbers == g) & shrunk).flatten() for g in group_numbers[shrunk].unique()]
+    first = [int(m[0]) for m in members]
+    thresholds = threshold.flatten()[first]
+
+    def coefficients(x: Tensor) -> Tensor:
+        return prior.argument(*operator.descend(x.view(shape), data)).flatten()
+
+    def atoms(c: Tensor) -> Tensor:
+        x = torch.zeros(shape, dtype=c.dtype, requires_grad=True)
+        return torch.autograd.grad(prior.analyse(x), x, c.view(coefficients_at_0.shape))[0].flatten()
+
+    kink = thresholds + prior.smoothing * (1 + step * prior.ridge)
+    return Kinks(coefficients, atoms, members, kink, thresholds, [int(weights[m]) for m in first])
+
+
+def benchmark_case(task: Task) -> Case:
+    """The operator of a task on a 16×16 crop, as a case.
+
+    ``M_J`` is infinite, because J jumps at the kinks of the penalty. Claims that need it do not apply; the claims on
+    certificates use the bounds that the operator states of its derivatives.
+    """
+    assert isinstance(task.prior, Penalty), "only convex penalties have a known L"
+    prior = dataclasses.replace(task.prior, wavelet="haar", levels=2)
+    small = dataclasses.replace(task, prior=prior)
+    problem = instance(small, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
+    # The crop with the highest contrast: on a flat crop all details, and so all gradients, are 0.
+    index = problem.train.truth.flatten(1).std(1).argmax()
+    batch = problem.train.pick(index[None])
+    T = BenchmarkMap(problem, batch)
+    # The target lies far beyond the truth. At the truth, the curvature of the loss would dominate a certificate and
+    # hide the part that comes from the derivatives of T.
+    target = problem.operator.start(batch.truth).detach().flatten()
+    target = T.start.flatten() + TARGET_DISTANCE * (target - T.start.flatten())
+    loss = QuadraticLoss(target, 1.0, torch.zeros(len(T.theta), len(target), dtype=torch.float64))
+    inf = float("inf")
+    return Case(f"real({task.label})", T, T.start.flatten(), loss, problem.contraction, inf, inf)
+
+
+def benchmark_tasks() -> list[Task]:
+    """The tasks of the benchmark (motion blur shortened to fit a 16×16 crop), and one with an asymmetric blur."""
+    texts = [
+        "denoising(huber)",
+        "denoising(l1)",
+        "denoising_colour(huber)",
+        "denoising_colour(l1)",
+        "deblurring(huber)",
+        "deblurring(l1)",
+        "inpainting(huber)",
+        "inpainting(huber, lost=0.1)",
+        "inpainting(l1)",
+        "inpainting_colour(huber)",
+        "deblurring(orientations(smoothing=0.01, ridge=0.02))",
+        "deblurring(orientations(smoothing=0.01, ridge=0.02, coupled=True))",
+        "inpainting_colour(colours(smoothing=0.01, ridge=0.02))",
+        "denoising_colour(orientations_colours(coupled=True))",
+        "inpainting(union(smoothing=0.01, ridge=0.02))",
+    ]
+    tasks = [parse_task(text) for text in texts]
+    blur = next(task for task in tasks if isinstance(task.physics, GaussianBlur))
+    motion = parse_task("deblurring_colour(huber)")
+    return [
+        *tasks,
+        dataclasses.replace(motion, label="deblurring_colour(huber), 9 pixels", physics=MotionBlur(9)),
+        dataclasses.replace(blur, label="deblurring(huber), asymmetric", physics=AsymmetricBlur()),
+    ]
+
+
+def check_claim_on_task(name: str, task: Task) -> OperatorCheck:
+    """Check one claim on one task of the benchmark."""
+    checks = check_operator_claims(benchmark_case(task), "known", (name,))
+    return next(check for check in checks if check.claim == name)
+
+
+def check_benchmark_operators(claims: tuple[str, ...]) -> list[OperatorCheck]:
+    """Check those of ``claims`` that apply, on every task of ``benchmark_tasks()``."""
+    names = tuple(name for name in claims if name in ARGUMENTS or name in WITH_REGULARITY)
+    tasks = benchmark_tasks() if names else []
+    return [check for task in tasks for check in check_operator_claims(benchmark_case(task), "known", names)]

@@ -1,0 +1,7 @@
+"""Tables, figures and pages of verdicts."""
+
+from .claim_tables import verdicts_json, write_verdicts
+from .docs_pages import write_pages
+from .experiment_tables import write_group
+
+__all__ = ["verdicts_json", "write_group", "write_pages", "write_verdicts"]

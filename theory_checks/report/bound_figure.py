@@ -1,0 +1,86 @@
+"""The figure of the error of restarted JFB against its bound (C6), and its points."""
+
+# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
+# pyright: reportArgumentType=false
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from bench.drawing import save
+from bench.files import write_atomically
+
+from ..claims.c06_restarted_error import restarted_error
+from ..instances.bounds import restarted_bound
+from ..instances.exact import solve_exactly, two_norm
+from ..instances.synthetic import Case, isotropic, network, scaling, tanh
+
+ROUNDING = 1e-14
+"""Relative errors below this are rounding."""
+
+
+def bound_points() -> pd.DataFrame:
+    """The error of restarted JFB and its bound over the depth K, for R = 0, 1 and 3, on four maps.
+
+    Returns:
+        Columns ``map``, ``R``, ``K``, ``error`` and ``bound``; the last two relative to ``‖g_DEQ‖``, at least 1e-14.
+    """
+    cases: dict[str, Case] = {
+        "isotropic, L = 0.8": isotropic(3, 0.8, 0),
+        "scaling, L = 0.8": scaling(0.8, 0.5, 3.0),
+        "tanh, L = 0.9": tanh(4, 3, 0.9, 3),
+        "network, L = 0.9": network(4, 0.9, 5),
+    }
+    rows = []
+    for name, case in cases.items():
+        e = solve_exactly(case)
+        for R in (0, 1, 3):
+            for K in range(1, 41):
+                sides = {"error": restarted_error(case, K, R), "bound": restarted_bound(case, e, K, R).total}
+                relative = {
+                    side: max(value / two_norm(e.gradient), ROUNDING) for side, value in sides.items()
+                }
+                rows.append({"map": name, "R": R, "K": K} | relative)
+    return pd.DataFrame(rows)
+
+
+def points_json(points: pd.DataFrame) -> str:
+    """The points as JSON: one object a line, six digits."""
+    lines = [
+        json.dumps(row | {side: float(f"{row[side]:.6g}") for side in ("error", "bound")})
+        for row in points.to_dict("records")
+    ]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def error_against_bound(points: pd.DataFrame) -> Figure:
+    """Draw the points of ``bound_points``, one panel a map."""
+    data = points.melt(["map", "R", "K"], ["error", "bound"], "side").astype({"R": str})
+    maps = list(points["map"].unique())
+    figure, axes = plt.subplots(
+        1, len(maps), figsize=(3.6 * len(maps), 3.5), sharey=True, layout="constrained"
+    )
+    for ax, name in zip(axes, maps, strict=True):
+        part = data[data["map"] == name]
+        sns.lineplot(
+            part, x="K", y="value", hue="R", style="side", palette="colorblind", ax=ax, legend=ax is axes[-1]
+        )
+        ax.set(yscale="log", title=name, xlabel="recorded layers K", ylabel="error / ‖g_DEQ‖")
+        ax.grid(alpha=0.3)
+    sns.move_legend(axes[-1], "center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    return figure
+
+
+def write_bound_figure(folder: Path) -> list[Path]:
+    """Write ``error-against-bound.json`` and the figure into a folder."""
+    mpl.use("agg")
+    points = bound_points()
+    written = folder / "error-against-bound.json"
+    write_atomically(written, points_json(points))
+    return [written, *save(error_against_bound(points), "error-against-bound", folder)]
