@@ -8,15 +8,30 @@ import torch
 from torch import Tensor
 
 from ...mutation import Mutant
-from . import certificate, discrete, fits, flow, kernel, matrix_free, network, recovery, widths
-from .certificate import Certificate
-from .discrete import Inertia, Seen, Step
-from .flow import Damping, State
-from .inertial_certificate import Guarantee
-from .network import Fit, Frozen, TwoLayer
+from .simulation import (
+    discrete_schemes,
+    flow_certificate,
+    flows,
+    kernel,
+    matrix_free,
+    network,
+    rate_fits,
+    recovery,
+    width_laws,
+)
+from .simulation.discrete_schemes import Inertia, Seen, Step
+from .simulation.flow_certificate import Certificate
+from .simulation.flows import Damping, State
+from .simulation.inertial_certificate import Guarantee
+from .simulation.network import Fit, Frozen, TwoLayer
 
-SLOPES, FROZEN, FIELD, RESPONSE = TwoLayer.slopes, Frozen.slopes, flow.field, kernel.response
-MOVE, ISEHD, PRODUCT, ENERGY = discrete.move, discrete.isehd, matrix_free.product, flow.energy
+SLOPES, FROZEN, FIELD, RESPONSE = TwoLayer.slopes, Frozen.slopes, flows.field, kernel.response
+MOVE, ISEHD, PRODUCT, ENERGY = (
+    discrete_schemes.move,
+    discrete_schemes.isehd,
+    matrix_free.product,
+    flows.energy,
+)
 
 
 def _doubled(self: TwoLayer, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,7 +82,14 @@ def _undivided(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> 
 
 
 def _gradient_ahead(
-    f: discrete.Objective, theta: Tensor, d: Inertia, h: float, steps: int, seen: Seen, *, adaptive: bool
+    f: discrete_schemes.Objective,
+    theta: Tensor,
+    d: Inertia,
+    h: float,
+    steps: int,
+    seen: Seen,
+    *,
+    adaptive: bool,
 ) -> list[Step]:
     """The Hessian term is ``g_{k+1} − g_k``, at the place to which the old velocity would go."""
     now = [theta]
@@ -79,7 +101,7 @@ def _gradient_ahead(
     def ahead(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> Tensor:
         return MOVE(v, g, 2 * g - f(now[0] + h * v).gradient(), h, d)
 
-    with patch.object(discrete, "move", ahead):
+    with patch.object(discrete_schemes, "move", ahead):
         return ISEHD(f, theta, d, h, steps, watched, adaptive=adaptive)
 
 
@@ -101,18 +123,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "loss |r|² without ½",
         (
             (network, "loss", lambda r: r.square().sum(-1)),
-            (flow, "loss", lambda r: r.square().sum(-1)),
+            (flows, "loss", lambda r: r.square().sum(-1)),
             (TwoLayer, "slopes", _doubled),
             (Frozen, "slopes", _doubled_frozen),
         ),
         ("1.1", "1.2"),
     ),
-    Mutant("v(0) = 0, so that θ′(0) is not", ((flow, "start", _thrown),), ("1.1",)),
-    Mutant("β with the wrong sign", ((flow, "field", _beta_reversed),), ("1.1", "1.2")),
-    Mutant("1 + αβ in place of 1 − αβ in v′", ((flow, "field", _plus),), ("1.1", "1.2")),
-    Mutant("θ′ = v, without −β∇L", ((flow, "field", _undamped_position),), ("1.1", "1.2")),
-    Mutant("α halved", ((flow, "field", _half_alpha),), ("1.1",)),
-    Mutant("Euler's method in place of RK4", ((flow, "rk4", _euler),), ("1.1", "1.2")),
+    Mutant("v(0) = 0, so that θ′(0) is not", ((flows, "start", _thrown),), ("1.1",)),
+    Mutant("β with the wrong sign", ((flows, "field", _beta_reversed),), ("1.1", "1.2")),
+    Mutant("1 + αβ in place of 1 − αβ in v′", ((flows, "field", _plus),), ("1.1", "1.2")),
+    Mutant("θ′ = v, without −β∇L", ((flows, "field", _undamped_position),), ("1.1", "1.2")),
+    Mutant("α halved", ((flows, "field", _half_alpha),), ("1.1",)),
+    Mutant("Euler's method in place of RK4", ((flows, "rk4", _euler),), ("1.1", "1.2")),
     Mutant("response by sines over ω", ((kernel, "response", _cosines),), ("1.1",)),
     Mutant("A in place of Aᵀ in K", ((kernel, "kernel", lambda A, J: A @ J @ J.T @ A),), ("1.1",)),
     Mutant(
@@ -123,27 +145,27 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("α* = 2√µ whatever β", ((kernel, "best_alpha", lambda mu, beta: 2 * mu**0.5),), ("1.1",)),
     Mutant(
         "rate fitted on |r| through its zeros",
-        ((fits, "energy_norm", lambda r, dr, mu: r.norm(dim=-1)),),
+        ((rate_fits, "energy_norm", lambda r, dr, mu: r.norm(dim=-1)),),
         ("1.1",),
     ),
     Mutant("products with K made twice", ((matrix_free, "product", _twice),), ("1.1",)),
     Mutant(
         "E without 1 + αβ, continuous",
-        ((flow, "energy", lambda L, v, d: ENERGY(L, v, Damping(0 * d.alpha, d.beta))),),
+        ((flows, "energy", lambda L, v, d: ENERGY(L, v, Damping(0 * d.alpha, d.beta))),),
         ("1.2",),
     ),
-    Mutant("E without 1 + αβ, discrete", ((discrete, "energy", _bare_energy),), ("1.8",)),
-    Mutant("ISEHD without 1/(1 + αh)", ((discrete, "move", _undivided),), ("1.8",)),
-    Mutant("Hessian term with g_{k+1}", ((discrete, "isehd", _gradient_ahead),), ("1.8",)),
+    Mutant("E without 1 + αβ, discrete", ((discrete_schemes, "energy", _bare_energy),), ("1.8",)),
+    Mutant("ISEHD without 1/(1 + αh)", ((discrete_schemes, "move", _undivided),), ("1.8",)),
+    Mutant("Hessian term with g_{k+1}", ((discrete_schemes, "isehd", _gradient_ahead),), ("1.8",)),
     Mutant(
         "adaptive rule that accepts without decrease",
-        ((discrete, "decreased", lambda after, before, v, h, d: True),),
+        ((discrete_schemes, "decreased", lambda after, before, v, h, d: True),),
         ("1.8",),
     ),
-    Mutant("certificate with R' ≤ 2R", ((certificate, "holds", _lenient),), ("1.6",)),
+    Mutant("certificate with R' ≤ 2R", ((flow_certificate, "holds", _lenient),), ("1.6",)),
     Mutant(
         "Lipschitz constant of J without √n",
-        ((certificate, "lipschitz", lambda n, k, curvature: curvature / k**0.5),),
+        ((flow_certificate, "lipschitz", lambda n, k, curvature: curvature / k**0.5),),
         ("1.6",),
     ),
     Mutant(
@@ -151,7 +173,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ((Guarantee, "b", property(lambda g: g.alpha / 4)),),
         ("1.6",),
     ),
-    Mutant("C² = (E φ′)²", ((widths, "mean_square_slope", lambda phi: 0.6057**2),), ("1.7",)),
+    Mutant("C² = (E φ′)²", ((width_laws, "mean_square_slope", lambda phi: 0.6057**2),), ("1.7",)),
     Mutant(
         "recovery bound that forgets the noise",
         ((recovery, "bound", lambda c: c.residual / c.smallest + (1 + c.norm / c.smallest) * c.misfit),),
@@ -159,7 +181,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "stop at half the noise",
-        ((recovery, "discrepancy", lambda residual, noise: fits.first_below(residual, noise / 2)),),
+        ((recovery, "discrepancy", lambda residual, noise: rate_fits.first_below(residual, noise / 2)),),
         ("1.9",),
     ),
 )

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...mutation import Mutant
-from . import estimators, patches, posterior, training, yardstick
-from .estimators import Chunks, Estimate, Stratum
-from .networks import Architecture, Local
-from .posterior import Running, Stream
-from .problems import Problem
-from .training import Recipe
+from .simulation import estimators, patches, posterior, psnr, training
+from .simulation.estimators import Chunks, Estimate, Stratum
+from .simulation.networks import Architecture, Local
+from .simulation.posterior import Running, Stream
+from .simulation.problems import Problem
+from .simulation.training import Recipe
 
 LOCAL, STRATA, WHITENING = estimators.local, estimators.strata, estimators.whitening
 EXPONENTS, EXTRACT, CENTRES, CHUNKS = posterior.exponents, patches.extract, patches.centres, estimators.chunks
@@ -142,7 +142,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "S forgotten: Euclidean distances of B y", ((estimators, "whitening", _not_whitened),), ("2.3", "2.4")
     ),
     Mutant("networks evaluated in training mode", ((training, "settled", _training_mode),), ("2.1",)),
-    Mutant("PSNR of another peak", ((yardstick, "METRIC", PSNR(max_pixel=2)),), ("2.1",)),
+    Mutant("PSNR of another peak", ((psnr, "METRIC", PSNR(max_pixel=2)),), ("2.1",)),
     Mutant("distances in half precision", ((posterior, "exponents", _half),), ("2.3",)),
     # Our own.
     Mutant("densities without the determinant of S", ((estimators, "whitening", _without_volume),), ("2.3",)),

@@ -1,0 +1,88 @@
+"""3.6: the frontier is the network's, not of rounding.
+
+Landscapes of the same networks in float32 and float64, at the largest depth: fewer than 2 % of the signs of all of
+them differ, and the dimensions of each by less than .05. (Of a single network more may differ: 2.0 % of one of three.)
+Signs of neighbours belong together (3.4). A rerun gives the same bits. In float64 the size of the chunks that points
+are streamed in changes no sign.
+
+Mark: derived. Source: the specification.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ....experiment import Experiment, Mark, Row, at_most, reported, zero
+from ..simulation import forward_pass, landscapes
+from ..simulation.networks import Architecture
+from ..simulation.settings import Setting
+
+SAMPLE = 48
+"""Cells a side of the window in which reruns and chunks are compared."""
+
+
+def differing(at: Setting, seed: int) -> list[float]:
+    """The share of signs that differ between float32 and float64, at each depth."""
+    rough, fine = landscapes.both_precisions(at, Architecture.MLP, seed)
+    return [
+        float(((r > at.threshold) != (f > at.threshold)).mean()) for r, f in zip(rough, fine, strict=True)
+    ]
+
+
+def _shallow(at: Setting, seed: int) -> float:
+    """Growth of the frontier with the resolution, at the smallest depth; 2 for weights redrawn for every pixel."""
+    return landscapes.refinement(at, landscapes.both_precisions(at, Architecture.MLP, seed)[0][0])
+
+
+def _sample(at: Setting, chunk: int | None = None) -> np.ndarray:
+    means = at.double if chunk is None else replace(at.double, chunk=chunk)
+    depth = (at.depths[-1],)
+    return landscapes.landscape(Architecture.MLP, at.width, depth, at.seeds[0], at.window, SAMPLE, means)
+
+
+def measure(at: Setting) -> list[Row]:
+    """Differences between precisions, reruns and chunks."""
+    depth = at.depths[-1]
+    pooled = sum(differing(at, seed)[-1] for seed in at.seeds) / len(at.seeds)
+    rows = [at_most(f"share of signs that differ, D={depth}, {len(at.seeds)} networks", pooled, 0.02)]
+    for seed in at.seeds:
+        share = differing(at, seed)
+        rough, fine = (
+            landscapes.dimension(at, f[-1]) for f in landscapes.both_precisions(at, Architecture.MLP, seed)
+        )
+        rows += [
+            reported(f"share of signs that differ, D={depth}", share[-1], seed),
+            at_most(f"|ΔD_f|, float32 − float64, D={depth}", abs(rough - fine), 0.05, seed),
+            at_most(f"dimension, float32, D={depth}", rough, 1.9, seed),
+            at_most(f"dimension by resolution, float32, D={at.depths[0]}", _shallow(at, seed), 1.9, seed),
+            reported(f"share of signs that differ, D={at.depths[1]}", share[1], seed),
+        ]
+    once = _sample(at)
+    other = _sample(at, chunk=5 * forward_pass.PAD)
+    signs = (once > at.threshold) != (other > at.threshold)
+    rows += [
+        zero("entries that differ in a rerun", float((once != _sample(at)).sum())),
+        zero("signs that differ with other chunks", float(signs.sum())),
+        reported("entries that differ with other chunks", float((once != other).sum())),
+    ]
+    return rows
+
+
+def too_strong(at: Setting) -> list[Row]:
+    """float32 changes no sign."""
+    shares = [differing(at, seed)[-1] for seed in at.seeds]
+    return [zero(f"share of signs that differ, D={at.depths[-1]}", share) for share in shares]
+
+
+EXPERIMENT = Experiment(
+    id="3.6",
+    statement="float32 against float64: < 2 % of signs, |ΔD_f| < .05; reruns and chunks change nothing",
+    source="derived",
+    assumptions="the same float32 weights in both; products in full precision (no TF32)",
+    mark=Mark.DERIVED,
+    measure=measure,
+    too_strong=too_strong,
+    twin="float32 and float64 give the same signs everywhere",
+)

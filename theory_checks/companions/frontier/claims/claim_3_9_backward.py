@@ -1,0 +1,79 @@
+"""3.9: gradients grow backwards as distances grow forwards.
+
+The norm of the difference of two random output gradients grows by ``½ ln χ`` a layer, from the output to the input,
+within .03 at N = 128; fitted from the 10th layer of the backward pass to the last, mean of 8 seeds, at
+σ_b = 1 and σ_w = .9, 1.3, 1.65, 2. With the finite width ``−(3κ−1)/(4N)`` it is closer.
+
+Mark: derived (read: version 2 of the paper has the backward pass). Source: arXiv 2508.03222v2; the specification.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ....experiment import Experiment, Mark, Row, at_most, near
+from ..simulation import backward_pass, layer_slopes, mean_field, networks
+from ..simulation.networks import Architecture, Network
+from ..simulation.settings import Setting
+
+SIGMA_W = (0.9, 1.3, 1.65, 2.0)
+SIGMA_B = 1.0
+
+
+def found(at: Setting) -> list[float]:
+    """Mean growth per layer of the logarithm of the norm."""
+    logs = torch.from_numpy(backward_pass.growth(at, SIGMA_W, SIGMA_B))
+    return layer_slopes.mean_slopes(at, logs).tolist()
+
+
+def expected(sigma_w: float) -> float:
+    """``½ ln χ``."""
+    return mean_field.log_chi(sigma_w, SIGMA_B) / 2
+
+
+def correction(at: Setting, sigma_w: float) -> float:
+    """``−(3κ−1)/(4N)``."""
+    return mean_field.finite_width(mean_field.fixed_variance(sigma_w, SIGMA_B), at.backward_width) / 2
+
+
+def against_autograd() -> float:
+    """Relative difference of the written-out gradient from autograd's, for a small network."""
+    of = networks.draw(Architecture.STRUCTURED, 12, 7, 5)
+    network = Network(of.weights.double(), of.biases.double())
+    x = networks.two_inputs(12, 5).requires_grad_()
+    w, b = torch.tensor([1.3, 1.7], dtype=torch.float64), torch.tensor([0.4, 1.1], dtype=torch.float64)
+    z = backward_pass.activations(network, x, w, b)
+    output = networks.two_inputs(12, 6)
+    (right,) = torch.autograd.grad(torch.erf(z[-1]), x, output)
+    ours = backward_pass.gradients(network, z.detach(), output, w)[-1]
+    return float((ours - right).norm() / right.norm())
+
+
+def measure(at: Setting) -> list[Row]:
+    """Growth of gradients."""
+    rows = [at_most("relative distance from autograd", against_autograd(), 1e-12)]
+    for w, slope in zip(SIGMA_W, found(at), strict=True):
+        name = f"growth of log ‖Δg‖ per layer, N={at.backward_width}, σ_w={w:g}"
+        rows.append(near(name, slope, expected(w), 0.03))
+        rows.append(near(f"{name}, finite width", slope, expected(w) + correction(at, w), 0.03))
+    return rows
+
+
+def too_strong(at: Setting) -> list[Row]:
+    """No effect of finite width."""
+    return [
+        near(f"growth of log ‖Δg‖ per layer, σ_w={w:g}", slope, expected(w), 0.005)
+        for w, slope in zip(SIGMA_W, found(at), strict=True)
+    ]
+
+
+EXPERIMENT = Experiment(
+    id="3.9",
+    statement="d log ‖g₁ − g₂‖ = ½ ln χ a layer, from the output to the input, within .03",
+    source="arXiv 2508.03222v2; Schoenholz et al. 2017",
+    assumptions="MLP, N = 128; layers 10 and further from the output",
+    mark=Mark.DERIVED,
+    measure=measure,
+    too_strong=too_strong,
+    twin="the same within .005: no effect of finite width",
+)

@@ -1,0 +1,132 @@
+"""Landscapes as pictures: log distances over (σ_w, σ_b), with the edge of chaos, and windows into them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..simulation import landscapes, mean_field, zooms
+from ..simulation.networks import Architecture
+from ..simulation.settings import ALL, Ladder, Setting, Window
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOWEST, HIGHEST = -20.0, 0.5
+"""Of the colours, in powers of ten."""
+EDGE_COLOUR = "#d55e00"
+
+
+def draw(ax: Axes, distances: np.ndarray, window: Window) -> None:
+    """Powers of ten of the distances; what has met is below every colour."""
+    with np.errstate(divide="ignore"):
+        log = np.log10(distances.astype(float))
+    extent = (*window.sigma_w, *window.sigma_b)
+    ax.imshow(
+        np.maximum(log, LOWEST),
+        origin="lower",
+        extent=extent,
+        aspect="auto",
+        cmap="cividis",
+        vmin=LOWEST,
+        vmax=HIGHEST,
+        interpolation="nearest",
+    )
+    ax.set(xlabel=r"$\sigma_w$", ylabel=r"$\sigma_b$")
+    ax.locator_params(nbins=4)
+    ax.ticklabel_format(useOffset=False)
+
+
+def edge_of_chaos(ax: Axes, window: Window) -> None:
+    """The curve χ = 1 of infinite width, where the window has it."""
+    sigma_w = np.linspace(*window.sigma_w, 400)
+    with np.errstate(invalid="ignore"):
+        sigma_b = mean_field.edge_sigma_b(sigma_w)
+    ax.plot(sigma_w, sigma_b, color=EDGE_COLOUR, lw=1.8, ls="--", label="edge of chaos, N → ∞")
+    ax.set(xlim=window.sigma_w, ylim=window.sigma_b)
+
+
+def frame(ax: Axes, window: Window) -> None:
+    """Where the next picture is taken."""
+    from matplotlib.patches import Rectangle
+
+    (left, right), (low, high) = window.sigma_w, window.sigma_b
+    ax.add_patch(Rectangle((left, low), right - left, high - low, fill=False, ec="white", lw=1.5))
+
+
+def _colours(figure: Figure) -> None:
+    """One bar for all axes; the images have the same colours."""
+    axes = figure.axes
+    bar = figure.colorbar(axes[0].images[0], ax=axes, shrink=0.9, pad=0.02, extend="min")
+    bar.set_label(r"$\log_{10}\,\|x_1 - x_2\|^2/N$ at the output")
+
+
+def zoomed(at: Setting, ladder: Ladder) -> Figure:
+    """The whole plane and windows into it."""
+    import matplotlib.pyplot as plt
+
+    count = len(ladder.windows)
+    figure, axes = plt.subplots(1, count, figsize=(4.2 * count + 0.8, 4.0), layout="constrained")
+    maps = landscapes.shown(at, ladder)
+    for i, (ax, window, distances) in enumerate(zip(axes, ladder.windows, maps, strict=True)):
+        draw(ax, distances, window)
+        found = landscapes.dimension(at, distances)
+        ax.set_title("no frontier here" if np.isnan(found) else rf"box-counting dimension {found:.2f}")
+        edge_of_chaos(ax, window)
+        if i + 1 < count:
+            frame(ax, ladder.windows[i + 1])
+    axes[0].legend(loc="upper left", framealpha=0.9, fontsize=8)
+    _colours(figure)
+    figure.suptitle(
+        f"Distance of two inputs after {ladder.depth} layers ({ladder.architecture.value}, N = {ladder.width}); "
+        "frames mark the next window"
+    )
+    return figure
+
+
+def depths(at: Setting) -> Figure:
+    """The window of the dimensions: architectures from top to bottom, depths from left to right."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        len(ALL), len(at.depths), figsize=(10.5, 9.2), sharex=True, sharey=True, layout="constrained"
+    )
+    for row, architecture in zip(axes, ALL, strict=True):
+        maps = landscapes.single(at, architecture, at.seeds[0])
+        for ax, depth, distances in zip(row, at.depths, maps, strict=True):
+            draw(ax, distances, at.window)
+            edge_of_chaos(ax, at.window)
+            found = landscapes.dimension(at, distances)
+            ax.set_title(f"{architecture.value}, D = {depth}: {found:.2f}", fontsize=11)
+            ax.label_outer()
+    axes[0, 0].legend(loc="upper left", framealpha=0.9, fontsize=8)
+    _colours(figure)
+    figure.suptitle(
+        f"The frontier grows rougher with depth (N = {at.width}, seed {at.seeds[0]}; titles: box-counting dimension)"
+    )
+    return figure
+
+
+def to_a_curve(at: Setting) -> Figure:
+    """One ladder of zooms at the smallest depth of it."""
+    import matplotlib.pyplot as plt
+
+    depth = at.zoom_depths[0]
+    levels = zooms.ladder(at, Architecture.MLP, depth, at.zoom_seeds[0])
+    shown = levels[:: max(1, (len(levels) - 1) // 3)][:4]
+    figure, axes = plt.subplots(
+        1, len(shown), figsize=(3.4 * len(shown), 3.5), layout="constrained", squeeze=False
+    )
+    for ax, level in zip(axes[0], shown, strict=True):
+        above = level.distances > at.threshold
+        ax.imshow(above, origin="lower", cmap="cividis", interpolation="nearest")
+        ax.set(xticks=[], yticks=[], title=f"×{level.zoom:,}: dimension {level.dimension:.2f}")
+        ax.set_xlabel(rf"$\sigma_w$, {np.ptp(level.window.sigma_w):.1g} wide")
+    axes[0, 0].set_ylabel(r"$\sigma_b$")
+    figure.suptitle(
+        f"At a fixed depth the frontier is a smooth curve, closely enough (MLP, N = {at.width}, D = {depth}; "
+        "yellow: inputs told apart)"
+    )
+    return figure

@@ -1,0 +1,75 @@
+"""Where the mean of log distances crosses the threshold along a line of constant σ_b."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+from scipy.optimize import root_scalar
+from torch import Tensor
+
+from . import fluctuations, forward_pass, mean_field, networks
+from .networks import Architecture
+from .settings import Setting
+
+SIGMA_B = 1.0
+RANGE = (1.4, 2.0)
+"""Of σ_w."""
+LEAST = 1e-32
+"""Squared distances are not taken to be below the rounding of activations of order 1."""
+
+
+def sigma_w(at: Setting) -> Tensor:
+    """Where distances are measured."""
+    return torch.linspace(*RANGE, at.crossing_points, dtype=torch.float64)
+
+
+@cache
+def mean_logs(at: Setting, architecture: Architecture, width: int, depths: tuple[int, ...]) -> Tensor:
+    """Mean over seeds of log squared distances of independent inputs: ``(len(depths), crossing_points)``."""
+    line = sigma_w(at)
+    where = torch.stack([line, torch.full_like(line, SIGMA_B)])
+    total = torch.zeros(len(depths), len(line), dtype=torch.float64)
+    for seed in range(at.crossing_seeds):
+        network = networks.draw(architecture, width, depths[-1], seed)
+        inputs = networks.two_inputs(width, seed)
+        total += forward_pass.landscape(network, inputs, where, depths, at.double).clamp_min(LEAST).log()
+    return total / at.crossing_seeds
+
+
+def crossing(line: Tensor, logs: Tensor, threshold: float) -> float:
+    """The σ_w that leaves as many points below the threshold to its left as there are on the whole line.
+
+    That is the crossing of a monotone curve, and the middle one of a curve that crosses several times.
+
+    Returns:
+        nan where no point, or every point, is below, or one is not finite.
+    """
+    below = int((logs < math.log(threshold)).sum())
+    if below in (0, len(line)) or not bool(logs.isfinite().all()):
+        return math.nan
+    return float((line[below - 1] + line[below]) / 2)
+
+
+@cache
+def expected(width: int, depth: int, threshold: float) -> float:
+    """Where the crossing should be, from the first layer on.
+
+    The distances of mean field, of which every layer loses a factor ``exp(2c/N)`` besides, c/N being the whole first
+    order of the exponent (``fluctuations``). The law of the specification has ``ln χ`` for every layer, as if the
+    inputs were close from the start; until they are, distances fall faster than that.
+    """
+    lost = math.exp(2 * fluctuations.coefficient(SIGMA_B) / width)
+
+    def above(at: float) -> float:
+        sigma_w = torch.tensor(at, dtype=torch.float64)
+        bias = torch.tensor(SIGMA_B, dtype=torch.float64)
+        q, c = sigma_w**2 + bias**2, bias**2
+        for _ in range(depth - 1):
+            q, c = mean_field.next_moments(q, c, sigma_w, bias)
+            c = q - lost * (q - c)
+        distance = 2 * (mean_field.overlap(q, q) - mean_field.overlap(c, q))
+        return math.log(max(float(distance), LEAST)) - math.log(threshold)
+
+    return float(root_scalar(above, bracket=(1.0, 3.0), xtol=1e-6).root)

@@ -1,0 +1,69 @@
+"""How distances and gradients grow from layer to layer, fitted over a stated window of layers."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import forward_pass, networks
+from .networks import Architecture
+from .settings import Setting
+
+DISTANCE = 1e-6
+"""Of the two inputs, over the norm of the first."""
+FLOOR = 1e-29
+"""Squared distances below it are rounding in float64 (differences of 3e-15), where activations are of order 1."""
+
+
+def fitted(log: Tensor, first: int) -> Tensor:
+    """Slope per layer of columns, from layer ``first`` (counted from 1) to the last, by least squares.
+
+    Args:
+        log: logarithms after layers 1, 2, …, ``(depth, P)``.
+
+    Returns:
+        ``(P,)``; nan for a column that is not finite in the window, or where it has fewer than 5 layers.
+    """
+    window = log[first - 1 :]
+    layers = torch.arange(len(window), dtype=log.dtype) - (len(window) - 1) / 2
+    slope = (layers @ window) / layers.square().sum()
+    good = window.isfinite().all(0) & (len(window) >= 5)
+    return torch.where(good, slope, math.nan)
+
+
+@cache
+def close(
+    at: Setting, architecture: Architecture, width: int, points: tuple[tuple[float, float], ...], seeds: int
+) -> Tensor:
+    """Log squared distances of close inputs over layers: ``(seeds, depth, len(points))``, float64.
+
+    Args:
+        points: σ_w and σ_b.
+    """
+    where = torch.tensor(points, dtype=torch.float64).T.contiguous()
+    depths = tuple(range(1, at.slope_depth + 1))
+    found = []
+    for seed in range(seeds):
+        network = networks.draw(architecture, width, at.slope_depth, seed)
+        inputs = networks.close_inputs(width, seed, DISTANCE)
+        distances = forward_pass.landscape(network, inputs, where, depths, at.double)
+        found.append(logarithm(distances, where[1]))
+    return torch.stack(found)
+
+
+def logarithm(distances: Tensor, sigma_b: Tensor) -> Tensor:
+    """Of squared distances ``(depth, P)``; minus infinity where they are rounding.
+
+    Without biases activations shrink with the distances, which then stay accurate however small.
+    """
+    floor = torch.where(sigma_b == 0, 0.0, FLOOR)
+    return torch.where(distances > floor, distances, 0.0).log()
+
+
+def mean_slopes(at: Setting, logs: Tensor) -> np.ndarray:
+    """Mean over seeds of the fitted slopes: ``(P,)``."""
+    return torch.stack([fitted(log, at.fit_from) for log in logs]).mean(0).numpy()

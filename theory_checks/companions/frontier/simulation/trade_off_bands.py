@@ -1,0 +1,101 @@
+"""Hyperparameters at which a network tells two inputs apart and does not amplify a perturbation, at σ_b = 1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import forward_pass, mean_field, networks
+from .networks import Architecture
+from .settings import Setting
+
+RANGE = (0.5, 3.4)
+"""Of σ_w."""
+SIGMA_B = 1.0
+SEPARATION = 1e-2
+"""Squared distances of independent inputs, over N, are to be above it."""
+AMPLIFICATION = 1e2
+"""Squared distances of close inputs, over those of the inputs, are to be below it."""
+DISTANCE = 1e-6
+"""Of the close inputs, over the norm of the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """From where on inputs are told apart, and up to where perturbations stay small."""
+
+    low: float
+    high: float
+
+    @property
+    def width(self) -> float:
+        """nan where an end was not found."""
+        return self.high - self.low
+
+    def off(self, sigma_w: float) -> float:
+        """How far a point is from the band, 0 inside."""
+        return max(self.low - sigma_w, sigma_w - self.high, 0.0)
+
+
+def line(at: Setting) -> Tensor:
+    """σ_w and σ_b of the points: ``(2, band_points)``."""
+    sigma_w = torch.linspace(*RANGE, at.band_points, dtype=torch.float64)
+    return torch.stack([sigma_w, torch.full_like(sigma_w, SIGMA_B)])
+
+
+def upward(sigma_w: np.ndarray, logs: np.ndarray, level: float) -> float:
+    """The first crossing of ``log level`` from below, by linear interpolation; nan where there is none."""
+    above = logs > math.log(level)
+    first = int(np.argmax(above))
+    if first == 0 or not np.isfinite(logs[first - 1 : first + 1]).all():
+        return math.nan
+    rise = (math.log(level) - logs[first - 1]) / (logs[first] - logs[first - 1])
+    return float(sigma_w[first - 1] + rise * (sigma_w[first] - sigma_w[first - 1]))
+
+
+def _bands(sigma_w: Tensor, separation: Tensor, amplification: Tensor) -> tuple[Band, ...]:
+    return tuple(
+        Band(upward(sigma_w.numpy(), s, SEPARATION), upward(sigma_w.numpy(), a, AMPLIFICATION))
+        for s, a in zip(separation.numpy(), amplification.numpy(), strict=True)
+    )
+
+
+@cache
+def infinite(at: Setting) -> tuple[Band, ...]:
+    """Of infinite width, a band each of ``band_depths``."""
+    w, b = line(at)
+    separation = mean_field.landscape(w, b, at.band_depths).log()
+    return _bands(w, separation, mean_field.amplification(w, b, at.band_depths).log())
+
+
+@cache
+def finite(at: Setting) -> tuple[Band, ...]:
+    """Of MLPs of ``band_width``, from means over seeds of the logarithms."""
+    where = line(at)
+    shape = (2, len(at.band_depths), at.band_points)
+    total = torch.zeros(shape, dtype=torch.float64)
+    for seed in range(at.band_seeds):
+        network = networks.draw(Architecture.MLP, at.band_width, at.band_depths[-1], seed)
+        for row, inputs in enumerate(
+            (
+                networks.two_inputs(at.band_width, seed),
+                networks.close_inputs(at.band_width, seed, DISTANCE),
+            )
+        ):
+            distances = forward_pass.landscape(network, inputs, where, at.band_depths, at.double)
+            total[row] += distances.clamp_min(1e-32).log()
+    separation, close = total / at.band_seeds
+    return _bands(where[0], separation, close - 2 * math.log(DISTANCE))
+
+
+def rate(depths: tuple[int, ...], bands: tuple[Band, ...]) -> float:
+    """Slope of log width over log depth; nan where a band is empty or has no end."""
+    widths = np.array([band.width for band in bands])
+    if not (widths > 0).all():
+        return math.nan
+    return float(np.polyfit(np.log(depths), np.log(widths), 1)[0])

@@ -1,0 +1,65 @@
+"""1.2 ``E(t) + ∫ α|θ′|² + β|∇L|² = E(0)`` for ``E = (1 + αβ) L + ½|v|²``, any smooth L, any α and β.
+
+Derived: ``E′ = (1 + αβ)⟨g, v − βg⟩ − α|v|² − (1 − αβ)⟨v, g⟩ = −α|v − βg|² − β|g|²`` with ``g = ∇L`` and ``θ′ = v −
+βg``. The integral is a further component of the system, so that RK4 has its order for it as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from torch import Tensor
+
+from ....experiment import Experiment, Mark, Row, at_most
+from ..simulation import flows, network
+from ..simulation.activations import TANH
+from ..simulation.flows import Damping, Path
+from ..simulation.problem import gap, problem
+from ..simulation.settings import Setting
+
+N, WIDTH, HORIZON, STEP = 8, 64, 60.0, 0.1
+
+
+@cache
+def _path(at: Setting) -> tuple[Damping, Path]:
+    of = problem(gap(N, 0.3, 0.5), at.seed, at.device)
+    fit, z0 = network.two_layer(of, WIDTH, TANH, at.seed + 1)
+    pairs = [(a, b) for a in (0.0, 0.2, 0.8) for b in (0.0, 0.5, 2.0)]
+    d = flows.grid([a for a, _ in pairs], [b for _, b in pairs], at.device)
+    return d, flows.inertial(fit, z0, d, STEP, HORIZON)
+
+
+def _worst(balance: Tensor) -> float:
+    return float((balance / balance[0] - 1).abs().max())
+
+
+def rows(at: Setting) -> Sequence[Row]:
+    """A network of 64 units, so that J is far from constant; three α by three β, undamped included."""
+    _, path = _path(at)
+    # A loss that is not ½|r|² would break the identity through its gradient; so is the energy at rest.
+    rest = path.energy[0, 0] - path.r[0, 0].square().sum() / 2
+    return [
+        at_most("energy identity, largest relative error", _worst(path.energy + path.spent), 1e-5, at.seed),
+        at_most("E(0) against ½|r0|² for β = 0", abs(float(rest)), 1e-12, at.seed),
+    ]
+
+
+def too_strong(at: Setting) -> Sequence[Row]:
+    """The mechanical energy, without (1 + αβ)."""
+    d, path = _path(at)
+    r = path.r.square().sum(-1) / 2
+    bare = path.energy - (d.alpha * d.beta)[:, 0] * r
+    return [at_most("L + ½|v|² and what was dissipated", _worst(bare + path.spent), 1e-5, at.seed)]
+
+
+EXPERIMENT = Experiment(
+    id="1.2",
+    statement="E(t) + ∫ α|θ′|² + β|∇L|² = E(0), with E = (1 + αβ) L + ½|v|²",
+    source="derived",
+    assumptions="L smooth",
+    mark=Mark.DERIVED,
+    measure=rows,
+    too_strong=too_strong,
+    twin="L + ½|v|² alone is conserved with what is dissipated",
+)

@@ -1,0 +1,40 @@
+"""1.7 ``|J_T − J_0|/|J_0|`` and ``|J Jᵀ/C² − I|`` fall as k^(−1/2).
+
+Derived: θ moves by O(1), spread over k entries of z, and J Jᵀ is a mean of k independent terms. The kernel moves
+less, as k^(−1), because ``E[φ′φ″φ′] = 0`` for odd φ; it is reported, and the twin says k^(−1/2) of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ....experiment import Experiment, Mark, Row, near, reported
+from ..simulation import width_laws
+from ..simulation.settings import Setting
+
+
+def rows(at: Setting) -> Sequence[Row]:
+    """Exponents in k, of geometric means over the seeds."""
+    concentration, jacobian, kernel = width_laws.slopes(width_laws.drifts(at))
+    return [
+        near("exponent of |J_T − J_0|/|J_0|", jacobian, -0.5, 0.1),
+        near("exponent of |J Jᵀ/C² − I|", concentration, -0.5, 0.1),
+        reported("exponent of |K_T − K_0|/|K_0|", kernel),
+    ]
+
+
+def too_strong(at: Setting) -> Sequence[Row]:
+    """The same exponent for the kernel."""
+    return [near("exponent of |K_T − K_0|/|K_0|", width_laws.slopes(width_laws.drifts(at))[2], -0.5, 0.1)]
+
+
+EXPERIMENT = Experiment(
+    id="1.7",
+    statement="|J_T − J_0|/|J_0| and |J Jᵀ/C² − I| ~ k^(−1/2)",
+    source="derived",
+    assumptions="tanh, k i.i.d. units, seeds averaged in the logarithm",
+    mark=Mark.DERIVED,
+    measure=rows,
+    too_strong=too_strong,
+    twin="the kernel moves as k^(−1/2) too",
+)

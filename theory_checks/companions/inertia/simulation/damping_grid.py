@@ -1,0 +1,143 @@
+"""The two-layer generator over a grid of dampings, from a start near the truth and from one that is not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+
+from torch import Tensor
+
+from . import flows, kernel, network, rate_fits
+from .activations import TANH
+from .flows import Path
+from .network import TwoLayer
+from .problem import gap, problem
+from .settings import Setting
+
+SIGMA_A, NEAR = 0.1, 0.25
+"""The smallest singular value of A; the size of an entry of x̄ − g(θ0) for the start near the truth."""
+FLOOR = 1e-10
+"""Relative residuals below it are not compared: RK4's rounding is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A problem, its generator and its start, with eigenvalues of K there (ascending) and µ."""
+
+    fit: TwoLayer
+    z0: Tensor
+    values: Tensor
+    vectors: Tensor
+    mu: float
+
+
+@cache
+def scene(at: Setting, near: bool) -> Scene:
+    """``x̄ = g(θ0) + ¼ δ`` or ``x̄ = δ``, with δ standard normal."""
+    of = problem(gap(at.sweep_n, SIGMA_A), at.seed, at.device)
+    fit, z0 = network.two_layer(of, at.sweep_k, TANH, at.seed + 1)
+    if near:
+        truth = fit.image(z0) + NEAR * of.truth
+        fit = replace(fit, problem=replace(of, truth=truth, y=of.A @ truth))
+    values, vectors = kernel.modes(kernel.kernel(of.A, fit.jacobian(z0)))
+    return Scene(fit, z0, values, vectors, kernel.smallest(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A damping of the grid.
+
+    Attributes:
+        a, b: ``α/√µ`` and ``β√µ``, µ at the start.
+        measured: the fitted rate of the energy norm.
+        at_start, at_end: the same estimator on the frozen kernel of the start, and of where the trajectory ends.
+        rho, rho_end: ``ρ(α, β)`` of these kernels.
+        excess, excess_end: the largest ``|r| / ((1 + ρt)e^(−ρt)|r0|)``, with ρ of the start, and with the smaller ρ.
+        energy: the largest relative error of the energy identity.
+    """
+
+    a: float
+    b: float
+    measured: float
+    at_start: float
+    at_end: float
+    rho: float
+    rho_end: float
+    excess: float
+    excess_end: float
+    energy: float
+
+
+@cache
+def path(at: Setting, near: bool) -> tuple[list[tuple[float, float]], Path]:
+    """The pairs ``(α/√µ, β√µ)``, and their trajectories."""
+    s = scene(at, near)
+    alphas, betas = (at.alphas, at.betas) if near else (at.far_alphas, at.far_betas)
+    pairs = [(a, b) for b in betas for a in alphas]
+    root = s.mu**0.5
+    d = flows.grid([a * root for a, _ in pairs], [b / root for _, b in pairs], at.device)
+    return pairs, flows.inertial(s.fit, s.z0, d, at.sweep_step, at.horizon, round(1 / at.sweep_step))
+
+
+def linear_rate(s: Scene, values: Tensor, vectors: Tensor, alpha: float, beta: float, t: Tensor) -> float:
+    """The rate that the estimator finds in the exact response of a frozen kernel."""
+    r0 = vectors.T @ s.fit.residual(s.z0)
+    q, dq = kernel.response(values, t.new_tensor(alpha), t.new_tensor(beta), t[:, None])
+    return rate_fits.decay(t, rate_fits.energy_norm(q * r0, dq * r0, s.mu))
+
+
+def excess(size: Tensor, rho: float, t: Tensor) -> float:
+    """The largest ``|r(t)| / ((1 + ρt)e^(−ρt)|r0|)`` while ``|r|`` is above 1e-10 of ``|r0|``; nan if never."""
+    relative = size / size[0]
+    seen = relative > FLOOR
+    ratios = (relative / kernel.envelope(rho, t))[seen]
+    return float(ratios.max()) if len(ratios) > rate_fits.FEWEST else math.nan
+
+
+@cache
+def entries(at: Setting, near: bool) -> list[Entry]:
+    """The grid, β slow and α fast."""
+    s, (pairs, p) = scene(at, near), path(at, near)
+    root, norms = s.mu**0.5, rate_fits.energy_norm(p.r, p.dr, s.mu)
+    sizes, out = p.r.norm(dim=-1), []
+    for i, (a, b) in enumerate(pairs):
+        alpha, beta = a * root, b / root
+        end = kernel.modes(kernel.kernel(s.fit.problem.A, s.fit.jacobian(p.theta[i])))
+        rho, rho_end = kernel.rate(s.values, alpha, beta), kernel.rate(end[0], alpha, beta)
+        balance = (p.energy[:, i] + p.spent[:, i]) / p.energy[0, i] - 1
+        out.append(
+            Entry(
+                a,
+                b,
+                measured=rate_fits.decay(p.t, norms[:, i]),
+                at_start=linear_rate(s, s.values, s.vectors, alpha, beta, p.t),
+                at_end=linear_rate(s, *end, alpha, beta, p.t),
+                rho=rho,
+                rho_end=rho_end,
+                excess=excess(sizes[:, i], rho, p.t),
+                excess_end=excess(sizes[:, i], min(rho, rho_end), p.t),
+                energy=float(balance.abs().max()),
+            )
+        )
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """Gradient flow: its times, ``|r|``, the fitted rate, and µ at its end."""
+
+    t: Tensor
+    size: Tensor
+    rate: float
+    mu_end: float
+
+
+@cache
+def gradient_flow(at: Setting, near: bool) -> Descent:
+    """Until ``e^(−µt)`` is 1e-8."""
+    s = scene(at, near)
+    p, _ = flows.gradient_flow(s.fit, s.z0, 2.0, math.log(1e8) / s.mu, 4)
+    end = kernel.modes(kernel.kernel(s.fit.problem.A, s.fit.jacobian(p.theta[0])))
+    size = p.r[:, 0].norm(dim=-1)
+    return Descent(p.t, size, rate_fits.decay(p.t, size), kernel.smallest(end[0]))

@@ -1,0 +1,155 @@
+"""A certificate, from constants at the start alone, that gradient flow converges and stays where the Jacobian is good.
+
+With ``R' = 2|r0|/(σ_A σ_J)`` and ``R = σ_J/(2 Lip)``: if ``R' < R``, then for all t ``|θ(t) − θ0| ≤ R'``,
+``σ_min(J(t)) ≥ σ_J/2`` and ``|r(t)| ≤ |r0| exp(−(σ_A σ_J/2)² t)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from . import flows, network, rate_fits
+from .activations import SOFTPLUS
+from .network import TwoLayer
+from .problem import problem, spread
+from .settings import Setting
+
+N, SIGMA_A = 8, 0.6
+ROUNDING = 1e-9
+"""Relative excess over a bound that is RK4's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Constants at the start.
+
+    Attributes:
+        smallest: σ_A, the smallest singular value of A on its range.
+        jacobian: σ_J, the smallest one of J.
+        lipschitz: of J.
+        r0: ``|r(θ0)|``.
+    """
+
+    smallest: float
+    jacobian: float
+    lipschitz: float
+    r0: float
+
+    @property
+    def needed(self) -> float:
+        """R′: how far the flow may go."""
+        return 2 * self.r0 / (self.smallest * self.jacobian)
+
+    @property
+    def radius(self) -> float:
+        """R: how far ``σ_min(J) ≥ σ_J/2`` is guaranteed."""
+        return self.jacobian / (2 * self.lipschitz)
+
+    @property
+    def rate(self) -> float:
+        """The guaranteed rate of gradient flow."""
+        return (self.smallest * self.jacobian / 2) ** 2
+
+
+def holds(c: Certificate) -> bool:
+    """``R' < R``."""
+    return c.needed < c.radius
+
+
+def lipschitz(n: int, k: int, curvature: float) -> float:
+    """``B √(n/k)``.
+
+    The columns of the signs V have norm √n, so ``|V diag(d)| ≤ √n |d|``; and ``|φ′(z) − φ′(z′)| ≤ B |z − z′|``.
+    """
+    return curvature * math.sqrt(n / k)
+
+
+def certify(fit: TwoLayer, z0: Tensor) -> Certificate:
+    """The constants of a generator at its start."""
+    n, k = fit.V.shape
+    singular = torch.linalg.svdvals(fit.problem.A)
+    sigma_A = float(singular[singular > 1e-9 * singular.max()].min())
+    sigma_J = float(torch.linalg.svdvals(fit.jacobian(z0)).min())
+    r0 = float(fit.residual(z0).norm())
+    return Certificate(sigma_A, sigma_J, lipschitz(n, k, fit.phi.curvature), r0)
+
+
+def wide_enough(c: Certificate, n: int, k: int, curvature: float) -> bool:
+    """The condition on the width, ``k > n (4 B |r0| / (σ_A σ_J²))²``."""
+    return k > n * (4 * curvature * c.r0 / (c.smallest * c.jacobian**2)) ** 2
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A certificate and gradient flow: worst ratios of what happened to what is guaranteed, at most 1 where it holds.
+
+    Attributes:
+        k: width.
+        certificate: at the start.
+        valid, agrees: whether it holds, and whether the condition on the width says the same.
+        moved: ``max |θ(t) − θ0| / R'``.
+        jacobian: ``max (σ_J/2) / σ_min(J(t))``.
+        residual: ``max |r(t)| / (|r0| e^(−rate t))``.
+        too_fast: the same with the rate ``2 (σ_A σ_J)²``.
+        inertial: fitted rate at ``α = σ_A σ_J`` over ``σ_A σ_J / 2``.
+    """
+
+    k: int
+    certificate: Certificate
+    valid: bool
+    agrees: bool
+    moved: float
+    jacobian: float
+    residual: float
+    too_fast: float
+    inertial: float
+
+
+def setup(at: Setting, k: int) -> tuple[TwoLayer, Tensor]:
+    """The softplus generator of claim 1.6, and its start."""
+    of = problem(spread(N, SIGMA_A), at.seed, at.device)
+    return network.two_layer(of, k, SOFTPLUS, at.seed + k)
+
+
+@cache
+def certified(at: Setting) -> list[tuple[int, Certificate, bool, bool]]:
+    """Width, certificate, whether it holds, and whether the condition on the width says the same."""
+    out = []
+    for k in at.certified_widths:
+        fit, z0 = setup(at, k)
+        c = certify(fit, z0)
+        out.append((k, c, holds(c), holds(c) == wide_enough(c, N, k, fit.phi.curvature)))
+    return out
+
+
+@cache
+def followed(at: Setting) -> list[Followed]:
+    """Gradient flow and the inertial system at each width."""
+    out = []
+    for k, c, valid, agrees in certified(at):
+        fit, z0 = setup(at, k)
+        path, thetas = flows.gradient_flow(fit, z0, 0.5, 160.0, 4)
+        smallest = min(float(torch.linalg.svdvals(fit.jacobian(z)).min()) for z in thetas)
+        size = path.r[:, 0].norm(dim=-1)
+        alpha = c.smallest * c.jacobian
+        moving = flows.inertial(fit, z0, flows.grid([alpha], [0.0], at.device), 0.25, 160.0, 2)
+        norm = rate_fits.energy_norm(moving.r[:, 0], moving.dr[:, 0], alpha**2)
+        out.append(
+            Followed(
+                k,
+                c,
+                valid,
+                agrees,
+                moved=float((thetas - z0).norm(dim=-1).max()) / c.needed,
+                jacobian=c.jacobian / 2 / smallest,
+                residual=float((size / (c.r0 * torch.exp(-c.rate * path.t))).max()),
+                too_fast=float((size / (c.r0 * torch.exp(-8 * c.rate * path.t))).max()),
+                inertial=rate_fits.decay(moving.t, norm) / (alpha / 2),
+            )
+        )
+    return out

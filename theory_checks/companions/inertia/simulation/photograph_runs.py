@@ -1,0 +1,259 @@
+"""A blurred, noisy crop of scikit-image's camera, fitted by deepinv's decoder: gradient descent, ISEHD, Adam.
+
+Here the theory's constants are out of reach (``µ`` is as good as 0), but not its identities: the energy decreases
+for every smooth generator, and the recovery bound holds wherever the blur is injective.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import skimage.data
+import torch
+from deepinv.loss.metric import PSNR
+from deepinv.physics import Blur
+from deepinv.physics.functional import gaussian_blur
+from skimage.transform import downscale_local_mean
+from torch import Tensor, nn
+
+from . import decoder, discrete_schemes, matrix_free
+from .activations import F64
+from .decoder import Decoder
+from .discrete_schemes import Inertia, Point, Step
+from .matrix_free import Ends
+from .problem import generator
+from .settings import Setting
+
+BLUR = 1.0
+"""Standard deviation of the Gaussian blur, in pixels."""
+ADAM = 1e-2
+"""Adam's rate: of 3e-3 and 1e-2 the one with the better image on a 32-pixel crop."""
+TOP, LEFT = 48, 132
+"""Where the crop begins in the photograph, in its own pixels, if there is room: at the head and the camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """What is known and what is sought.
+
+    Attributes:
+        physics: circular blur.
+        truth, y: images, ``(1, 1, size, size)``.
+        noise: ``|ε|``.
+        weakest: the smallest singular value of the blur.
+    """
+
+    physics: Blur
+    truth: Tensor
+    y: Tensor
+    noise: float
+    weakest: float
+
+
+@cache
+def photo(at: Setting) -> Photo:
+    """The crop, averaged over ``shrink`` pixels a side, blurred, with noise."""
+    whole = downscale_local_mean(skimage.data.camera() / 255.0, (at.shrink, at.shrink))
+    top, left = (min(p // at.shrink, len(whole) - at.crop) for p in (TOP, LEFT))
+    truth = torch.from_numpy(whole[top : top + at.crop, left : left + at.crop].copy())[None, None].to(F64)
+    blur = Blur(filter=gaussian_blur(sigma=(BLUR, BLUR), dtype=F64), padding="circular")
+    epsilon = at.crop_noise * torch.randn(truth.shape, generator=generator(at.seed), dtype=F64)
+    y = blur.A(truth) + epsilon
+    delta = torch.zeros_like(truth)
+    delta[..., 0, 0] = 1
+    weakest = float(torch.fft.fft2(blur.A(delta)).abs().min())
+    physics = blur.to(at.device)
+    return Photo(physics, truth.to(at.device), y.to(at.device), float(epsilon.norm()), weakest)
+
+
+@cache
+def start(at: Setting, activation: type[nn.Module]) -> tuple[Decoder, Tensor]:
+    """The decoder and its first parameters."""
+    return decoder.decoder(at.crop, at.channels, at.layers, activation, at.seed, at.device)
+
+
+def residual_of(at: Setting, activation: type[nn.Module]) -> Callable[[Tensor], Tensor]:
+    """``θ ↦ A g(θ) − y``, flat."""
+    of, (g, _) = photo(at), start(at, activation)
+    return lambda theta: (of.physics.A(g.image(theta)) - of.y).flatten()
+
+
+class _Place:
+    """A point whose graph is kept until its gradient is asked for."""
+
+    def __init__(self, residual: Callable[[Tensor], Tensor], theta: Tensor) -> None:
+        self._theta = theta.detach().requires_grad_()
+        self._loss = residual(self._theta).square().sum() / 2
+        self.loss = float(self._loss.detach())
+
+    def gradient(self) -> Tensor:
+        (g,) = torch.autograd.grad(self._loss, self._theta)
+        return g
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A method on the photograph.
+
+    Attributes:
+        method, activation: what ran; ``d`` is its damping, all 0 where it has none.
+        residual: ``|r|/|ε|`` after each iteration.
+        psnr: in dB, likewise.
+        bound: the largest ``|x − x̄| σ_min(A) / (|r| + |ε|)``.
+        energies: E from the start on; nan without inertia.
+        stop: iterations until ``|r| ≤ |ε|``, −1 if never.
+        evaluations: of the loss, refused steps included.
+        at_stop, at_end: images ``(size, size)``; ``at_stop`` is the last one where there is no stop.
+        theta_stop, theta_end: parameters there.
+    """
+
+    method: str
+    activation: str
+    d: Inertia
+    residual: list[float]
+    psnr: list[float]
+    bound: float
+    energies: list[float]
+    stop: int
+    evaluations: int
+    at_stop: Tensor
+    at_end: Tensor
+    theta_stop: Tensor
+    theta_end: Tensor
+
+
+Method = Callable[[discrete_schemes.Objective, Tensor, discrete_schemes.Seen], list[Step]]
+
+
+def _fit(at: Setting, name: str, activation: type[nn.Module], d: Inertia, method: Method) -> Fitted:
+    of, (g, theta0), residual = photo(at), start(at, activation), residual_of(at, activation)
+    measure, sizes, psnrs, errors = PSNR(), [], [], []
+    stop, theta_stop, theta_end = -1, theta0, theta0
+
+    def seen(k: int, theta: Tensor, s: Step) -> bool:
+        nonlocal stop, theta_stop, theta_end
+        with torch.no_grad():
+            x = g.image(theta)
+        sizes.append((2 * s.loss) ** 0.5 / of.noise)
+        psnrs.append(float(measure(x, of.truth)))
+        errors.append(float((x - of.truth).norm()))
+        theta_end = theta.clone()
+        if stop < 0:
+            theta_stop = theta_end
+            stop = k if sizes[-1] <= 1 else -1
+        return not math.isfinite(s.loss)
+
+    def objective(theta: Tensor) -> Point:
+        return _Place(residual, theta)
+
+    log = method(objective, theta0, seen)
+    bound = max(e * of.weakest / (of.noise * (r + 1)) for e, r in zip(errors, sizes, strict=True))
+    with torch.no_grad():
+        images = [g.image(theta)[0, 0].cpu() for theta in (theta_stop, theta_end)]
+    energies = [s.energy for s in log]
+    evaluations = log[-1].evaluations
+    return Fitted(
+        name,
+        activation.__name__,
+        d,
+        sizes,
+        psnrs,
+        bound,
+        energies,
+        stop,
+        evaluations,
+        images[0],
+        images[1],
+        theta_stop,
+        theta_end,
+    )
+
+
+@cache
+def spectrum(at: Setting, activation: type[nn.Module]) -> Ends:
+    """The ends of K at the start."""
+    theta = start(at, activation)[1]
+    return matrix_free.ends(residual_of(at, activation), theta, at.crop**2, at.ritz)
+
+
+def inertial(at: Setting, a: float, b: float, activation: type[nn.Module] = nn.Tanh) -> Fitted:
+    """ISEHD with an adaptive step, α in units of √λ_max and β of 1/√λ_max."""
+    root = spectrum(at, activation).largest ** 0.5
+    d = Inertia(a * root, b / root)
+    return _fit(
+        at,
+        f"ISEHD α = {a:g}, β = {b:g}",
+        activation,
+        d,
+        lambda f, theta, seen: discrete_schemes.isehd(
+            f, theta, d, 1 / root, at.iterations, seen, adaptive=True
+        ),
+    )
+
+
+@cache
+def descent(at: Setting) -> Fitted:
+    """Gradient descent, its step adapted by the same rule."""
+    h = 1 / spectrum(at, nn.Tanh).largest
+    return _fit(
+        at,
+        "gradient descent",
+        nn.Tanh,
+        Inertia(0.0),
+        lambda f, theta, seen: discrete_schemes.descent(f, theta, h, at.iterations, seen, adaptive=True),
+    )
+
+
+@cache
+def adam(at: Setting) -> Fitted:
+    """Adam, at one rate."""
+    return _fit(
+        at,
+        f"Adam {ADAM:g}",
+        nn.Tanh,
+        Inertia(0.0),
+        lambda f, theta, seen: discrete_schemes.adam(f, theta, ADAM, at.iterations, seen),
+    )
+
+
+@cache
+def smooth(at: Setting) -> list[Fitted]:
+    """ISEHD over its grid, with tanh."""
+    return [inertial(at, a, b) for a in at.crop_alphas for b in at.crop_betas]
+
+
+@cache
+def rectified(at: Setting) -> Fitted:
+    """ISEHD with ReLU, which the theory excludes."""
+    return inertial(at, at.crop_alphas[0], at.crop_betas[-1], nn.ReLU)
+
+
+def quickest(found: list[Fitted]) -> Fitted:
+    """The one that comes first to the noise, or nearest to it."""
+    reached = [f for f in found if f.stop > 0]
+    return min(reached, key=lambda f: f.stop) if reached else min(found, key=lambda f: f.residual[-1])
+
+
+def until(f: Fitted, level: float) -> int:
+    """Iterations until ``|r|/|ε|`` is at most ``level``, −1 if never."""
+    return next((k for k, size in enumerate(f.residual, 1) if size <= level), -1)
+
+
+def speed_up(at: Setting) -> float:
+    """Iterations of gradient descent over those of the quickest ISEHD, to ``|ε|``, or to where descent ended."""
+    slow, fast = descent(at), quickest(smooth(at))
+    level = max(1.0, min(slow.residual))
+    a, b = until(slow, level), until(fast, level)
+    return a / b if a > 0 and b > 0 else math.nan
+
+
+@cache
+def snapshots(at: Setting) -> list[tuple[str, Ends]]:
+    """The ends of K at the start, at the stop and at the end of the quickest run."""
+    best, residual = quickest(smooth(at)), residual_of(at, nn.Tanh)
+    later = (("stop", best.theta_stop), ("end", best.theta_end))
+    found = [(name, matrix_free.ends(residual, theta, at.crop**2, at.ritz)) for name, theta in later]
+    return [("start", spectrum(at, nn.Tanh)), *found]

@@ -1,0 +1,70 @@
+"""How far the Jacobian and the kernel are from constant, over the width."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from . import flows, kernel, network, rate_fits
+from .activations import TANH, mean_square_slope
+from .problem import problem, spread
+from .settings import Setting
+
+N, SIGMA_A, HORIZON = 16, 0.3, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """At a width, the geometric means over seeds, in operator norms.
+
+    Attributes:
+        k: the width.
+        concentration: ``|J Jᵀ/C² − I|`` at the start.
+        jacobian: ``|J_T − J_0| / |J_0|`` after the fit.
+        kernel: ``|K_T − K_0| / |K_0|`` after the fit.
+    """
+
+    k: int
+    concentration: float
+    jacobian: float
+    kernel: float
+
+
+def _norm(M: torch.Tensor) -> float:
+    return float(torch.linalg.matrix_norm(M, 2))
+
+
+def _one(at: Setting, k: int, seed: int) -> tuple[float, float, float]:
+    of = problem(spread(N, SIGMA_A), seed, at.device)
+    fit, z0 = network.two_layer(of, k, TANH, seed + 1000)
+    J = fit.jacobian(z0)
+    K = kernel.kernel(of.A, J)
+    mu = kernel.smallest(kernel.modes(K)[0])
+    damping = flows.grid([kernel.best_alpha(mu, 0.0)], [0.0], at.device)
+    end = flows.inertial(fit, z0, damping, 0.25, HORIZON, 240).theta[0]
+    J_end = fit.jacobian(end)
+    eye = torch.eye(N, dtype=J.dtype, device=J.device)
+    concentration = _norm(J @ J.T / mean_square_slope(TANH) - eye)
+    return concentration, _norm(J_end - J) / _norm(J), _norm(kernel.kernel(of.A, J_end) - K) / _norm(K)
+
+
+@cache
+def drifts(at: Setting) -> list[Drift]:
+    """A row a width."""
+    out = []
+    for k in at.widths:
+        found = [_one(at, k, at.seed + i) for i in range(at.width_seeds)]
+        means = (math.exp(sum(math.log(row[j]) for row in found) / len(found)) for j in range(3))
+        out.append(Drift(k, *means))
+    return out
+
+
+def slopes(found: list[Drift]) -> tuple[float, float, float]:
+    """Exponents in k of the concentration, the Jacobian's drift and the kernel's."""
+    ks = [float(d.k) for d in found]
+    columns = ([d.concentration for d in found], [d.jacobian for d in found], [d.kernel for d in found])
+    a, b, c = (rate_fits.log_slope(ks, column) for column in columns)
+    return a, b, c

@@ -1,0 +1,122 @@
+"""2.4: the error of LE-MMSE is orthogonal to everything that its class may compute.
+
+``E Σ_n (x̂ − x)[n] ψ(Π_n B y) = 0`` for every ψ, with x uniform on the training set: the normal equations of a
+least-squares problem over functions of a patch. For 16 random features ``ψ(v) = tanh(⟨a, v⟩ + b)``, in standard
+deviations of the mean: images are fixed, noise is drawn in antithetic pairs, and only the variance within an image
+counts (stratified). The features are made uncorrelated first: all of them see the same noise, and 16 correlated z
+are worth two or three. The MMSE passes too; this pins the estimator down only with locality and equivariance (2.1).
+
+Mark: derived. The windows for the root mean square and the largest |z| are those of the specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from ....experiment import Experiment, Mark, Row, at_most, between
+from ..simulation import estimators, evaluation
+from ..simulation.problems import Denoise, GaussianBlur, InpaintCentre, Operator, problem
+from ..simulation.settings import Setting
+
+P, SIGMA, FEATURES = 5, 0.6, 16
+OPERATORS: tuple[tuple[Operator, bool], ...] = (
+    (Denoise(), False),
+    (InpaintCentre(4), False),
+    (InpaintCentre(4), True),
+    (GaussianBlur(0.7), True),
+)
+
+
+def measure(at: Setting) -> Sequence[Row]:
+    """The rows."""
+    rows = []
+    for operator, aware in OPERATORS:
+        name = problem(operator, aware, _train(at)).label
+        rows += _rows(name, scores(at, operator, aware, P))
+        rows.append(at_most(f"{name}: |z| of ψ = x̂ itself", abs(own_score(at, operator, aware)), 4))
+    return rows
+
+
+def too_strong(at: Setting) -> Sequence[Row]:
+    """Orthogonal to functions of a larger patch too."""
+    return _rows(f"denoising, features of {P + 4}×{P + 4}", scores(at, Denoise(), False, P + 4))
+
+
+def _train(at: Setting) -> Tensor:
+    return evaluation.images(at).train[: at.drawn]
+
+
+def _rows(name: str, z: Tensor) -> list[Row]:
+    return [
+        between(f"{name}: root mean square of z", float(z.square().mean().sqrt()), 0.5, 1.6),
+        at_most(f"{name}: largest |z|", float(z.abs().max()), 4),
+    ]
+
+
+@cache
+def _estimates(at: Setting, operator: Operator, aware: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """``B y``, ``x̂``, ``x̂ − x`` of every image and draw, ``(2·draws·images, C, H, W)``; the second half has −noise."""
+    train = _train(at)
+    asked = problem(operator, aware, train)
+    half = evaluation.noise(torch.Size((at.draws, *train.shape)), at.seed + 11, at.device)
+    y = torch.cat([asked.measure(train, one, SIGMA) for one in torch.cat([half, -half])])
+    # Some at a time: the running sums are those of every pixel.
+    x = torch.cat([estimators.local(part, train, asked, SIGMA, P).x for part in y.split(64)])
+    return asked.see(y), x, x - train.repeat(2 * at.draws, 1, 1, 1)
+
+
+def scores(at: Setting, operator: Operator, aware: bool, window: int) -> Tensor:
+    """``z`` of as many features of a patch of that size, made uncorrelated, ``(FEATURES,)``."""
+    seen, _, error = _estimates(at, operator, aware)
+    rng = torch.Generator().manual_seed(at.seed + 12)
+    weights = torch.randn(seen.shape[1] * window**2, FEATURES, generator=rng, dtype=torch.float64) / window
+    shift = torch.randn(FEATURES, generator=rng, dtype=torch.float64).to(seen.device)
+    standard = (seen - seen.mean()) / seen.std()
+    sums = [
+        torch.einsum(
+            "bnf,bn->bf", torch.tanh(_patches(z, window) @ weights.to(z.device) + shift), d.sum(1).flatten(1)
+        )
+        for z, d in zip(standard.split(64), error.split(64), strict=True)
+    ]
+    return _standardised(at, torch.cat(sums))
+
+
+def own_score(at: Setting, operator: Operator, aware: bool) -> float:
+    """``z`` of the estimate itself: an estimator that trusts its data too much or too little shows there first."""
+    _, x, error = _estimates(at, operator, aware)
+    return float(_standardised(at, (x * error).flatten(1).sum(1, keepdim=True))[0])
+
+
+def _patches(images: Tensor, window: int) -> Tensor:
+    """``(B, H·W, C·window²)``, cut out in a way of its own: what cuts patches for the estimator is under test."""
+    reach = range(-(window // 2), window // 2 + 1)
+    moved = [torch.roll(images, (-i, -j), (-2, -1)) for i in reach for j in reach]
+    return torch.cat(moved, 1).flatten(2).transpose(1, 2)
+
+
+def _standardised(at: Setting, sums: Tensor) -> Tensor:
+    """Totals over images in standard deviations, made uncorrelated, ``(F,)``, from sums ``(2·draws·images, F)``."""
+    # (sign of the noise, draw, image, feature); a pair is one draw.
+    by_pair = sums.view(2, at.draws, -1, sums.shape[1]).mean(0)
+    within = by_pair - by_pair.mean(0)
+    covariance = torch.einsum("mif,mig->fg", within, within) / (at.draws * (at.draws - 1))
+    # Features see the same noise; without their correlations all z would be large or small together.
+    root = torch.linalg.cholesky(covariance)
+    return torch.linalg.solve_triangular(root, by_pair.mean(0).sum(0)[:, None], upper=False)[:, 0]
+
+
+EXPERIMENT = Experiment(
+    id="2.4",
+    statement="E Σ_n (x̂ − x)[n] ψ(Π_n B y) = 0 for every ψ",
+    source="derived",
+    assumptions="x uniform on the training set",
+    mark=Mark.DERIVED,
+    measure=measure,
+    too_strong=too_strong,
+    twin="Orthogonal to functions of a larger patch too",
+    outside=evaluation.outside,
+)

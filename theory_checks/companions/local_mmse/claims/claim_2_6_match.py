@@ -1,0 +1,53 @@
+"""2.6: trained networks compute LE-MMSE.
+
+For denoising, inpainting and deconvolution, on noisy images of the training set and of the test set, with peak 1:
+``PSNR(N_P, LE_P) ≥ 25 dB``, at least 5 dB above PSNR(N_P, MMSE), and at least 3 dB above PSNR(N_P, LE_P') for every
+other P' among those of the setting. Networks are trained by squared error alone, in float32.
+
+Mark: read (the paper's claim); the thresholds are the specification's, fixed beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ....experiment import Experiment, Mark, Row, at_least
+from ..simulation import evaluation
+from ..simulation.psnr_matches import Match, matches
+from ..simulation.settings import Setting
+
+
+def measure(at: Setting) -> Sequence[Row]:
+    """The rows."""
+    return [row for found in matches(at) for row in _rows(found)]
+
+
+def too_strong(at: Setting) -> Sequence[Row]:
+    """Networks compute the unconstrained MMSE."""
+    return [at_least(f"{_name(found)}: PSNR(N, MMSE) (dB)", found.mmse, 25) for found in matches(at)]
+
+
+def _name(found: Match) -> str:
+    return f"{found.label}, {found.case.architecture.name}, P = {found.case.P}, {found.split}"
+
+
+def _rows(found: Match) -> list[Row]:
+    name = _name(found)
+    return [
+        at_least(f"{name}: PSNR(N, LE) (dB)", found.own, 25),
+        at_least(f"{name}: above PSNR(N, MMSE) by (dB)", found.own - found.mmse, 5),
+        at_least(f"{name}: above every other P′ by (dB)", found.lead, 3),
+    ]
+
+
+EXPERIMENT = Experiment(
+    id="2.6",
+    statement="PSNR(N_P, LE_P) ≥ 25 dB, ≥ PSNR(N_P, MMSE) + 5 dB, ≥ PSNR(N_P, LE_P′) + 3 dB",
+    source="arXiv 2601.10334",
+    assumptions="receptive field exactly P; trained to near the minimum",
+    mark=Mark.READ,
+    measure=measure,
+    too_strong=too_strong,
+    twin="PSNR(N, MMSE) ≥ 25 dB",
+    outside=evaluation.outside,
+)
