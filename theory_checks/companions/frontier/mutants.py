@@ -15,8 +15,8 @@ from .simulation.networks import Architecture, Network
 from .simulation.settings import Setting, Window
 
 LAYER, PRE = forward_pass.layer, forward_pass.pre_activation
-DRAW, WEIGHTS = networks.draw, networks.weights
-POINTS, MOMENTS, SLOPE = landscapes.points, mean_field.next_moments, box_counting.slope
+DRAW, WEIGHTS = networks.draw_network, networks.linear_maps
+POINTS, MOMENTS, SLOPE = landscapes.window_nodes, mean_field.next_moments, box_counting.slope
 
 
 def _redrawn(weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,13 +95,13 @@ def _edge_without_bias(sigma_b: float) -> float:
 
 
 def _not_transposed(weight: Tensor, z: Tensor, gradient: Tensor, sigma_w: Tensor) -> Tensor:
-    return sigma_w * (weight @ (tangents.derivative(z) * gradient))
+    return sigma_w * (weight @ (tangents.erf_derivative(z) * gradient))
 
 
-def _steepest(at: Setting, distances: np.ndarray) -> float:
+def _steepest(setting: Setting, distances: np.ndarray) -> float:
     """The threshold of the largest dimension, as in the authors' notebook."""
     of = {
-        t: box_counting.dimension(box_counting.edges(box_counting.signs(distances, t)))
+        t: box_counting.dimension(box_counting.frontier_cells(box_counting.signs(distances, t)))
         for t in np.logspace(-5, 0, 11)
     }
     return max(of, key=lambda t: of[t] if math.isfinite(of[t]) else -math.inf)
@@ -112,52 +112,76 @@ def _swapped(window: Window, cells: int) -> Tensor:
 
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("weights redrawn for every pixel", ((forward_pass, "both", _redrawn),), ("3.6",)),
-    Mutant("the same weights and biases in every layer", ((networks, "draw", _drawn(_tied)),), ("3.3",)),
-    Mutant("W without 1/√N", ((networks, "weights", _scaled(lambda _, n: math.sqrt(n))),), ("3.9",)),
+    Mutant("weights redrawn for every pixel", ((forward_pass, "layer_of_pair", _redrawn),), ("3.6",)),
+    Mutant(
+        "the same weights and biases in every layer", ((networks, "draw_network", _drawn(_tied)),), ("3.3",)
+    ),
+    Mutant("W without 1/√N", ((networks, "linear_maps", _scaled(lambda _, n: math.sqrt(n))),), ("3.9",)),
     Mutant(
         "structured maps without √2",
-        ((networks, "weights", _scaled(lambda a, _: 1 if a is not Architecture.STRUCTURED else 0.5**0.5)),),
+        (
+            (
+                networks,
+                "linear_maps",
+                _scaled(lambda a, _: 1 if a is not Architecture.STRUCTURED else 0.5**0.5),
+            ),
+        ),
         ("3.3",),
     ),
-    Mutant("zero padding in place of circular convolution", ((networks, "weights", _zero_padded),), ("3.3",)),
+    Mutant(
+        "zero padding in place of circular convolution", ((networks, "linear_maps", _zero_padded),), ("3.3",)
+    ),
     Mutant(
         "one bias for all units of a layer",
-        ((networks, "draw", _drawn(lambda n: Network(n.weights, n.biases[:, :1].expand(-1, n.width)))),),
+        (
+            (
+                networks,
+                "draw_network",
+                _drawn(lambda n: Network(n.weights, n.biases[:, :1].expand(-1, n.width))),
+            ),
+        ),
         ("3.3",),
     ),
     Mutant(
         "the same biases in every layer",
-        ((networks, "draw", _drawn(lambda n: Network(n.weights, n.biases[:1].expand(n.depth, -1)))),),
+        ((networks, "draw_network", _drawn(lambda n: Network(n.weights, n.biases[:1].expand(n.depth, -1)))),),
         ("3.3",),
     ),
-    Mutant("no biases", ((networks, "draw", _drawn(lambda n: Network(n.weights, 0 * n.biases))),), ("3.9",)),
+    Mutant(
+        "no biases",
+        ((networks, "draw_network", _drawn(lambda n: Network(n.weights, 0 * n.biases))),),
+        ("3.9",),
+    ),
     Mutant("σ_b² in place of σ_b in a layer", ((forward_pass, "pre_activation", _squared_bias),), ("3.3",)),
     Mutant(
         "σ_b in place of σ_b² in mean field", ((mean_field, "next_moments", _bias_not_squared),), ("3.3",)
     ),
-    Mutant("erf' replaced by 1", ((tangents, "derivative", torch.ones_like),), ("3.9",)),
-    Mutant("Wᵀ forgotten in the backward pass", ((backward_pass, "pull", _not_transposed),), ("3.9",)),
+    Mutant("erf' replaced by 1", ((tangents, "erf_derivative", torch.ones_like),), ("3.9",)),
+    Mutant(
+        "Wᵀ forgotten in the backward pass", ((backward_pass, "input_gradient", _not_transposed),), ("3.9",)
+    ),
     Mutant("χ with 2/π for 4/π", ((mean_field, "susceptibility", _half_susceptibility),), ("3.9",)),
     Mutant("κ = 1: no fluctuation of φ'", ((mean_field, "kappa", lambda q: 1.0),), ("3.2",)),
     Mutant("edge of chaos of σ_b = 0", ((mean_field, "edge_sigma_w", _edge_without_bias),), ("3.3",)),
     Mutant(
         "distance of pre-activations", ((forward_pass, "squared_distance", _before_activation),), ("3.3",)
     ),
-    Mutant("inputs given up before they have met", ((forward_pass, "apart", _nearly_met),), ("3.8",)),
-    Mutant("the second input sees other operators", ((forward_pass, "both", _other_operator),), ("3.3",)),
-    Mutant("σ_w and σ_b swapped", ((landscapes, "points", _swapped),), ("3.6",)),
+    Mutant("inputs given up before they have met", ((forward_pass, "unmet_columns", _nearly_met),), ("3.8",)),
+    Mutant(
+        "the second input sees other operators", ((forward_pass, "layer_of_pair", _other_operator),), ("3.3",)
+    ),
+    Mutant("σ_w and σ_b swapped", ((landscapes, "window_nodes", _swapped),), ("3.6",)),
     Mutant("float16 in place of float32", ((forward_pass, "layer", _half),), ("3.6",)),
     Mutant("threshold chosen afterwards", ((landscapes, "threshold", _steepest),), ("3.7",)),
     Mutant(
         "edges are values, not changes of sign",
-        ((box_counting, "edges", lambda above: above[:-1, :-1]),),
+        ((box_counting, "frontier_cells", lambda above: above[:-1, :-1]),),
         ("3.7",),
     ),
     Mutant("sign of the box-counting slope", ((box_counting, "slope", lambda x, y: -SLOPE(x, y)),), ("3.7",)),
     Mutant(
         "boxes larger than the window",
-        ((box_counting, "sizes", lambda cells: tuple(2**j for j in range(12))),),
+        ((box_counting, "box_sizes", lambda cells: tuple(2**j for j in range(12))),),
         ("3.7",),
     ),
 )

@@ -19,18 +19,23 @@ from .simulation import (
     recovery,
     width_laws,
 )
-from .simulation.discrete_schemes import Inertia, Seen, Step
+from .simulation.discrete_schemes import Callback, Inertia, Iteration
 from .simulation.flow_certificate import Certificate
 from .simulation.flows import Damping, State
-from .simulation.inertial_certificate import Guarantee
-from .simulation.network import Fit, Frozen, TwoLayer
+from .simulation.inertial_certificate import InertialCertificate
+from .simulation.network import Fit, LinearisedNetwork, TwoLayer
 
-SLOPES, FROZEN, FIELD, RESPONSE = TwoLayer.slopes, Frozen.slopes, flows.field, kernel.response
+SLOPES, FROZEN, FIELD, RESPONSE = (
+    TwoLayer.residual_and_gradient,
+    LinearisedNetwork.residual_and_gradient,
+    flows.inertial_field,
+    kernel.response,
+)
 MOVE, ISEHD, PRODUCT, ENERGY = (
-    discrete_schemes.move,
+    discrete_schemes.next_velocity,
     discrete_schemes.isehd,
     matrix_free.product,
-    flows.energy,
+    flows.flow_energy,
 )
 
 
@@ -39,7 +44,7 @@ def _doubled(self: TwoLayer, z: Tensor) -> tuple[Tensor, Tensor]:
     return r, 2 * g
 
 
-def _doubled_frozen(self: Frozen, z: Tensor) -> tuple[Tensor, Tensor]:
+def _doubled_frozen(self: LinearisedNetwork, z: Tensor) -> tuple[Tensor, Tensor]:
     r, g = FROZEN(self, z)
     return r, 2 * g
 
@@ -54,7 +59,7 @@ def _beta_reversed(fit: Fit, s: State, d: Damping) -> State:
 
 
 def _plus(fit: Fit, s: State, d: Damping) -> State:
-    right, g = FIELD(fit, s, d), fit.slopes(s.theta)[1]
+    right, g = FIELD(fit, s, d), fit.residual_and_gradient(s.theta)[1]
     return right._replace(v=-d.alpha * s.v - (1 + d.alpha * d.beta) * g)
 
 
@@ -87,21 +92,21 @@ def _gradient_ahead(
     d: Inertia,
     h: float,
     steps: int,
-    seen: Seen,
+    seen: Callback,
     *,
     adaptive: bool,
-) -> list[Step]:
+) -> list[Iteration]:
     """The Hessian term is ``g_{k+1} − g_k``, at the place to which the old velocity would go."""
     now = [theta]
 
-    def watched(k: int, at: Tensor, s: Step) -> bool:
+    def watched(k: int, at: Tensor, s: Iteration) -> bool:
         now[0] = at
         return seen(k, at, s)
 
     def ahead(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> Tensor:
         return MOVE(v, g, 2 * g - f(now[0] + h * v).gradient(), h, d)
 
-    with patch.object(discrete_schemes, "move", ahead):
+    with patch.object(discrete_schemes, "next_velocity", ahead):
         return ISEHD(f, theta, d, h, steps, watched, adaptive=adaptive)
 
 
@@ -124,16 +129,16 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             (network, "loss", lambda r: r.square().sum(-1)),
             (flows, "loss", lambda r: r.square().sum(-1)),
-            (TwoLayer, "slopes", _doubled),
-            (Frozen, "slopes", _doubled_frozen),
+            (TwoLayer, "residual_and_gradient", _doubled),
+            (LinearisedNetwork, "residual_and_gradient", _doubled_frozen),
         ),
         ("1.1", "1.2"),
     ),
-    Mutant("v(0) = 0, so that θ′(0) is not", ((flows, "start", _thrown),), ("1.1",)),
-    Mutant("β with the wrong sign", ((flows, "field", _beta_reversed),), ("1.1", "1.2")),
-    Mutant("1 + αβ in place of 1 − αβ in v′", ((flows, "field", _plus),), ("1.1", "1.2")),
-    Mutant("θ′ = v, without −β∇L", ((flows, "field", _undamped_position),), ("1.1", "1.2")),
-    Mutant("α halved", ((flows, "field", _half_alpha),), ("1.1",)),
+    Mutant("v(0) = 0, so that θ′(0) is not", ((flows, "initial_state", _thrown),), ("1.1",)),
+    Mutant("β with the wrong sign", ((flows, "inertial_field", _beta_reversed),), ("1.1", "1.2")),
+    Mutant("1 + αβ in place of 1 − αβ in v′", ((flows, "inertial_field", _plus),), ("1.1", "1.2")),
+    Mutant("θ′ = v, without −β∇L", ((flows, "inertial_field", _undamped_position),), ("1.1", "1.2")),
+    Mutant("α halved", ((flows, "inertial_field", _half_alpha),), ("1.1",)),
     Mutant("Euler's method in place of RK4", ((flows, "rk4", _euler),), ("1.1", "1.2")),
     Mutant("response by sines over ω", ((kernel, "response", _cosines),), ("1.1",)),
     Mutant("A in place of Aᵀ in K", ((kernel, "kernel", lambda A, J: A @ J @ J.T @ A),), ("1.1",)),
@@ -151,18 +156,18 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("products with K made twice", ((matrix_free, "product", _twice),), ("1.1",)),
     Mutant(
         "E without 1 + αβ, continuous",
-        ((flows, "energy", lambda L, v, d: ENERGY(L, v, Damping(0 * d.alpha, d.beta))),),
+        ((flows, "flow_energy", lambda L, v, d: ENERGY(L, v, Damping(0 * d.alpha, d.beta))),),
         ("1.2",),
     ),
-    Mutant("E without 1 + αβ, discrete", ((discrete_schemes, "energy", _bare_energy),), ("1.8",)),
-    Mutant("ISEHD without 1/(1 + αh)", ((discrete_schemes, "move", _undivided),), ("1.8",)),
+    Mutant("E without 1 + αβ, discrete", ((discrete_schemes, "discrete_energy", _bare_energy),), ("1.8",)),
+    Mutant("ISEHD without 1/(1 + αh)", ((discrete_schemes, "next_velocity", _undivided),), ("1.8",)),
     Mutant("Hessian term with g_{k+1}", ((discrete_schemes, "isehd", _gradient_ahead),), ("1.8",)),
     Mutant(
         "adaptive rule that accepts without decrease",
-        ((discrete_schemes, "decreased", lambda after, before, v, h, d: True),),
+        ((discrete_schemes, "decreases_enough", lambda after, before, v, h, d: True),),
         ("1.8",),
     ),
-    Mutant("certificate with R' ≤ 2R", ((flow_certificate, "holds", _lenient),), ("1.6",)),
+    Mutant("certificate with R' ≤ 2R", ((flow_certificate, "certifies_flow", _lenient),), ("1.6",)),
     Mutant(
         "Lipschitz constant of J without √n",
         ((flow_certificate, "lipschitz", lambda n, k, curvature: curvature / k**0.5),),
@@ -170,7 +175,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "inertial certificate without σ_J in its rate",
-        ((Guarantee, "b", property(lambda g: g.alpha / 4)),),
+        ((InertialCertificate, "b", property(lambda g: g.alpha / 4)),),
         ("1.6",),
     ),
     Mutant("C² = (E φ′)²", ((width_laws, "mean_square_slope", lambda phi: 0.6057**2),), ("1.7",)),

@@ -16,19 +16,24 @@ from torch.nn import functional
 
 from ...mutation import Mutant
 from .simulation import estimators, patches, posterior, psnr, training
-from .simulation.estimators import Chunks, Estimate, Stratum
-from .simulation.networks import Architecture, Local
-from .simulation.posterior import Running, Stream
+from .simulation.estimators import ChunkSizes, Estimate, Stratum
+from .simulation.networks import Architecture, LocalNetwork
+from .simulation.posterior import PartialSums, StreamedPosterior
 from .simulation.problems import Problem
 from .simulation.training import Recipe
 
 LOCAL, STRATA, WHITENING = estimators.local, estimators.strata, estimators.whitening
-EXPONENTS, EXTRACT, CENTRES, CHUNKS = posterior.exponents, patches.extract, patches.centres, estimators.chunks
+EXPONENTS, EXTRACT, CENTRES, CHUNKS = (
+    posterior.exponents,
+    patches.extract,
+    patches.centres,
+    estimators.image_chunks,
+)
 
 
-def _level(factor: float) -> Callable[..., Stream]:
-    def make(queries: Tensor, sigma: float, several: int, many: int) -> Stream:
-        return Stream(queries, factor * sigma, several, many)
+def _level(factor: float) -> Callable[..., StreamedPosterior]:
+    def make(queries: Tensor, sigma: float, several: int, many: int) -> StreamedPosterior:
+        return StreamedPosterior(queries, factor * sigma, several, many)
 
     return make
 
@@ -38,7 +43,7 @@ def _sharper(factor: float) -> Callable[[Tensor, Tensor, float], Tensor]:
 
 
 def _smaller_patch(
-    y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int, by: Chunks | None = None
+    y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int, by: ChunkSizes | None = None
 ) -> Estimate:
     return LOCAL(y, train, problem, sigma, max(1, P - 2), by)
 
@@ -52,7 +57,7 @@ def _without_mean(images: Tensor, P: int) -> Tensor:
     return seen - seen.mean(2, keepdim=True)
 
 
-def _one_lost(train: Tensor, sizes: Chunks) -> Iterator[Tensor]:
+def _one_lost(train: Tensor, sizes: ChunkSizes) -> Iterator[Tensor]:
     return CHUNKS(train[:-1], sizes)
 
 
@@ -77,7 +82,7 @@ def _without_volume(S: Tensor) -> tuple[Tensor, float]:
     return WHITENING(S)[0], 0.0
 
 
-def _not_rescaled(before: Running, top: Tensor) -> Running:
+def _not_rescaled(before: PartialSums, top: Tensor) -> PartialSums:
     return replace(before, top=top)
 
 
@@ -89,7 +94,7 @@ def _half(queries: Tensor, examples: Tensor, sigma: float) -> Tensor:
     return EXPONENTS(queries.half(), examples.half(), sigma).to(queries.dtype)
 
 
-def _training_mode(network: Local) -> nn.Module:
+def _training_mode(network: LocalNetwork) -> nn.Module:
     return network.train().requires_grad_(False)
 
 
@@ -100,8 +105,10 @@ def _untrained(
     images: Tensor,
     sigmas: tuple[float, ...],
     recipe: Recipe,
-) -> Local:
-    return training.settled(training.fresh(architecture, P, problem, images.float(), recipe.seed))
+) -> LocalNetwork:
+    return training.evaluation_mode(
+        training.untrained_network(architecture, P, problem, images.float(), recipe.seed)
+    )
 
 
 def _not_shifted_back(y: Tensor, train: Tensor, problem: Problem, sigma: float, by: Any = None) -> Tensor:
@@ -111,7 +118,7 @@ def _not_shifted_back(y: Tensor, train: Tensor, problem: Problem, sigma: float, 
     return estimators.mmse(back, train, problem, sigma).mean(0, keepdim=True)
 
 
-def _all_at_once(train: Tensor, sizes: Chunks) -> Iterator[Tensor]:
+def _all_at_once(train: Tensor, sizes: ChunkSizes) -> Iterator[Tensor]:
     yield train
 
 
@@ -129,7 +136,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("patches and networks padded by reflection", ((patches, "wrap", _padded("reflect")),), ("2.1",)),
     Mutant("patches without their mean", ((patches, "extract", _without_mean),), ("2.3", "2.4")),
     Mutant("the nearest patch alone", ((posterior, "exponents", _sharper(1e6)),), ("2.3", "2.4")),
-    Mutant("one training image is left out", ((estimators, "chunks", _one_lost),), ("2.3",)),
+    Mutant("one training image is left out", ((estimators, "image_chunks", _one_lost),), ("2.3",)),
     Mutant(
         "weights over images only, at the pixel's own place",
         ((estimators, "strata", _by_position),),
@@ -141,12 +148,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "S forgotten: Euclidean distances of B y", ((estimators, "whitening", _not_whitened),), ("2.3", "2.4")
     ),
-    Mutant("networks evaluated in training mode", ((training, "settled", _training_mode),), ("2.1",)),
+    Mutant("networks evaluated in training mode", ((training, "evaluation_mode", _training_mode),), ("2.1",)),
     Mutant("PSNR of another peak", ((psnr, "METRIC", PSNR(max_pixel=2)),), ("2.1",)),
     Mutant("distances in half precision", ((posterior, "exponents", _half),), ("2.3",)),
     # Our own.
     Mutant("densities without the determinant of S", ((estimators, "whitening", _without_volume),), ("2.3",)),
     Mutant("E-MMSE that does not shift back", ((estimators, "equivariant", _not_shifted_back),), ("2.3",)),
-    Mutant("all training images in memory at once", ((estimators, "chunks", _all_at_once),), ("2.1",)),
+    Mutant("all training images in memory at once", ((estimators, "image_chunks", _all_at_once),), ("2.1",)),
     Mutant("networks that were never trained", ((training, "train", _untrained),), ("2.6",)),
 )

@@ -95,15 +95,15 @@ def test_decoder_is_the_one_of_deepinv_without_batch_norm():
 
 
 def test_what_descent_never_reaches_is_no_speed_up():
-    slow = photograph_runs.descent(TINY)
-    assert photograph_runs.until(slow, 0.0) == -1
-    assert photograph_runs.until(slow, math.inf) == 1
-    quick = photograph_runs.quickest(photograph_runs.smooth(TINY))
-    assert quick in photograph_runs.smooth(TINY)
+    slow = photograph_runs.descent_run(TINY)
+    assert photograph_runs.iterations_until(slow, 0.0) == -1
+    assert photograph_runs.iterations_until(slow, math.inf) == 1
+    quick = photograph_runs.fastest(photograph_runs.tanh_runs(TINY))
+    assert quick in photograph_runs.tanh_runs(TINY)
 
 
 def test_weakest_singular_value_of_the_blur():
-    of = photograph_runs.photo(TINY)
+    of = photograph_runs.blurred_photograph(TINY)
     images = torch.eye(144, dtype=torch.float64).view(144, 1, 12, 12)
     A = of.physics.A(images).reshape(144, 144)
     assert float(torch.linalg.svdvals(A).min()) == pytest.approx(of.weakest, rel=1e-6)

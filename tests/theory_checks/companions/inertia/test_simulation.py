@@ -21,7 +21,7 @@ from theory_checks.companions.inertia.simulation import (
     rate_fits,
 )
 from theory_checks.companions.inertia.simulation.activations import F64, SOFTPLUS, TANH, mean_square_slope
-from theory_checks.companions.inertia.simulation.discrete_schemes import Inertia, Step
+from theory_checks.companions.inertia.simulation.discrete_schemes import Inertia, Iteration
 from theory_checks.companions.inertia.simulation.problem import gap, problem, spread
 
 
@@ -35,7 +35,7 @@ def test_constants_of_activations(phi):
     z = torch.linspace(-6, 6, 4001, dtype=F64, requires_grad=True)
     (slope,) = torch.autograd.grad(phi.value(z).sum(), z)
     assert torch.allclose(phi.slope(z), slope)
-    both = phi.both(z)
+    both = phi.value_and_slope(z)
     assert torch.allclose(both[0], phi.value(z))
     assert torch.allclose(both[1], slope)
     (curvature,) = torch.autograd.grad(phi.slope(z).sum(), z)
@@ -48,19 +48,19 @@ def test_gradients_and_pushes_against_autograd():
     fit, z0 = small()
     z = z0.clone().requires_grad_()
     (g,) = torch.autograd.grad(network.loss(fit.residual(z)), z)
-    assert torch.allclose(fit.slopes(z0)[1], g, atol=1e-14)
+    assert torch.allclose(fit.residual_and_gradient(z0)[1], g, atol=1e-14)
     J = torch.func.jacrev(fit.image)(z0)
     assert torch.allclose(fit.jacobian(z0), J, atol=1e-14)
     d = torch.randn(len(z0), generator=torch.Generator().manual_seed(1), dtype=F64)
-    assert torch.allclose(fit.push(z0, d), fit.problem.A @ J @ d, atol=1e-14)
-    frozen = network.frozen(fit, z0)
+    assert torch.allclose(fit.jvp(z0, d), fit.problem.A @ J @ d, atol=1e-14)
+    frozen = network.linearised(fit, z0)
     assert torch.allclose(frozen.residual(z0 + d), fit.residual(z0) + fit.problem.A @ J @ d)
-    assert torch.allclose(frozen.slopes(z0)[1], g)
+    assert torch.allclose(frozen.residual_and_gradient(z0)[1], g)
 
 
 def test_full_network_moves_as_the_reduced_one():
     fit, z0 = small()
-    full, W0 = network.weights(fit, z0, 7, 5)
+    full, W0 = network.full_network(fit, z0, 7, 5)
     assert float(full.u.norm()) == pytest.approx(1)
     assert torch.allclose(full.hidden(W0), z0)
     d, h = Inertia(0.4, 0.3), 0.3
@@ -68,7 +68,7 @@ def test_full_network_moves_as_the_reduced_one():
     for objective, start in ((discrete_runs.objective(fit), z0), (discrete_runs.objective(full), W0)):
         seen: list[torch.Tensor] = []
 
-        def keep(k: int, theta: torch.Tensor, s: Step, seen=seen) -> bool:
+        def keep(k: int, theta: torch.Tensor, s: Iteration, seen=seen) -> bool:
             seen[:] = [theta]
             return False
 
@@ -121,18 +121,18 @@ def test_factor_against_the_iteration_itself():
 
 def test_energy_balances_only_with_its_factor():
     fit, z0 = small()
-    d = flows.grid([0.0, 0.5, 0.5], [0.0, 0.0, 0.8])
-    path = flows.inertial(fit, z0, d, 0.05, 10.0, 10)
-    balance = (path.energy + path.spent) / path.energy[0]
+    d = flows.damping_pairs([0.0, 0.5, 0.5], [0.0, 0.0, 0.8])
+    path = flows.inertial_flow(fit, z0, d, 0.05, 10.0, 10)
+    balance = (path.energy + path.dissipated) / path.energy[0]
     assert float((balance - 1).abs().max()) < 1e-6
     bare = path.energy - (d.alpha * d.beta)[:, 0] * network.loss(path.r)
-    assert float(((bare + path.spent) / bare[0] - 1).abs().max()) > 1e-2
+    assert float(((bare + path.dissipated) / bare[0] - 1).abs().max()) > 1e-2
 
 
 def test_gradient_flow_dissipates_its_loss():
     fit, z0 = small()
     path, seen = flows.gradient_flow(fit, z0, 0.1, 20.0, 10)
-    assert torch.allclose(path.energy + path.spent, path.energy[0], rtol=1e-5)
+    assert torch.allclose(path.energy + path.dissipated, path.energy[0], rtol=1e-5)
     assert seen.shape == (21, 40)
     assert torch.equal(seen[0], z0)
 
@@ -175,7 +175,7 @@ def test_adaptive_rule_never_raises_its_energy_and_gives_up_in_words():
     with pytest.raises(ArithmeticError, match="no step"):
         discrete_schemes.isehd(Cliff, one, d, 1.0, 5, lambda *_: False, adaptive=True)
     with pytest.raises(ArithmeticError, match="no step"):
-        discrete_schemes.descent(Cliff, one, 1.0, 5, lambda *_: False, adaptive=True)
+        discrete_schemes.gradient_descent(Cliff, one, 1.0, 5, lambda *_: False, adaptive=True)
 
 
 def test_certified_lipschitz_constant_of_the_gradient():
@@ -191,27 +191,31 @@ def test_certificate_is_the_condition_on_the_width():
     for k in (50, 200, 800, 3200, 12800):
         fit, z0 = network.two_layer(of, k, SOFTPLUS, k)
         c = flow_certificate.certify(fit, z0)
-        assert flow_certificate.holds(c) == flow_certificate.wide_enough(c, 4, k, SOFTPLUS.curvature)
+        assert flow_certificate.certifies_flow(c) == flow_certificate.wide_enough(c, 4, k, SOFTPLUS.curvature)
     # The Lipschitz constant bounds what the Jacobian does.
     other = z0 + torch.randn(len(z0), generator=torch.Generator().manual_seed(0), dtype=F64)
     change = torch.linalg.matrix_norm(fit.jacobian(other) - fit.jacobian(z0), 2)
     assert float(change) <= c.lipschitz * float((other - z0).norm())
-    assert flow_certificate.holds(replace(c, r0=0.0))
+    assert flow_certificate.certifies_flow(replace(c, r0=0.0))
 
 
 def test_certificate_of_inertia_asks_for_more_than_that_of_gradient_flow():
     fit, z0 = network.two_layer(problem(spread(4, 0.8), 1), 800, SOFTPLUS, 2)
     c = flow_certificate.certify(fit, z0)
-    g = inertial_certificate.Guarantee(c, discrete_runs.lipschitz_of_gradient(fit, z0))
+    g = inertial_certificate.InertialCertificate(c, discrete_runs.lipschitz_of_gradient(fit, z0))
     assert g.needed == pytest.approx(2 * math.sqrt(2) * c.needed)
-    assert not inertial_certificate.holds(g)
+    assert not inertial_certificate.certifies_inertial_flow(g)
     # As near to the truth as it asks for, F falls as it says.
-    near = inertial_certificate.Guarantee(replace(c, r0=c.r0 * 0.9 * c.radius / g.needed), g.bound)
-    assert inertial_certificate.holds(near)
-    d, s, values = flows.grid([near.alpha], [0.0]), None, []
+    near = inertial_certificate.InertialCertificate(replace(c, r0=c.r0 * 0.9 * c.radius / g.needed), g.bound)
+    assert inertial_certificate.certifies_inertial_flow(near)
+    d, s, values = flows.damping_pairs([near.alpha], [0.0]), None, []
     for _ in range(200):
-        s = flows.start(fit, z0, d) if s is None else flows.rk4(lambda now: flows.field(fit, now, d), s, 0.2)
-        r, slope = fit.slopes(s.theta)
+        s = (
+            flows.initial_state(fit, z0, d)
+            if s is None
+            else flows.rk4(lambda now: flows.inertial_field(fit, now, d), s, 0.2)
+        )
+        r, slope = fit.residual_and_gradient(s.theta)
         values.append(network.loss(r) + s.v.square().sum(-1) / 2 + near.epsilon * (slope * s.v).sum(-1))
     F, t = torch.cat(values), 0.2 * torch.arange(200, dtype=F64)
     assert float((F * torch.exp(near.b * t) / F[0]).max()) <= 1 + 1e-9
@@ -223,10 +227,10 @@ def test_ends_of_the_spectrum_without_matrices():
     w = torch.randn(24, generator=torch.Generator().manual_seed(2), dtype=F64)
     assert torch.allclose(matrix_free.product(fit.residual, z0)(w), K @ w)
     values, _ = kernel.modes(K)
-    found = matrix_free.ends(fit.residual, z0, 24, 60)
+    found = matrix_free.spectrum_ends(fit.residual, z0, 24, 60)
     assert found.largest == pytest.approx(float(values[-1]))
     assert found.smallest == pytest.approx(float(values[0]))
-    rough = matrix_free.ends(fit.residual, z0, 24, 1)
+    rough = matrix_free.spectrum_ends(fit.residual, z0, 24, 1)
     assert float(values[0]) < rough.smallest
     assert rough.smallest_error > found.smallest_error
 

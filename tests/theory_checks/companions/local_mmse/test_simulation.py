@@ -25,9 +25,9 @@ from theory_checks.companions.local_mmse.simulation import (
     training,
 )
 from theory_checks.companions.local_mmse.simulation.data import Cifar10, Faces, FashionMNIST, Ffhq
-from theory_checks.companions.local_mmse.simulation.estimators import Chunks
+from theory_checks.companions.local_mmse.simulation.estimators import ChunkSizes
 from theory_checks.companions.local_mmse.simulation.networks import FlatUNet, PatchPerceptron, Residual
-from theory_checks.companions.local_mmse.simulation.posterior import Stream
+from theory_checks.companions.local_mmse.simulation.posterior import StreamedPosterior
 from theory_checks.companions.local_mmse.simulation.problems import (
     Denoise,
     GaussianBlur,
@@ -63,11 +63,11 @@ def _tiny() -> Setting:
         dominance=(replace(case, P=7),),
         by_size=(replace(case, images=2),),
         by_level=case,
-        shown=2,
-        drawn=2,
-        judged=3,
-        tabulated=(0.6,),
-        draws=20,
+        match_images=2,
+        score_images=2,
+        risk_images=3,
+        table_sigmas=(0.6,),
+        score_pairs=20,
     )
 
 
@@ -92,8 +92,8 @@ def test_local_is_its_definition_on_a_rectangle(operator, aware) -> None:
     train = _images(4, 5, 7)
     asked = problem(operator, aware, train)
     y = asked.measure(train[:1], torch.ones_like(train[:1]) * 0.7 - train[2:3], 0.4)
-    found = estimators.local(y, train, asked, 0.4, 3, Chunks(3, 5, 4))
-    x, density = brute_force.local(y, train, asked, 0.4, 3)
+    found = estimators.local(y, train, asked, 0.4, 3, ChunkSizes(3, 5, 4))
+    x, density = brute_force.dense_local(y, train, asked, 0.4, 3)
     assert torch.allclose(found.x.flatten(), torch.from_numpy(x), atol=1e-11)
     assert torch.allclose(found.log_density.flatten(), torch.from_numpy(density), atol=1e-9)
     assert ((found.weight > 0) & (found.weight <= 1)).all()
@@ -121,9 +121,11 @@ def test_mmse_and_the_equivariant_one_are_their_definitions() -> None:
     asked = problem(Denoise(), False, train)
     y = train[1:2] + 0.3
     assert np.allclose(
-        estimators.mmse(y, train, asked, 0.8).flatten(), brute_force.mmse(y, train, asked, 0.8), atol=1e-13
+        estimators.mmse(y, train, asked, 0.8).flatten(),
+        brute_force.dense_mmse(y, train, asked, 0.8),
+        atol=1e-13,
     )
-    wanted = brute_force.equivariant(y, train, asked, 0.8)
+    wanted = brute_force.dense_equivariant(y, train, asked, 0.8)
     assert np.allclose(estimators.equivariant(y, train, asked, 0.8).flatten(), wanted, atol=1e-13)
 
 
@@ -133,13 +135,15 @@ def test_no_weights_underflow_far_away_and_none_are_needed() -> None:
     assert torch.isfinite(found.x).all()
     assert torch.isfinite(found.log_density).all()
     with pytest.raises(ValueError, match="no examples"):
-        Stream(train.flatten(1), 0.3, 2, 2).posterior()
+        StreamedPosterior(train.flatten(1), 0.3, 2, 2).posterior()
 
 
 def test_a_network_of_a_patch_is_the_network_of_the_image() -> None:
     """All padding is at the front, so the layers run on a patch alone."""
     images = _images(1, 9, 9).float()
-    network = training.settled(training.fresh(Residual(4), 5, problem(Denoise(), False, images), images, 0))
+    network = training.evaluation_mode(
+        training.untrained_network(Residual(4), 5, problem(Denoise(), False, images), images, 0)
+    )
     level = torch.tensor([0.3])
     alone = network(patches.shifted(images, 1, 2), level)[0, 0, 4, 4]
     assert torch.allclose(network(images, level)[0, 0, 3, 2], alone, atol=1e-6)
@@ -152,7 +156,7 @@ def test_training_learns() -> None:
     errors = []
     for steps in (2, 60):
         network = training.train(PatchPerceptron(8, 1), 3, asked, images, (0.3,), Recipe(steps, 4, 1e-2, 0.9))
-        errors.append(float((evaluation.applied(network, images + 0.1, 0.3) - images).abs().max()))
+        errors.append(float((evaluation.apply_network(network, images + 0.1, 0.3) - images).abs().max()))
     assert errors[1] < 0.1 < errors[0]
 
 
@@ -161,9 +165,9 @@ def test_noise_falls_on_lost_pixels_and_blur_is_circular() -> None:
     lost = problem(InpaintCentre(2), True, x)
     y = lost.measure(x, torch.ones_like(x), 0.5)
     assert torch.allclose(y[..., 2:4, 2:4], torch.full((2, 2), 0.5, dtype=torch.float64))
-    assert (lost.see(y)[..., 2:4, 2:4] == 0).all()
+    assert (lost.observe(y)[..., 2:4, 2:4] == 0).all()
     blur = problem(GaussianBlur(0.5), True, x)
-    assert torch.allclose(blur.see(blur.clean(x)), x, atol=1e-12)
+    assert torch.allclose(blur.observe(blur.clean(x)), x, atol=1e-12)
     moved = blur.clean(patches.shifted(x, 1, 2))
     assert torch.allclose(moved, patches.shifted(blur.clean(x), 1, 2), atol=1e-12)
 
@@ -198,7 +202,7 @@ def test_faces_are_apart_from_those_of_the_test() -> None:
 def test_missing_data_are_a_line_not_a_failure(source, tmp_path: Path, monkeypatch) -> None:
     for root in ("", str(tmp_path)):
         monkeypatch.setenv("EQGRAD_DATA", root)
-        why = evaluation.outside(replace(SMALL, source=source))
+        why = evaluation.missing_images(replace(SMALL, source=source))
         assert why
         assert "\n" not in why
 
@@ -215,9 +219,9 @@ def pictures(root: Path, count: int, side: int) -> None:
 def test_a_folder_of_ones_own_goes_first(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("EQGRAD_DATA", str(tmp_path))
     at = replace(SMALL, train=5, test=3)
-    assert "EQGRAD_DATA" in (evaluation.outside(at) or ""), "nothing else in its place"
+    assert "EQGRAD_DATA" in (evaluation.missing_images(at) or ""), "nothing else in its place"
     pictures(tmp_path, 8, 28)
-    assert evaluation.outside(at) is None
+    assert evaluation.missing_images(at) is None
     found = at.source.load(at.size, at.train, at.test)
     assert found.label == "FFHQ"
     assert (found.train.shape, found.test.shape) == ((5, 3, 14, 14), (3, 3, 14, 14))
@@ -278,11 +282,11 @@ def test_a_mutant_turns_the_identities_red(name: str) -> None:
     mutant = next(m for m in GROUP.mutants if m.name == name)
     at = replace(SMALL, source=Faces(), size=9)
     with applied(mutant):
-        assert any(row.status == "fail" for row in claim_2_1_identities.measure(at))
+        assert any(row.status == "fail" for row in claim_2_1_identities._measure(at))
 
 
 def test_a_bound_that_is_too_small_is_noticed() -> None:
-    rows = claim_2_2_limits.too_strong(replace(SMALL, source=Faces()))
+    rows = claim_2_2_limits._negative_control(replace(SMALL, source=Faces()))
     assert all(row.status == "fail" for row in rows)
 
 

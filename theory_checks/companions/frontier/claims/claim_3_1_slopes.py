@@ -33,81 +33,90 @@ TINY = 1e-6
 """Of the inputs of the linear regime: erf then is linear up to 1e-12."""
 
 
-def tolerance(slope: float) -> float:
+def _tolerance(slope: float) -> float:
     """Of the specification."""
     return 0.01 + 0.02 * abs(slope)
 
 
-def _rows(at: Setting, architecture: Architecture, width: int, shifted: bool) -> list[Row]:
-    seeds = at.narrow_seeds if shifted else at.slope_seeds
-    found = layer_slopes.mean_slopes(at, layer_slopes.close(at, architecture, width, POINTS, seeds))
-    rows = []
+def _rows(setting: Setting, architecture: Architecture, width: int, shifted: bool) -> list[Row]:
+    seeds = setting.narrow_seeds if shifted else setting.slope_seeds
+    found = layer_slopes.mean_slopes(
+        setting, layer_slopes.close_log_distances(setting, architecture, width, POINTS, seeds)
+    )
+    _measure = []
     for (w, b), slope in zip(POINTS, found, strict=True):
         chi = mean_field.log_chi(w, b)
-        correction = mean_field.finite_width(mean_field.fixed_variance(w, b), width) if shifted else 0.0
-        name = f"slope, {architecture.value}, N={width}, σ_w={w:g}, σ_b={b:g}"
-        rows.append(
-            near(name + (", finite width" if shifted else ""), slope, chi + correction, tolerance(chi))
+        correction = (
+            mean_field.finite_width_correction(mean_field.fixed_variance(w, b), width) if shifted else 0.0
         )
-    return rows
+        name = f"slope, {architecture.value}, N={width}, σ_w={w:g}, σ_b={b:g}"
+        _measure.append(
+            near(name + (", finite width" if shifted else ""), slope, chi + correction, _tolerance(chi))
+        )
+    return _measure
 
 
-def _line(points: Sequence[float]) -> torch.Tensor:
+def _without_biases(points: Sequence[float]) -> torch.Tensor:
     return torch.tensor([list(points), [0.0] * len(points)], dtype=torch.float64)
 
 
-def linear_slopes(at: Setting) -> torch.Tensor:
+def _linear_slopes(setting: Setting) -> torch.Tensor:
     """Slopes of the formula for convolutions, at ``BIASLESS``, mean over seeds."""
-    width, where, found = at.slope_widths[2], _line(BIASLESS), []
-    for seed in range(at.slope_seeds):
-        network = networks.draw(Architecture.CONV, width, at.slope_depth, seed)
-        first, second = networks.close_inputs(width, seed, layer_slopes.DISTANCE).unbind(1)
+    width, where, found = setting.slope_widths[2], _without_biases(BIASLESS), []
+    for seed in range(setting.slope_seeds):
+        network = networks.draw_network(Architecture.CONV, width, setting.slope_depth, seed)
+        first, second = networks.close_inputs(width, seed, layer_slopes.INPUT_DISTANCE).unbind(1)
         found.append(convolution.linear_log_distances(network.weights, second - first, where[0]))
-    return torch.stack([layer_slopes.fitted(log, at.fit_from) for log in found]).mean(0)
+    return torch.stack([layer_slopes.fitted_slopes(log, setting.fit_from) for log in found]).mean(0)
 
 
-def _linear_error(at: Setting) -> float:
+def _linear_error(setting: Setting) -> float:
     """Largest difference of log distances from the formula, with inputs so small that erf is linear."""
-    width, where = at.slope_widths[2], _line(BIASLESS)
-    network = networks.draw(Architecture.CONV, width, at.slope_depth, 0)
+    width, where = setting.slope_widths[2], _without_biases(BIASLESS)
+    network = networks.draw_network(Architecture.CONV, width, setting.slope_depth, 0)
     inputs = TINY * networks.two_inputs(width, 0)
-    depths = tuple(range(1, at.slope_depth + 1))
-    measured = forward_pass.landscape(network, inputs, where, depths, at.double).log()
+    depths = tuple(range(1, setting.slope_depth + 1))
+    measured = forward_pass.network_distances(network, inputs, where, depths, setting.float64).log()
     exact = convolution.linear_log_distances(network.weights, inputs[:, 0] - inputs[:, 1], where[0])
     return float((measured - exact).abs().max())
 
 
-def _convolutional(at: Setting) -> list[Row]:
-    width = at.slope_widths[2]
+def _convolutional(setting: Setting) -> list[Row]:
+    width = setting.slope_widths[2]
     found = layer_slopes.mean_slopes(
-        at, layer_slopes.close(at, Architecture.CONV, width, POINTS, at.slope_seeds)
+        setting,
+        layer_slopes.close_log_distances(setting, Architecture.CONV, width, POINTS, setting.slope_seeds),
     )
-    rows = [at_most("log distance − formula, convolutional, σ_b=0, small inputs", _linear_error(at), 1e-6)]
-    for w, slope, exact in zip(BIASLESS, found, linear_slopes(at).tolist(), strict=False):
+    _measure = [
+        at_most("log distance − formula, convolutional, σ_b=0, small inputs", _linear_error(setting), 1e-6)
+    ]
+    for w, slope, exact in zip(BIASLESS, found, _linear_slopes(setting).tolist(), strict=False):
         name = f"slope, convolutional, N={width}, σ_w={w:g}, σ_b=0, formula"
-        rows.append(near(name, slope, exact, tolerance(exact)))
+        _measure.append(near(name, slope, exact, _tolerance(exact)))
     below = found[: len(BIASLESS)] - [mean_field.log_chi(w, 0.0) for w in BIASLESS]
-    rows.append(at_most("slope − ln χ, convolutional, σ_b=0, mean", float(below.mean()), -0.1))
+    _measure.append(at_most("slope − ln χ, convolutional, σ_b=0, mean", float(below.mean()), -0.1))
     # At σ_w = .9 distances fall into rounding before the last layer.
     for (w, b), slope in list(zip(POINTS, found, strict=True))[5:]:
         chi = mean_field.log_chi(w, b)
-        rows.append(reported(f"slope − ln χ, convolutional, N={width}, σ_w={w:g}, σ_b={b:g}", slope - chi))
-    return rows
+        _measure.append(
+            reported(f"slope − ln χ, convolutional, N={width}, σ_w={w:g}, σ_b={b:g}", slope - chi)
+        )
+    return _measure
 
 
-def measure(at: Setting) -> list[Row]:
+def _measure(setting: Setting) -> list[Row]:
     """Slopes of the three architectures."""
     return [
-        *_rows(at, Architecture.MLP, at.slope_widths[0], shifted=False),
-        *_rows(at, Architecture.STRUCTURED, at.slope_widths[1], shifted=False),
-        *_rows(at, Architecture.MLP, at.narrow_slope, shifted=True),
-        *_convolutional(at),
+        *_rows(setting, Architecture.MLP, setting.slope_widths[0], shifted=False),
+        *_rows(setting, Architecture.STRUCTURED, setting.slope_widths[1], shifted=False),
+        *_rows(setting, Architecture.MLP, setting.narrow_slope, shifted=True),
+        *_convolutional(setting),
     ]
 
 
-def too_strong(at: Setting) -> list[Row]:
+def _negative_control(setting: Setting) -> list[Row]:
     """The convolutional network held to ln χ without biases."""
-    return _rows(at, Architecture.CONV, at.slope_widths[2], shifted=False)[: len(BIASLESS)]
+    return _rows(setting, Architecture.CONV, setting.slope_widths[2], shifted=False)[: len(BIASLESS)]
 
 
 EXPERIMENT = Experiment(
@@ -116,7 +125,7 @@ EXPERIMENT = Experiment(
     source="arXiv 2508.03222; Schoenholz et al. 2017; finite width: 3.2",
     assumptions="|ln χ| ≥ .02; N so large that (3κ−1)/(2N) is within the tolerance",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="the convolutional network has slope ln χ without biases too",
 )

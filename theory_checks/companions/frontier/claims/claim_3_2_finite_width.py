@@ -22,44 +22,50 @@ from ..simulation.settings import Setting
 from ..simulation.tangents import SIGMA_B
 
 
-def first_part(sigma_b: float) -> float:
+def _first_part(sigma_b: float) -> float:
     """``−(3κ−1)/4`` on the edge of chaos."""
     edge = mean_field.edge_sigma_w(sigma_b)
     return fluctuations.first_part(mean_field.fixed_variance(edge, sigma_b))
 
 
-def shifts(at: Setting) -> list[float]:
+def edge_shifts(setting: Setting) -> list[float]:
     """How far above the edge of chaos the exponent vanishes, for each width."""
-    each = zip(at.exponent_widths, at.exponent_layers, strict=True)
-    return [tangents.shift(width, tangents.at_edge(at, width, layers)) for width, layers in each]
-
-
-def _networks(at: Setting) -> list[Row]:
-    rows = []
-    for width, layers in zip(at.exponent_widths, at.exponent_layers, strict=True):
-        found = tangents.at_edge(at, width, layers)
-        for b, mean in zip(SIGMA_B, found.mean, strict=False):
-            expected = first_part(b)
-            rows.append(near(f"N λ_N, MLP, N={width}, σ_b={b:g}", width * mean, expected, 0.25 * -expected))
-    return rows
-
-
-def _shifts(at: Setting) -> list[Row]:
-    found = shifts(at)
-    rate = box_counting.slope(np.log(at.exponent_widths), np.log(found)) if min(found) > 0 else float("nan")
-    rows = [
-        at_least(f"σ_w(λ_N = 0) − edge, MLP, N={n}, σ_b=1", s, 1e-6)
-        for n, s in zip(at.exponent_widths, found, strict=True)
+    each = zip(setting.exponent_widths, setting.exponent_layers, strict=True)
+    return [
+        tangents.edge_shift(width, tangents.edge_exponents(setting, width, layers)) for width, layers in each
     ]
-    return [*rows, between("slope of log shift over log N", rate, -1.5, -0.8)]
 
 
-def _whole(at: Setting, expected: list[float], called: str) -> list[Row]:
-    width = at.law_widths[0]
+def _networks(setting: Setting) -> list[Row]:
+    _measure = []
+    for width, layers in zip(setting.exponent_widths, setting.exponent_layers, strict=True):
+        found = tangents.edge_exponents(setting, width, layers)
+        for b, mean in zip(SIGMA_B, found.mean, strict=False):
+            expected = _first_part(b)
+            _measure.append(
+                near(f"N λ_N, MLP, N={width}, σ_b={b:g}", width * mean, expected, 0.25 * -expected)
+            )
+    return _measure
+
+
+def _shifts(setting: Setting) -> list[Row]:
+    found = edge_shifts(setting)
+    rate = (
+        box_counting.slope(np.log(setting.exponent_widths), np.log(found)) if min(found) > 0 else float("nan")
+    )
+    _measure = [
+        at_least(f"σ_w(λ_N = 0) − edge, MLP, N={n}, σ_b=1", s, 1e-6)
+        for n, s in zip(setting.exponent_widths, found, strict=True)
+    ]
+    return [*_measure, between("slope of log shift over log N", rate, -1.5, -0.8)]
+
+
+def _whole(setting: Setting, expected: list[float], called: str) -> list[Row]:
+    width = setting.law_widths[0]
     return [
         near(
             f"N λ_N, MLP drawn in law, N={width}, σ_b={b:g}, {called}",
-            width * exponents_in_law.at_edge(at, width, b).mean[0],
+            width * exponents_in_law.exponent_in_law(setting, width, b).mean[0],
             coefficient,
             0.05 * abs(coefficient),
         )
@@ -67,35 +73,35 @@ def _whole(at: Setting, expected: list[float], called: str) -> list[Row]:
     ]
 
 
-def _in_law(at: Setting) -> list[Row]:
+def _in_law(setting: Setting) -> list[Row]:
     """Where a width is both drawn and drawn in law: the distance of the two exponents, in standard errors."""
-    rows = []
-    for width, layers in zip(at.exponent_widths, at.exponent_layers, strict=True):
-        if width not in at.law_widths:
+    _measure = []
+    for width, layers in zip(setting.exponent_widths, setting.exponent_layers, strict=True):
+        if width not in setting.law_widths:
             continue
-        real = tangents.at_edge(at, width, layers)
+        real = tangents.edge_exponents(setting, width, layers)
         for i, b in enumerate(SIGMA_B):
-            law = exponents_in_law.at_edge(at, width, b)
+            law = exponents_in_law.exponent_in_law(setting, width, b)
             z = (real.mean[i] - law.mean[0]) / np.hypot(real.error[i], law.error[0])
-            rows.append(at_most(f"|z| of network − in law, N={width}, σ_b={b:g}", abs(float(z)), 4.0))
-    return rows
+            _measure.append(at_most(f"|z| of network − in law, N={width}, σ_b={b:g}", abs(float(z)), 4.0))
+    return _measure
 
 
-def measure(at: Setting) -> list[Row]:
+def _measure(setting: Setting) -> list[Row]:
     """Exponents and shifts of networks, the whole coefficient in law, and the other architectures."""
-    rows = [*_networks(at), *_shifts(at), *_in_law(at)]
-    rows += _whole(at, [fluctuations.coefficient(b) for b in SIGMA_B], "whole coefficient")
+    _measure = [*_networks(setting), *_shifts(setting), *_in_law(setting)]
+    _measure += _whole(setting, [fluctuations.coefficient(b) for b in SIGMA_B], "whole coefficient")
     for architecture in (Architecture.STRUCTURED, Architecture.CONV):
-        found = tangents.other_at_edge(at, architecture)
+        found = tangents.other_edge_exponents(setting, architecture)
         for b, mean in zip(SIGMA_B, found.mean, strict=True):
-            name = f"N λ_N, {architecture.value}, N={at.other_width}, σ_b={b:g}"
-            rows.append(reported(name, float(at.other_width * mean)))
-    return rows
+            name = f"N λ_N, {architecture.value}, N={setting.other_width}, σ_b={b:g}"
+            _measure.append(reported(name, float(setting.other_width * mean)))
+    return _measure
 
 
-def too_strong(at: Setting) -> list[Row]:
+def _negative_control(setting: Setting) -> list[Row]:
     """The coefficient without fluctuations of q and of the overlap, within 5 % too."""
-    return _whole(at, [first_part(b) for b in SIGMA_B], "−(3κ−1)/4")
+    return _whole(setting, [_first_part(b) for b in SIGMA_B], "−(3κ−1)/4")
 
 
 EXPERIMENT = Experiment(
@@ -104,7 +110,7 @@ EXPERIMENT = Experiment(
     source="derived; the whole coefficient of 1/N in frontier/fluctuations.py",
     assumptions="MLP, fresh independent layers",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="−(3κ−1)/4 is the whole first order: within 5 %",
 )

@@ -35,41 +35,47 @@ CIRCULANT = (
 )
 
 
-def found(at: Setting, architecture: Architecture, width: int, depths: tuple[int, ...]) -> list[float]:
+def _measured_crossings(
+    setting: Setting, architecture: Architecture, width: int, depths: tuple[int, ...]
+) -> list[float]:
     """The σ_w of the crossings."""
-    logs = crossings.mean_logs(at, architecture, width, depths)
-    return [crossings.crossing(crossings.sigma_w(at), log, at.threshold) for log in logs]
+    logs = crossings.mean_log_distances(setting, architecture, width, depths)
+    return [
+        crossings.measured_crossing(crossings.crossing_line(setting), log, setting.threshold) for log in logs
+    ]
 
 
-def _crossings(at: Setting, architecture: Architecture) -> list[Row]:
-    rows = []
-    for width, depths, off in ((WIDTH, at.depths, 0.04), (NARROW, (NARROW_DEPTH,), 0.08)):
-        for depth, measured in zip(depths, found(at, architecture, width, depths), strict=True):
-            predicted = mean_field.crossing(crossings.SIGMA_B, width, depth, at.threshold)
+def _crossings(setting: Setting, architecture: Architecture) -> list[Row]:
+    _measure = []
+    for width, depths, off in ((WIDTH, setting.depths, 0.04), (NARROW, (NARROW_DEPTH,), 0.08)):
+        for depth, measured in zip(
+            depths, _measured_crossings(setting, architecture, width, depths), strict=True
+        ):
+            predicted = mean_field.predicted_crossing(crossings.SIGMA_B, width, depth, setting.threshold)
             name = f"σ_w of the crossing, {architecture.value}, N={width}, D={depth}"
             row = near(name, measured, predicted, off)
-            whole = crossings.expected(width, depth, at.threshold)
-            rows.append(unmet(row, CIRCULANT) if architecture is Architecture.CONV else row)
-            rows.append(near(f"{name}, with transient", measured, whole, off))
-    return rows
+            whole = crossings.crossing_with_transient(width, depth, setting.threshold)
+            _measure.append(unmet(row, CIRCULANT) if architecture is Architecture.CONV else row)
+            _measure.append(near(f"{name}, with transient", measured, whole, off))
+    return _measure
 
 
 def _scale() -> Row:
     """Mean distances after two layers over those of mean field, at (σ_w, σ_b) = (1.5, 2)."""
     where = torch.tensor([[1.5], [2.0]], dtype=torch.float64)
-    means = forward_pass.Means("cpu", torch.float64, forward_pass.PAD)
+    means = forward_pass.Computation("cpu", torch.float64, forward_pass.PAD)
     total = 0.0
     for seed in range(SCALE_SEEDS):
-        network = networks.draw(Architecture.MLP, SCALE_WIDTH, 2, seed)
+        network = networks.draw_network(Architecture.MLP, SCALE_WIDTH, 2, seed)
         inputs = networks.two_inputs(SCALE_WIDTH, seed)
-        total += float(forward_pass.landscape(network, inputs, where, (2,), means)) / SCALE_SEEDS
-    expected = float(mean_field.landscape(where[0], where[1], (2,)))
+        total += float(forward_pass.network_distances(network, inputs, where, (2,), means)) / SCALE_SEEDS
+    expected = float(mean_field.mean_field_distances(where[0], where[1], (2,)))
     return near("distance after 2 layers, of that of mean field", total / expected, 1.0, 0.1)
 
 
 def _independence(architecture: Architecture) -> list[Row]:
     """That maps keep norms on average, and layers are drawn independently, as standard scores."""
-    network = networks.draw(architecture, SCALE_WIDTH // 8, DRAWS, 3)
+    network = networks.draw_network(architecture, SCALE_WIDTH // 8, DRAWS, 3)
     x = networks.two_inputs(network.width, 3)[:, 0].float()
     norms = (network.weights @ x).square().mean(1)
     b, of = network.biases, architecture.value
@@ -89,29 +95,33 @@ def _score(values: torch.Tensor) -> float:
     return float(means.mean().abs() / means.std().clamp_min(1e-12) * math.sqrt(len(means)))
 
 
-def measure(at: Setting) -> list[Row]:
+def _measure(setting: Setting) -> list[Row]:
     """Crossings of the three architectures, and what they rest on."""
-    rows = [_scale()]
+    _measure = [_scale()]
     for architecture in ALL:
-        rows += [*_crossings(at, architecture), *_independence(architecture)]
+        _measure += [*_crossings(setting, architecture), *_independence(architecture)]
     edge = mean_field.edge_sigma_w(crossings.SIGMA_B)
-    first, *_, last = found(at, Architecture.MLP, WIDTH, at.depths)
-    rows.append(at_most(f"crossing − edge of chaos, MLP, N={WIDTH}, D={at.depths[0]}", first - edge, 0.0))
-    narrow = found(at, Architecture.MLP, NARROW, (NARROW_DEPTH,))[0]
-    rows.append(
+    first, *_, last = _measured_crossings(setting, Architecture.MLP, WIDTH, setting.depths)
+    _measure.append(
+        at_most(f"crossing − edge of chaos, MLP, N={WIDTH}, D={setting.depths[0]}", first - edge, 0.0)
+    )
+    narrow = _measured_crossings(setting, Architecture.MLP, NARROW, (NARROW_DEPTH,))[0]
+    _measure.append(
         between(f"crossing − edge of chaos, MLP, N={NARROW}, D={NARROW_DEPTH}", narrow - edge, 0.0, 1.0)
     )
-    rows.append(between(f"crossing, D={at.depths[-1]} − D={at.depths[0]}, MLP", last - first, 0.0, 1.0))
-    return rows
+    _measure.append(
+        between(f"crossing, D={setting.depths[-1]} − D={setting.depths[0]}, MLP", last - first, 0.0, 1.0)
+    )
+    return _measure
 
 
-def too_strong(at: Setting) -> list[Row]:
+def _negative_control(setting: Setting) -> list[Row]:
     """Crossings held to the edge of chaos of infinite width and depth."""
     edge = mean_field.edge_sigma_w(crossings.SIGMA_B)
-    measured = found(at, Architecture.MLP, WIDTH, at.depths)
+    measured = _measured_crossings(setting, Architecture.MLP, WIDTH, setting.depths)
     return [
         near(f"σ_w of the crossing, MLP, N={WIDTH}, D={depth}", crossing, edge, 0.04)
-        for depth, crossing in zip(at.depths, measured, strict=True)
+        for depth, crossing in zip(setting.depths, measured, strict=True)
     ]
 
 
@@ -121,7 +131,7 @@ EXPERIMENT = Experiment(
     source="derived",
     assumptions="independent inputs, σ_b = 1, log-mean over seeds; independent units for the term in 1/N",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="the threshold is crossed at the edge of chaos at every depth and width",
 )

@@ -20,57 +20,60 @@ from ..simulation.networks import Architecture
 from ..simulation.settings import ALL, Setting
 
 
-def medians(at: Setting, architecture: Architecture) -> list[float]:
+def _medians(setting: Setting, architecture: Architecture) -> list[float]:
     """Of the dimension over seeds, at each depth."""
-    return [landscapes.median(landscapes.dimensions(at, architecture, depth)) for depth in at.depths]
-
-
-def _depths(at: Setting, architecture: Architecture) -> list[Row]:
-    found = medians(at, architecture)
-    rows = [at_most(f"median dimension, {architecture.value}, D={at.depths[0]}", found[0], 1.2)]
-    for i in range(1, len(found)):
-        name = f"dimension, {architecture.value}, D={at.depths[i]} − D={at.depths[i - 1]}"
-        rows.append(at_least(name, found[i] - found[i - 1], 0.0))
-    return rows
-
-
-def _resolved(at: Setting, architecture: Architecture) -> list[Row]:
-    """Signs of neighbours belong together where the frontier is resolved; those of noise never do."""
-    shallow = [landscapes.single(at, architecture, seed)[0] for seed in at.seeds]
     return [
-        at_most(
-            f"dimension by resolution, {architecture.value}, D={at.depths[0]}",
-            landscapes.refinement(at, f),
-            1.9,
-            seed,
-        )
-        for seed, f in zip(at.seeds, shallow, strict=True)
+        landscapes.median_or_nan(landscapes.seed_dimensions(setting, architecture, depth))
+        for depth in setting.depths
     ]
 
 
-def _zooms(at: Setting, architecture: Architecture) -> list[Row]:
-    rows = []
-    for depth in at.zoom_depths:
-        for seed in at.zoom_seeds:
-            last = zooms.ladder(at, architecture, depth, seed)[-1]
+def _depths(setting: Setting, architecture: Architecture) -> list[Row]:
+    found = _medians(setting, architecture)
+    _measure = [at_most(f"median dimension, {architecture.value}, D={setting.depths[0]}", found[0], 1.2)]
+    for i in range(1, len(found)):
+        name = f"dimension, {architecture.value}, D={setting.depths[i]} − D={setting.depths[i - 1]}"
+        _measure.append(at_least(name, found[i] - found[i - 1], 0.0))
+    return _measure
+
+
+def _resolved(setting: Setting, architecture: Architecture) -> list[Row]:
+    """Signs of neighbours belong together where the frontier is resolved; those of noise never do."""
+    shallow = [landscapes.float32_landscapes(setting, architecture, seed)[0] for seed in setting.seeds]
+    return [
+        at_most(
+            f"dimension by resolution, {architecture.value}, D={setting.depths[0]}",
+            landscapes.frontier_refinement(setting, f),
+            1.9,
+            seed,
+        )
+        for seed, f in zip(setting.seeds, shallow, strict=True)
+    ]
+
+
+def _zooms(setting: Setting, architecture: Architecture) -> list[Row]:
+    _measure = []
+    for depth in setting.zoom_depths:
+        for seed in setting.zoom_seeds:
+            last = zooms.zoom_levels(setting, architecture, depth, seed)[-1]
             name = f"dimension, {architecture.value}, D={depth}, zoom ×{last.zoom:,}"
-            exact = depth == at.zoom_depths[0]
-            rows.append(
+            exact = depth == setting.zoom_depths[0]
+            _measure.append(
                 near(name, last.dimension, 1.0, 0.1, seed) if exact else reported(name, last.dimension, seed)
             )
-    return rows
+    return _measure
 
 
-def measure(at: Setting) -> list[Row]:
+def _measure(setting: Setting) -> list[Row]:
     """Dimension over depth, and at the end of the ladder of zooms."""
-    rows = [row for a in ALL for row in (*_depths(at, a), *_resolved(at, a))]
-    return rows + [row for a in (Architecture.MLP, Architecture.CONV) for row in _zooms(at, a)]
+    _measure = [row for a in ALL for row in (*_depths(setting, a), *_resolved(setting, a))]
+    return _measure + [row for a in (Architecture.MLP, Architecture.CONV) for row in _zooms(setting, a)]
 
 
-def too_strong(at: Setting) -> list[Row]:
+def _negative_control(setting: Setting) -> list[Row]:
     """The dimension of the deepest network, at every depth."""
     return [
-        at_least(f"median dimension, {a.value}, D={at.depths[0]}", medians(at, a)[0], 1.3)
+        at_least(f"median dimension, {a.value}, D={setting.depths[0]}", _medians(setting, a)[0], 1.3)
         for a in (Architecture.MLP, Architecture.STRUCTURED)
     ]
 
@@ -81,7 +84,7 @@ EXPERIMENT = Experiment(
     source="derived: erf is analytic",
     assumptions="a fixed window and N = 30; zooms in float64 down to 1e-5",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="the dimension is at least 1.3 at D = 100 too",
 )

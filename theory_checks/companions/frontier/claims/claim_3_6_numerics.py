@@ -23,57 +23,67 @@ SAMPLE = 48
 """Cells a side of the window in which reruns and chunks are compared."""
 
 
-def differing(at: Setting, seed: int) -> list[float]:
+def _differing_signs(setting: Setting, seed: int) -> list[float]:
     """The share of signs that differ between float32 and float64, at each depth."""
-    rough, fine = landscapes.both_precisions(at, Architecture.MLP, seed)
+    rough, fine = landscapes.landscapes_in_both_precisions(setting, Architecture.MLP, seed)
     return [
-        float(((r > at.threshold) != (f > at.threshold)).mean()) for r, f in zip(rough, fine, strict=True)
+        float(((r > setting.threshold) != (f > setting.threshold)).mean())
+        for r, f in zip(rough, fine, strict=True)
     ]
 
 
-def _shallow(at: Setting, seed: int) -> float:
+def _shallow(setting: Setting, seed: int) -> float:
     """Growth of the frontier with the resolution, at the smallest depth; 2 for weights redrawn for every pixel."""
-    return landscapes.refinement(at, landscapes.both_precisions(at, Architecture.MLP, seed)[0][0])
+    return landscapes.frontier_refinement(
+        setting, landscapes.landscapes_in_both_precisions(setting, Architecture.MLP, seed)[0][0]
+    )
 
 
-def _sample(at: Setting, chunk: int | None = None) -> np.ndarray:
-    means = at.double if chunk is None else replace(at.double, chunk=chunk)
-    depth = (at.depths[-1],)
-    return landscapes.landscape(Architecture.MLP, at.width, depth, at.seeds[0], at.window, SAMPLE, means)
+def _sample(setting: Setting, chunk: int | None = None) -> np.ndarray:
+    means = setting.float64 if chunk is None else replace(setting.float64, chunk=chunk)
+    depth = (setting.depths[-1],)
+    return landscapes.network_landscape(
+        Architecture.MLP, setting.width, depth, setting.seeds[0], setting.window, SAMPLE, means
+    )
 
 
-def measure(at: Setting) -> list[Row]:
+def _measure(setting: Setting) -> list[Row]:
     """Differences between precisions, reruns and chunks."""
-    depth = at.depths[-1]
-    pooled = sum(differing(at, seed)[-1] for seed in at.seeds) / len(at.seeds)
-    rows = [at_most(f"share of signs that differ, D={depth}, {len(at.seeds)} networks", pooled, 0.02)]
-    for seed in at.seeds:
-        share = differing(at, seed)
+    depth = setting.depths[-1]
+    pooled = sum(_differing_signs(setting, seed)[-1] for seed in setting.seeds) / len(setting.seeds)
+    _measure = [
+        at_most(f"share of signs that differ, D={depth}, {len(setting.seeds)} networks", pooled, 0.02)
+    ]
+    for seed in setting.seeds:
+        share = _differing_signs(setting, seed)
         rough, fine = (
-            landscapes.dimension(at, f[-1]) for f in landscapes.both_precisions(at, Architecture.MLP, seed)
+            landscapes.frontier_dimension(setting, f[-1])
+            for f in landscapes.landscapes_in_both_precisions(setting, Architecture.MLP, seed)
         )
-        rows += [
+        _measure += [
             reported(f"share of signs that differ, D={depth}", share[-1], seed),
             at_most(f"|ΔD_f|, float32 − float64, D={depth}", abs(rough - fine), 0.05, seed),
             at_most(f"dimension, float32, D={depth}", rough, 1.9, seed),
-            at_most(f"dimension by resolution, float32, D={at.depths[0]}", _shallow(at, seed), 1.9, seed),
-            reported(f"share of signs that differ, D={at.depths[1]}", share[1], seed),
+            at_most(
+                f"dimension by resolution, float32, D={setting.depths[0]}", _shallow(setting, seed), 1.9, seed
+            ),
+            reported(f"share of signs that differ, D={setting.depths[1]}", share[1], seed),
         ]
-    once = _sample(at)
-    other = _sample(at, chunk=5 * forward_pass.PAD)
-    signs = (once > at.threshold) != (other > at.threshold)
-    rows += [
-        zero("entries that differ in a rerun", float((once != _sample(at)).sum())),
+    once = _sample(setting)
+    other = _sample(setting, chunk=5 * forward_pass.PAD)
+    signs = (once > setting.threshold) != (other > setting.threshold)
+    _measure += [
+        zero("entries that differ in a rerun", float((once != _sample(setting)).sum())),
         zero("signs that differ with other chunks", float(signs.sum())),
         reported("entries that differ with other chunks", float((once != other).sum())),
     ]
-    return rows
+    return _measure
 
 
-def too_strong(at: Setting) -> list[Row]:
+def _negative_control(setting: Setting) -> list[Row]:
     """float32 changes no sign."""
-    shares = [differing(at, seed)[-1] for seed in at.seeds]
-    return [zero(f"share of signs that differ, D={at.depths[-1]}", share) for share in shares]
+    shares = [_differing_signs(setting, seed)[-1] for seed in setting.seeds]
+    return [zero(f"share of signs that differ, D={setting.depths[-1]}", share) for share in shares]
 
 
 EXPERIMENT = Experiment(
@@ -82,7 +92,7 @@ EXPERIMENT = Experiment(
     source="derived",
     assumptions="the same float32 weights in both; products in full precision (no TF32)",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="float32 and float64 give the same signs everywhere",
 )

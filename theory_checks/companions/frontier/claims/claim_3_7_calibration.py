@@ -28,15 +28,17 @@ SEEDS = 5
 
 
 @cache
-def brownian(at: Setting, hurst: float) -> float:
+def _brownian_dimension(setting: Setting, hurst: float) -> float:
     """Mean dimension of level sets through the middle of the surfaces, through ``landscapes.dimension``."""
     # exp makes a squared distance of a surface, with its median at the threshold.
-    surfaces = (calibration_sets.fractional_brownian(at.cells + 1, hurst, seed) for seed in range(SEEDS))
-    return float(np.mean([landscapes.dimension(at, at.threshold * np.exp(s)) for s in surfaces]))
+    surfaces = (calibration_sets.fractional_brownian(setting.cells + 1, hurst, seed) for seed in range(SEEDS))
+    return float(
+        np.mean([landscapes.frontier_dimension(setting, setting.threshold * np.exp(s)) for s in surfaces])
+    )
 
 
 def _by_resolution(nodes: int) -> list[Row]:
-    specks = calibration_sets.noise(nodes, 1, rare=0.1)
+    specks = calibration_sets.random_signs(nodes, 1, rare=0.1)
     found = [box_counting.refinement(calibration_sets.disc(nodes, radius)) for radius in RADII]
     rough = [
         box_counting.refinement(calibration_sets.fractional_brownian(nodes, 0.5, seed) > 0)
@@ -51,44 +53,49 @@ def _by_resolution(nodes: int) -> list[Row]:
         near("by resolution, specks on a tenth of the nodes", box_counting.refinement(specks), 2.0, 0.1),
         at_most(
             "dimension by boxes, specks on a tenth of the nodes",
-            box_counting.dimension(box_counting.edges(specks)),
+            box_counting.dimension(box_counting.frontier_cells(specks)),
             1.9,
         ),
     ]
 
 
-def measure(at: Setting) -> list[Row]:
+def _measure(setting: Setting) -> list[Row]:
     """Dimensions of known sets."""
-    nodes = at.cells + 1
-    rows = []
+    nodes = setting.cells + 1
+    _measure = []
     for slope in SLOPES:
-        found = box_counting.dimension(box_counting.edges(calibration_sets.line(nodes, slope)))
-        rows.append(near(f"dimension, line of slope {slope:g}", found, 1.0, 0.05))
+        found = box_counting.dimension(box_counting.frontier_cells(calibration_sets.half_plane(nodes, slope)))
+        _measure.append(near(f"dimension, line of slope {slope:g}", found, 1.0, 0.05))
     for radius in RADII:
-        found = box_counting.dimension(box_counting.edges(calibration_sets.disc(nodes, radius)))
-        rows.append(near(f"dimension, circle of radius {radius:g} windows", found, 1.0, 0.05))
+        found = box_counting.dimension(box_counting.frontier_cells(calibration_sets.disc(nodes, radius)))
+        _measure.append(near(f"dimension, circle of radius {radius:g} windows", found, 1.0, 0.05))
     carpet = box_counting.dimension(calibration_sets.carpet(5), tuple(3**j for j in range(5)))
-    rows.append(near("dimension, Sierpiński carpet", carpet, math.log(8) / math.log(3), 0.01))
+    _measure.append(near("dimension, Sierpiński carpet", carpet, math.log(8) / math.log(3), 0.01))
     for hurst in HURST:
         name = f"dimension, fractional Brownian level set, H={hurst:g}, mean of {SEEDS}"
-        rows.append(near(name, brownian(at, hurst), 2 - hurst, 0.2))
-    rows.append(
+        _measure.append(near(name, _brownian_dimension(setting, hurst), 2 - hurst, 0.2))
+    _measure.append(
         at_least(
             "dimension, independent signs",
-            box_counting.dimension(box_counting.edges(calibration_sets.noise(nodes, 0))),
+            box_counting.dimension(box_counting.frontier_cells(calibration_sets.random_signs(nodes, 0))),
             1.9,
         )
     )
-    rows += _by_resolution(nodes)
+    _measure += _by_resolution(nodes)
     # Its frontier is roughest at 1e-2, and hardly there at 1e-5.
     rough = 1e-2 * np.exp(3 * calibration_sets.fractional_brownian(nodes, 0.2, 0))
-    rows.append(zero("threshold − 1e-5, on a Brownian landscape", landscapes.threshold(at, rough) - 1e-5))
-    return rows
+    _measure.append(
+        zero("threshold − 1e-5, on a Brownian landscape", landscapes.threshold(setting, rough) - 1e-5)
+    )
+    return _measure
 
 
-def too_strong(at: Setting) -> list[Row]:
+def _negative_control(setting: Setting) -> list[Row]:
     """An estimator without bias."""
-    return [near(f"dimension, H={hurst:g}", brownian(at, hurst), 2 - hurst, 0.01) for hurst in HURST]
+    return [
+        near(f"dimension, H={hurst:g}", _brownian_dimension(setting, hurst), 2 - hurst, 0.01)
+        for hurst in HURST
+    ]
 
 
 EXPERIMENT = Experiment(
@@ -97,7 +104,7 @@ EXPERIMENT = Experiment(
     source="derived; Mandelbrot 1982",
     assumptions="192 cells, boxes of 1, 2, …, 32 cells",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="the estimator has no bias: fBm within .01",
 )

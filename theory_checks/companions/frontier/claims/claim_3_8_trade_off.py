@@ -20,49 +20,53 @@ from ..simulation import mean_field, trade_off_bands
 from ..simulation.settings import Setting
 
 
-def shifted_edge(width: int) -> float:
+def _shifted_edge(width: int) -> float:
     """Where ``ln χ = (3κ−1)/(2N)``, κ on the edge of chaos, at σ_b = 1."""
     edge = mean_field.edge_sigma_w(trade_off_bands.SIGMA_B)
-    term = mean_field.finite_width(mean_field.fixed_variance(edge, trade_off_bands.SIGMA_B), width)
+    term = mean_field.finite_width_correction(mean_field.fixed_variance(edge, trade_off_bands.SIGMA_B), width)
     found = root_scalar(
         lambda s: mean_field.log_chi(s, trade_off_bands.SIGMA_B) + term, bracket=(edge, 2 * edge)
     )
     return float(found.root)
 
 
-def measure(at: Setting) -> list[Row]:
+def _measure(setting: Setting) -> list[Row]:
     """Rates and places of the bands."""
     edge = mean_field.edge_sigma_w(trade_off_bands.SIGMA_B)
     both = (
-        ("mean field", trade_off_bands.infinite(at), edge),
-        (f"MLP, N={at.band_width}", trade_off_bands.finite(at), shifted_edge(at.band_width)),
+        ("mean field", trade_off_bands.mean_field_bands(setting), edge),
+        (
+            f"MLP, N={setting.band_width}",
+            trade_off_bands.network_bands(setting),
+            _shifted_edge(setting.band_width),
+        ),
     )
-    rows = []
+    _measure = []
     for name, found, place in both:
-        rows.append(
+        _measure.append(
             between(
                 f"slope of log width over log D, {name}",
-                trade_off_bands.rate(at.band_depths, found),
+                trade_off_bands.width_exponent(setting.band_depths, found),
                 -1.6,
                 -0.9,
             )
         )
-        for depth, band in zip(at.band_depths, found, strict=True):
-            rows.append(reported(f"width of the band, {name}, D={depth}", band.width))
-        rows.append(
+        for depth, band in zip(setting.band_depths, found, strict=True):
+            _measure.append(reported(f"width of the band, {name}, D={depth}", band.width))
+        _measure.append(
             at_most(
-                f"distance of the band from the edge, {name}, D={at.band_depths[-1]}",
-                found[-1].off(place),
+                f"distance of the band from the edge, {name}, D={setting.band_depths[-1]}",
+                found[-1].distance_from(place),
                 0.04,
             )
         )
-        rows.append(reported(f"edge of chaos, {name}", place))
-    return rows
+        _measure.append(reported(f"edge of chaos, {name}", place))
+    return _measure
 
 
-def too_strong(at: Setting) -> list[Row]:
+def _negative_control(setting: Setting) -> list[Row]:
     """A band that depth does not narrow as fast."""
-    rate = trade_off_bands.rate(at.band_depths, trade_off_bands.finite(at))
+    rate = trade_off_bands.width_exponent(setting.band_depths, trade_off_bands.network_bands(setting))
     return [at_least("slope of log width over log D, N finite", rate, -0.5)]
 
 
@@ -72,7 +76,7 @@ EXPERIMENT = Experiment(
     source="arXiv 2508.03222 (abstract); levels by the specification",
     assumptions="σ_b = 1, D = 10, …, 160; N = 100 or mean field",
     mark=Mark.GUESSED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="the band narrows no faster than D^(−1/2)",
 )

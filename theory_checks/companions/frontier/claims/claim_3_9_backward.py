@@ -20,50 +20,57 @@ SIGMA_W = (0.9, 1.3, 1.65, 2.0)
 SIGMA_B = 1.0
 
 
-def found(at: Setting) -> list[float]:
+def mean_gradient_growth(setting: Setting) -> list[float]:
     """Mean growth per layer of the logarithm of the norm."""
-    logs = torch.from_numpy(backward_pass.growth(at, SIGMA_W, SIGMA_B))
-    return layer_slopes.mean_slopes(at, logs).tolist()
+    logs = torch.from_numpy(backward_pass.gradient_growth(setting, SIGMA_W, SIGMA_B))
+    return layer_slopes.mean_slopes(setting, logs).tolist()
 
 
-def expected(sigma_w: float) -> float:
+def _half_log_chi(sigma_w: float) -> float:
     """``½ ln χ``."""
     return mean_field.log_chi(sigma_w, SIGMA_B) / 2
 
 
-def correction(at: Setting, sigma_w: float) -> float:
+def _correction(setting: Setting, sigma_w: float) -> float:
     """``−(3κ−1)/(4N)``."""
-    return mean_field.finite_width(mean_field.fixed_variance(sigma_w, SIGMA_B), at.backward_width) / 2
+    return (
+        mean_field.finite_width_correction(
+            mean_field.fixed_variance(sigma_w, SIGMA_B), setting.backward_width
+        )
+        / 2
+    )
 
 
-def against_autograd() -> float:
+def _autograd_distance() -> float:
     """Relative difference of the written-out gradient from autograd's, for a small network."""
-    of = networks.draw(Architecture.STRUCTURED, 12, 7, 5)
+    of = networks.draw_network(Architecture.STRUCTURED, 12, 7, 5)
     network = Network(of.weights.double(), of.biases.double())
     x = networks.two_inputs(12, 5).requires_grad_()
     w, b = torch.tensor([1.3, 1.7], dtype=torch.float64), torch.tensor([0.4, 1.1], dtype=torch.float64)
-    z = backward_pass.activations(network, x, w, b)
+    z = backward_pass.pre_activations(network, x, w, b)
     output = networks.two_inputs(12, 6)
     (right,) = torch.autograd.grad(torch.erf(z[-1]), x, output)
-    ours = backward_pass.gradients(network, z.detach(), output, w)[-1]
+    ours = backward_pass.activation_gradients(network, z.detach(), output, w)[-1]
     return float((ours - right).norm() / right.norm())
 
 
-def measure(at: Setting) -> list[Row]:
+def _measure(setting: Setting) -> list[Row]:
     """Growth of gradients."""
-    rows = [at_most("relative distance from autograd", against_autograd(), 1e-12)]
-    for w, slope in zip(SIGMA_W, found(at), strict=True):
-        name = f"growth of log ‖Δg‖ per layer, N={at.backward_width}, σ_w={w:g}"
-        rows.append(near(name, slope, expected(w), 0.03))
-        rows.append(near(f"{name}, finite width", slope, expected(w) + correction(at, w), 0.03))
-    return rows
+    _measure = [at_most("relative distance from autograd", _autograd_distance(), 1e-12)]
+    for w, slope in zip(SIGMA_W, mean_gradient_growth(setting), strict=True):
+        name = f"growth of log ‖Δg‖ per layer, N={setting.backward_width}, σ_w={w:g}"
+        _measure.append(near(name, slope, _half_log_chi(w), 0.03))
+        _measure.append(
+            near(f"{name}, finite width", slope, _half_log_chi(w) + _correction(setting, w), 0.03)
+        )
+    return _measure
 
 
-def too_strong(at: Setting) -> list[Row]:
+def _negative_control(setting: Setting) -> list[Row]:
     """No effect of finite width."""
     return [
-        near(f"growth of log ‖Δg‖ per layer, σ_w={w:g}", slope, expected(w), 0.005)
-        for w, slope in zip(SIGMA_W, found(at), strict=True)
+        near(f"growth of log ‖Δg‖ per layer, σ_w={w:g}", slope, _half_log_chi(w), 0.005)
+        for w, slope in zip(SIGMA_W, mean_gradient_growth(setting), strict=True)
     ]
 
 
@@ -73,7 +80,7 @@ EXPERIMENT = Experiment(
     source="arXiv 2508.03222v2; Schoenholz et al. 2017",
     assumptions="MLP, N = 128; layers 10 and further from the output",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="the same within .005: no effect of finite width",
 )

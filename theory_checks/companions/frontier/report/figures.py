@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figures(at: Setting) -> dict[str, Figure]:
+def figures(setting: Setting) -> dict[str, Figure]:
     """By the stem of their files."""
     found = {}
-    for ladder in at.ladders:
+    for ladder in setting.ladders:
         name = f"landscape-{ladder.architecture.value.lower()}-{ladder.width}-{ladder.depth}"
-        found[name] = plots_landscapes.zoomed(at, ladder)
-    found["frontier-depth"] = plots_landscapes.depths(at)
-    found["frontier-zoom"] = plots_landscapes.to_a_curve(at)
-    found["box-counts"] = plots_dimension.box_counts(at)
-    found["dimension-depth"] = plots_dimension.depth_and_zoom(at)
-    found["dimension-threshold"] = plots_dimension.thresholds(at)
-    found["band-depth"] = plots_laws.band_widths(at)
-    found["slopes"] = plots_laws.slopes_over_chi(at)
-    found["finite-width"] = plots_laws.finite_width(at)
+        found[name] = plots_landscapes.windows_figure(setting, ladder)
+    found["frontier-depth"] = plots_landscapes.depths_figure(setting)
+    found["frontier-zoom"] = plots_landscapes.zoom_figure(setting)
+    found["box-counts"] = plots_dimension.box_counts_figure(setting)
+    found["dimension-depth"] = plots_dimension.depth_and_zoom_figure(setting)
+    found["dimension-threshold"] = plots_dimension.threshold_figure(setting)
+    found["band-depth"] = plots_laws.bands_figure(setting)
+    found["slopes"] = plots_laws.slopes_figure(setting)
+    found["finite-width"] = plots_laws.finite_width_figure(setting)
     return found

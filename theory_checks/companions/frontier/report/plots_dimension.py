@@ -19,32 +19,36 @@ if TYPE_CHECKING:
 NAMES = [a.value for a in ALL]
 
 
-def box_counts(at: Setting) -> Figure:
+def box_counts_figure(setting: Setting) -> Figure:
     """Counts over sizes, of networks, of mean field and of a set of known dimension."""
     import matplotlib.pyplot as plt
     import seaborn as sns
 
     colours = sns.color_palette("colorblind")
     figure, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
-    sizes = box_counting.sizes(at.cells)
+    sizes = box_counting.box_sizes(setting.cells)
     shown = {
-        name: box_counting.edges(landscapes.single(at, a, at.seeds[0])[-1] > at.threshold)
+        name: box_counting.frontier_cells(
+            landscapes.float32_landscapes(setting, a, setting.seeds[0])[-1] > setting.threshold
+        )
         for name, a in zip(NAMES, ALL, strict=True)
     }
-    shown["mean field"] = box_counting.edges(landscapes.infinite(at, at.window)[-1] > at.threshold)
-    shown["Brownian level set, 2 − H = 1.5"] = box_counting.edges(
-        calibration_sets.fractional_brownian(at.cells + 1, 0.5, 0) > 0
+    shown["mean field"] = box_counting.frontier_cells(
+        landscapes.mean_field_landscape(setting, setting.window)[-1] > setting.threshold
+    )
+    shown["Brownian level set, 2 − H = 1.5"] = box_counting.frontier_cells(
+        calibration_sets.fractional_brownian(setting.cells + 1, 0.5, 0) > 0
     )
     styles = ("o-", "s-", "D-", "v--", "x:")
     for colour, style, (name, cells) in zip(colours, styles, shown.items(), strict=False):
         label = f"{name}: {box_counting.dimension(cells):.2f}"
-        ax.plot(sizes, box_counting.counts(cells, sizes), style, color=colour, label=label, ms=5)
+        ax.plot(sizes, box_counting.box_counts(cells, sizes), style, color=colour, label=label, ms=5)
     ax.set(
         xscale="log",
         yscale="log",
         xlabel="side of a box (cells)",
         ylabel="boxes that hold a part of the frontier",
-        title=f"Box counts at D = {at.depths[-1]}, N = {at.width}; the slope is the dimension",
+        title=f"Box counts at D = {setting.depths[-1]}, N = {setting.width}; the slope is the dimension",
     )
     plot_axes.plain(ax, sizes)
     plot_axes.grid(ax)
@@ -52,7 +56,7 @@ def box_counts(at: Setting) -> Figure:
     return figure
 
 
-def depth_and_zoom(at: Setting) -> Figure:
+def depth_and_zoom_figure(setting: Setting) -> Figure:
     """Left: it grows with depth in a fixed window. Right: it falls to 1 under zoom at a fixed depth."""
     import matplotlib.pyplot as plt
     import seaborn as sns
@@ -60,45 +64,55 @@ def depth_and_zoom(at: Setting) -> Figure:
     colours = sns.color_palette("colorblind")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.2), sharey=True, layout="constrained")
     for j, (a, colour, marker) in enumerate(zip(ALL, colours, "osD", strict=False)):
-        each = np.array([landscapes.dimensions(at, a, depth) for depth in at.depths])
-        left.plot(at.depths, np.median(each, axis=1), marker=marker, color=colour, label=f"{a.value}, median")
-        spread = np.array(at.depths)[:, None] * (1 + 0.02 * (j - 1)) * np.ones_like(each)
+        each = np.array([landscapes.seed_dimensions(setting, a, depth) for depth in setting.depths])
+        left.plot(
+            setting.depths, np.median(each, axis=1), marker=marker, color=colour, label=f"{a.value}, median"
+        )
+        spread = np.array(setting.depths)[:, None] * (1 + 0.02 * (j - 1)) * np.ones_like(each)
         left.scatter(spread, each, color=colour, alpha=0.45, s=18, marker=marker)
     left.axhline(1.3, color="0.4", lw=1, ls=":")
     left.text(
-        at.depths[-1], 1.31, "1.3, asserted of the deepest", ha="right", va="bottom", fontsize=8, color="0.3"
+        setting.depths[-1],
+        1.31,
+        "1.3, asserted of the deepest",
+        ha="right",
+        va="bottom",
+        fontsize=8,
+        color="0.3",
     )
     left.set(
         xlabel="depth D (layers)",
         ylabel="box-counting dimension",
         xscale="log",
-        title=f"Fixed window {at.window}",
+        title=f"Fixed window {setting.window}",
     )
-    plot_axes.plain(left, at.depths)
+    plot_axes.plain(left, setting.depths)
     left.legend(frameon=False, loc="upper left", fontsize=8)
-    table = tables.zoomed(at)
+    table = tables.zoom_table(setting)
     for (arch, depth, seed), of in table.groupby(["arch", "D", "seed"], sort=False):
-        dashes = ("-", "--", ":")[at.zoom_depths.index(depth) % 3]
-        label = f"{arch}, D = {depth}" if seed == at.zoom_seeds[0] else None
+        dashes = ("-", "--", ":")[setting.zoom_depths.index(depth) % 3]
+        label = f"{arch}, D = {depth}" if seed == setting.zoom_seeds[0] else None
         colour, marker = colours[NAMES.index(arch)], "osD"[NAMES.index(arch)]
         right.plot(
             of["zoom"], of["dim"], marker=marker, ls=dashes, color=colour, ms=4, label=label, alpha=0.8
         )
     right.axhline(1.0, color="0.4", lw=1, ls=":")
     right.set(xscale="log", xlabel="zoom into the window", title="Fixed depth: a smooth curve from close by")
-    right.legend(frameon=False, title=f"{len(at.zoom_seeds)} networks each", fontsize=8)
+    right.legend(frameon=False, title=f"{len(setting.zoom_seeds)} networks each", fontsize=8)
     for ax in (left, right):
         plot_axes.grid(ax)
-    figure.suptitle(f"Roughness is that of a depth and a scale (N = {at.width}, τ = {at.threshold:g})")
+    figure.suptitle(
+        f"Roughness is that of a depth and a scale (N = {setting.width}, τ = {setting.threshold:g})"
+    )
     return figure
 
 
-def thresholds(at: Setting) -> Figure:
+def threshold_figure(setting: Setting) -> Figure:
     """The dimension over τ, and the maximum that a choice afterwards would report."""
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    table = tables.sweep(at)
+    table = tables.threshold_table(setting)
     order = [*NAMES, "mean field"]
     figure, ax = plt.subplots(figsize=(6.4, 4.3), layout="constrained")
     sns.lineplot(
@@ -116,14 +130,14 @@ def thresholds(at: Setting) -> Figure:
         estimator="median",
         ax=ax,
     )
-    ax.axvline(at.threshold, color="0.4", lw=1, ls=":")
-    ax.text(at.threshold * 1.15, 1.12, "τ fixed beforehand", fontsize=8, color="0.3")
+    ax.axvline(setting.threshold, color="0.4", lw=1, ls=":")
+    ax.text(setting.threshold * 1.15, 1.12, "τ fixed beforehand", fontsize=8, color="0.3")
     ax.set(
         xscale="log",
         xlabel="threshold τ on ‖x₁ − x₂‖²/N",
         ylabel="box-counting dimension",
         title="The largest over τ is not the dimension at τ\n"
-        f"(D = {at.depths[-1]}; median and range of {len(at.seeds)} networks)",
+        f"(D = {setting.depths[-1]}; median and range of {len(setting.seeds)} networks)",
     )
     plot_axes.grid(ax)
     ax.legend(frameon=False, title=None, loc="center left", bbox_to_anchor=(0.02, 0.3))

@@ -19,7 +19,7 @@ LOWEST, HIGHEST = -20.0, 0.5
 EDGE_COLOUR = "#d55e00"
 
 
-def draw(ax: Axes, distances: np.ndarray, window: Window) -> None:
+def draw_landscape(ax: Axes, distances: np.ndarray, window: Window) -> None:
     """Powers of ten of the distances; what has met is below every colour."""
     with np.errstate(divide="ignore"):
         log = np.log10(distances.astype(float))
@@ -48,7 +48,7 @@ def edge_of_chaos(ax: Axes, window: Window) -> None:
     ax.set(xlim=window.sigma_w, ylim=window.sigma_b)
 
 
-def frame(ax: Axes, window: Window) -> None:
+def mark_window(ax: Axes, window: Window) -> None:
     """Where the next picture is taken."""
     from matplotlib.patches import Rectangle
 
@@ -56,29 +56,29 @@ def frame(ax: Axes, window: Window) -> None:
     ax.add_patch(Rectangle((left, low), right - left, high - low, fill=False, ec="white", lw=1.5))
 
 
-def _colours(figure: Figure) -> None:
+def _colour_bar(figure: Figure) -> None:
     """One bar for all axes; the images have the same colours."""
     axes = figure.axes
     bar = figure.colorbar(axes[0].images[0], ax=axes, shrink=0.9, pad=0.02, extend="min")
     bar.set_label(r"$\log_{10}\,\|x_1 - x_2\|^2/N$ at the output")
 
 
-def zoomed(at: Setting, ladder: Ladder) -> Figure:
+def windows_figure(setting: Setting, ladder: Ladder) -> Figure:
     """The whole plane and windows into it."""
     import matplotlib.pyplot as plt
 
     count = len(ladder.windows)
     figure, axes = plt.subplots(1, count, figsize=(4.2 * count + 0.8, 4.0), layout="constrained")
-    maps = landscapes.shown(at, ladder)
+    maps = landscapes.ladder_landscapes(setting, ladder)
     for i, (ax, window, distances) in enumerate(zip(axes, ladder.windows, maps, strict=True)):
-        draw(ax, distances, window)
-        found = landscapes.dimension(at, distances)
+        draw_landscape(ax, distances, window)
+        found = landscapes.frontier_dimension(setting, distances)
         ax.set_title("no frontier here" if np.isnan(found) else rf"box-counting dimension {found:.2f}")
         edge_of_chaos(ax, window)
         if i + 1 < count:
-            frame(ax, ladder.windows[i + 1])
+            mark_window(ax, ladder.windows[i + 1])
     axes[0].legend(loc="upper left", framealpha=0.9, fontsize=8)
-    _colours(figure)
+    _colour_bar(figure)
     figure.suptitle(
         f"Distance of two inputs after {ladder.depth} layers ({ladder.architecture.value}, N = {ladder.width}); "
         "frames mark the next window"
@@ -86,47 +86,48 @@ def zoomed(at: Setting, ladder: Ladder) -> Figure:
     return figure
 
 
-def depths(at: Setting) -> Figure:
+def depths_figure(setting: Setting) -> Figure:
     """The window of the dimensions: architectures from top to bottom, depths from left to right."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        len(ALL), len(at.depths), figsize=(10.5, 9.2), sharex=True, sharey=True, layout="constrained"
+        len(ALL), len(setting.depths), figsize=(10.5, 9.2), sharex=True, sharey=True, layout="constrained"
     )
     for row, architecture in zip(axes, ALL, strict=True):
-        maps = landscapes.single(at, architecture, at.seeds[0])
-        for ax, depth, distances in zip(row, at.depths, maps, strict=True):
-            draw(ax, distances, at.window)
-            edge_of_chaos(ax, at.window)
-            found = landscapes.dimension(at, distances)
+        maps = landscapes.float32_landscapes(setting, architecture, setting.seeds[0])
+        for ax, depth, distances in zip(row, setting.depths, maps, strict=True):
+            draw_landscape(ax, distances, setting.window)
+            edge_of_chaos(ax, setting.window)
+            found = landscapes.frontier_dimension(setting, distances)
             ax.set_title(f"{architecture.value}, D = {depth}: {found:.2f}", fontsize=11)
             ax.label_outer()
     axes[0, 0].legend(loc="upper left", framealpha=0.9, fontsize=8)
-    _colours(figure)
+    _colour_bar(figure)
     figure.suptitle(
-        f"The frontier grows rougher with depth (N = {at.width}, seed {at.seeds[0]}; titles: box-counting dimension)"
+        f"The frontier grows rougher with depth (N = {setting.width}, seed {setting.seeds[0]}; "
+        "titles: box-counting dimension)"
     )
     return figure
 
 
-def to_a_curve(at: Setting) -> Figure:
+def zoom_figure(setting: Setting) -> Figure:
     """One ladder of zooms at the smallest depth of it."""
     import matplotlib.pyplot as plt
 
-    depth = at.zoom_depths[0]
-    levels = zooms.ladder(at, Architecture.MLP, depth, at.zoom_seeds[0])
+    depth = setting.zoom_depths[0]
+    levels = zooms.zoom_levels(setting, Architecture.MLP, depth, setting.zoom_seeds[0])
     shown = levels[:: max(1, (len(levels) - 1) // 3)][:4]
     figure, axes = plt.subplots(
         1, len(shown), figsize=(3.4 * len(shown), 3.5), layout="constrained", squeeze=False
     )
     for ax, level in zip(axes[0], shown, strict=True):
-        above = level.distances > at.threshold
+        above = level.distances > setting.threshold
         ax.imshow(above, origin="lower", cmap="cividis", interpolation="nearest")
         ax.set(xticks=[], yticks=[], title=f"×{level.zoom:,}: dimension {level.dimension:.2f}")
         ax.set_xlabel(rf"$\sigma_w$, {np.ptp(level.window.sigma_w):.1g} wide")
     axes[0, 0].set_ylabel(r"$\sigma_b$")
     figure.suptitle(
-        f"At a fixed depth the frontier is a smooth curve, closely enough (MLP, N = {at.width}, D = {depth}; "
+        f"At a fixed depth the frontier is a smooth curve, closely enough (MLP, N = {setting.width}, D = {depth}; "
         "yellow: inputs told apart)"
     )
     return figure

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def band_widths(at: Setting) -> Figure:
+def bands_figure(setting: Setting) -> Figure:
     """Left: the bands. Right: their widths."""
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    table = tables.banded(at)
+    table = tables.band_table(setting)
     colours = sns.color_palette("colorblind")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.0), layout="constrained")
     for (name, of), colour, marker in zip(table.groupby("network", sort=False), colours, "vo", strict=False):
@@ -38,8 +38,8 @@ def band_widths(at: Setting) -> Figure:
         )
     edge = mean_field.edge_sigma_w(1.0)
     left.axhline(edge, color="0.3", lw=1, ls="--")
-    left.text(at.band_depths[-1], edge - 0.03, "edge of chaos, N → ∞", ha="right", va="top", fontsize=8)
-    depths = np.array(at.band_depths, dtype=float)
+    left.text(setting.band_depths[-1], edge - 0.03, "edge of chaos, N → ∞", ha="right", va="top", fontsize=8)
+    depths = np.array(setting.band_depths, dtype=float)
     right.plot(depths, table["width"].iloc[0] * depths[0] / depths, color="0.5", lw=1, ls=":", label="1/D")
     left.set(
         xscale="log",
@@ -52,18 +52,18 @@ def band_widths(at: Setting) -> Figure:
     )
     right.set_title("Separation and robustness exclude each other with depth")
     for ax in (left, right):
-        plot_axes.plain(ax, at.band_depths)
+        plot_axes.plain(ax, setting.band_depths)
         plot_axes.grid(ax)
         ax.legend(frameon=False)
     return figure
 
 
-def slopes_over_chi(at: Setting) -> Figure:
+def slopes_figure(setting: Setting) -> Figure:
     """Measured growth against ln χ, and what is left."""
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    table = tables.growth(at)
+    table = tables.slope_table(setting)
     table["network"] = (
         table["arch"]
         + ", N = "
@@ -105,12 +105,12 @@ def slopes_over_chi(at: Setting) -> Figure:
     return figure
 
 
-def finite_width(at: Setting) -> Figure:
+def finite_width_figure(setting: Setting) -> Figure:
     """N λ_N against the two coefficients, and the shift of the edge of chaos."""
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    table = tables.exponents(at)
+    table = tables.exponent_table(setting)
     colours = sns.color_palette("colorblind")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.2), layout="constrained")
     drawn, law = table[table["arch"] == "MLP"], table[table["arch"] == "MLP in law"]
@@ -135,13 +135,13 @@ def finite_width(at: Setting) -> Figure:
         ylabel=r"$N\lambda_N$ on the edge of chaos",
         title="Finite networks are ordered there\n(dotted: −(3κ−1)/4; solid: all of first order; ×: in law)",
     )
-    plot_axes.plain(left, at.exponent_widths)
-    shift = claim_3_2_finite_width.shifts(at)
-    rate = box_counting.slope(np.log(at.exponent_widths), np.log(shift)) if min(shift) > 0 else math.nan
+    plot_axes.plain(left, setting.exponent_widths)
+    shift = claim_3_2_finite_width.edge_shifts(setting)
+    rate = box_counting.slope(np.log(setting.exponent_widths), np.log(shift)) if min(shift) > 0 else math.nan
     right.plot(
-        at.exponent_widths, shift, "o-", color=colours[0], label=f"MLP: slope {plot_axes.signed(rate)}"
+        setting.exponent_widths, shift, "o-", color=colours[0], label=f"MLP: slope {plot_axes.signed(rate)}"
     )
-    widths = np.array(at.exponent_widths, dtype=float)
+    widths = np.array(setting.exponent_widths, dtype=float)
     right.plot(widths, shift[-1] * widths[-1] / widths, color="0.5", lw=1, ls=":", label="1/N")
     right.set(
         xscale="log",
@@ -150,7 +150,7 @@ def finite_width(at: Setting) -> Figure:
         ylabel=r"shift of the edge in $\sigma_w$ (at $\sigma_b = 1$)",
         title="and the edge of chaos is further right",
     )
-    plot_axes.plain(right, at.exponent_widths)
+    plot_axes.plain(right, setting.exponent_widths)
     for ax in (left, right):
         plot_axes.grid(ax)
         ax.legend(frameon=False)

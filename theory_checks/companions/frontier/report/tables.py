@@ -27,22 +27,22 @@ SWEEP = tuple(float(f"1e-{j}") for j in range(8, 1, -1))
 """Thresholds of the sweep."""
 
 
-def tables(at: Setting) -> dict[str, pd.DataFrame]:
+def tables(setting: Setting) -> dict[str, pd.DataFrame]:
     """By the stem of their files."""
     return {
-        "dimensions": dimensions(at),
-        "threshold-sweep": sweep(at),
-        "zooms": zoomed(at),
-        "slopes": growth(at),
-        "finite-width": exponents(at),
-        "crossings": crossed(at),
-        "bands": banded(at),
+        "dimensions": dimension_table(setting),
+        "threshold-sweep": threshold_table(setting),
+        "zooms": zoom_table(setting),
+        "slopes": slope_table(setting),
+        "finite-width": exponent_table(setting),
+        "crossings": crossing_table(setting),
+        "bands": band_table(setting),
     }
 
 
-def _of(at: Setting, distances: np.ndarray, threshold: float) -> dict[str, float]:
+def _dimension_columns(setting: Setting, distances: np.ndarray, threshold: float) -> dict[str, float]:
     above = box_counting.signs(distances, threshold)
-    cells = box_counting.edges(above)
+    cells = box_counting.frontier_cells(above)
     return {
         "tau": threshold,
         "dim": box_counting.dimension(cells),
@@ -51,7 +51,7 @@ def _of(at: Setting, distances: np.ndarray, threshold: float) -> dict[str, float
     }
 
 
-def _line(
+def _landscape_columns(
     arch: str, width: float, depth: int, window: Window, cells: int, dtype: str, seed: int
 ) -> dict[str, object]:
     return {
@@ -65,85 +65,128 @@ def _line(
     }
 
 
-def dimensions(at: Setting) -> pd.DataFrame:
+def dimension_table(setting: Setting) -> pd.DataFrame:
     """Of every landscape: architectures, depths, seeds, precisions, the authors' windows, and the controls."""
     rows: list[dict[str, object]] = []
 
     def add(of: dict[str, object], distances: np.ndarray) -> None:
-        rows.append(of | _of(at, distances, at.threshold))
+        rows.append(of | _dimension_columns(setting, distances, setting.threshold))
 
     for architecture in ALL:
-        for seed in at.seeds:
-            maps = landscapes.single(at, architecture, seed)
-            for depth, distances in zip(at.depths, maps, strict=True):
+        for seed in setting.seeds:
+            maps = landscapes.float32_landscapes(setting, architecture, seed)
+            for depth, distances in zip(setting.depths, maps, strict=True):
                 name = architecture.value
-                add(_line(name, at.width, depth, at.window, at.cells, "float32", seed), distances)
-    for seed in at.seeds:
+                add(
+                    _landscape_columns(
+                        name, setting.width, depth, setting.window, setting.cells, "float32", seed
+                    ),
+                    distances,
+                )
+    for seed in setting.seeds:
         for dtype, maps in zip(
-            ("float32", "float64"), landscapes.both_precisions(at, Architecture.MLP, seed), strict=True
+            ("float32", "float64"),
+            landscapes.landscapes_in_both_precisions(setting, Architecture.MLP, seed),
+            strict=True,
         ):
-            name, cells = Architecture.MLP.value, at.precise_cells
-            add(_line(name, at.width, at.depths[-1], at.window, cells, dtype, seed), maps[-1])
-    for shown in at.ladders:
-        for window, distances in zip(shown.windows, landscapes.shown(at, shown), strict=True):
-            of = (shown.architecture.value, shown.width, shown.depth, window, at.shown_cells)
-            add(_line(*of, "float32", at.seeds[0]), distances)
-    for window in (at.window, PLANE):
-        distances = landscapes.infinite(at, window)[-1]
-        add(_line("mean field", math.inf, at.depths[-1], window, at.cells, "float64", -1), distances)
+            name, cells = Architecture.MLP.value, setting.precise_cells
+            add(
+                _landscape_columns(
+                    name, setting.width, setting.depths[-1], setting.window, cells, dtype, seed
+                ),
+                maps[-1],
+            )
+    for shown in setting.ladders:
+        for window, distances in zip(
+            shown.windows, landscapes.ladder_landscapes(setting, shown), strict=True
+        ):
+            of = (shown.architecture.value, shown.width, shown.depth, window, setting.figure_cells)
+            add(_landscape_columns(*of, "float32", setting.seeds[0]), distances)
+    for window in (setting.window, PLANE):
+        distances = landscapes.mean_field_landscape(setting, window)[-1]
+        add(
+            _landscape_columns(
+                "mean field", math.inf, setting.depths[-1], window, setting.cells, "float64", -1
+            ),
+            distances,
+        )
     return pd.DataFrame(rows)
 
 
-def sweep(at: Setting) -> pd.DataFrame:
+def threshold_table(setting: Setting) -> pd.DataFrame:
     """The dimension at the largest depth, over the threshold."""
     rows = []
     for architecture in ALL:
-        for seed in at.seeds:
-            distances = landscapes.single(at, architecture, seed)[-1]
-            of = _line(architecture.value, at.width, at.depths[-1], at.window, at.cells, "float32", seed)
-            rows += [of | _of(at, distances, threshold) for threshold in SWEEP]
-    control = landscapes.infinite(at, at.window)[-1]
-    of = _line("mean field", math.inf, at.depths[-1], at.window, at.cells, "float64", -1)
-    rows += [of | _of(at, control, threshold) for threshold in SWEEP]
+        for seed in setting.seeds:
+            distances = landscapes.float32_landscapes(setting, architecture, seed)[-1]
+            of = _landscape_columns(
+                architecture.value,
+                setting.width,
+                setting.depths[-1],
+                setting.window,
+                setting.cells,
+                "float32",
+                seed,
+            )
+            rows += [of | _dimension_columns(setting, distances, threshold) for threshold in SWEEP]
+    control = landscapes.mean_field_landscape(setting, setting.window)[-1]
+    of = _landscape_columns(
+        "mean field", math.inf, setting.depths[-1], setting.window, setting.cells, "float64", -1
+    )
+    rows += [of | _dimension_columns(setting, control, threshold) for threshold in SWEEP]
     return pd.DataFrame(rows)
 
 
-def zoomed(at: Setting) -> pd.DataFrame:
+def zoom_table(setting: Setting) -> pd.DataFrame:
     """The dimension in windows that shrink about the frontier."""
     rows = []
     for architecture in (Architecture.MLP, Architecture.CONV):
-        for depth in at.zoom_depths:
-            for seed in at.zoom_seeds:
-                for level in zooms.ladder(at, architecture, depth, seed):
-                    of = _line(
-                        architecture.value, at.width, depth, level.window, at.zoom_cells, "float64", seed
+        for depth in setting.zoom_depths:
+            for seed in setting.zoom_seeds:
+                for level in zooms.zoom_levels(setting, architecture, depth, seed):
+                    of = _landscape_columns(
+                        architecture.value,
+                        setting.width,
+                        depth,
+                        level.window,
+                        setting.zoom_cells,
+                        "float64",
+                        seed,
                     )
-                    rows.append(of | {"zoom": level.zoom} | _of(at, level.distances, at.threshold))
+                    rows.append(
+                        of
+                        | {"zoom": level.zoom}
+                        | _dimension_columns(setting, level.distances, setting.threshold)
+                    )
     return pd.DataFrame(rows)
 
 
-def growth(at: Setting) -> pd.DataFrame:
+def slope_table(setting: Setting) -> pd.DataFrame:
     """Slopes of log squared distances and of log squared gradients, per layer, beside ln χ."""
     rows = []
-    widths = (*zip(ALL, at.slope_widths, strict=True), (Architecture.MLP, at.narrow_slope))
+    widths = (*zip(ALL, setting.slope_widths, strict=True), (Architecture.MLP, setting.narrow_slope))
     for architecture, width in widths:
         seeds = (
-            at.narrow_seeds
-            if width == at.narrow_slope and architecture is Architecture.MLP
-            else at.slope_seeds
+            setting.narrow_seeds
+            if width == setting.narrow_slope and architecture is Architecture.MLP
+            else setting.slope_seeds
         )
-        logs = layer_slopes.close(at, architecture, width, claim_3_1_slopes.POINTS, seeds)
-        for (w, b), slope in zip(claim_3_1_slopes.POINTS, layer_slopes.mean_slopes(at, logs), strict=True):
-            rows.append(_growth("forward", architecture.value, width, w, b, slope))
+        logs = layer_slopes.close_log_distances(setting, architecture, width, claim_3_1_slopes.POINTS, seeds)
+        for (w, b), slope in zip(
+            claim_3_1_slopes.POINTS, layer_slopes.mean_slopes(setting, logs), strict=True
+        ):
+            rows.append(_slope_row("forward", architecture.value, width, w, b, slope))
     sigma_b = claim_3_9_backward.SIGMA_B
-    for w, slope in zip(claim_3_9_backward.SIGMA_W, claim_3_9_backward.found(at), strict=True):
-        rows.append(_growth("backward", "MLP", at.backward_width, w, sigma_b, 2 * slope))
+    for w, slope in zip(
+        claim_3_9_backward.SIGMA_W, claim_3_9_backward.mean_gradient_growth(setting), strict=True
+    ):
+        rows.append(_slope_row("backward", "MLP", setting.backward_width, w, sigma_b, 2 * slope))
     return pd.DataFrame(rows)
 
 
-def _growth(of: str, arch: str, width: int, w: float, b: float, slope: float) -> dict[str, object]:
+def _slope_row(of: str, arch: str, width: int, w: float, b: float, slope: float) -> dict[str, object]:
     chi = mean_field.log_chi(w, b)
-    term = mean_field.finite_width(mean_field.fixed_variance(w, b), width)
+    term = mean_field.finite_width_correction(mean_field.fixed_variance(w, b), width)
     return {
         "pass": of,
         "arch": arch,
@@ -156,7 +199,7 @@ def _growth(of: str, arch: str, width: int, w: float, b: float, slope: float) ->
     }
 
 
-def exponents(at: Setting) -> pd.DataFrame:
+def exponent_table(setting: Setting) -> pd.DataFrame:
     """N λ_N on the edge of chaos and its standard error, the two coefficients, and the shift at σ_b = 1."""
     rows = []
 
@@ -176,47 +219,51 @@ def exponents(at: Setting) -> pd.DataFrame:
                 }
             )
 
-    for width, layers in zip(at.exponent_widths, at.exponent_layers, strict=True):
-        found = tangents.at_edge(at, width, layers)
-        add("MLP", width, found, tangents.SIGMA_B, tangents.shift(width, found))
-    for width in at.law_widths[:1]:
+    for width, layers in zip(setting.exponent_widths, setting.exponent_layers, strict=True):
+        found = tangents.edge_exponents(setting, width, layers)
+        add("MLP", width, found, tangents.SIGMA_B, tangents.edge_shift(width, found))
+    for width in setting.law_widths[:1]:
         for b in tangents.SIGMA_B:
-            add("MLP in law", width, exponents_in_law.at_edge(at, width, b), (b,), math.nan)
+            add("MLP in law", width, exponents_in_law.exponent_in_law(setting, width, b), (b,), math.nan)
     for architecture in (Architecture.STRUCTURED, Architecture.CONV):
-        found = tangents.other_at_edge(at, architecture)
-        add(architecture.value, at.other_width, found, tangents.SIGMA_B, math.nan)
+        found = tangents.other_edge_exponents(setting, architecture)
+        add(architecture.value, setting.other_width, found, tangents.SIGMA_B, math.nan)
     return pd.DataFrame(rows)
 
 
-def crossed(at: Setting) -> pd.DataFrame:
+def crossing_table(setting: Setting) -> pd.DataFrame:
     """Where log-mean distances cross the threshold at σ_b = 1."""
     rows = []
     for architecture in ALL:
-        for width, depths in ((100, at.depths), (30, (400,))):
-            logs = crossings.mean_logs(at, architecture, width, depths)
+        for width, depths in ((100, setting.depths), (30, (400,))):
+            logs = crossings.mean_log_distances(setting, architecture, width, depths)
             for depth, log in zip(depths, logs, strict=True):
                 rows.append(
                     {
                         "arch": architecture.value,
                         "N": width,
                         "D": depth,
-                        "crossing": crossings.crossing(crossings.sigma_w(at), log, at.threshold),
-                        "predicted": mean_field.crossing(crossings.SIGMA_B, width, depth, at.threshold),
-                        "with transient": crossings.expected(width, depth, at.threshold),
+                        "crossing": crossings.measured_crossing(
+                            crossings.crossing_line(setting), log, setting.threshold
+                        ),
+                        "predicted": mean_field.predicted_crossing(
+                            crossings.SIGMA_B, width, depth, setting.threshold
+                        ),
+                        "with transient": crossings.crossing_with_transient(width, depth, setting.threshold),
                         "edge": mean_field.edge_sigma_w(crossings.SIGMA_B),
                     }
                 )
     return pd.DataFrame(rows)
 
 
-def banded(at: Setting) -> pd.DataFrame:
+def band_table(setting: Setting) -> pd.DataFrame:
     """Ends of the bands of the trade-off."""
     rows = []
     for name, found in (
-        ("mean field", trade_off_bands.infinite(at)),
-        (f"MLP, N={at.band_width}", trade_off_bands.finite(at)),
+        ("mean field", trade_off_bands.mean_field_bands(setting)),
+        (f"MLP, N={setting.band_width}", trade_off_bands.network_bands(setting)),
     ):
-        for depth, band in zip(at.band_depths, found, strict=True):
+        for depth, band in zip(setting.band_depths, found, strict=True):
             rows.append(
                 {"network": name, "D": depth, "low": band.low, "high": band.high, "width": band.width}
             )

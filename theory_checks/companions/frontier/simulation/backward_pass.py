@@ -13,7 +13,7 @@ from .networks import Architecture, Network
 from .settings import Setting
 
 
-def activations(network: Network, x: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> Tensor:
+def pre_activations(network: Network, x: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> Tensor:
     """Pre-activations of every layer for the columns x ``(N, P)``: ``(depth, N, P)``."""
     found = []
     for weight, bias in zip(network.weights, network.biases, strict=True):
@@ -23,37 +23,45 @@ def activations(network: Network, x: Tensor, sigma_w: Tensor, sigma_b: Tensor) -
     return torch.stack(found)
 
 
-def pull(weight: Tensor, z: Tensor, gradient: Tensor, sigma_w: Tensor) -> Tensor:
+def input_gradient(weight: Tensor, z: Tensor, gradient: Tensor, sigma_w: Tensor) -> Tensor:
     """The gradient by the input of a layer, from that by its output, for columns."""
-    return sigma_w * (weight.T @ (tangents.derivative(z) * gradient))
+    return sigma_w * (weight.T @ (tangents.erf_derivative(z) * gradient))
 
 
-def gradients(network: Network, z: Tensor, gradient: Tensor, sigma_w: Tensor) -> Tensor:
+def activation_gradients(network: Network, z: Tensor, gradient: Tensor, sigma_w: Tensor) -> Tensor:
     """Gradients by the activations x_{D−1}, …, x_0, from that by x_D: ``(depth, N, P)``."""
     found = []
     for weight, of in zip(network.weights.flip(0), z.flip(0), strict=True):
-        gradient = backward_pass.pull(weight, of, gradient, sigma_w)
+        gradient = backward_pass.input_gradient(weight, of, gradient, sigma_w)
         found.append(gradient)
     return torch.stack(found)
 
 
 @cache
-def growth(at: Setting, sigma_w: tuple[float, ...], sigma_b: float) -> np.ndarray:
+def gradient_growth(setting: Setting, sigma_w: tuple[float, ...], sigma_b: float) -> np.ndarray:
     """Log norms of the difference of two random output gradients: ``(seeds, depth, len(sigma_w))``.
 
     In the order of the backward pass, the first entry one layer below the output. Gradients are linear in that of the
     output, so that their difference is the gradient of the difference.
     """
-    w = torch.tensor(sigma_w, dtype=torch.float64, device=at.device)
+    w = torch.tensor(sigma_w, dtype=torch.float64, device=setting.device)
     b = torch.full_like(w, sigma_b)
     found = []
-    for seed in range(at.backward_seeds):
-        network = networks.draw(Architecture.MLP, at.backward_width, at.backward_depth, seed).to(at.device)
+    for seed in range(setting.backward_seeds):
+        network = networks.draw_network(
+            Architecture.MLP, setting.backward_width, setting.backward_depth, seed
+        ).to(setting.device)
         of = Network(network.weights.double(), network.biases.double())
-        x = networks.two_inputs(at.backward_width, seed).to(at.device)[:, :1].expand(-1, len(sigma_w))
-        first, second = networks.two_inputs(at.backward_width, 10_000 + seed).to(at.device).unbind(1)
-        z = backward_pass.activations(of, x, w, b)
+        x = (
+            networks.two_inputs(setting.backward_width, seed)
+            .to(setting.device)[:, :1]
+            .expand(-1, len(sigma_w))
+        )
+        first, second = (
+            networks.two_inputs(setting.backward_width, 10_000 + seed).to(setting.device).unbind(1)
+        )
+        z = backward_pass.pre_activations(of, x, w, b)
         start = [g[:, None].expand(-1, len(sigma_w)) for g in (first, second)]
-        one, two = (backward_pass.gradients(of, z, g, w) for g in start)
+        one, two = (backward_pass.activation_gradients(of, z, g, w) for g in start)
         found.append((one - two).norm(dim=1).log().cpu())
     return torch.stack(found).numpy()

@@ -16,7 +16,7 @@ LARGEST = 32
 """Side of the largest box, in cells."""
 
 
-def sizes(cells: int) -> tuple[int, ...]:
+def box_sizes(cells: int) -> tuple[int, ...]:
     """Sides of the boxes in a window of so many cells: 1, 2, 4, … up to 32, and to a sixth of the window."""
     most = min(LARGEST, max(cells // 6, 1))
     return tuple(2**j for j in range(most.bit_length()))
@@ -27,7 +27,7 @@ def signs(distances: np.ndarray, threshold: float) -> np.ndarray:
     return distances > threshold
 
 
-def edges(above: np.ndarray) -> np.ndarray:
+def frontier_cells(above: np.ndarray) -> np.ndarray:
     """Cells between four neighbouring nodes with both signs.
 
     Args:
@@ -40,7 +40,7 @@ def edges(above: np.ndarray) -> np.ndarray:
     return np.logical_xor(corners.any(0), corners.all(0))
 
 
-def counts(cells: np.ndarray, of: tuple[int, ...]) -> np.ndarray:
+def box_counts(cells: np.ndarray, of: tuple[int, ...]) -> np.ndarray:
     """How many boxes of each side hold a marked cell; boxes at the end are cut off by the window."""
     rows, columns = cells.shape
     found = []
@@ -60,8 +60,8 @@ def dimension(cells: np.ndarray, of: tuple[int, ...] | None = None) -> float:
     Returns:
         nan where nothing is marked, so that it cannot pass for a dimension.
     """
-    used = box_counting.sizes(len(cells)) if of is None else of
-    number = box_counting.counts(cells, used)
+    used = box_counting.box_sizes(len(cells)) if of is None else of
+    number = box_counting.box_counts(cells, used)
     if (number == 0).any() or len(used) < 3:
         return math.nan
     return -box_counting.slope(np.log(used), np.log(number))
@@ -80,7 +80,7 @@ def refinement(above: np.ndarray) -> float:
     Returns:
         nan where there is no frontier at one of the resolutions.
     """
-    number = np.array([box_counting.edges(above[::step, ::step]).sum() for step in STEPS])
+    number = np.array([box_counting.frontier_cells(above[::step, ::step]).sum() for step in STEPS])
     if (number == 0).any():
         return math.nan
     return -box_counting.slope(np.log(STEPS), np.log(number))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def line(nodes: int, slope: float) -> np.ndarray:
+def half_plane(nodes: int, slope: float) -> np.ndarray:
     """Signs on the two sides of a straight line through the middle, ``(nodes, nodes)``; the line has dimension 1."""
     y, x = np.mgrid[0:nodes, 0:nodes] - (nodes - 1) / 2
     return y > slope * x + 0.25
@@ -35,14 +35,14 @@ def fractional_brownian(nodes: int, hurst: float, seed: int) -> np.ndarray:
     be smoother than a sampled one, and its dimension lower (1.59 for 1.65 at hurst = .2).
     """
     whole = 2 * 3 * nodes
-    noise = np.random.default_rng(seed).standard_normal((whole, whole))
+    random_signs = np.random.default_rng(seed).standard_normal((whole, whole))
     frequency = np.hypot(np.fft.fftfreq(whole)[:, None], np.fft.rfftfreq(whole)[None])
     frequency[0, 0] = np.inf
-    surface = np.fft.irfft2(np.fft.rfft2(noise) * frequency ** -(hurst + 1), s=(whole, whole))
+    surface = np.fft.irfft2(np.fft.rfft2(random_signs) * frequency ** -(hurst + 1), s=(whole, whole))
     window = surface[: 3 * nodes : 3, : 3 * nodes : 3]
     return (window - np.median(window)) / window.std()
 
 
-def noise(nodes: int, seed: int, rare: float = 0.5) -> np.ndarray:
+def random_signs(nodes: int, seed: int, rare: float = 0.5) -> np.ndarray:
     """Independent signs, positive with probability ``rare``; dimension 2."""
     return np.random.default_rng(seed).random((nodes, nodes)) < rare

@@ -14,31 +14,37 @@ from .networks import Architecture
 from .settings import Setting
 
 SIGMA_B = 1.0
-RANGE = (1.4, 2.0)
+SIGMA_W_RANGE = (1.4, 2.0)
 """Of σ_w."""
-LEAST = 1e-32
+SMALLEST = 1e-32
 """Squared distances are not taken to be below the rounding of activations of order 1."""
 
 
-def sigma_w(at: Setting) -> Tensor:
+def crossing_line(setting: Setting) -> Tensor:
     """Where distances are measured."""
-    return torch.linspace(*RANGE, at.crossing_points, dtype=torch.float64)
+    return torch.linspace(*SIGMA_W_RANGE, setting.crossing_points, dtype=torch.float64)
 
 
 @cache
-def mean_logs(at: Setting, architecture: Architecture, width: int, depths: tuple[int, ...]) -> Tensor:
+def mean_log_distances(
+    setting: Setting, architecture: Architecture, width: int, depths: tuple[int, ...]
+) -> Tensor:
     """Mean over seeds of log squared distances of independent inputs: ``(len(depths), crossing_points)``."""
-    line = sigma_w(at)
+    line = crossing_line(setting)
     where = torch.stack([line, torch.full_like(line, SIGMA_B)])
     total = torch.zeros(len(depths), len(line), dtype=torch.float64)
-    for seed in range(at.crossing_seeds):
-        network = networks.draw(architecture, width, depths[-1], seed)
+    for seed in range(setting.crossing_seeds):
+        network = networks.draw_network(architecture, width, depths[-1], seed)
         inputs = networks.two_inputs(width, seed)
-        total += forward_pass.landscape(network, inputs, where, depths, at.double).clamp_min(LEAST).log()
-    return total / at.crossing_seeds
+        total += (
+            forward_pass.network_distances(network, inputs, where, depths, setting.float64)
+            .clamp_min(SMALLEST)
+            .log()
+        )
+    return total / setting.crossing_seeds
 
 
-def crossing(line: Tensor, logs: Tensor, threshold: float) -> float:
+def measured_crossing(line: Tensor, logs: Tensor, threshold: float) -> float:
     """The σ_w that leaves as many points below the threshold to its left as there are on the whole line.
 
     That is the crossing of a monotone curve, and the middle one of a curve that crosses several times.
@@ -53,7 +59,7 @@ def crossing(line: Tensor, logs: Tensor, threshold: float) -> float:
 
 
 @cache
-def expected(width: int, depth: int, threshold: float) -> float:
+def crossing_with_transient(width: int, depth: int, threshold: float) -> float:
     """Where the crossing should be, from the first layer on.
 
     The distances of mean field, of which every layer loses a factor ``exp(2c/N)`` besides, c/N being the whole first
@@ -63,13 +69,13 @@ def expected(width: int, depth: int, threshold: float) -> float:
     lost = math.exp(2 * fluctuations.coefficient(SIGMA_B) / width)
 
     def above(at: float) -> float:
-        sigma_w = torch.tensor(at, dtype=torch.float64)
+        crossing_line = torch.tensor(at, dtype=torch.float64)
         bias = torch.tensor(SIGMA_B, dtype=torch.float64)
-        q, c = sigma_w**2 + bias**2, bias**2
+        q, c = crossing_line**2 + bias**2, bias**2
         for _ in range(depth - 1):
-            q, c = mean_field.next_moments(q, c, sigma_w, bias)
+            q, c = mean_field.next_moments(q, c, crossing_line, bias)
             c = q - lost * (q - c)
         distance = 2 * (mean_field.overlap(q, q) - mean_field.overlap(c, q))
-        return math.log(max(float(distance), LEAST)) - math.log(threshold)
+        return math.log(max(float(distance), SMALLEST)) - math.log(threshold)
 
     return float(root_scalar(above, bracket=(1.0, 3.0), xtol=1e-6).root)

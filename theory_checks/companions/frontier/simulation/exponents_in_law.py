@@ -18,25 +18,25 @@ from .tangents import Exponents
 
 
 @cache
-def at_edge(at: Setting, width: int, sigma_b: float) -> Exponents:
+def exponent_in_law(setting: Setting, width: int, sigma_b: float) -> Exponents:
     """On the edge of chaos, ``law_layers`` layers in ``law_units / width`` chains; arrays of one entry."""
-    drawn, chains = networks.generator(width), max(2, at.law_units // width)
+    drawn, chains = networks.generator(width), max(2, setting.law_units // width)
     sigma_w = mean_field.edge_sigma_w(sigma_b)
-    x, tangent, kept = *_normal(2, chains, width, drawn, at), torch.zeros(chains, dtype=torch.float64)
-    for step in range(at.exponent_burn + at.law_layers):
+    x, tangent, kept = *_normal(2, chains, width, drawn, setting), torch.zeros(chains, dtype=torch.float64)
+    for step in range(setting.exponent_burn + setting.law_layers):
         size, length = (v.norm(dim=1, keepdim=True) for v in (x, tangent))
         overlap = (x * tangent).sum(1, keepdim=True) / (size * length)
-        along, across, bias = _normal(3, chains, width, drawn, at)
+        along, across, bias = _normal(3, chains, width, drawn, setting)
         z = sigma_w / math.sqrt(width) * size * along + sigma_b * bias
         other = overlap * along + (1 - overlap**2).clamp_min(0).sqrt() * across
-        x, tangent = torch.erf(z), tangents.derivative(z) * (sigma_w / math.sqrt(width)) * other
-        if step >= at.exponent_burn:
+        x, tangent = torch.erf(z), tangents.erf_derivative(z) * (sigma_w / math.sqrt(width)) * other
+        if step >= setting.exponent_burn:
             kept += tangent.norm(dim=1).log().double().cpu()
-    each = kept / at.law_layers
+    each = kept / setting.law_layers
     return Exponents(
         each.mean(0, keepdim=True).numpy(), (each.std(0, keepdim=True) / math.sqrt(chains)).numpy()
     )
 
 
-def _normal(count: int, chains: int, width: int, drawn: torch.Generator, at: Setting) -> torch.Tensor:
-    return networks.normal((count, chains, width), drawn).to(at.device)
+def _normal(count: int, chains: int, width: int, drawn: torch.Generator, setting: Setting) -> torch.Tensor:
+    return networks.normal((count, chains, width), drawn).to(setting.device)

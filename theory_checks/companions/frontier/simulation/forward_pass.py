@@ -17,12 +17,12 @@ from .networks import Network
 PAD = 48
 """Columns come in multiples of it: a product of matrices rounds the columns of a ragged end differently, and 48 is a
 multiple of what vector units take at once (4, 6, 8, 12, 16)."""
-LOOK = 20
+CHECK_EVERY = 20
 """Layers between two looks for columns whose inputs have met."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Computation:
     """How a landscape is computed.
 
     Attributes:
@@ -47,7 +47,9 @@ def pre_activation(weight: Tensor, bias: Tensor, x: Tensor, sigma_w: Tensor, sig
     return torch.mm(weight, x).mul_(sigma_w).addcmul_(bias[:, None], sigma_b[None])
 
 
-def both(weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
+def layer_of_pair(
+    weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], at: Tensor
+) -> tuple[Tensor, Tensor]:
     """A layer of both inputs: the same weights and biases.
 
     Two products, not one of all columns: a column then has the same place in both, and inputs that have met, to the
@@ -66,7 +68,9 @@ def squared_distance(first: Tensor, second: Tensor) -> Tensor:
     return (first - second).square_().mean(0)
 
 
-def landscape(network: Network, inputs: Tensor, at: Tensor, depths: tuple[int, ...], means: Means) -> Tensor:
+def network_distances(
+    network: Network, inputs: Tensor, at: Tensor, depths: tuple[int, ...], means: Computation
+) -> Tensor:
     """Squared distances of the two inputs, over N, after some layers.
 
     Args:
@@ -104,11 +108,11 @@ def _chunk(network: Network, start: Tensor, at: Tensor, depths: tuple[int, ...])
     live = torch.arange(columns, device=at.device)
     for depth in range(1, depths[-1] + 1):
         weight, bias = network.weights[depth - 1].to(at.dtype), network.biases[depth - 1].to(at.dtype)
-        first, second = forward_pass.both(weight, bias, (first, second), at)
+        first, second = forward_pass.layer_of_pair(weight, bias, (first, second), at)
         if depth in depths:
             found[depths.index(depth), live] = forward_pass.squared_distance(first, second)
-        if depth % LOOK == 0:
-            kept = forward_pass.apart(first, second)
+        if depth % CHECK_EVERY == 0:
+            kept = forward_pass.unmet_columns(first, second)
             if len(kept) == 0:
                 break
             if len(kept) <= 0.8 * len(live):
@@ -117,7 +121,7 @@ def _chunk(network: Network, start: Tensor, at: Tensor, depths: tuple[int, ...])
     return found
 
 
-def apart(first: Tensor, second: Tensor) -> Tensor:
+def unmet_columns(first: Tensor, second: Tensor) -> Tensor:
     """Indices of the columns that still differ, and a few others that make up a multiple of ``PAD``."""
     differs = (first != second).any(0)
     alive = int(differs.sum())

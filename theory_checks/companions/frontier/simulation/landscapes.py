@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from . import box_counting, forward_pass, landscapes, mean_field, networks
-from .forward_pass import Means
+from .forward_pass import Computation
 from .networks import Architecture
 from .settings import Ladder, Setting, Window
 
 
-def points(window: Window, cells: int) -> Tensor:
+def window_nodes(window: Window, cells: int) -> Tensor:
     """Nodes of the cells, σ_w to the right and σ_b upwards: ``(2, (cells + 1)²)``, float64, row by row."""
     w = torch.linspace(*window.sigma_w, cells + 1, dtype=torch.float64)
     b = torch.linspace(*window.sigma_b, cells + 1, dtype=torch.float64)
@@ -23,92 +23,101 @@ def points(window: Window, cells: int) -> Tensor:
     return torch.stack([right.ravel(), up.ravel()])
 
 
-def landscape(
+def network_landscape(
     architecture: Architecture,
     width: int,
     depths: tuple[int, ...],
     seed: int,
     window: Window,
     cells: int,
-    means: Means,
+    means: Computation,
 ) -> np.ndarray:
     """``‖x₁ − x₂‖²/N`` of independent inputs at the nodes: ``(len(depths), cells + 1, cells + 1)``."""
-    network = networks.draw(architecture, width, depths[-1], seed)
+    network = networks.draw_network(architecture, width, depths[-1], seed)
     inputs = networks.two_inputs(width, seed)
-    found = forward_pass.landscape(network, inputs, points(window, cells), depths, means)
+    found = forward_pass.network_distances(network, inputs, window_nodes(window, cells), depths, means)
     return found.reshape(len(depths), cells + 1, cells + 1).numpy()
 
 
 @cache
-def single(at: Setting, architecture: Architecture, seed: int) -> np.ndarray:
+def float32_landscapes(setting: Setting, architecture: Architecture, seed: int) -> np.ndarray:
     """In the window of the dimensions, in float32."""
-    return landscape(architecture, at.width, at.depths, seed, at.window, at.cells, at.single)
+    return network_landscape(
+        architecture, setting.width, setting.depths, seed, setting.window, setting.cells, setting.float32
+    )
 
 
 @cache
-def both_precisions(at: Setting, architecture: Architecture, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def landscapes_in_both_precisions(
+    setting: Setting, architecture: Architecture, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """In the same window with fewer cells, in float32 and in float64: the same network, to the last bit."""
     rough, fine = (
-        landscape(architecture, at.width, at.depths, seed, at.window, at.precise_cells, means)
-        for means in (at.single, at.double)
+        network_landscape(
+            architecture, setting.width, setting.depths, seed, setting.window, setting.precise_cells, means
+        )
+        for means in (setting.float32, setting.float64)
     )
     return rough, fine
 
 
 @cache
-def infinite(at: Setting, window: Window) -> np.ndarray:
+def mean_field_landscape(setting: Setting, window: Window) -> np.ndarray:
     """The same of infinite width, in float64 on the CPU."""
-    where = points(window, at.cells)
-    shape = (len(at.depths), at.cells + 1, at.cells + 1)
-    return mean_field.landscape(where[0], where[1], at.depths).reshape(shape).numpy()
+    where = window_nodes(window, setting.cells)
+    shape = (len(setting.depths), setting.cells + 1, setting.cells + 1)
+    return mean_field.mean_field_distances(where[0], where[1], setting.depths).reshape(shape).numpy()
 
 
 @cache
-def shown(at: Setting, ladder: Ladder) -> tuple[np.ndarray, ...]:
+def ladder_landscapes(setting: Setting, ladder: Ladder) -> tuple[np.ndarray, ...]:
     """The landscapes of a ladder of windows, in float32, of the first seed."""
     return tuple(
-        landscape(
+        network_landscape(
             ladder.architecture,
             ladder.width,
             (ladder.depth,),
-            at.seeds[0],
+            setting.seeds[0],
             window,
-            at.shown_cells,
-            at.single,
+            setting.figure_cells,
+            setting.float32,
         )[0]
         for window in ladder.windows
     )
 
 
-def ladder_dimensions(at: Setting, ladder: Ladder) -> list[float]:
+def ladder_dimensions(setting: Setting, ladder: Ladder) -> list[float]:
     """In each of its windows; nan where there is no frontier."""
-    return [dimension(at, distances) for distances in shown(at, ladder)]
+    return [frontier_dimension(setting, distances) for distances in ladder_landscapes(setting, ladder)]
 
 
-def threshold(at: Setting, distances: np.ndarray) -> float:
+def threshold(setting: Setting, distances: np.ndarray) -> float:
     """τ: the one of the setting, whatever the landscape looks like."""
     del distances
-    return at.threshold
+    return setting.threshold
 
 
-def dimension(at: Setting, distances: np.ndarray) -> float:
+def frontier_dimension(setting: Setting, distances: np.ndarray) -> float:
     """Of the frontier of one landscape, at the threshold of the setting; nan where there is none."""
     return box_counting.dimension(
-        box_counting.edges(box_counting.signs(distances, landscapes.threshold(at, distances)))
+        box_counting.frontier_cells(box_counting.signs(distances, landscapes.threshold(setting, distances)))
     )
 
 
-def refinement(at: Setting, distances: np.ndarray) -> float:
+def frontier_refinement(setting: Setting, distances: np.ndarray) -> float:
     """Of the frontier of one landscape, by resolution in place of boxes."""
-    return box_counting.refinement(box_counting.signs(distances, landscapes.threshold(at, distances)))
+    return box_counting.refinement(box_counting.signs(distances, landscapes.threshold(setting, distances)))
 
 
-def median(values: list[float]) -> float:
+def median_or_nan(values: list[float]) -> float:
     """nan as soon as one value is: a network without a frontier is no evidence."""
     return math.nan if any(math.isnan(v) for v in values) else float(np.median(values))
 
 
-def dimensions(at: Setting, architecture: Architecture, depth: int) -> list[float]:
+def seed_dimensions(setting: Setting, architecture: Architecture, depth: int) -> list[float]:
     """Of every seed, in float32."""
-    of = at.depths.index(depth)
-    return [dimension(at, single(at, architecture, seed)[of]) for seed in at.seeds]
+    of = setting.depths.index(depth)
+    return [
+        frontier_dimension(setting, float32_landscapes(setting, architecture, seed)[of])
+        for seed in setting.seeds
+    ]

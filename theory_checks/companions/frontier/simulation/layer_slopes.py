@@ -13,13 +13,13 @@ from . import forward_pass, networks
 from .networks import Architecture
 from .settings import Setting
 
-DISTANCE = 1e-6
+INPUT_DISTANCE = 1e-6
 """Of the two inputs, over the norm of the first."""
-FLOOR = 1e-29
+ROUNDING = 1e-29
 """Squared distances below it are rounding in float64 (differences of 3e-15), where activations are of order 1."""
 
 
-def fitted(log: Tensor, first: int) -> Tensor:
+def fitted_slopes(log: Tensor, first: int) -> Tensor:
     """Slope per layer of columns, from layer ``first`` (counted from 1) to the last, by least squares.
 
     Args:
@@ -36,8 +36,12 @@ def fitted(log: Tensor, first: int) -> Tensor:
 
 
 @cache
-def close(
-    at: Setting, architecture: Architecture, width: int, points: tuple[tuple[float, float], ...], seeds: int
+def close_log_distances(
+    setting: Setting,
+    architecture: Architecture,
+    width: int,
+    points: tuple[tuple[float, float], ...],
+    seeds: int,
 ) -> Tensor:
     """Log squared distances of close inputs over layers: ``(seeds, depth, len(points))``, float64.
 
@@ -45,25 +49,25 @@ def close(
         points: σ_w and σ_b.
     """
     where = torch.tensor(points, dtype=torch.float64).T.contiguous()
-    depths = tuple(range(1, at.slope_depth + 1))
+    depths = tuple(range(1, setting.slope_depth + 1))
     found = []
     for seed in range(seeds):
-        network = networks.draw(architecture, width, at.slope_depth, seed)
-        inputs = networks.close_inputs(width, seed, DISTANCE)
-        distances = forward_pass.landscape(network, inputs, where, depths, at.double)
-        found.append(logarithm(distances, where[1]))
+        network = networks.draw_network(architecture, width, setting.slope_depth, seed)
+        inputs = networks.close_inputs(width, seed, INPUT_DISTANCE)
+        distances = forward_pass.network_distances(network, inputs, where, depths, setting.float64)
+        found.append(log_above_rounding(distances, where[1]))
     return torch.stack(found)
 
 
-def logarithm(distances: Tensor, sigma_b: Tensor) -> Tensor:
+def log_above_rounding(distances: Tensor, sigma_b: Tensor) -> Tensor:
     """Of squared distances ``(depth, P)``; minus infinity where they are rounding.
 
     Without biases activations shrink with the distances, which then stay accurate however small.
     """
-    floor = torch.where(sigma_b == 0, 0.0, FLOOR)
+    floor = torch.where(sigma_b == 0, 0.0, ROUNDING)
     return torch.where(distances > floor, distances, 0.0).log()
 
 
-def mean_slopes(at: Setting, logs: Tensor) -> np.ndarray:
+def mean_slopes(setting: Setting, logs: Tensor) -> np.ndarray:
     """Mean over seeds of the fitted slopes: ``(P,)``."""
-    return torch.stack([fitted(log, at.fit_from) for log in logs]).mean(0).numpy()
+    return torch.stack([fitted_slopes(log, setting.fit_from) for log in logs]).mean(0).numpy()

@@ -31,7 +31,7 @@ def susceptibility(q: Tensor, sigma_w: Tensor) -> Tensor:
     return sigma_w**2 * (4 / math.pi) / torch.sqrt(1 + 4 * q)
 
 
-def landscape(sigma_w: Tensor, sigma_b: Tensor, depths: tuple[int, ...]) -> Tensor:
+def mean_field_distances(sigma_w: Tensor, sigma_b: Tensor, depths: tuple[int, ...]) -> Tensor:
     """``E‖x₁ − x₂‖²/N`` after layers ``depths`` of two orthogonal inputs of norm √N.
 
     Args:
@@ -112,7 +112,7 @@ def kappa(q: float) -> float:
     return (1 + 4 * q) / math.sqrt(1 + 8 * q)
 
 
-def finite_width(q: float, width: int) -> float:
+def finite_width_correction(q: float, width: int) -> float:
     """What finite width adds to the exponent of the squared distance of a layer: ``−(3κ − 1)/(2N)``.
 
     ``E log (1/N)Σφ'²g² ≈ log E − Var/2`` with ``Var = (3κ − 1)/N``, for independent Gaussian g.
@@ -120,13 +120,13 @@ def finite_width(q: float, width: int) -> float:
     return -(3 * kappa(q) - 1) / (2 * width)
 
 
-def crossing(sigma_b: float, width: int, depth: int, threshold: float) -> float:
+def predicted_crossing(sigma_b: float, width: int, depth: int, threshold: float) -> float:
     """σ_w at which log distances reach ``log threshold`` after ``depth`` layers.
 
     The root of ``ln χ(σ_w) − (3κ−1)/(2N) + ln(1/threshold)/depth``, κ on the edge of chaos.
     """
     edge = edge_sigma_w(sigma_b)
-    shift = finite_width(fixed_variance(edge, sigma_b), width)
+    shift = finite_width_correction(fixed_variance(edge, sigma_b), width)
     found = root_scalar(
         lambda s: log_chi(s, sigma_b) + shift - math.log(threshold) / depth,
         bracket=(edge / 3, 3 * edge),

@@ -58,7 +58,7 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def weights(architecture: Architecture, width: int, count: int, drawn: torch.Generator) -> Tensor:
+def linear_maps(architecture: Architecture, width: int, count: int, drawn: torch.Generator) -> Tensor:
     """Linear maps of independent layers, as matrices: ``(count, width, width)``, float32."""
     if architecture is Architecture.MLP:
         return normal((count, width, width), drawn) / math.sqrt(width)
@@ -78,11 +78,11 @@ def normal(shape: tuple[int, ...], drawn: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=drawn)
 
 
-def draw(architecture: Architecture, width: int, depth: int, seed: int) -> Network:
+def draw_network(architecture: Architecture, width: int, depth: int, seed: int) -> Network:
     """A network on the CPU. A deeper one of the same seed shares no layer with it."""
     drawn = generator(seed)
     biases = normal((depth, width), drawn)
-    return Network(weights(architecture, width, depth, drawn), biases)
+    return Network(linear_maps(architecture, width, depth, drawn), biases)
 
 
 def two_inputs(width: int, seed: int) -> Tensor:

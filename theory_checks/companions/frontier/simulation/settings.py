@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .forward_pass import Means
+from .forward_pass import Computation
 from .networks import Architecture
 
 ALL = (Architecture.MLP, Architecture.STRUCTURED, Architecture.CONV)
@@ -115,17 +115,17 @@ class Setting:
     backward_depth: int
     backward_seeds: int
     ladders: tuple[Ladder, ...]
-    shown_cells: int
+    figure_cells: int
 
     @property
-    def single(self) -> Means:
+    def float32(self) -> Computation:
         """Products in float32, for landscapes."""
-        return Means(self.device, torch.float32, self.chunk)
+        return Computation(self.device, torch.float32, self.chunk)
 
     @property
-    def double(self) -> Means:
+    def float64(self) -> Computation:
         """Products in float64, for slopes and zooms."""
-        return Means(self.device, torch.float64, self.chunk)
+        return Computation(self.device, torch.float64, self.chunk)
 
 
 SMALL = Setting(
@@ -168,7 +168,7 @@ SMALL = Setting(
     backward_depth=100,
     backward_seeds=8,
     ladders=(Ladder(Architecture.MLP, 30, 400, NARROW),),
-    shown_cells=160,
+    figure_cells=160,
 )
 
 PAPER = Setting(
@@ -216,5 +216,5 @@ PAPER = Setting(
         for width, windows in ((100, WIDE), (30, NARROW))
         for depth in (100, 1000)
     ),
-    shown_cells=1000,
+    figure_cells=1000,
 )

@@ -27,55 +27,58 @@ class Exponents:
     error: np.ndarray
 
 
-def derivative(z: Tensor) -> Tensor:
+def erf_derivative(z: Tensor) -> Tensor:
     """``erf'(z) = 2/√π exp(−z²)``."""
     return (2 / math.sqrt(math.pi)) * torch.exp(-z * z)
 
 
-def exponents(
-    architecture: Architecture, width: int, where: Tensor, layers: int, at: Setting, seed: int
+def lyapunov_exponents(
+    architecture: Architecture, width: int, where: Tensor, layers: int, setting: Setting, seed: int
 ) -> Exponents:
     """At points ``where`` (σ_w and σ_b, ``(2, P)``, float64), the same operators for all of them.
 
     Applied in float64. Chains side by side make ``layers`` layers together, after
     ``exponent_burn`` each that are thrown away.
     """
-    drawn, chains, columns = networks.generator(seed), at.exponent_chains, where.shape[1]
-    sigma_w, sigma_b = where.to(at.device)
-    x = networks.normal((chains, width, columns), drawn).to(at.device).double()
-    tangent = networks.normal((chains, width, columns), drawn).to(at.device).double()
-    kept = torch.zeros(chains, columns, dtype=torch.float64, device=at.device)
+    drawn, chains, columns = networks.generator(seed), setting.exponent_chains, where.shape[1]
+    sigma_w, sigma_b = where.to(setting.device)
+    x = networks.normal((chains, width, columns), drawn).to(setting.device).double()
+    tangent = networks.normal((chains, width, columns), drawn).to(setting.device).double()
+    kept = torch.zeros(chains, columns, dtype=torch.float64, device=setting.device)
     counted = layers // chains
-    for step in range(at.exponent_burn + counted):
-        maps = networks.weights(architecture, width, chains, drawn).to(at.device).double()
-        biases = networks.normal((chains, width, 1), drawn).to(at.device).double()
+    for step in range(setting.exponent_burn + counted):
+        maps = networks.linear_maps(architecture, width, chains, drawn).to(setting.device).double()
+        biases = networks.normal((chains, width, 1), drawn).to(setting.device).double()
         tangent = tangent / tangent.norm(dim=1, keepdim=True)
         images = torch.bmm(maps, torch.cat([x, tangent], dim=2)) * torch.cat([sigma_w, sigma_w])
         z = images[..., :columns] + sigma_b * biases
-        x, tangent = torch.erf(z), tangents.derivative(z) * images[..., columns:]
-        if step >= at.exponent_burn:
+        x, tangent = torch.erf(z), tangents.erf_derivative(z) * images[..., columns:]
+        if step >= setting.exponent_burn:
             kept += tangent.norm(dim=1).log()
     each = (kept / counted).cpu()
     return Exponents(each.mean(0).numpy(), (each.std(0) / math.sqrt(chains)).numpy())
 
 
 @cache
-def at_edge(at: Setting, width: int, layers: int) -> Exponents:
+def edge_exponents(setting: Setting, width: int, layers: int) -> Exponents:
     """Of the MLP: on the edge of chaos at ``SIGMA_B``, then at σ_b = 1 where ``SHIFTS`` say."""
     edge = mean_field.edge_sigma_w(1.0)
-    sigma_w = [*(mean_field.edge_sigma_w(b) for b in SIGMA_B), *(edge + shift / width for shift in SHIFTS)]
+    sigma_w = [
+        *(mean_field.edge_sigma_w(b) for b in SIGMA_B),
+        *(edge + edge_shift / width for edge_shift in SHIFTS),
+    ]
     where = torch.tensor([sigma_w, [*SIGMA_B, *(1.0 for _ in SHIFTS)]], dtype=torch.float64)
-    return exponents(Architecture.MLP, width, where, layers, at, seed=width)
+    return lyapunov_exponents(Architecture.MLP, width, where, layers, setting, seed=width)
 
 
 @cache
-def other_at_edge(at: Setting, architecture: Architecture) -> Exponents:
+def other_edge_exponents(setting: Setting, architecture: Architecture) -> Exponents:
     """Of another architecture on the edge of chaos at ``SIGMA_B``, at ``other_width``."""
     where = torch.tensor([[mean_field.edge_sigma_w(b) for b in SIGMA_B], SIGMA_B], dtype=torch.float64)
-    return exponents(architecture, at.other_width, where, at.other_layers, at, seed=7)
+    return lyapunov_exponents(architecture, setting.other_width, where, setting.other_layers, setting, seed=7)
 
 
-def shift(width: int, found: Exponents) -> float:
+def edge_shift(width: int, found: Exponents) -> float:
     """By how much larger than on the edge of chaos σ_w is where the exponent vanishes, at σ_b = 1.
 
     The root of a parabola through the exponents at ``SHIFTS``; nan where it has none between them.

@@ -14,14 +14,14 @@ from . import forward_pass, mean_field, networks
 from .networks import Architecture
 from .settings import Setting
 
-RANGE = (0.5, 3.4)
+SIGMA_W_RANGE = (0.5, 3.4)
 """Of σ_w."""
 SIGMA_B = 1.0
 SEPARATION = 1e-2
 """Squared distances of independent inputs, over N, are to be above it."""
 AMPLIFICATION = 1e2
 """Squared distances of close inputs, over those of the inputs, are to be below it."""
-DISTANCE = 1e-6
+INPUT_DISTANCE = 1e-6
 """Of the close inputs, over the norm of the first."""
 
 
@@ -37,18 +37,18 @@ class Band:
         """nan where an end was not found."""
         return self.high - self.low
 
-    def off(self, sigma_w: float) -> float:
+    def distance_from(self, sigma_w: float) -> float:
         """How far a point is from the band, 0 inside."""
         return max(self.low - sigma_w, sigma_w - self.high, 0.0)
 
 
-def line(at: Setting) -> Tensor:
+def band_line(setting: Setting) -> Tensor:
     """σ_w and σ_b of the points: ``(2, band_points)``."""
-    sigma_w = torch.linspace(*RANGE, at.band_points, dtype=torch.float64)
+    sigma_w = torch.linspace(*SIGMA_W_RANGE, setting.band_points, dtype=torch.float64)
     return torch.stack([sigma_w, torch.full_like(sigma_w, SIGMA_B)])
 
 
-def upward(sigma_w: np.ndarray, logs: np.ndarray, level: float) -> float:
+def upward_crossing(sigma_w: np.ndarray, logs: np.ndarray, level: float) -> float:
     """The first crossing of ``log level`` from below, by linear interpolation; nan where there is none."""
     above = logs > math.log(level)
     first = int(np.argmax(above))
@@ -60,40 +60,45 @@ def upward(sigma_w: np.ndarray, logs: np.ndarray, level: float) -> float:
 
 def _bands(sigma_w: Tensor, separation: Tensor, amplification: Tensor) -> tuple[Band, ...]:
     return tuple(
-        Band(upward(sigma_w.numpy(), s, SEPARATION), upward(sigma_w.numpy(), a, AMPLIFICATION))
+        Band(
+            upward_crossing(sigma_w.numpy(), s, SEPARATION),
+            upward_crossing(sigma_w.numpy(), a, AMPLIFICATION),
+        )
         for s, a in zip(separation.numpy(), amplification.numpy(), strict=True)
     )
 
 
 @cache
-def infinite(at: Setting) -> tuple[Band, ...]:
+def mean_field_bands(setting: Setting) -> tuple[Band, ...]:
     """Of infinite width, a band each of ``band_depths``."""
-    w, b = line(at)
-    separation = mean_field.landscape(w, b, at.band_depths).log()
-    return _bands(w, separation, mean_field.amplification(w, b, at.band_depths).log())
+    w, b = band_line(setting)
+    separation = mean_field.mean_field_distances(w, b, setting.band_depths).log()
+    return _bands(w, separation, mean_field.amplification(w, b, setting.band_depths).log())
 
 
 @cache
-def finite(at: Setting) -> tuple[Band, ...]:
+def network_bands(setting: Setting) -> tuple[Band, ...]:
     """Of MLPs of ``band_width``, from means over seeds of the logarithms."""
-    where = line(at)
-    shape = (2, len(at.band_depths), at.band_points)
+    where = band_line(setting)
+    shape = (2, len(setting.band_depths), setting.band_points)
     total = torch.zeros(shape, dtype=torch.float64)
-    for seed in range(at.band_seeds):
-        network = networks.draw(Architecture.MLP, at.band_width, at.band_depths[-1], seed)
+    for seed in range(setting.band_seeds):
+        network = networks.draw_network(Architecture.MLP, setting.band_width, setting.band_depths[-1], seed)
         for row, inputs in enumerate(
             (
-                networks.two_inputs(at.band_width, seed),
-                networks.close_inputs(at.band_width, seed, DISTANCE),
+                networks.two_inputs(setting.band_width, seed),
+                networks.close_inputs(setting.band_width, seed, INPUT_DISTANCE),
             )
         ):
-            distances = forward_pass.landscape(network, inputs, where, at.band_depths, at.double)
+            distances = forward_pass.network_distances(
+                network, inputs, where, setting.band_depths, setting.float64
+            )
             total[row] += distances.clamp_min(1e-32).log()
-    separation, close = total / at.band_seeds
-    return _bands(where[0], separation, close - 2 * math.log(DISTANCE))
+    separation, close = total / setting.band_seeds
+    return _bands(where[0], separation, close - 2 * math.log(INPUT_DISTANCE))
 
 
-def rate(depths: tuple[int, ...], bands: tuple[Band, ...]) -> float:
+def width_exponent(depths: tuple[int, ...], bands: tuple[Band, ...]) -> float:
     """Slope of log width over log depth; nan where a band is empty or has no end."""
     widths = np.array([band.width for band in bands])
     if not (widths > 0).all():

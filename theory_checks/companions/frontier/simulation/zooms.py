@@ -13,7 +13,7 @@ from .settings import Setting, Window
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class ZoomLevel:
     """One window of a ladder: how often it is smaller than the first, and what was found in it."""
 
     window: Window
@@ -23,25 +23,27 @@ class Level:
 
 
 @cache
-def ladder(at: Setting, architecture: Architecture, depth: int, seed: int) -> tuple[Level, ...]:
+def zoom_levels(setting: Setting, architecture: Architecture, depth: int, seed: int) -> tuple[ZoomLevel, ...]:
     """Windows each ``zoom_factor`` times smaller, about the frontier cell nearest to the middle of the last.
 
     Ends early where a window holds no frontier; its dimension is nan.
     """
-    window, found = at.window, []
-    for level in range(at.zoom_levels + 1):
-        (distances,) = landscapes.landscape(
-            architecture, at.width, (depth,), seed, window, at.zoom_cells, at.double
+    window, found = setting.window, []
+    for level in range(setting.zoom_levels + 1):
+        (distances,) = landscapes.network_landscape(
+            architecture, setting.width, (depth,), seed, window, setting.zoom_cells, setting.float64
         )
-        cells = box_counting.edges(box_counting.signs(distances, landscapes.threshold(at, distances)))
-        found.append(Level(window, at.zoom_factor**level, distances, box_counting.dimension(cells)))
+        cells = box_counting.frontier_cells(
+            box_counting.signs(distances, landscapes.threshold(setting, distances))
+        )
+        found.append(ZoomLevel(window, setting.zoom_factor**level, distances, box_counting.dimension(cells)))
         if not cells.any():
             break
-        window = window.around(middle(window, cells), at.zoom_factor)
+        window = window.around(central_cell(window, cells), setting.zoom_factor)
     return tuple(found)
 
 
-def middle(window: Window, cells: np.ndarray) -> tuple[float, float]:
+def central_cell(window: Window, cells: np.ndarray) -> tuple[float, float]:
     """σ_w and σ_b of the marked cell nearest to the middle of the window."""
     size = len(cells)
     where = np.argwhere(cells)

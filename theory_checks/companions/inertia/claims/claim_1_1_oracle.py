@@ -23,7 +23,7 @@ N, WIDTH, HORIZON = 12, 256, 20.0
 
 
 @cache
-def _frozen(at: Setting, h: float, deficient: bool) -> tuple[Tensor, Tensor, Tensor, float]:
+def _linearised_error(setting: Setting, h: float, deficient: bool) -> tuple[Tensor, Tensor, Tensor, float]:
     """A trajectory for each of five dampings, the critical one first.
 
     Returns:
@@ -32,9 +32,9 @@ def _frozen(at: Setting, h: float, deficient: bool) -> tuple[Tensor, Tensor, Ten
     singular = gap(N, 0.3, 0.5)
     if deficient:
         singular = torch.cat([singular[:-3], torch.zeros(3, dtype=F64)])
-    of = problem(singular, at.seed, at.device)
-    full, z0 = network.two_layer(of, WIDTH, TANH, at.seed + 1)
-    fit = network.frozen(full, z0)
+    of = problem(singular, setting.seed, setting.device)
+    full, z0 = network.two_layer(of, WIDTH, TANH, setting.seed + 1)
+    fit = network.linearised(full, z0)
     values, vectors = kernel.modes(kernel.kernel(of.A, full.jacobian(z0)))
     mu = kernel.smallest(values)
     root = mu**0.5
@@ -46,8 +46,8 @@ def _frozen(at: Setting, h: float, deficient: bool) -> tuple[Tensor, Tensor, Ten
         4 * root,
     ]
     betas = [0.0, 0.0, 0.5 / root, 1 / root, 0.25 / root]
-    d = flows.grid(alphas, betas, at.device)
-    path = flows.inertial(fit, z0, d, h, HORIZON, max(1, round(0.2 / h)))
+    d = flows.damping_pairs(alphas, betas, setting.device)
+    path = flows.inertial_flow(fit, z0, d, h, HORIZON, max(1, round(0.2 / h)))
     q, _ = kernel.response(values, d.alpha[None], d.beta[None], path.t[:, None, None])
     exact = (q * (vectors.T @ fit.r0)) @ vectors.T
     # On the range of A alone: elsewhere r stays what it was.
@@ -56,25 +56,25 @@ def _frozen(at: Setting, h: float, deficient: bool) -> tuple[Tensor, Tensor, Ten
     rho = torch.tensor(
         [kernel.rate(values, a, b) for a, b in zip(alphas, betas, strict=True)],
         dtype=F64,
-        device=at.device,
+        device=setting.device,
     )
     moving = (path.r @ inside).norm(dim=-1)
     return path.t, error, moving / moving[0] / kernel.envelope(rho, path.t[:, None]), mu
 
 
 @cache
-def realisations(at: Setting) -> float:
+def _reduction_error(setting: Setting) -> float:
     """Largest relative distance between z of the reduced network and ``W u`` of the full one, k = 64."""
-    of = problem(gap(8, 0.3, 0.5), at.seed, at.device)
-    reduced, z0 = network.two_layer(of, 64, TANH, at.seed + 1)
-    full, W0 = network.weights(reduced, z0, 12, at.seed + 2)
-    d = flows.grid([0.3, 0.6], [0.0, 0.5], at.device)
-    a = flows.inertial(reduced, z0, d, 0.1, 20.0, 200).theta
-    b = full.hidden(flows.inertial(full, W0, d, 0.1, 20.0, 200).theta)
+    of = problem(gap(8, 0.3, 0.5), setting.seed, setting.device)
+    reduced, z0 = network.two_layer(of, 64, TANH, setting.seed + 1)
+    full, W0 = network.full_network(reduced, z0, 12, setting.seed + 2)
+    d = flows.damping_pairs([0.3, 0.6], [0.0, 0.5], setting.device)
+    a = flows.inertial_flow(reduced, z0, d, 0.1, 20.0, 200).theta
+    b = full.hidden(flows.inertial_flow(full, W0, d, 0.1, 20.0, 200).theta)
     return float(((a - b).norm(dim=-1) / (a - z0).norm(dim=-1)).max())
 
 
-def estimator() -> float:
+def _estimator_error() -> float:
     """Largest relative error of the estimated rate of a single underdamped mode, which is α/2."""
     mu = 0.005
     root, t = mu**0.5, torch.arange(0.0, 600.5, 1.0, dtype=F64)
@@ -85,56 +85,60 @@ def estimator() -> float:
     return max(errors)
 
 
-def attained() -> float:
+def _envelope_attained() -> float:
     """Smallest ``|r|/((1 + ρt)e^(−ρt)|r0|)`` of the slow mode, critically damped: the envelope is exact there."""
     mu, t = 0.005, torch.arange(0.0, 300.0, 1.0, dtype=F64)
     q, _ = kernel.response(t.new_tensor(mu), t.new_tensor(2 * mu**0.5), t.new_tensor(0.0), t)
     return float((q / kernel.envelope(mu**0.5, t)).min())
 
 
-def best(at: Setting) -> float:
+def _best_rate_error(setting: Setting) -> float:
     """Largest distance of ``ρ(α*, β)/√µ`` from 1, over β in [0, 1/√µ]."""
-    of = problem(gap(N, 0.3, 0.5), at.seed, at.device)
-    fit, z0 = network.two_layer(of, WIDTH, TANH, at.seed + 1)
+    of = problem(gap(N, 0.3, 0.5), setting.seed, setting.device)
+    fit, z0 = network.two_layer(of, WIDTH, TANH, setting.seed + 1)
     values, _ = kernel.modes(kernel.kernel(of.A, fit.jacobian(z0)))
     mu = kernel.smallest(values)
     betas = [b / mu**0.5 for b in (0.0, 0.25, 0.5, 0.75, 1.0)]
     return max(abs(kernel.rate(values, kernel.best_alpha(mu, b), b) / mu**0.5 - 1) for b in betas)
 
 
-def without_matrices(at: Setting) -> float:
+def _matrix_free_error(setting: Setting) -> float:
     """Larger relative error of the ends of K by products alone, against its eigenvalues."""
-    of = problem(spread(24, 0.3), at.seed, at.device)
-    fit, z0 = network.two_layer(of, WIDTH, TANH, at.seed + 1)
+    of = problem(spread(24, 0.3), setting.seed, setting.device)
+    fit, z0 = network.two_layer(of, WIDTH, TANH, setting.seed + 1)
     values, _ = kernel.modes(kernel.kernel(of.A, fit.jacobian(z0)))
-    found = matrix_free.ends(fit.residual, z0, 24, 60, at.seed)
+    found = matrix_free.spectrum_ends(fit.residual, z0, 24, 60, setting.seed)
     return max(abs(found.largest / float(values.max()) - 1), abs(found.smallest / float(values.min()) - 1))
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """Errors relative to ``|r0|``."""
-    fine, coarse = _frozen(at, 0.02, False), _frozen(at, 0.1, False)
-    _, error, ratio, mu = _frozen(at, 0.1, True)
+    fine, coarse = _linearised_error(setting, 0.02, False), _linearised_error(setting, 0.1, False)
+    _, error, ratio, mu = _linearised_error(setting, 0.1, True)
     return [
-        at_most("error of r against the oracle, h = 0.02", float(fine[1].max()), 1e-6, at.seed),
-        at_most("error of r against the oracle, h = 0.1", float(coarse[1].max()), 1e-6, at.seed),
-        at_most("the same at α = 2√µ exactly", float(coarse[1][:, 0].max()), 1e-6, at.seed),
-        at_most("the same, A of rank n − 3", float(error.max()), 1e-6, at.seed),
-        at_least("µ on the range of A of rank n − 3", mu, 1e-3, at.seed),
-        at_most("|r| over its envelope on that range", float(ratio.max()), 1 + 1e-6, at.seed),
-        at_most("reduced network against all weights, k = 64", realisations(at), 1e-10, at.seed),
-        at_least("envelope attained by the slow mode", attained(), 1 - 1e-9),
-        at_most("error of the estimated rate of a mode", estimator(), 0.01),
-        at_most("T2: ρ(α*, β)/√µ from 1, five β", best(at), 1e-6, at.seed),
-        at_most("ends of K without matrices, relative error", without_matrices(at), 1e-6, at.seed),
+        at_most("error of r against the oracle, h = 0.02", float(fine[1].max()), 1e-6, setting.seed),
+        at_most("error of r against the oracle, h = 0.1", float(coarse[1].max()), 1e-6, setting.seed),
+        at_most("the same at α = 2√µ exactly", float(coarse[1][:, 0].max()), 1e-6, setting.seed),
+        at_most("the same, A of rank n − 3", float(error.max()), 1e-6, setting.seed),
+        at_least("µ on the range of A of rank n − 3", mu, 1e-3, setting.seed),
+        at_most("|r| over its envelope on that range", float(ratio.max()), 1 + 1e-6, setting.seed),
+        at_most(
+            "reduced network against all weights, k = 64", _reduction_error(setting), 1e-10, setting.seed
+        ),
+        at_least("envelope attained by the slow mode", _envelope_attained(), 1 - 1e-9),
+        at_most("error of the estimated rate of a mode", _estimator_error(), 0.01),
+        at_most("T2: ρ(α*, β)/√µ from 1, five β", _best_rate_error(setting), 1e-6, setting.seed),
+        at_most(
+            "ends of K without matrices, relative error", _matrix_free_error(setting), 1e-6, setting.seed
+        ),
     ]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """A frozen system that decays without the polynomial factor."""
-    t, _, ratio, mu = _frozen(at, 0.1, False)
+    t, _, ratio, mu = _linearised_error(setting, 0.1, False)
     bare = ratio[:, 0] * (1 + mu**0.5 * t)
-    return [at_most("|r| over e^(−ρt)|r0| at critical damping", float(bare.max()), 1 + 1e-6, at.seed)]
+    return [at_most("|r| over e^(−ρt)|r0| at critical damping", float(bare.max()), 1 + 1e-6, setting.seed)]
 
 
 EXPERIMENT = Experiment(
@@ -143,7 +147,7 @@ EXPERIMENT = Experiment(
     source="arXiv 2506.02986, linearised",
     assumptions="K frozen at θ0; r′(0) = 0",
     mark=Mark.DERIVED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="critical damping decays as e^(−√µ t), without the factor 1 + √µ t",
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 from ....experiment import Experiment, Mark, Row, at_most
 from ..simulation import flows, network
 from ..simulation.activations import TANH
-from ..simulation.flows import Damping, Path
+from ..simulation.flows import Damping, Trajectory
 from ..simulation.problem import gap, problem
 from ..simulation.settings import Setting
 
@@ -22,35 +22,40 @@ N, WIDTH, HORIZON, STEP = 8, 64, 60.0, 0.1
 
 
 @cache
-def _path(at: Setting) -> tuple[Damping, Path]:
-    of = problem(gap(N, 0.3, 0.5), at.seed, at.device)
-    fit, z0 = network.two_layer(of, WIDTH, TANH, at.seed + 1)
+def _path(setting: Setting) -> tuple[Damping, Trajectory]:
+    of = problem(gap(N, 0.3, 0.5), setting.seed, setting.device)
+    fit, z0 = network.two_layer(of, WIDTH, TANH, setting.seed + 1)
     pairs = [(a, b) for a in (0.0, 0.2, 0.8) for b in (0.0, 0.5, 2.0)]
-    d = flows.grid([a for a, _ in pairs], [b for _, b in pairs], at.device)
-    return d, flows.inertial(fit, z0, d, STEP, HORIZON)
+    d = flows.damping_pairs([a for a, _ in pairs], [b for _, b in pairs], setting.device)
+    return d, flows.inertial_flow(fit, z0, d, STEP, HORIZON)
 
 
 def _worst(balance: Tensor) -> float:
     return float((balance / balance[0] - 1).abs().max())
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """A network of 64 units, so that J is far from constant; three α by three β, undamped included."""
-    _, path = _path(at)
+    _, path = _path(setting)
     # A loss that is not ½|r|² would break the identity through its gradient; so is the energy at rest.
     rest = path.energy[0, 0] - path.r[0, 0].square().sum() / 2
     return [
-        at_most("energy identity, largest relative error", _worst(path.energy + path.spent), 1e-5, at.seed),
-        at_most("E(0) against ½|r0|² for β = 0", abs(float(rest)), 1e-12, at.seed),
+        at_most(
+            "energy identity, largest relative error",
+            _worst(path.energy + path.dissipated),
+            1e-5,
+            setting.seed,
+        ),
+        at_most("E(0) against ½|r0|² for β = 0", abs(float(rest)), 1e-12, setting.seed),
     ]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """The mechanical energy, without (1 + αβ)."""
-    d, path = _path(at)
+    d, path = _path(setting)
     r = path.r.square().sum(-1) / 2
     bare = path.energy - (d.alpha * d.beta)[:, 0] * r
-    return [at_most("L + ½|v|² and what was dissipated", _worst(bare + path.spent), 1e-5, at.seed)]
+    return [at_most("L + ½|v|² and what was dissipated", _worst(bare + path.dissipated), 1e-5, setting.seed)]
 
 
 EXPERIMENT = Experiment(
@@ -59,7 +64,7 @@ EXPERIMENT = Experiment(
     source="derived",
     assumptions="L smooth",
     mark=Mark.DERIVED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="L + ½|v|² alone is conserved with what is dissipated",
 )

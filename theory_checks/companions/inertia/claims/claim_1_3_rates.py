@@ -23,39 +23,39 @@ MOVES = (
 )
 
 
-def errors(found: list[float], predicted: list[float]) -> tuple[float, float]:
+def _relative_errors(found: list[float], predicted: list[float]) -> tuple[float, float]:
     """Median and largest relative error; nan if any is."""
     relative = [abs(a / b - 1) for a, b in zip(found, predicted, strict=True)]
     return (median(relative), max(relative)) if np.isfinite(relative).all() else (np.nan, np.nan)
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """Rates fitted where the norm is between 1e-2 and 1e-8 of its start, by one estimator on both sides."""
-    near, far = damping_grid.entries(at, True), damping_grid.entries(at, False)
+    near, far = damping_grid.grid_entries(setting, True), damping_grid.grid_entries(setting, False)
     out = []
     for name, entries, start in (("near", near, True), ("far", far, False)):
         measured = [e.measured for e in entries]
-        at_end = errors(measured, [e.at_end for e in entries])
+        at_end = _relative_errors(measured, [e.at_end for e in entries])
         out += [
-            at_most(f"{name}: median error against K at the end", at_end[0], 0.03, at.seed),
-            at_most(f"{name}: largest error against K at the end", at_end[1], 0.10, at.seed),
+            at_most(f"{name}: median error against K at the end", at_end[0], 0.03, setting.seed),
+            at_most(f"{name}: largest error against K at the end", at_end[1], 0.10, setting.seed),
         ]
-        at_start = errors(measured, [e.at_start for e in entries])
+        at_start = _relative_errors(measured, [e.at_start for e in entries])
         against = [
-            at_most(f"{name}: median error against K at the start", at_start[0], 0.03, at.seed),
-            at_most(f"{name}: largest error against K at the start", at_start[1], 0.10, at.seed),
+            at_most(f"{name}: median error against K at the start", at_start[0], 0.03, setting.seed),
+            at_most(f"{name}: largest error against K at the start", at_start[1], 0.10, setting.seed),
         ]
         out += against if start else [unmet(row, MOVES) for row in against]
     energy = max(e.energy for e in (*near, *far))
-    return [*out, at_most("energy identity on the way, largest error", energy, 1e-5, at.seed)]
+    return [*out, at_most("energy identity on the way, largest error", energy, 1e-5, setting.seed)]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """α/2 + βµ/2 everywhere: the rate of underdamped modes, were the overdamped ones no slower."""
-    entries, mu = damping_grid.entries(at, True), damping_grid.scene(at, True).mu
+    entries, mu = damping_grid.grid_entries(setting, True), damping_grid.grid_problem(setting, True).mu
     simple = [(e.a + e.b) * mu**0.5 / 2 for e in entries]
-    largest = errors([e.measured for e in entries], simple)[1]
-    return [at_most("largest error against (α + βµ)/2", largest, 0.10, at.seed)]
+    largest = _relative_errors([e.measured for e in entries], simple)[1]
+    return [at_most("largest error against (α + βµ)/2", largest, 0.10, setting.seed)]
 
 
 EXPERIMENT = Experiment(
@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
     source="arXiv 2506.02986, figure 1; the kernel at the end derived",
     assumptions="two-layer tanh network; σ_A = 0.1 isolated; near: x̄ = g(θ0) + ¼δ; far: x̄ = δ, δ standard normal",
     mark=Mark.DERIVED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="more damping is always faster: the rate is (α + βµ)/2 over the whole plane",
 )

@@ -18,9 +18,9 @@ from ..simulation import damping_grid, kernel
 from ..simulation.settings import Setting
 
 
-def exact(at: Setting) -> float:
+def _exact_rate_error(setting: Setting) -> float:
     """Largest excess of ρ(α, β)/√µ over 1 on a fine grid, and how far ρ(α*, β) is from √µ, whichever is larger."""
-    s = damping_grid.scene(at, True)
+    s = damping_grid.grid_problem(setting, True)
     root, worst = s.mu**0.5, 0.0
     for beta in np.linspace(0, 1 / root, 9):
         peak = kernel.rate(s.values, kernel.best_alpha(s.mu, float(beta)), float(beta)) / root
@@ -29,48 +29,56 @@ def exact(at: Setting) -> float:
     return worst
 
 
-def cells_off(at: Setting) -> int:
+def _cells_from_best(setting: Setting) -> int:
     """The largest distance, in cells of the grid of α, of the measured best one to α*, over β."""
     off = []
-    for b in at.betas:
-        entries = [e for e in damping_grid.entries(at, True) if e.b == b]
+    for b in setting.betas:
+        entries = [e for e in damping_grid.grid_entries(setting, True) if e.b == b]
         best = max(range(len(entries)), key=lambda i: entries[i].measured)
         star = min(range(len(entries)), key=lambda i: abs(entries[i].a - (2 - b)))
         off.append(abs(best - star) if all(math.isfinite(e.measured) for e in entries) else len(entries))
     return max(off)
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """Near the truth unless it says otherwise, and µ that of the kernel at the start.
 
     From afar µ moves, so the best α moves too: the 2√µ of the start is no longer it, and is only reported.
     """
-    s, g = damping_grid.scene(at, True), damping_grid.gradient_flow(at, True)
-    root, entries = s.mu**0.5, damping_grid.entries(at, True)
+    s, g = damping_grid.grid_problem(setting, True), damping_grid.gradient_flow_run(setting, True)
+    root, entries = s.mu**0.5, damping_grid.grid_entries(setting, True)
     best = max(e.measured for e in entries)
     damped = max(e.measured for e in entries if e.b > 0)
-    far, afar = damping_grid.gradient_flow(at, False), damping_grid.entries(at, False)
+    far, afar = damping_grid.gradient_flow_run(setting, False), damping_grid.grid_entries(setting, False)
     critical = [e.measured for e in afar if (e.a, e.b) == (2.0, 0.0)]
     return [
-        between("gradient flow: rate / µ", g.rate / s.mu, 0.99, 1.01, at.seed),
-        between("gradient flow from afar: rate / µ at its end", far.rate / far.mu_end, 0.99, 1.01, at.seed),
-        between("best rate / √µ", best / root, 0.9, 1.02, at.seed),
-        Row("speed-up of the best", best / g.rate, low=0.9 / root, predicted=1 / root, seed=at.seed),
-        at_least(
-            "speed-up of the best, from afar", max(e.measured for e in afar) / far.rate, 0.9 / root, at.seed
+        between("gradient flow: rate / µ", g.rate / s.mu, 0.99, 1.01, setting.seed),
+        between(
+            "gradient flow from afar: rate / µ at its end", far.rate / far.mu_end, 0.99, 1.01, setting.seed
         ),
-        *(reported("speed-up at α = 2√µ of the start, from afar", c / far.rate, at.seed) for c in critical),
-        at_most("best α from α*, cells of the grid", cells_off(at), 1, at.seed),
-        at_most("best rate with β > 0 / √µ", damped / root, 1.02, at.seed),
-        at_most("T2 on the exact ρ, largest error", exact(at), 1e-6, at.seed),
+        between("best rate / √µ", best / root, 0.9, 1.02, setting.seed),
+        Row("speed-up of the best", best / g.rate, low=0.9 / root, predicted=1 / root, seed=setting.seed),
+        at_least(
+            "speed-up of the best, from afar",
+            max(e.measured for e in afar) / far.rate,
+            0.9 / root,
+            setting.seed,
+        ),
+        *(
+            reported("speed-up at α = 2√µ of the start, from afar", c / far.rate, setting.seed)
+            for c in critical
+        ),
+        at_most("best α from α*, cells of the grid", _cells_from_best(setting), 1, setting.seed),
+        at_most("best rate with β > 0 / √µ", damped / root, 1.02, setting.seed),
+        at_most("T2 on the exact ρ, largest error", _exact_rate_error(setting), 1e-6, setting.seed),
     ]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Inertia as good as a square root of the condition number better, without its constant."""
-    s, entries = damping_grid.scene(at, True), damping_grid.entries(at, True)
-    slow = [e.measured for e in entries if e.a == max(at.alphas)]
-    return [at_least("slowest rate at the largest α / √µ", min(slow) / s.mu**0.5, 0.9, at.seed)]
+    s, entries = damping_grid.grid_problem(setting, True), damping_grid.grid_entries(setting, True)
+    slow = [e.measured for e in entries if e.a == max(setting.alphas)]
+    return [at_least("slowest rate at the largest α / √µ", min(slow) / s.mu**0.5, 0.9, setting.seed)]
 
 
 EXPERIMENT = Experiment(
@@ -79,7 +87,7 @@ EXPERIMENT = Experiment(
     source="arXiv 2506.02986, accelerated rate; constants derived",
     assumptions="0 ≤ β ≤ 1/√µ; kernel near constant",
     mark=Mark.DERIVED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="any α accelerates: every rate at the largest α is at least 0.9 √µ",
 )

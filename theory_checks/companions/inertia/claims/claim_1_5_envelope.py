@@ -20,29 +20,29 @@ from ..simulation.settings import Setting
 MOVES = "µ falls by some per cent during training from afar, and at critical damping ρ with the root of that; see 1.3"
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The largest ratio over all dampings and times, while ``|r|`` is above 1e-10 of its start."""
-    near, far = damping_grid.entries(at, True), damping_grid.entries(at, False)
+    near, far = damping_grid.grid_entries(setting, True), damping_grid.grid_entries(setting, False)
     worst = [max((e.excess, e.excess_end) for e in part) for part in (near, far)]
-    from_afar = at_most("far: |r| over the envelope, ρ at the start", worst[1][0], 1.02, at.seed)
+    from_afar = at_most("far: |r| over the envelope, ρ at the start", worst[1][0], 1.02, setting.seed)
     return [
-        at_most("near: |r| over the envelope, ρ at the start", worst[0][0], 1.02, at.seed),
+        at_most("near: |r| over the envelope, ρ at the start", worst[0][0], 1.02, setting.seed),
         at_most(
-            "far: the same, ρ the slower of start and end", max(e.excess_end for e in far), 1.02, at.seed
+            "far: the same, ρ the slower of start and end", max(e.excess_end for e in far), 1.02, setting.seed
         ),
         unmet(from_afar, MOVES),
     ]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Without the factor 1 + ρt."""
-    pairs, path = damping_grid.path(at, True)
+    pairs, path = damping_grid.grid_trajectories(setting, True)
     sizes, worst = path.r.norm(dim=-1), 0.0
-    for i, e in enumerate(damping_grid.entries(at, True)):
+    for i, e in enumerate(damping_grid.grid_entries(setting, True)):
         relative = sizes[:, i] / sizes[0, i]
         bare = relative / torch.exp(-e.rho * path.t)
         worst = max(worst, float(bare[relative > damping_grid.FLOOR].max()))
-    return [at_most(f"|r| over e^(−ρt)|r0|, {len(pairs)} dampings", worst, 1.02, at.seed)]
+    return [at_most(f"|r| over e^(−ρt)|r0|, {len(pairs)} dampings", worst, 1.02, setting.seed)]
 
 
 EXPERIMENT = Experiment(
@@ -51,7 +51,7 @@ EXPERIMENT = Experiment(
     source="derived",
     assumptions="k ≥ 4096; ρ of K at the start (near), of the slower of start and end (far)",
     mark=Mark.DERIVED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="|r(t)| ≤ 1.02 e^(−ρt) |r(0)|",
 )

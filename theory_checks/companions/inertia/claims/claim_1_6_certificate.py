@@ -14,29 +14,29 @@ from collections.abc import Sequence
 
 from ....experiment import Experiment, Mark, Row, at_least, at_most, reported, zero
 from ..simulation import flow_certificate, inertial_certificate
-from ..simulation.flow_certificate import ROUNDING, Followed
-from ..simulation.inertial_certificate import Kept
+from ..simulation.flow_certificate import ROUNDING, CertificateCheck
+from ..simulation.inertial_certificate import InertialCheck
 from ..simulation.settings import Setting
 
 
-def _broken(f: Followed) -> int:
+def _violations(f: CertificateCheck) -> int:
     """How many of the three conclusions do not hold; all where one is not finite."""
     return sum(not ratio <= 1 + ROUNDING for ratio in (f.moved, f.jacobian, f.residual))
 
 
-def _lost(f: Kept) -> int:
+def _inertial_violations(f: InertialCheck) -> int:
     """How many of the five conclusions on the inertial system do not hold."""
     return sum(not x <= 1 + ROUNDING for x in (f.moved, f.jacobian, f.residual, f.lyapunov, f.way))
 
 
-def inertial(at: Setting) -> Sequence[Row]:
+def _inertial_measure(setting: Setting) -> Sequence[Row]:
     """The certificate of the inertial system at α = √(2Λ)."""
-    found = inertial_certificate.kept(at)
+    found = inertial_certificate.inertial_checks(setting)
     valid = [f for f in found if f.valid]
     nothing = float("nan")
     return [
         at_least("inertial: widths that are certified", len(valid), 1),
-        zero("inertial: conclusions violated where certified", sum(_lost(f) for f in valid)),
+        zero("inertial: conclusions violated where certified", sum(_inertial_violations(f) for f in valid)),
         at_most(
             "inertial: √F + √(ab)·way over √F(0), largest",
             max((f.way for f in valid), default=nothing),
@@ -54,23 +54,25 @@ def inertial(at: Setting) -> Sequence[Row]:
     ]
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """Softplus, n = 8, σ_A = 0.6."""
-    valid = [f for f in flow_certificate.followed(at) if f.valid]
+    valid = [f for f in flow_certificate.certificate_checks(setting) if f.valid]
     margins = [
         reported(
-            f"R'/R at k = {k}, {'certified' if ok else 'not certified'}", c.needed / c.radius, at.seed + k
+            f"R'/R at k = {k}, {'certified' if ok else 'not certified'}",
+            c.needed / c.radius,
+            setting.seed + k,
         )
-        for k, c, ok, _ in flow_certificate.certified(at)
+        for k, c, ok, _ in flow_certificate.certificates(setting)
     ]
     return [
         at_least("widths that are certified", len(valid), 1),
-        at_least("widths that are not", len(flow_certificate.certified(at)) - len(valid), 1),
+        at_least("widths that are not", len(flow_certificate.certificates(setting)) - len(valid), 1),
         zero(
             "certificates against the condition on k",
-            sum(not f.agrees for f in flow_certificate.followed(at)),
+            sum(not f.agrees for f in flow_certificate.certificate_checks(setting)),
         ),
-        zero("conclusions violated where certified", sum(_broken(f) for f in valid)),
+        zero("conclusions violated where certified", sum(_violations(f) for f in valid)),
         at_most("|θ − θ0| / R', largest", max((f.moved for f in valid), default=float("nan")), 1 + ROUNDING),
         at_most(
             "(σ_J/2) / σ_min(J), largest",
@@ -88,13 +90,15 @@ def rows(at: Setting) -> Sequence[Row]:
             0.95,
         ),
         *margins,
-        *inertial(at),
+        *_inertial_measure(setting),
     ]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Eight times the certified rate."""
-    worst = max((f.too_fast for f in flow_certificate.followed(at) if f.valid), default=float("nan"))
+    worst = max(
+        (f.too_fast for f in flow_certificate.certificate_checks(setting) if f.valid), default=float("nan")
+    )
     return [at_most("|r| over |r0| exp(−2(σ_A σ_J)² t)", worst, 1 + ROUNDING)]
 
 
@@ -104,7 +108,7 @@ EXPERIMENT = Experiment(
     source="derived, after arXiv 2309.12128",
     assumptions="φ′ bounded and B-Lipschitz; A injective; gradient flow",
     mark=Mark.DERIVED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="the same with the rate 2(σ_A σ_J)²",
 )

@@ -13,9 +13,9 @@ from ..simulation import width_laws
 from ..simulation.settings import Setting
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """Exponents in k, of geometric means over the seeds."""
-    concentration, jacobian, kernel = width_laws.slopes(width_laws.drifts(at))
+    concentration, jacobian, kernel = width_laws.width_exponents(width_laws.drifts(setting))
     return [
         near("exponent of |J_T − J_0|/|J_0|", jacobian, -0.5, 0.1),
         near("exponent of |J Jᵀ/C² − I|", concentration, -0.5, 0.1),
@@ -23,9 +23,16 @@ def rows(at: Setting) -> Sequence[Row]:
     ]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """The same exponent for the kernel."""
-    return [near("exponent of |K_T − K_0|/|K_0|", width_laws.slopes(width_laws.drifts(at))[2], -0.5, 0.1)]
+    return [
+        near(
+            "exponent of |K_T − K_0|/|K_0|",
+            width_laws.width_exponents(width_laws.drifts(setting))[2],
+            -0.5,
+            0.1,
+        )
+    ]
 
 
 EXPERIMENT = Experiment(
@@ -34,7 +41,7 @@ EXPERIMENT = Experiment(
     source="derived",
     assumptions="tanh, k i.i.d. units, seeds averaged in the logarithm",
     mark=Mark.DERIVED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="the kernel moves as k^(−1/2) too",
 )

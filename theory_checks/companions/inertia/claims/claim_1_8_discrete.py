@@ -18,58 +18,68 @@ from ..simulation import discrete_runs, discrete_schemes, rate_fits
 from ..simulation.settings import Setting
 
 
-def _slack(fixed: list[discrete_runs.Run]) -> float:
+def _slack(fixed: list[discrete_runs.SchemeRun]) -> float:
     """An error of 0.02 in a q of 0.99 says nothing of the rate; this does."""
     return float(np.max([abs((1 - r.factor) / (1 - r.predicted) - 1) for r in fixed]))
 
 
-def _start(at: Setting) -> float:
+def _start(setting: Setting) -> float:
     """Relative error of the recorded ``E_0 = (1 + αβ) f_0 + ½β²|g_0|²``, for the run with β > 0."""
-    b, run = discrete_runs.bench(at), discrete_runs.runs(at)["ISEHD, adaptive, β > 0"]
-    r, g = b.fit.slopes(b.z0)
+    b, run = (
+        discrete_runs.scheme_problem(setting),
+        discrete_runs.scheme_runs(setting)["ISEHD, adaptive, β > 0"],
+    )
+    r, g = b.fit.residual_and_gradient(b.z0)
     f0, g0 = float(r.square().sum()) / 2, float(g.square().sum())
     return abs(run.energies[0] / ((1 + run.d.alpha * run.d.beta) * f0 + run.d.beta**2 * g0 / 2) - 1)
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """κ(A)² = 100; to ``|r| = 1e-8 |r0|``."""
-    runs, (certified, L) = discrete_runs.runs(at), discrete_runs.certified_run(at)
+    runs, (certified, L) = discrete_runs.scheme_runs(setting), discrete_runs.certified_run(setting)
     adaptive = [r for name, r in runs.items() if "ISEHD, adaptive" in name]
     fixed = [r for r in (*runs.values(), certified) if math.isfinite(r.h)]
-    b = discrete_runs.bench(at)
+    b = discrete_runs.scheme_problem(setting)
     gd, safe, quick = (runs[name].iterations for name in ("GD, h = 1/L", "ISEHD, safe h", "ISEHD, adaptive"))
-    hs, errors = discrete_runs.errors_to_flow(at)
+    hs, errors = discrete_runs.errors_to_flow(setting)
     return [
-        zero("E rises, adaptive", sum(discrete_schemes.violations(r.energies) for r in adaptive), at.seed),
+        zero(
+            "E rises, adaptive", sum(discrete_schemes.violations(r.energies) for r in adaptive), setting.seed
+        ),
         zero(
             "V rises, certified step",
             discrete_schemes.violations(discrete_runs.potential(certified, L)),
-            at.seed,
+            setting.seed,
         ),
-        at_least("certified L / λ_max(K)", L / float(b.values.max()), 1.0, at.seed),
-        at_most("E at the start against its formula", _start(at), 1e-12, at.seed),
-        at_most("1 − q against the companion's, largest relative error", _slack(fixed), 0.1, at.seed),
-        *(near(f"q, {r.method}", r.factor, r.predicted, 0.02, at.seed) for r in fixed),
-        near("order of accuracy", rate_fits.log_slope(hs, errors), 1.0, 0.15, at.seed),
+        at_least("certified L / λ_max(K)", L / float(b.values.max()), 1.0, setting.seed),
+        at_most("E at the start against its formula", _start(setting), 1e-12, setting.seed),
+        at_most("1 − q against the companion's, largest relative error", _slack(fixed), 0.1, setting.seed),
+        *(near(f"q, {r.method}", r.factor, r.predicted, 0.02, setting.seed) for r in fixed),
+        near("order of accuracy", rate_fits.log_slope(hs, errors), 1.0, 0.15, setting.seed),
         at_most(
-            "ISEHD against its heavy-ball form", discrete_runs.heavy_ball_gap(at, b.fit, b.z0), 1e-10, at.seed
+            "ISEHD against its heavy-ball form",
+            discrete_runs.heavy_ball_gap(setting, b.fit, b.z0),
+            1e-10,
+            setting.seed,
         ),
         between(
-            "iterations, safe h / GD", safe / gd if min(safe, gd) > 0 else math.nan, 0, 1 - 1e-9, at.seed
+            "iterations, safe h / GD", safe / gd if min(safe, gd) > 0 else math.nan, 0, 1 - 1e-9, setting.seed
         ),
         between(
             "iterations, adaptive / safe h", quick / safe if min(quick, safe) > 0 else math.nan, 0, 1 - 1e-9
         ),
-        *(reported(f"iterations, {r.method}", r.iterations, at.seed) for r in runs.values()),
+        *(reported(f"iterations, {r.method}", r.iterations, setting.seed) for r in runs.values()),
     ]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Little damping, and a step that converges."""
-    run = discrete_runs.bold(at)
+    run = discrete_runs.underdamped_run(setting)
     return [
         zero(
-            f"E rises, {run.method}, q = {run.factor:.4f}", discrete_schemes.violations(run.energies), at.seed
+            f"E rises, {run.method}, q = {run.factor:.4f}",
+            discrete_schemes.violations(run.energies),
+            setting.seed,
         )
     ]
 
@@ -80,7 +90,7 @@ EXPERIMENT = Experiment(
     source="arXiv 2407.12518 for the scheme; the adaptive rule reconstructed",
     assumptions="gradient locally Lipschitz; κ(A)² = 100",
     mark=Mark.GUESSED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="every constant step that converges has an energy that never rises",
 )

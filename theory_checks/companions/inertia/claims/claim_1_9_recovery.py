@@ -16,10 +16,10 @@ from ..simulation.settings import Setting
 ROUNDING = 1e-9
 
 
-def rows(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The inertial system at critical damping, until it has converged."""
     out = []
-    for c in recovery.cases(at):
+    for c in recovery.recovery_runs(setting):
         out.append(
             at_most(
                 f"error over its bound: {c.name}", float((c.error / recovery.bound(c)).max()), 1 + ROUNDING
@@ -36,19 +36,19 @@ def rows(at: Setting) -> Sequence[Row]:
                 at_most(f"error at the stop / (2|ε|/λ): {c.name}", stopped * c.smallest / (2 * c.noise), 1.0)
             )
             out.append(at_least(f"residual just before the stop / |ε|: {c.name}", _before(c), 1.0))
-    worst = recovery.cases(at)[-1]
+    worst = recovery.recovery_runs(setting)[-1]
     reached = float(worst.error[-1] / recovery.bound(worst)[-1])
     out.append(at_least("bound attained by the worst noise", reached, 0.99))
     return out
 
 
-def _before(c: recovery.Case) -> float:
+def _before(c: recovery.RecoveryRun) -> float:
     return float(c.residual[c.stop - 1]) / c.noise if c.stop > 0 else float("nan")
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Without the noise on the right."""
-    c = recovery.cases(at)[-1]
+    c = recovery.recovery_runs(setting)[-1]
     return [
         at_most(
             "error over (|r| + ½|ε|)/λ",
@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
     source="derived, after arXiv 2309.12128, theorem 3.2",
     assumptions="x = D h(θ), S = Im D, λ = σ_min(A D) > 0",
     mark=Mark.DERIVED,
-    measure=rows,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="half the noise would do in the bound",
 )

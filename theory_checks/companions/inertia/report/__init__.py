@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def all_tables(at: Setting) -> dict[str, pd.DataFrame]:
+def all_tables(setting: Setting) -> dict[str, pd.DataFrame]:
     """Every table, by the stem of its file."""
     from .tables import tables
 
-    return tables(at)
+    return tables(setting)
 
 
-def all_figures(at: Setting) -> dict[str, Figure]:
+def all_figures(setting: Setting) -> dict[str, Figure]:
     """Every figure, by the stem of its file."""
     from .figures import figures
 
-    return figures(at)
+    return figures(setting)
 
 
 __all__ = ["all_figures", "all_tables"]

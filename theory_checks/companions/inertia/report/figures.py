@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..simulation import damping_grid, kernel, photograph_runs, recovery, width_laws
-from ..simulation.photograph_runs import Fitted
+from ..simulation.photograph_runs import PhotographRun
 from ..simulation.settings import Setting
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def _colours(n: int) -> list[tuple[float, float, float]]:
     return list(sns.color_palette("colorblind", n))
 
 
-def heat_map(at: Setting) -> Figure:
+def heat_map(setting: Setting) -> Figure:
     """Rates over the plane of dampings: measured, of the frozen kernel, and exact over a wider range."""
     import matplotlib.pyplot as plt
     import pandas as pd
     import seaborn as sns
 
-    s, entries = damping_grid.scene(at, True), damping_grid.entries(at, True)
+    s, entries = damping_grid.grid_problem(setting, True), damping_grid.grid_entries(setting, True)
     root = s.mu**0.5
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained", width_ratios=(1, 1, 1.25))
     shown = len(entries) <= 40
@@ -73,7 +73,7 @@ def heat_map(at: Setting) -> Figure:
     return figure
 
 
-def residuals(at: Setting) -> Figure:
+def residuals(setting: Setting) -> Figure:
     """``|r|`` against time, with the envelope T1, for three dampings and gradient flow."""
     import matplotlib.pyplot as plt
 
@@ -82,9 +82,9 @@ def residuals(at: Setting) -> Figure:
         axes, (True, False), ("x̄ near the first image", "x̄ far from the first image"), strict=True
     ):
         s, (pairs, path), g = (
-            damping_grid.scene(at, near),
-            damping_grid.path(at, near),
-            damping_grid.gradient_flow(at, near),
+            damping_grid.grid_problem(setting, near),
+            damping_grid.grid_trajectories(setting, near),
+            damping_grid.gradient_flow_run(setting, near),
         )
         wanted = [p for p in ((1.0, 0.0), (2.0, 0.0), (3.0, 0.0)) if p in pairs] or pairs[:3]
         names = {1.0: "underdamped", 2.0: "critical", 3.0: "overdamped"}
@@ -101,7 +101,11 @@ def residuals(at: Setting) -> Figure:
         ax.plot(g.t.cpu().numpy(), (g.size / g.size[0]).cpu().numpy(), color="0.3", label="gradient flow")
         ax.plot([], [], color="0.3", ls=":", label="(1 + ρt)e^(−ρt), ρ at the start")
         ax.set(
-            yscale="log", ylim=(1e-10, 3), xlim=(0, at.horizon), xlabel="time t", title=f"Residual, {title}"
+            yscale="log",
+            ylim=(1e-10, 3),
+            xlim=(0, setting.horizon),
+            xlabel="time t",
+            title=f"Residual, {title}",
         )
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("|r(t)| / |r(0)|")
@@ -109,13 +113,13 @@ def residuals(at: Setting) -> Figure:
     return figure
 
 
-def width_exponents(at: Setting) -> Figure:
+def width_exponents(setting: Setting) -> Figure:
     """The Jacobian and the kernel over the width, log–log."""
     import matplotlib.pyplot as plt
 
-    found = width_laws.drifts(at)
+    found = width_laws.drifts(setting)
     ks = np.array([d.k for d in found], float)
-    concentration, jacobian, drift = width_laws.slopes(found)
+    concentration, jacobian, drift = width_laws.width_exponents(found)
     series = (
         ("|J(T) − J(0)| / |J(0)|", [d.jacobian for d in found], jacobian),
         ("|JJᵀ/C² − I| at the start", [d.concentration for d in found], concentration),
@@ -134,11 +138,11 @@ def width_exponents(at: Setting) -> Figure:
     return figure
 
 
-def recovery_curves(at: Setting) -> Figure:
+def recovery_curves(setting: Setting) -> Figure:
     """Error and bound against time, and where the discrepancy principle stops."""
     import matplotlib.pyplot as plt
 
-    cases = [c for c in recovery.cases(at) if c.noise]
+    cases = [c for c in recovery.recovery_runs(setting) if c.noise]
     figure, axes = plt.subplots(1, len(cases), figsize=(4.2 * len(cases), 3.8), layout="constrained")
     error, limit, residual, _ = _colours(4)
     for ax, c in zip(axes, cases, strict=True):
@@ -156,20 +160,25 @@ def recovery_curves(at: Setting) -> Figure:
     return figure
 
 
-def _curves(at: Setting) -> list[tuple[Fitted, str]]:
+def _curves(setting: Setting) -> list[tuple[PhotographRun, str]]:
     tanh = [
-        (f, "-") for f in (photograph_runs.descent(at), photograph_runs.adam(at), *photograph_runs.smooth(at))
+        (f, "-")
+        for f in (
+            photograph_runs.descent_run(setting),
+            photograph_runs.adam_run(setting),
+            *photograph_runs.tanh_runs(setting),
+        )
     ]
-    return [*tanh, (photograph_runs.rectified(at), ":")]
+    return [*tanh, (photograph_runs.relu_run(setting), ":")]
 
 
-def photograph_curves(at: Setting) -> Figure:
+def photograph_curves(setting: Setting) -> Figure:
     """Residual and PSNR of each method against iterations."""
     import matplotlib.pyplot as plt
 
     from bench.drawing import number_log
 
-    found = _curves(at)
+    found = _curves(setting)
     figure, axes = plt.subplots(1, 2, figsize=(13.5, 4.2), layout="constrained")
     for (f, line), colour in zip(found, _colours(len(found)), strict=True):
         k = np.arange(1, len(f.residual) + 1)
@@ -178,7 +187,7 @@ def photograph_curves(at: Setting) -> Figure:
         axes[1].plot(k, f.psnr, line, color=colour)
         if f.stop > 0:
             axes[1].plot(f.stop, f.psnr[f.stop - 1], "o", color=colour, ms=5)
-    of = photograph_runs.photo(at)
+    of = photograph_runs.blurred_photograph(setting)
     measured = -10 * float((of.y - of.truth).square().mean().log10())
     axes[1].axhline(measured, color="0.6", lw=1, ls="--")
     axes[1].text(1.1, measured + 0.08, "measurements", fontsize=8, color="0.4")
@@ -207,12 +216,16 @@ def _picture(ax: Axes, image: torch.Tensor, title: str) -> None:
     ax.set_axis_off()
 
 
-def photograph_strip(at: Setting) -> Figure:
+def photograph_strip(setting: Setting) -> Figure:
     """Truth, measurements and reconstructions."""
     import matplotlib.pyplot as plt
 
-    of, gd, adam = photograph_runs.photo(at), photograph_runs.descent(at), photograph_runs.adam(at)
-    best = photograph_runs.quickest(photograph_runs.smooth(at))
+    of, gd, adam = (
+        photograph_runs.blurred_photograph(setting),
+        photograph_runs.descent_run(setting),
+        photograph_runs.adam_run(setting),
+    )
+    best = photograph_runs.fastest(photograph_runs.tanh_runs(setting))
     pictures = [
         (of.truth[0, 0].cpu(), "photograph"),
         (of.y[0, 0].cpu(), f"measured, {-10 * float((of.y - of.truth).square().mean().log10()):.1f} dB"),
@@ -227,13 +240,13 @@ def photograph_strip(at: Setting) -> Figure:
     return figure
 
 
-def figures(at: Setting) -> dict[str, Figure]:
+def figures(setting: Setting) -> dict[str, Figure]:
     """All of them, by the stem of their files."""
     return {
-        "heat-map": heat_map(at),
-        "residuals": residuals(at),
-        "width-laws": width_exponents(at),
-        "recovery-curves": recovery_curves(at),
-        "photograph-curves": photograph_curves(at),
-        "photograph-images": photograph_strip(at),
+        "heat-map": heat_map(setting),
+        "residuals": residuals(setting),
+        "width-laws": width_exponents(setting),
+        "recovery-curves": recovery_curves(setting),
+        "photograph-curves": photograph_curves(setting),
+        "photograph-images": photograph_strip(setting),
     }

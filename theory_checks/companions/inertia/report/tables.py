@@ -19,14 +19,17 @@ from ..simulation import (
 from ..simulation.settings import Setting
 
 
-def rates(at: Setting) -> pd.DataFrame:
+def rates(setting: Setting) -> pd.DataFrame:
     """The heat map: rates in units of √µ, µ at the start; of gradient flow too, which has no damping."""
     rows = []
     for name, near in (("near", True), ("far", False)):
-        root, g = damping_grid.scene(at, near).mu ** 0.5, damping_grid.gradient_flow(at, near)
+        root, g = (
+            damping_grid.grid_problem(setting, near).mu ** 0.5,
+            damping_grid.gradient_flow_run(setting, near),
+        )
         flow = {"measured/√µ": g.rate / root, "K at start/√µ": root, "K at end/√µ": g.mu_end / root}
         rows.append({"start": name, "method": "gradient flow", "α/√µ": math.nan, "β√µ": math.nan} | flow)
-        for e in damping_grid.entries(at, near):
+        for e in damping_grid.grid_entries(setting, near):
             rows.append(
                 {
                     "start": name,
@@ -45,9 +48,13 @@ def rates(at: Setting) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def methods(at: Setting) -> pd.DataFrame:
+def methods(setting: Setting) -> pd.DataFrame:
     """The discrete algorithms; rates are ``−log q`` an iteration."""
-    runs = [*discrete_runs.runs(at).values(), discrete_runs.certified_run(at)[0], discrete_runs.bold(at)]
+    runs = [
+        *discrete_runs.scheme_runs(setting).values(),
+        discrete_runs.certified_run(setting)[0],
+        discrete_runs.underdamped_run(setting),
+    ]
     return pd.DataFrame(
         [
             {
@@ -67,7 +74,7 @@ def methods(at: Setting) -> pd.DataFrame:
     )
 
 
-def widths_table(at: Setting) -> pd.DataFrame:
+def widths_table(setting: Setting) -> pd.DataFrame:
     """Distances in operator norm, geometric means over seeds."""
     return pd.DataFrame(
         [
@@ -77,12 +84,12 @@ def widths_table(at: Setting) -> pd.DataFrame:
                 "‖J_T − J_0‖/‖J_0‖": d.jacobian,
                 "‖K_T − K_0‖/‖K_0‖": d.kernel,
             }
-            for d in width_laws.drifts(at)
+            for d in width_laws.drifts(setting)
         ]
     )
 
 
-def certificates(at: Setting) -> pd.DataFrame:
+def certificates(setting: Setting) -> pd.DataFrame:
     """The certificate at each width, and what happened over what it guarantees."""
     return pd.DataFrame(
         [
@@ -101,15 +108,19 @@ def certificates(at: Setting) -> pd.DataFrame:
                 "inertial ‖r‖ over bound": g.residual,
                 "F e^(bt)/F(0)": g.lyapunov,
             }
-            for f, g in zip(flow_certificate.followed(at), inertial_certificate.kept(at), strict=True)
+            for f, g in zip(
+                flow_certificate.certificate_checks(setting),
+                inertial_certificate.inertial_checks(setting),
+                strict=True,
+            )
         ]
     )
 
 
-def recoveries(at: Setting) -> pd.DataFrame:
+def recoveries(setting: Setting) -> pd.DataFrame:
     """Errors ``|x − x̄|`` and the bounds on them."""
     rows = []
-    for c in recovery.cases(at):
+    for c in recovery.recovery_runs(setting):
         limit = recovery.bound(c)
         stopped = c.stop >= 0
         rows.append(
@@ -129,13 +140,13 @@ def recoveries(at: Setting) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def photographs(at: Setting) -> pd.DataFrame:
+def photographs(setting: Setting) -> pd.DataFrame:
     """Methods on the photograph; PSNR in dB."""
     found = [
-        photograph_runs.descent(at),
-        photograph_runs.adam(at),
-        *photograph_runs.smooth(at),
-        photograph_runs.rectified(at),
+        photograph_runs.descent_run(setting),
+        photograph_runs.adam_run(setting),
+        *photograph_runs.tanh_runs(setting),
+        photograph_runs.relu_run(setting),
     ]
     return pd.DataFrame(
         [
@@ -158,7 +169,7 @@ def photographs(at: Setting) -> pd.DataFrame:
     )
 
 
-def spectra(at: Setting) -> pd.DataFrame:
+def spectra(setting: Setting) -> pd.DataFrame:
     """Ends of K of the decoder by LOBPCG, with the residuals of their Ritz vectors."""
     return pd.DataFrame(
         [
@@ -169,19 +180,19 @@ def spectra(at: Setting) -> pd.DataFrame:
                 "smallest Ritz value": e.smallest,
                 "residual of that": e.smallest_error,
             }
-            for when, e in photograph_runs.snapshots(at)
+            for when, e in photograph_runs.spectrum_during_run(setting)
         ]
     )
 
 
-def tables(at: Setting) -> dict[str, pd.DataFrame]:
+def tables(setting: Setting) -> dict[str, pd.DataFrame]:
     """All of them, by the stem of their files."""
     return {
-        "rates": rates(at),
-        "discrete-methods": methods(at),
-        "certificates": certificates(at),
-        "widths": widths_table(at),
-        "recovery": recoveries(at),
-        "photograph": photographs(at),
-        "photograph-spectrum": spectra(at),
+        "rates": rates(setting),
+        "discrete-methods": methods(setting),
+        "certificates": certificates(setting),
+        "widths": widths_table(setting),
+        "recovery": recoveries(setting),
+        "photograph": photographs(setting),
+        "photograph-spectrum": spectra(setting),
     }

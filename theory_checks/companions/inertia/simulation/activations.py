@@ -28,7 +28,7 @@ class Activation:
     name: str
     value: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor], Tensor]
-    both: Callable[[Tensor], tuple[Tensor, Tensor]]
+    value_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]]
     curvature: float
 
 

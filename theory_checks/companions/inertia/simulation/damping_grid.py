@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import flows, kernel, network, rate_fits
 from .activations import TANH
-from .flows import Path
+from .flows import Trajectory
 from .network import TwoLayer
 from .problem import gap, problem
 from .settings import Setting
@@ -22,7 +22,7 @@ FLOOR = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class GridProblem:
     """A problem, its generator and its start, with eigenvalues of K there (ascending) and µ."""
 
     fit: TwoLayer
@@ -33,19 +33,19 @@ class Scene:
 
 
 @cache
-def scene(at: Setting, near: bool) -> Scene:
+def grid_problem(setting: Setting, near: bool) -> GridProblem:
     """``x̄ = g(θ0) + ¼ δ`` or ``x̄ = δ``, with δ standard normal."""
-    of = problem(gap(at.sweep_n, SIGMA_A), at.seed, at.device)
-    fit, z0 = network.two_layer(of, at.sweep_k, TANH, at.seed + 1)
+    of = problem(gap(setting.sweep_n, SIGMA_A), setting.seed, setting.device)
+    fit, z0 = network.two_layer(of, setting.sweep_k, TANH, setting.seed + 1)
     if near:
         truth = fit.image(z0) + NEAR * of.truth
         fit = replace(fit, problem=replace(of, truth=truth, y=of.A @ truth))
     values, vectors = kernel.modes(kernel.kernel(of.A, fit.jacobian(z0)))
-    return Scene(fit, z0, values, vectors, kernel.smallest(values))
+    return GridProblem(fit, z0, values, vectors, kernel.smallest(values))
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class GridEntry:
     """A damping of the grid.
 
     Attributes:
@@ -70,17 +70,21 @@ class Entry:
 
 
 @cache
-def path(at: Setting, near: bool) -> tuple[list[tuple[float, float]], Path]:
+def grid_trajectories(setting: Setting, near: bool) -> tuple[list[tuple[float, float]], Trajectory]:
     """The pairs ``(α/√µ, β√µ)``, and their trajectories."""
-    s = scene(at, near)
-    alphas, betas = (at.alphas, at.betas) if near else (at.far_alphas, at.far_betas)
+    s = grid_problem(setting, near)
+    alphas, betas = (setting.alphas, setting.betas) if near else (setting.far_alphas, setting.far_betas)
     pairs = [(a, b) for b in betas for a in alphas]
     root = s.mu**0.5
-    d = flows.grid([a * root for a, _ in pairs], [b / root for _, b in pairs], at.device)
-    return pairs, flows.inertial(s.fit, s.z0, d, at.sweep_step, at.horizon, round(1 / at.sweep_step))
+    d = flows.damping_pairs([a * root for a, _ in pairs], [b / root for _, b in pairs], setting.device)
+    return pairs, flows.inertial_flow(
+        s.fit, s.z0, d, setting.sweep_step, setting.horizon, round(1 / setting.sweep_step)
+    )
 
 
-def linear_rate(s: Scene, values: Tensor, vectors: Tensor, alpha: float, beta: float, t: Tensor) -> float:
+def linear_rate(
+    s: GridProblem, values: Tensor, vectors: Tensor, alpha: float, beta: float, t: Tensor
+) -> float:
     """The rate that the estimator finds in the exact response of a frozen kernel."""
     r0 = vectors.T @ s.fit.residual(s.z0)
     q, dq = kernel.response(values, t.new_tensor(alpha), t.new_tensor(beta), t[:, None])
@@ -96,18 +100,18 @@ def excess(size: Tensor, rho: float, t: Tensor) -> float:
 
 
 @cache
-def entries(at: Setting, near: bool) -> list[Entry]:
+def grid_entries(setting: Setting, near: bool) -> list[GridEntry]:
     """The grid, β slow and α fast."""
-    s, (pairs, p) = scene(at, near), path(at, near)
+    s, (pairs, p) = grid_problem(setting, near), grid_trajectories(setting, near)
     root, norms = s.mu**0.5, rate_fits.energy_norm(p.r, p.dr, s.mu)
     sizes, out = p.r.norm(dim=-1), []
     for i, (a, b) in enumerate(pairs):
         alpha, beta = a * root, b / root
         end = kernel.modes(kernel.kernel(s.fit.problem.A, s.fit.jacobian(p.theta[i])))
         rho, rho_end = kernel.rate(s.values, alpha, beta), kernel.rate(end[0], alpha, beta)
-        balance = (p.energy[:, i] + p.spent[:, i]) / p.energy[0, i] - 1
+        balance = (p.energy[:, i] + p.dissipated[:, i]) / p.energy[0, i] - 1
         out.append(
-            Entry(
+            GridEntry(
                 a,
                 b,
                 measured=rate_fits.decay(p.t, norms[:, i]),
@@ -124,7 +128,7 @@ def entries(at: Setting, near: bool) -> list[Entry]:
 
 
 @dataclass(frozen=True, slots=True)
-class Descent:
+class GradientFlowRun:
     """Gradient flow: its times, ``|r|``, the fitted rate, and µ at its end."""
 
     t: Tensor
@@ -134,10 +138,10 @@ class Descent:
 
 
 @cache
-def gradient_flow(at: Setting, near: bool) -> Descent:
+def gradient_flow_run(setting: Setting, near: bool) -> GradientFlowRun:
     """Until ``e^(−µt)`` is 1e-8."""
-    s = scene(at, near)
+    s = grid_problem(setting, near)
     p, _ = flows.gradient_flow(s.fit, s.z0, 2.0, math.log(1e8) / s.mu, 4)
     end = kernel.modes(kernel.kernel(s.fit.problem.A, s.fit.jacobian(p.theta[0])))
     size = p.r[:, 0].norm(dim=-1)
-    return Descent(p.t, size, rate_fits.decay(p.t, size), kernel.smallest(end[0]))
+    return GradientFlowRun(p.t, size, rate_fits.decay(p.t, size), kernel.smallest(end[0]))

@@ -40,7 +40,7 @@ Objective = Callable[[Tensor], Point]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Iteration:
     """What an iteration leaves behind, and the start before them all.
 
     Attributes:
@@ -58,7 +58,7 @@ class Step:
     evaluations: int
 
 
-Seen = Callable[[int, Tensor, Step], bool]
+Callback = Callable[[int, Tensor, Iteration], bool]
 """Told of each iteration; ends the run by returning True."""
 
 
@@ -70,24 +70,24 @@ class Inertia:
     beta: float = 0.0
 
 
-def move(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> Tensor:
+def next_velocity(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> Tensor:
     """The next velocity."""
     return (v - d.beta * (g - g_before) - h * g) / (1 + d.alpha * h)
 
 
-def energy(f: float, v: Tensor, g: Tensor, d: Inertia) -> float:
+def discrete_energy(f: float, v: Tensor, g: Tensor, d: Inertia) -> float:
     """``(1 + αβ) f + ½|v + β g|²``."""
     return (1 + d.alpha * d.beta) * f + float((v + d.beta * g).square().sum()) / 2
 
 
-def decreased(after: float, before: float, v: Tensor, h: float, d: Inertia) -> bool:
+def decreases_enough(after: float, before: float, v: Tensor, h: float, d: Inertia) -> bool:
     """``E_{k+1} ≤ E_k − η α h |v_{k+1}|²``."""
     return after <= before - SHARE * d.alpha * h * float(v.square().sum())
 
 
 def isehd(
-    f: Objective, theta: Tensor, d: Inertia, h: float, steps: int, seen: Seen, *, adaptive: bool
-) -> list[Step]:
+    f: Objective, theta: Tensor, d: Inertia, h: float, steps: int, seen: Callback, *, adaptive: bool
+) -> list[Iteration]:
     """Inertial steps from rest.
 
     Args:
@@ -108,28 +108,30 @@ def isehd(
     at = f(theta)
     v, g = torch.zeros_like(theta), at.gradient()
     g_before, evaluations, log = g, 1, []
-    E = energy(at.loss, v, g_before, d)
-    log.append(Step(at.loss, 0.0, E, h, evaluations))
+    E = discrete_energy(at.loss, v, g_before, d)
+    log.append(Iteration(at.loss, 0.0, E, h, evaluations))
     for k in range(steps):
         h = LARGER * h if adaptive else h
         while True:
-            w = move(v, g, g_before, h, d)
+            w = next_velocity(v, g, g_before, h, d)
             ahead = theta + h * w
             there, evaluations = f(ahead), evaluations + 1
-            after = energy(there.loss, w, g, d)
-            if not adaptive or decreased(after, E, w, h, d):
+            after = discrete_energy(there.loss, w, g, d)
+            if not adaptive or decreases_enough(after, E, w, h, d):
                 break
             h *= SMALLER
             if h < SMALLEST_STEP:
                 raise ArithmeticError(f"no step decreases the energy in iteration {k}")
         theta, v, E, g_before, g = ahead, w, after, g, there.gradient()
-        log.append(Step(there.loss, float(v.square().sum()) / 2, E, h, evaluations))
+        log.append(Iteration(there.loss, float(v.square().sum()) / 2, E, h, evaluations))
         if seen(k + 1, theta, log[-1]):
             break
     return log
 
 
-def descent(f: Objective, theta: Tensor, h: float, steps: int, seen: Seen, *, adaptive: bool) -> list[Step]:
+def gradient_descent(
+    f: Objective, theta: Tensor, h: float, steps: int, seen: Callback, *, adaptive: bool
+) -> list[Iteration]:
     """Gradient descent; an adaptive step follows the same rule, with ``f_{k+1} ≤ f_k − ½ h |g|²``.
 
     Returns:
@@ -139,7 +141,7 @@ def descent(f: Objective, theta: Tensor, h: float, steps: int, seen: Seen, *, ad
         ArithmeticError: no step above 1e-12 decreases f.
     """
     at, evaluations = f(theta), 1
-    log = [Step(at.loss, 0.0, math.nan, h, evaluations)]
+    log = [Iteration(at.loss, 0.0, math.nan, h, evaluations)]
     for k in range(steps):
         g = at.gradient()
         h = LARGER * h if adaptive else h
@@ -151,23 +153,23 @@ def descent(f: Objective, theta: Tensor, h: float, steps: int, seen: Seen, *, ad
             if h < SMALLEST_STEP:
                 raise ArithmeticError(f"no step decreases the loss in iteration {k}")
         theta, at = theta - h * g, there
-        log.append(Step(at.loss, 0.0, math.nan, h, evaluations))
+        log.append(Iteration(at.loss, 0.0, math.nan, h, evaluations))
         if seen(k + 1, theta, log[-1]):
             break
     return log
 
 
-def adam(f: Objective, theta: Tensor, rate: float, steps: int, seen: Seen) -> list[Step]:
+def adam(f: Objective, theta: Tensor, rate: float, steps: int, seen: Callback) -> list[Iteration]:
     """torch's Adam, as a reference. Returns as ``isehd``."""
     parameter = torch.nn.Parameter(theta.clone())
     optimiser = torch.optim.Adam([parameter], lr=rate)
     at = f(parameter.detach())
-    log = [Step(at.loss, 0.0, math.nan, rate, 1)]
+    log = [Iteration(at.loss, 0.0, math.nan, rate, 1)]
     for k in range(steps):
         parameter.grad = at.gradient()
         optimiser.step()
         at = f(parameter.detach())
-        log.append(Step(at.loss, 0.0, math.nan, rate, k + 2))
+        log.append(Iteration(at.loss, 0.0, math.nan, rate, k + 2))
         if seen(k + 1, parameter.detach(), log[-1]):
             break
     return log

@@ -56,7 +56,7 @@ class Certificate:
         return (self.smallest * self.jacobian / 2) ** 2
 
 
-def holds(c: Certificate) -> bool:
+def certifies_flow(c: Certificate) -> bool:
     """``R' < R``."""
     return c.needed < c.radius
 
@@ -85,7 +85,7 @@ def wide_enough(c: Certificate, n: int, k: int, curvature: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class CertificateCheck:
     """A certificate and gradient flow: worst ratios of what happened to what is guaranteed, at most 1 where it holds.
 
     Attributes:
@@ -110,37 +110,39 @@ class Followed:
     inertial: float
 
 
-def setup(at: Setting, k: int) -> tuple[TwoLayer, Tensor]:
+def softplus_network(setting: Setting, k: int) -> tuple[TwoLayer, Tensor]:
     """The softplus generator of claim 1.6, and its start."""
-    of = problem(spread(N, SIGMA_A), at.seed, at.device)
-    return network.two_layer(of, k, SOFTPLUS, at.seed + k)
+    of = problem(spread(N, SIGMA_A), setting.seed, setting.device)
+    return network.two_layer(of, k, SOFTPLUS, setting.seed + k)
 
 
 @cache
-def certified(at: Setting) -> list[tuple[int, Certificate, bool, bool]]:
+def certificates(setting: Setting) -> list[tuple[int, Certificate, bool, bool]]:
     """Width, certificate, whether it holds, and whether the condition on the width says the same."""
     out = []
-    for k in at.certified_widths:
-        fit, z0 = setup(at, k)
+    for k in setting.certified_widths:
+        fit, z0 = softplus_network(setting, k)
         c = certify(fit, z0)
-        out.append((k, c, holds(c), holds(c) == wide_enough(c, N, k, fit.phi.curvature)))
+        out.append((k, c, certifies_flow(c), certifies_flow(c) == wide_enough(c, N, k, fit.phi.curvature)))
     return out
 
 
 @cache
-def followed(at: Setting) -> list[Followed]:
+def certificate_checks(setting: Setting) -> list[CertificateCheck]:
     """Gradient flow and the inertial system at each width."""
     out = []
-    for k, c, valid, agrees in certified(at):
-        fit, z0 = setup(at, k)
+    for k, c, valid, agrees in certificates(setting):
+        fit, z0 = softplus_network(setting, k)
         path, thetas = flows.gradient_flow(fit, z0, 0.5, 160.0, 4)
         smallest = min(float(torch.linalg.svdvals(fit.jacobian(z)).min()) for z in thetas)
         size = path.r[:, 0].norm(dim=-1)
         alpha = c.smallest * c.jacobian
-        moving = flows.inertial(fit, z0, flows.grid([alpha], [0.0], at.device), 0.25, 160.0, 2)
+        moving = flows.inertial_flow(
+            fit, z0, flows.damping_pairs([alpha], [0.0], setting.device), 0.25, 160.0, 2
+        )
         norm = rate_fits.energy_norm(moving.r[:, 0], moving.dr[:, 0], alpha**2)
         out.append(
-            Followed(
+            CertificateCheck(
                 k,
                 c,
                 valid,

@@ -22,7 +22,7 @@ class State(NamedTuple):
 
     theta: Tensor
     v: Tensor
-    spent: Tensor
+    dissipated: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Damping:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class Trajectory:
     """What was recorded of a trajectory.
 
     Attributes:
@@ -49,55 +49,57 @@ class Path:
     r: Tensor
     dr: Tensor
     energy: Tensor
-    spent: Tensor
+    dissipated: Tensor
     theta: Tensor
 
 
-def grid(alphas: list[float], betas: list[float], device: str | torch.device = "cpu") -> Damping:
+def damping_pairs(alphas: list[float], betas: list[float], device: str | torch.device = "cpu") -> Damping:
     """Pairs, in the order given."""
     pairs = torch.tensor([alphas, betas], dtype=torch.float64, device=device)
     return Damping(pairs[0, :, None], pairs[1, :, None])
 
 
-def start(fit: Fit, theta0: Tensor, d: Damping) -> State:
+def initial_state(fit: Fit, theta0: Tensor, d: Damping) -> State:
     """At rest in θ, that is ``v(0) = β∇L(θ0)``; θ0 has shape ``(k,)``."""
     theta = theta0.expand(len(d.alpha), -1)
-    return State(theta, d.beta * fit.slopes(theta)[1], torch.zeros_like(d.alpha))
+    return State(theta, d.beta * fit.residual_and_gradient(theta)[1], torch.zeros_like(d.alpha))
 
 
-def field(fit: Fit, s: State, d: Damping) -> State:
+def inertial_field(fit: Fit, s: State, d: Damping) -> State:
     """The time derivative of a state."""
-    g = fit.slopes(s.theta)[1]
+    g = fit.residual_and_gradient(s.theta)[1]
     velocity = s.v - d.beta * g
     lost = d.alpha * velocity.square().sum(-1, keepdim=True) + d.beta * g.square().sum(-1, keepdim=True)
     return State(velocity, -d.alpha * s.v - (1 - d.alpha * d.beta) * g, lost)
 
 
-def energy(L: Tensor, v: Tensor, d: Damping) -> Tensor:
+def flow_energy(L: Tensor, v: Tensor, d: Damping) -> Tensor:
     """``E = (1 + αβ) L + ½|v|²``, shape ``(b,)``, of the loss ``(b,)`` and v ``(b, k)``."""
     return (1 + d.alpha * d.beta)[:, 0] * L + v.square().sum(-1) / 2
 
 
-def _moved(s: State, k: State, h: float) -> State:
+def _euler_step(s: State, k: State, h: float) -> State:
     return State(*(a + h * b for a, b in zip(s, k, strict=True)))
 
 
 def rk4(f: Callable[[State], State], s: State, h: float) -> State:
     """A step of the classical Runge–Kutta method."""
     a = f(s)
-    b = f(_moved(s, a, h / 2))
-    c = f(_moved(s, b, h / 2))
-    d = f(_moved(s, c, h))
+    b = f(_euler_step(s, a, h / 2))
+    c = f(_euler_step(s, b, h / 2))
+    d = f(_euler_step(s, c, h))
     return State(*(x + h / 6 * (p + 2 * (q + r) + w) for x, p, q, r, w in zip(s, a, b, c, d, strict=True)))
 
 
 def _record(fit: Fit, s: State, d: Damping) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    r, g = fit.slopes(s.theta)
+    r, g = fit.residual_and_gradient(s.theta)
     velocity = s.v - d.beta * g
-    return r, fit.push(s.theta, velocity), energy(loss(r), s.v, d), s.spent[:, 0]
+    return r, fit.jvp(s.theta, velocity), flow_energy(loss(r), s.v, d), s.dissipated[:, 0]
 
 
-def inertial(fit: Fit, theta0: Tensor, d: Damping, h: float, horizon: float, every: int = 1) -> Path:
+def inertial_flow(
+    fit: Fit, theta0: Tensor, d: Damping, h: float, horizon: float, every: int = 1
+) -> Trajectory:
     """The inertial system from rest.
 
     Args:
@@ -108,36 +110,38 @@ def inertial(fit: Fit, theta0: Tensor, d: Damping, h: float, horizon: float, eve
         horizon: the last time.
         every: steps between two records.
     """
-    s, rows = start(fit, theta0, d), []
+    s, rows = initial_state(fit, theta0, d), []
     steps = round(horizon / h)
     for i in range(steps + 1):
         if i % every == 0:
             rows.append(_record(fit, s, d))
         if i < steps:
-            s = rk4(lambda at: field(fit, at, d), s, h)
+            s = rk4(lambda at: inertial_field(fit, at, d), s, h)
     r, dr, e, spent = (torch.stack(column) for column in zip(*rows, strict=True))
     t = h * every * torch.arange(len(rows), dtype=torch.float64, device=theta0.device)
-    return Path(t, r, dr, e, spent, s.theta)
+    return Trajectory(t, r, dr, e, spent, s.theta)
 
 
-def downhill(fit: Fit, s: State) -> State:
+def gradient_field(fit: Fit, s: State) -> State:
     """The time derivative of gradient flow, ``θ′ = −∇L``; it dissipates ``|∇L|²``."""
-    g = fit.slopes(s.theta)[1]
+    g = fit.residual_and_gradient(s.theta)[1]
     return State(-g, torch.zeros_like(s.v), g.square().sum(-1, keepdim=True))
 
 
-def gradient_flow(fit: Fit, theta0: Tensor, h: float, horizon: float, every: int = 1) -> tuple[Path, Tensor]:
+def gradient_flow(
+    fit: Fit, theta0: Tensor, h: float, horizon: float, every: int = 1
+) -> tuple[Trajectory, Tensor]:
     """Gradient flow, a batch of one, as a ``Path`` whose energy is the loss, and all recorded θ ``(T, k)``."""
     theta = theta0[None]
     s, rows, seen = State(theta, torch.zeros_like(theta), torch.zeros_like(theta[:, :1])), [], []
     steps = round(horizon / h)
     for i in range(steps + 1):
         if i % every == 0:
-            r, g = fit.slopes(s.theta)
-            rows.append((r, fit.push(s.theta, -g), loss(r), s.spent[:, 0]))
+            r, g = fit.residual_and_gradient(s.theta)
+            rows.append((r, fit.jvp(s.theta, -g), loss(r), s.dissipated[:, 0]))
             seen.append(s.theta[0])
         if i < steps:
-            s = rk4(lambda at: downhill(fit, at), s, h)
+            s = rk4(lambda at: gradient_field(fit, at), s, h)
     r, dr, e, spent = (torch.stack(column) for column in zip(*rows, strict=True))
     t = h * every * torch.arange(len(rows), dtype=torch.float64, device=theta0.device)
-    return Path(t, r, dr, e, spent, s.theta), torch.stack(seen)
+    return Trajectory(t, r, dr, e, spent, s.theta), torch.stack(seen)

@@ -27,7 +27,7 @@ STEP, HORIZON = 0.2, 80.0
 
 
 @dataclass(frozen=True, slots=True)
-class Guarantee:
+class InertialCertificate:
     """What the constants at the start give.
 
     Attributes:
@@ -64,13 +64,13 @@ class Guarantee:
         return self.start.r0 / math.sqrt(2 * self.a * self.b)
 
 
-def holds(g: Guarantee) -> bool:
+def certifies_inertial_flow(g: InertialCertificate) -> bool:
     """``R' < R``."""
     return g.needed < g.start.radius
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class InertialCheck:
     """Worst ratios of what happened to what is guaranteed, at most 1 where it holds.
 
     Attributes:
@@ -83,7 +83,7 @@ class Kept:
     """
 
     k: int
-    guarantee: Guarantee
+    guarantee: InertialCertificate
     valid: bool
     moved: float
     jacobian: float
@@ -92,27 +92,27 @@ class Kept:
     way: float
 
 
-def _follow(at: Setting, k: int) -> Kept:
-    fit, z0 = flow_certificate.setup(at, k)
+def _check(setting: Setting, k: int) -> InertialCheck:
+    fit, z0 = flow_certificate.softplus_network(setting, k)
     c = flow_certificate.certify(fit, z0)
-    guarantee = Guarantee(c, discrete_runs.lipschitz_of_gradient(fit, z0))
-    g, d = guarantee, flows.grid([guarantee.alpha], [0.0], at.device)
-    s, rows, smallest = flows.start(fit, z0, d), [], math.inf
+    guarantee = InertialCertificate(c, discrete_runs.lipschitz_of_gradient(fit, z0))
+    g, d = guarantee, flows.damping_pairs([guarantee.alpha], [0.0], setting.device)
+    s, rows, smallest = flows.initial_state(fit, z0, d), [], math.inf
     for i in range(round(HORIZON / STEP) + 1):
-        r, slope = fit.slopes(s.theta)
+        r, slope = fit.residual_and_gradient(s.theta)
         F = network.loss(r) + s.v.square().sum(-1) / 2 + g.epsilon * (slope * s.v).sum(-1)
         rows.append(torch.stack([F[0], s.v.norm(), r.norm(), (s.theta[0] - z0).norm()]))
         if i % 8 == 0:
             smallest = min(smallest, float(torch.linalg.svdvals(fit.jacobian(s.theta[0])).min()))
-        s = flows.rk4(lambda now: flows.field(fit, now, d), s, STEP)
+        s = flows.rk4(lambda now: flows.inertial_field(fit, now, d), s, STEP)
     F, speed, size, moved = torch.stack(rows, 1)
     t = STEP * torch.arange(len(F), dtype=F.dtype, device=F.device)
     length = torch.cat([F.new_zeros(1), torch.cumulative_trapezoid(speed, dx=STEP)])
     bound = math.sqrt(8 / 7) * c.r0 * torch.exp(-g.b * t / 2)
-    return Kept(
+    return InertialCheck(
         k,
         guarantee,
-        holds(g),
+        certifies_inertial_flow(g),
         moved=float(moved.max()) / g.needed,
         jacobian=c.jacobian / 2 / smallest,
         residual=float((size / bound).max()),
@@ -122,6 +122,6 @@ def _follow(at: Setting, k: int) -> Kept:
 
 
 @cache
-def kept(at: Setting) -> list[Kept]:
+def inertial_checks(setting: Setting) -> list[InertialCheck]:
     """The inertial system at each width."""
-    return [_follow(at, k) for k in at.certified_widths]
+    return [_check(setting, k) for k in setting.certified_widths]

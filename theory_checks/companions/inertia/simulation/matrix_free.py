@@ -16,7 +16,7 @@ Residual = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class SpectrumEnds:
     """Ritz values: the largest is from below, the smallest from above.
 
     Attributes:
@@ -41,7 +41,7 @@ def product(residual: Residual, theta: Tensor) -> Callable[[Tensor], Tensor]:
     return apply
 
 
-def ends(residual: Residual, theta: Tensor, m: int, iterations: int, seed: int = 0) -> Ends:
+def spectrum_ends(residual: Residual, theta: Tensor, m: int, iterations: int, seed: int = 0) -> SpectrumEnds:
     """Both ends of the spectrum by LOBPCG with four vectors.
 
     Args:
@@ -69,4 +69,4 @@ def ends(residual: Residual, theta: Tensor, m: int, iterations: int, seed: int =
         i = int(np.argmax(values) if largest else np.argmin(values))
         v = vectors[:, i] / np.linalg.norm(vectors[:, i])
         found += [float(values[i]), float(np.linalg.norm(one(v) - values[i] * v))]
-    return Ends(found[0], found[2], found[1], found[3])
+    return SpectrumEnds(found[0], found[2], found[1], found[3])

@@ -24,11 +24,11 @@ class Fit(Protocol):
         """``r(z)``."""
         ...
 
-    def slopes(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def residual_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """``r(z)`` and the gradient of ``½|r|²``."""
         ...
 
-    def push(self, z: Tensor, direction: Tensor) -> Tensor:
+    def jvp(self, z: Tensor, direction: Tensor) -> Tensor:
         """The derivative of r at z in a direction."""
         ...
 
@@ -60,14 +60,14 @@ class TwoLayer:
         """``A g(z) − y``."""
         return self.image(z) @ self.problem.A.T - self.problem.y
 
-    def slopes(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def residual_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The residual, and ``Jᵀ Aᵀ r``."""
-        value, slope = self.phi.both(z)
+        value, slope = self.phi.value_and_slope(z)
         scale = self.V.shape[1] ** -0.5
         r = scale * (value @ self.V.T) @ self.problem.A.T - self.problem.y
         return r, (scale * (r @ self.problem.A)) @ self.V * slope
 
-    def push(self, z: Tensor, direction: Tensor) -> Tensor:
+    def jvp(self, z: Tensor, direction: Tensor) -> Tensor:
         """``A J(z) d``."""
         moved = (self.phi.slope(z) * direction) @ self.V.T / self.V.shape[1] ** 0.5
         return moved @ self.problem.A.T
@@ -78,7 +78,7 @@ class TwoLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
+class LinearisedNetwork:
     """The linearised fit: ``r = r0 + D (z − z0)``.
 
     Attributes:
@@ -94,19 +94,19 @@ class Frozen:
         """``r0 + D (z − z0)``."""
         return self.r0 + (z - self.z0) @ self.D.T
 
-    def slopes(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def residual_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The residual, and ``Dᵀ r``."""
         r = self.residual(z)
         return r, r @ self.D
 
-    def push(self, z: Tensor, direction: Tensor) -> Tensor:
+    def jvp(self, z: Tensor, direction: Tensor) -> Tensor:
         """``D d``."""
         return direction @ self.D.T
 
 
-def frozen(fit: TwoLayer, z0: Tensor) -> Frozen:
+def linearised(fit: TwoLayer, z0: Tensor) -> LinearisedNetwork:
     """``fit`` with the Jacobian it has at z0."""
-    return Frozen(fit.problem.A @ fit.jacobian(z0), fit.residual(z0), z0)
+    return LinearisedNetwork(fit.problem.A @ fit.jacobian(z0), fit.residual(z0), z0)
 
 
 def two_layer(problem: Problem, k: int, phi: Activation, seed: int) -> tuple[TwoLayer, Tensor]:
@@ -118,7 +118,7 @@ def two_layer(problem: Problem, k: int, phi: Activation, seed: int) -> tuple[Two
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class FullNetwork:
     """The same network with all of W as its parameters, flat, and the gradient by autograd.
 
     Attributes:
@@ -137,7 +137,7 @@ class Weights:
         """``A g(u, W) − y``."""
         return self.reduced.residual(self.hidden(z))
 
-    def slopes(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def residual_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The residual, and the gradient of the loss by autograd."""
         with torch.enable_grad():
             at = z.detach().requires_grad_()
@@ -145,16 +145,16 @@ class Weights:
             (g,) = torch.autograd.grad(loss(r).sum(), at)
         return r.detach(), g
 
-    def push(self, z: Tensor, direction: Tensor) -> Tensor:
+    def jvp(self, z: Tensor, direction: Tensor) -> Tensor:
         """The derivative in a direction, by forward mode."""
         return torch.func.jvp(self.residual, (z.clone(),), (direction.clone(),))[1]
 
 
-def weights(reduced: TwoLayer, z0: Tensor, d: int, seed: int) -> tuple[Weights, Tensor]:
+def full_network(reduced: TwoLayer, z0: Tensor, d: int, seed: int) -> tuple[FullNetwork, Tensor]:
     """A unit input of d entries, and a W0, flat, whose ``W0 u`` is z0."""
     source = generator(seed)
     u = torch.randn(d, generator=source, dtype=F64)
     u = (u / u.norm()).to(z0.device)
     W0 = torch.randn(len(z0), d, generator=source, dtype=F64).to(z0.device)
     W0 = W0 + torch.outer(z0 - W0 @ u, u)
-    return Weights(reduced, u), W0.flatten()
+    return FullNetwork(reduced, u), W0.flatten()

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from . import decoder, discrete_schemes, matrix_free
 from .activations import F64
 from .decoder import Decoder
-from .discrete_schemes import Inertia, Point, Step
-from .matrix_free import Ends
+from .discrete_schemes import Inertia, Iteration, Point
+from .matrix_free import SpectrumEnds
 from .problem import generator
 from .settings import Setting
 
@@ -36,7 +36,7 @@ TOP, LEFT = 48, 132
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class BlurredPhotograph:
     """What is known and what is sought.
 
     Attributes:
@@ -54,34 +54,40 @@ class Photo:
 
 
 @cache
-def photo(at: Setting) -> Photo:
+def blurred_photograph(setting: Setting) -> BlurredPhotograph:
     """The crop, averaged over ``shrink`` pixels a side, blurred, with noise."""
-    whole = downscale_local_mean(skimage.data.camera() / 255.0, (at.shrink, at.shrink))
-    top, left = (min(p // at.shrink, len(whole) - at.crop) for p in (TOP, LEFT))
-    truth = torch.from_numpy(whole[top : top + at.crop, left : left + at.crop].copy())[None, None].to(F64)
+    whole = downscale_local_mean(skimage.data.camera() / 255.0, (setting.shrink, setting.shrink))
+    top, left = (min(p // setting.shrink, len(whole) - setting.crop) for p in (TOP, LEFT))
+    truth = torch.from_numpy(whole[top : top + setting.crop, left : left + setting.crop].copy())[
+        None, None
+    ].to(F64)
     blur = Blur(filter=gaussian_blur(sigma=(BLUR, BLUR), dtype=F64), padding="circular")
-    epsilon = at.crop_noise * torch.randn(truth.shape, generator=generator(at.seed), dtype=F64)
+    epsilon = setting.crop_noise * torch.randn(truth.shape, generator=generator(setting.seed), dtype=F64)
     y = blur.A(truth) + epsilon
     delta = torch.zeros_like(truth)
     delta[..., 0, 0] = 1
     weakest = float(torch.fft.fft2(blur.A(delta)).abs().min())
-    physics = blur.to(at.device)
-    return Photo(physics, truth.to(at.device), y.to(at.device), float(epsilon.norm()), weakest)
+    physics = blur.to(setting.device)
+    return BlurredPhotograph(
+        physics, truth.to(setting.device), y.to(setting.device), float(epsilon.norm()), weakest
+    )
 
 
 @cache
-def start(at: Setting, activation: type[nn.Module]) -> tuple[Decoder, Tensor]:
+def initial_decoder(setting: Setting, activation: type[nn.Module]) -> tuple[Decoder, Tensor]:
     """The decoder and its first parameters."""
-    return decoder.decoder(at.crop, at.channels, at.layers, activation, at.seed, at.device)
+    return decoder.decoder(
+        setting.crop, setting.channels, setting.layers, activation, setting.seed, setting.device
+    )
 
 
-def residual_of(at: Setting, activation: type[nn.Module]) -> Callable[[Tensor], Tensor]:
+def residual_of(setting: Setting, activation: type[nn.Module]) -> Callable[[Tensor], Tensor]:
     """``θ ↦ A g(θ) − y``, flat."""
-    of, (g, _) = photo(at), start(at, activation)
+    of, (g, _) = blurred_photograph(setting), initial_decoder(setting, activation)
     return lambda theta: (of.physics.A(g.image(theta)) - of.y).flatten()
 
 
-class _Place:
+class _TapedPoint:
     """A point whose graph is kept until its gradient is asked for."""
 
     def __init__(self, residual: Callable[[Tensor], Tensor], theta: Tensor) -> None:
@@ -95,7 +101,7 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class PhotographRun:
     """A method on the photograph.
 
     Attributes:
@@ -125,15 +131,21 @@ class Fitted:
     theta_end: Tensor
 
 
-Method = Callable[[discrete_schemes.Objective, Tensor, discrete_schemes.Seen], list[Step]]
+Method = Callable[[discrete_schemes.Objective, Tensor, discrete_schemes.Callback], list[Iteration]]
 
 
-def _fit(at: Setting, name: str, activation: type[nn.Module], d: Inertia, method: Method) -> Fitted:
-    of, (g, theta0), residual = photo(at), start(at, activation), residual_of(at, activation)
+def _run(
+    setting: Setting, name: str, activation: type[nn.Module], d: Inertia, method: Method
+) -> PhotographRun:
+    of, (g, theta0), residual = (
+        blurred_photograph(setting),
+        initial_decoder(setting, activation),
+        residual_of(setting, activation),
+    )
     measure, sizes, psnrs, errors = PSNR(), [], [], []
     stop, theta_stop, theta_end = -1, theta0, theta0
 
-    def seen(k: int, theta: Tensor, s: Step) -> bool:
+    def seen(k: int, theta: Tensor, s: Iteration) -> bool:
         nonlocal stop, theta_stop, theta_end
         with torch.no_grad():
             x = g.image(theta)
@@ -147,7 +159,7 @@ def _fit(at: Setting, name: str, activation: type[nn.Module], d: Inertia, method
         return not math.isfinite(s.loss)
 
     def objective(theta: Tensor) -> Point:
-        return _Place(residual, theta)
+        return _TapedPoint(residual, theta)
 
     log = method(objective, theta0, seen)
     bound = max(e * of.weakest / (of.noise * (r + 1)) for e, r in zip(errors, sizes, strict=True))
@@ -155,7 +167,7 @@ def _fit(at: Setting, name: str, activation: type[nn.Module], d: Inertia, method
         images = [g.image(theta)[0, 0].cpu() for theta in (theta_stop, theta_end)]
     energies = [s.energy for s in log]
     evaluations = log[-1].evaluations
-    return Fitted(
+    return PhotographRun(
         name,
         activation.__name__,
         d,
@@ -173,87 +185,92 @@ def _fit(at: Setting, name: str, activation: type[nn.Module], d: Inertia, method
 
 
 @cache
-def spectrum(at: Setting, activation: type[nn.Module]) -> Ends:
+def spectrum(setting: Setting, activation: type[nn.Module]) -> SpectrumEnds:
     """The ends of K at the start."""
-    theta = start(at, activation)[1]
-    return matrix_free.ends(residual_of(at, activation), theta, at.crop**2, at.ritz)
+    theta = initial_decoder(setting, activation)[1]
+    return matrix_free.spectrum_ends(residual_of(setting, activation), theta, setting.crop**2, setting.ritz)
 
 
-def inertial(at: Setting, a: float, b: float, activation: type[nn.Module] = nn.Tanh) -> Fitted:
+def isehd_run(setting: Setting, a: float, b: float, activation: type[nn.Module] = nn.Tanh) -> PhotographRun:
     """ISEHD with an adaptive step, α in units of √λ_max and β of 1/√λ_max."""
-    root = spectrum(at, activation).largest ** 0.5
+    root = spectrum(setting, activation).largest ** 0.5
     d = Inertia(a * root, b / root)
-    return _fit(
-        at,
+    return _run(
+        setting,
         f"ISEHD α = {a:g}, β = {b:g}",
         activation,
         d,
         lambda f, theta, seen: discrete_schemes.isehd(
-            f, theta, d, 1 / root, at.iterations, seen, adaptive=True
+            f, theta, d, 1 / root, setting.iterations, seen, adaptive=True
         ),
     )
 
 
 @cache
-def descent(at: Setting) -> Fitted:
+def descent_run(setting: Setting) -> PhotographRun:
     """Gradient descent, its step adapted by the same rule."""
-    h = 1 / spectrum(at, nn.Tanh).largest
-    return _fit(
-        at,
+    h = 1 / spectrum(setting, nn.Tanh).largest
+    return _run(
+        setting,
         "gradient descent",
         nn.Tanh,
         Inertia(0.0),
-        lambda f, theta, seen: discrete_schemes.descent(f, theta, h, at.iterations, seen, adaptive=True),
+        lambda f, theta, seen: discrete_schemes.gradient_descent(
+            f, theta, h, setting.iterations, seen, adaptive=True
+        ),
     )
 
 
 @cache
-def adam(at: Setting) -> Fitted:
+def adam_run(setting: Setting) -> PhotographRun:
     """Adam, at one rate."""
-    return _fit(
-        at,
+    return _run(
+        setting,
         f"Adam {ADAM:g}",
         nn.Tanh,
         Inertia(0.0),
-        lambda f, theta, seen: discrete_schemes.adam(f, theta, ADAM, at.iterations, seen),
+        lambda f, theta, seen: discrete_schemes.adam(f, theta, ADAM, setting.iterations, seen),
     )
 
 
 @cache
-def smooth(at: Setting) -> list[Fitted]:
+def tanh_runs(setting: Setting) -> list[PhotographRun]:
     """ISEHD over its grid, with tanh."""
-    return [inertial(at, a, b) for a in at.crop_alphas for b in at.crop_betas]
+    return [isehd_run(setting, a, b) for a in setting.crop_alphas for b in setting.crop_betas]
 
 
 @cache
-def rectified(at: Setting) -> Fitted:
+def relu_run(setting: Setting) -> PhotographRun:
     """ISEHD with ReLU, which the theory excludes."""
-    return inertial(at, at.crop_alphas[0], at.crop_betas[-1], nn.ReLU)
+    return isehd_run(setting, setting.crop_alphas[0], setting.crop_betas[-1], nn.ReLU)
 
 
-def quickest(found: list[Fitted]) -> Fitted:
+def fastest(found: list[PhotographRun]) -> PhotographRun:
     """The one that comes first to the noise, or nearest to it."""
     reached = [f for f in found if f.stop > 0]
     return min(reached, key=lambda f: f.stop) if reached else min(found, key=lambda f: f.residual[-1])
 
 
-def until(f: Fitted, level: float) -> int:
+def iterations_until(f: PhotographRun, level: float) -> int:
     """Iterations until ``|r|/|ε|`` is at most ``level``, −1 if never."""
     return next((k for k, size in enumerate(f.residual, 1) if size <= level), -1)
 
 
-def speed_up(at: Setting) -> float:
+def speed_up(setting: Setting) -> float:
     """Iterations of gradient descent over those of the quickest ISEHD, to ``|ε|``, or to where descent ended."""
-    slow, fast = descent(at), quickest(smooth(at))
+    slow, fast = descent_run(setting), fastest(tanh_runs(setting))
     level = max(1.0, min(slow.residual))
-    a, b = until(slow, level), until(fast, level)
+    a, b = iterations_until(slow, level), iterations_until(fast, level)
     return a / b if a > 0 and b > 0 else math.nan
 
 
 @cache
-def snapshots(at: Setting) -> list[tuple[str, Ends]]:
+def spectrum_during_run(setting: Setting) -> list[tuple[str, SpectrumEnds]]:
     """The ends of K at the start, at the stop and at the end of the quickest run."""
-    best, residual = quickest(smooth(at)), residual_of(at, nn.Tanh)
+    best, residual = fastest(tanh_runs(setting)), residual_of(setting, nn.Tanh)
     later = (("stop", best.theta_stop), ("end", best.theta_end))
-    found = [(name, matrix_free.ends(residual, theta, at.crop**2, at.ritz)) for name, theta in later]
-    return [("start", spectrum(at, nn.Tanh)), *found]
+    found = [
+        (name, matrix_free.spectrum_ends(residual, theta, setting.crop**2, setting.ritz))
+        for name, theta in later
+    ]
+    return [("start", spectrum(setting, nn.Tanh)), *found]

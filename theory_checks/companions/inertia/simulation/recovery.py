@@ -24,7 +24,7 @@ NOISE, MISFIT = 0.3, 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class RecoveryRun:
     """A trajectory.
 
     Attributes:
@@ -46,7 +46,7 @@ class Case:
     stop: int
 
 
-def bound(c: Case) -> Tensor:
+def bound(c: RecoveryRun) -> Tensor:
     """The right side at each time."""
     return (c.residual + c.noise) / c.smallest + (1 + c.norm / c.smallest) * c.misfit
 
@@ -56,44 +56,44 @@ def discrepancy(residual: Tensor, noise: float) -> int:
     return rate_fits.first_below(residual, noise)
 
 
-def _case(
-    at: Setting, name: str, noise: float, misfit: float, dimensions: int, *, worst: bool = False
-) -> Case:
-    base = problem(spread(PIXELS, SIGMA_A), at.seed, at.device, noise)
-    source = generator(at.seed + 7)
-    D = rotation(PIXELS, source)[:, :dimensions].to(at.device)
-    inside = D @ (0.5 * torch.randn(dimensions, generator=source, dtype=F64)).to(at.device)
+def _run(
+    setting: Setting, name: str, noise: float, misfit: float, dimensions: int, *, worst: bool = False
+) -> RecoveryRun:
+    base = problem(spread(PIXELS, SIGMA_A), setting.seed, setting.device, noise)
+    source = generator(setting.seed + 7)
+    D = rotation(PIXELS, source)[:, :dimensions].to(setting.device)
+    inside = D @ (0.5 * torch.randn(dimensions, generator=source, dtype=F64)).to(setting.device)
     truth = inside
     if misfit:
-        off = torch.randn(PIXELS, generator=source, dtype=F64).to(at.device)
+        off = torch.randn(PIXELS, generator=source, dtype=F64).to(setting.device)
         off = off - D @ (D.T @ off)
         truth = inside + misfit * off / off.norm()
     weakest = torch.linalg.svd(base.A @ D, full_matrices=False)[0][:, -1]
     epsilon = noise * weakest if worst else base.noise
     of = replace(base, A=base.A @ D, y=base.A @ truth + epsilon, truth=truth, noise=epsilon)
-    fit, z0 = network.two_layer(of, at.recovery_k, TANH, at.seed + 8)
+    fit, z0 = network.two_layer(of, setting.recovery_k, TANH, setting.seed + 8)
     values, _ = kernel.modes(kernel.kernel(of.A, fit.jacobian(z0)))
     mu = kernel.smallest(values)
-    damping = flows.grid([kernel.best_alpha(mu, 0.0)], [0.0], at.device)
-    s = flows.start(fit, z0, damping)
+    damping = flows.damping_pairs([kernel.best_alpha(mu, 0.0)], [0.0], setting.device)
+    s = flows.initial_state(fit, z0, damping)
     rows, h = [], 0.5
     for i in range(round(30 / mu**0.5 / h)):
         x = fit.image(s.theta[0]) @ D.T
         rows.append((h * i, fit.residual(s.theta[0]).norm(), (x - truth).norm()))
-        s = flows.rk4(lambda now: flows.field(fit, now, damping), s, h)
+        s = flows.rk4(lambda now: flows.inertial_field(fit, now, damping), s, h)
     t, residual, error = (torch.tensor([float(row[j]) for row in rows], dtype=F64) for j in range(3))
     smallest = float(torch.linalg.svdvals(of.A).min())
     norm = float(torch.linalg.matrix_norm(base.A, 2))
-    return Case(name, t, residual, error, noise, misfit, smallest, norm, discrepancy(residual, noise))
+    return RecoveryRun(name, t, residual, error, noise, misfit, smallest, norm, discrepancy(residual, noise))
 
 
 @cache
-def cases(at: Setting) -> list[Case]:
+def recovery_runs(setting: Setting) -> list[RecoveryRun]:
     """With and without noise, x̄ in S and off it; and A injective on all images, with the noise where A is weakest."""
     return [
-        _case(at, "no noise, x̄ in S", 0.0, 0.0, DIMENSIONS),
-        _case(at, "no noise, x̄ off S", 0.0, MISFIT, DIMENSIONS),
-        _case(at, "noise, x̄ in S", NOISE, 0.0, DIMENSIONS),
-        _case(at, "noise, x̄ off S", NOISE, MISFIT, DIMENSIONS),
-        _case(at, "worst noise, S all images", NOISE, 0.0, PIXELS, worst=True),
+        _run(setting, "no noise, x̄ in S", 0.0, 0.0, DIMENSIONS),
+        _run(setting, "no noise, x̄ off S", 0.0, MISFIT, DIMENSIONS),
+        _run(setting, "noise, x̄ in S", NOISE, 0.0, DIMENSIONS),
+        _run(setting, "noise, x̄ off S", NOISE, MISFIT, DIMENSIONS),
+        _run(setting, "worst noise, S all images", NOISE, 0.0, PIXELS, worst=True),
     ]

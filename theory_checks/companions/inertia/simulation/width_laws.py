@@ -37,14 +37,14 @@ def _norm(M: torch.Tensor) -> float:
     return float(torch.linalg.matrix_norm(M, 2))
 
 
-def _one(at: Setting, k: int, seed: int) -> tuple[float, float, float]:
-    of = problem(spread(N, SIGMA_A), seed, at.device)
+def _distances(setting: Setting, k: int, seed: int) -> tuple[float, float, float]:
+    of = problem(spread(N, SIGMA_A), seed, setting.device)
     fit, z0 = network.two_layer(of, k, TANH, seed + 1000)
     J = fit.jacobian(z0)
     K = kernel.kernel(of.A, J)
     mu = kernel.smallest(kernel.modes(K)[0])
-    damping = flows.grid([kernel.best_alpha(mu, 0.0)], [0.0], at.device)
-    end = flows.inertial(fit, z0, damping, 0.25, HORIZON, 240).theta[0]
+    damping = flows.damping_pairs([kernel.best_alpha(mu, 0.0)], [0.0], setting.device)
+    end = flows.inertial_flow(fit, z0, damping, 0.25, HORIZON, 240).theta[0]
     J_end = fit.jacobian(end)
     eye = torch.eye(N, dtype=J.dtype, device=J.device)
     concentration = _norm(J @ J.T / mean_square_slope(TANH) - eye)
@@ -52,17 +52,17 @@ def _one(at: Setting, k: int, seed: int) -> tuple[float, float, float]:
 
 
 @cache
-def drifts(at: Setting) -> list[Drift]:
+def drifts(setting: Setting) -> list[Drift]:
     """A row a width."""
     out = []
-    for k in at.widths:
-        found = [_one(at, k, at.seed + i) for i in range(at.width_seeds)]
+    for k in setting.widths:
+        found = [_distances(setting, k, setting.seed + i) for i in range(setting.width_seeds)]
         means = (math.exp(sum(math.log(row[j]) for row in found) / len(found)) for j in range(3))
         out.append(Drift(k, *means))
     return out
 
 
-def slopes(found: list[Drift]) -> tuple[float, float, float]:
+def width_exponents(found: list[Drift]) -> tuple[float, float, float]:
     """Exponents in k of the concentration, the Jacobian's drift and the kernel's."""
     ks = [float(d.k) for d in found]
     columns = ([d.concentration for d in found], [d.jacobian for d in found], [d.kernel for d in found])

@@ -20,7 +20,7 @@ from bench.memory import peak_bytes
 
 from ....experiment import Experiment, Mark, Row, at_most, near, zero
 from ..simulation import estimators, evaluation, patches, psnr, training
-from ..simulation.estimators import Chunks
+from ..simulation.estimators import ChunkSizes
 from ..simulation.networks import Architecture, FlatUNet, PatchPerceptron, Residual
 from ..simulation.problems import Denoise, GaussianBlur, InpaintCentre, problem
 from ..simulation.settings import Setting
@@ -29,12 +29,12 @@ P, SIGMA, COUNT = 5, 0.3, 12
 ARCHITECTURES: tuple[Architecture, ...] = (PatchPerceptron(16, 2), Residual(8), FlatUNet(8))
 
 
-def measure(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The rows."""
-    train, y = _seen(at)
+    train, y = _seen(setting)
     free = problem(Denoise(), False, y)
     x = estimators.local(y, train, free, SIGMA, P).x
-    rows = [
+    _measure = [
         at_most("chunks of other sizes: largest change", _chunks(train, y), 1e-12),
         at_most("equivariance, B = I: largest |x̂(Ty) − T x̂(y)|", _equivariance(train, y), 1e-12),
         at_most("equivariance, E-MMSE", _equivariant_mmse(train, y), 1e-12),
@@ -46,21 +46,21 @@ def measure(at: Setting) -> Sequence[Row]:
         near("peak memory, 8 times the training images over once", _memory(train, y), 1, 0.02),
         near("PSNR of an error of 0.1 (dB)", psnr.psnr(x, x + 0.1), 20, 1e-4),
     ]
-    return rows + [row for architecture in ARCHITECTURES for row in _network(architecture, train)]
+    return _measure + [row for architecture in ARCHITECTURES for row in _network(architecture, train)]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Equivariance in y although B is a mask, which does not move with it."""
-    train, y = _seen(at)
+    train, y = _seen(setting)
     lost = problem(InpaintCentre(4), True, y)
     x = estimators.local(y, train, lost, SIGMA, P).x
     moved = estimators.local(patches.shifted(y, 2, 1), train, lost, SIGMA, P).x
     return [at_most("equivariance, B a mask", float((moved - patches.shifted(x, 2, 1)).abs().max()), 1e-12)]
 
 
-def _seen(at: Setting) -> tuple[Tensor, Tensor]:
-    train = evaluation.grey(at).train[:COUNT]
-    return train, train[:1] + SIGMA * evaluation.noise(train[:1].shape, at.seed, at.device)
+def _seen(setting: Setting) -> tuple[Tensor, Tensor]:
+    train = evaluation.grey(setting).train[:COUNT]
+    return train, train[:1] + SIGMA * evaluation.noise(train[:1].shape, setting.seed, setting.device)
 
 
 def _chunks(train: Tensor, y: Tensor) -> float:
@@ -70,7 +70,7 @@ def _chunks(train: Tensor, y: Tensor) -> float:
         # The nearest examples come last: a maximum that is not carried over would show.
         found = [
             estimators.local(y, train.flip(0), asked, SIGMA, P, by).x
-            for by in (Chunks(COUNT, 10**6, 10**6), Chunks(1, 7, 13), Chunks(5, 64, 100))
+            for by in (ChunkSizes(COUNT, 10**6, 10**6), ChunkSizes(1, 7, 13), ChunkSizes(5, 64, 100))
         ]
         worst = max(worst, *(float((other - found[0]).abs().max()) for other in found[1:]))
     return worst
@@ -131,7 +131,7 @@ def _tweedie(train: Tensor, y: Tensor) -> float:
 
 
 def _memory(train: Tensor, y: Tensor) -> float:
-    free, by = problem(Denoise(), False, y), Chunks(4, 64, 512)
+    free, by = problem(Denoise(), False, y), ChunkSizes(4, 64, 512)
     peaks = []
     # The first call also makes what a device's libraries keep.
     for times in (1, 1, 8):
@@ -144,26 +144,26 @@ def _memory(train: Tensor, y: Tensor) -> float:
 
 def _network(architecture: Architecture, train: Tensor) -> list[Row]:
     """Of an untrained network, by autograd: a derivative is 0 in float32 only where there is no path."""
-    rows = []
+    _measure = []
     images = train[:2].float()
     asked = problem(Denoise(), False, images)
     for size in (5, 7):
-        network = training.settled(training.fresh(architecture, size, asked, images, 0))
+        network = training.evaluation_mode(training.untrained_network(architecture, size, asked, images, 0))
         z = images.clone().requires_grad_()
         level = z.new_full((len(z),), SIGMA)
         out = network(z, level)
         (slope,) = torch.autograd.grad(out[0, 0, 0, 0], z)
         # The other image of the batch must not matter either: its pixels count as outside.
         touched = slope[0, 0] != 0
-        rows += _support(f"{architecture.name}, P = {size}", touched, size)
-        rows.append(
+        _measure += _support(f"{architecture.name}, P = {size}", touched, size)
+        _measure.append(
             zero(f"{architecture.name}, P = {size}: pixels of other images", int((slope[1] != 0).sum()))
         )
     moved = network(patches.shifted(images, 3, 5), level) - patches.shifted(out, 3, 5)
-    rows.append(
+    _measure.append(
         at_most(f"{architecture.name}: equivariance, float32", float(moved.detach().abs().max()), 1e-5)
     )
-    return rows
+    return _measure
 
 
 EXPERIMENT = Experiment(
@@ -172,8 +172,8 @@ EXPERIMENT = Experiment(
     source="arXiv 2601.10334, code; derived",
     assumptions="A = I and B = I for Tweedie; torus",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="Equivariant in y although B is a mask",
-    outside=evaluation.outside,
+    outside=evaluation.missing_images,
 )

@@ -27,9 +27,9 @@ from ..simulation.settings import Setting
 SIZE, COUNT, P = 7, 12, 5
 
 
-def measure(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The rows."""
-    train, y = _seen(at, evaluation.grey(at).train)
+    train, y = _seen(setting, evaluation.grey(setting).train)
     free = problem(Denoise(), False, y)
     whole = estimators.local(y, train, free, 1.5, SIZE).x - estimators.equivariant(y, train, free, 1.5)
     once = estimators.local(y, train, free, 0.3, P).x
@@ -46,18 +46,18 @@ def measure(at: Setting) -> Sequence[Row]:
     ]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """That σ → 0 returns any image, not only those of the training set."""
-    train, _ = _seen(at, evaluation.grey(at).train)
-    other, _ = _seen(at, evaluation.grey(at).test)
+    train, _ = _seen(setting, evaluation.grey(setting).train)
+    other, _ = _seen(setting, evaluation.grey(setting).test)
     return _to_zero(train, other[:1])
 
 
-def _seen(at: Setting, images: Tensor) -> tuple[Tensor, Tensor]:
+def _seen(setting: Setting, images: Tensor) -> tuple[Tensor, Tensor]:
     """The middles of some images, of odd size, and one of them in noise."""
     edge = (images.shape[-1] - SIZE) // 2
     x = images[:COUNT, :1, edge : edge + SIZE, edge : edge + SIZE].contiguous()
-    return x, x[:1] + 0.3 * evaluation.noise(x[:1].shape, at.seed, at.device)
+    return x, x[:1] + 0.3 * evaluation.noise(x[:1].shape, setting.seed, setting.device)
 
 
 def _to_zero(train: Tensor, y: Tensor) -> list[Row]:
@@ -83,8 +83,8 @@ EXPERIMENT = Experiment(
     source="derived",
     assumptions="A = B = I; torus; values in [0, 1]",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="σ → 0 returns images that are not in the training set too",
-    outside=evaluation.outside,
+    outside=evaluation.missing_images,
 )

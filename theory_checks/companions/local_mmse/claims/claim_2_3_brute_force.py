@@ -40,66 +40,71 @@ OPERATORS: tuple[tuple[Operator, bool], ...] = (
 )
 
 
-def measure(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The rows."""
-    train = _images(at, SIZE)
-    rows = [row for operator, aware in OPERATORS for row in _local(at, train, operator, aware)]
-    fine = _measured(at, train, problem(Denoise(), False, train), 0.02)
+    train = _images(setting, SIZE)
+    _measure = [row for operator, aware in OPERATORS for row in _local(setting, train, operator, aware)]
+    fine = _measured(setting, train, problem(Denoise(), False, train), 0.02)
     found = estimators.local(fine, train, problem(Denoise(), False, train), 0.02, P).x
-    wanted = brute_force.local(fine, train, problem(Denoise(), False, train), 0.02, P)[0]
-    rows.append(at_most("denoising, σ = 0.02: |x̂ − definition|", _apart(found, wanted), 1e-10))
+    wanted = brute_force.dense_local(fine, train, problem(Denoise(), False, train), 0.02, P)[0]
+    _measure.append(at_most("denoising, σ = 0.02: |x̂ − definition|", _apart(found, wanted), 1e-10))
     blurred = problem(GaussianBlur(0.6), False, train)
     # In less noise a single image has all the weight.
-    y = _measured(at, train, blurred, 1.5)
+    y = _measured(setting, train, blurred, 1.5)
     free = problem(Denoise(), False, train)
-    z = _measured(at, train, free, 1.5)
-    rows += [
+    z = _measured(setting, train, free, 1.5)
+    _measure += [
         at_most(
             "MMSE",
-            _apart(estimators.mmse(y, train, blurred, 1.5), brute_force.mmse(y, train, blurred, 1.5)),
+            _apart(estimators.mmse(y, train, blurred, 1.5), brute_force.dense_mmse(y, train, blurred, 1.5)),
             1e-12,
         ),
         at_most(
             "E-MMSE",
-            _apart(estimators.equivariant(z, train, free, 1.5), brute_force.equivariant(z, train, free, 1.5)),
+            _apart(
+                estimators.equivariant(z, train, free, 1.5),
+                brute_force.dense_equivariant(z, train, free, 1.5),
+            ),
             1e-12,
         ),
-        *_masks(at, train),
+        *_masks(setting, train),
         at_most("deconvolution: |S_n − S_0|", _spread(problem(GaussianBlur(0.6), True, train), train), 1e-12),
-        *_one(at),
+        *_one(setting),
     ]
-    return rows
+    return _measure
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Aware and agnostic are one for a small P too."""
-    train = _images(at, SIZE)
+    train = _images(setting, SIZE)
     blind, aware = (problem(GaussianBlur(0.6), knows, train) for knows in (False, True))
-    y = _measured(at, train, blind, 0.3)
+    y = _measured(setting, train, blind, 0.3)
     apart = estimators.local(y, train, blind, 0.3, P).x - estimators.local(y, train, aware, 0.3, P).x
     return [at_most("P < size: |aware − agnostic|", float(apart.abs().max()), 1e-10)]
 
 
-def _images(at: Setting, size: int) -> Tensor:
-    images = evaluation.grey(at).train
+def _images(setting: Setting, size: int) -> Tensor:
+    images = evaluation.grey(setting).train
     edge = (images.shape[-1] - size) // 2
     return images[:COUNT, :1, edge : edge + size, edge : edge + size].contiguous()
 
 
-def _measured(at: Setting, train: Tensor, asked: Problem, sigma: float) -> Tensor:
+def _measured(setting: Setting, train: Tensor, asked: Problem, sigma: float) -> Tensor:
     """The first image."""
-    return asked.measure(train[:1], evaluation.noise(train[:1].shape, at.seed + 1, at.device), sigma)
+    return asked.measure(
+        train[:1], evaluation.noise(train[:1].shape, setting.seed + 1, setting.device), sigma
+    )
 
 
 def _apart(found: Tensor, wanted: object) -> float:
     return float((found.flatten().cpu() - torch.as_tensor(wanted)).abs().max())
 
 
-def _local(at: Setting, train: Tensor, operator: Operator, aware: bool) -> list[Row]:
+def _local(setting: Setting, train: Tensor, operator: Operator, aware: bool) -> list[Row]:
     asked = problem(operator, aware, train)
-    y = _measured(at, train, asked, 0.3)
+    y = _measured(setting, train, asked, 0.3)
     found = estimators.local(y, train, asked, 0.3, P)
-    wanted, density = brute_force.local(y, train, asked, 0.3, P)
+    wanted, density = brute_force.dense_local(y, train, asked, 0.3, P)
     return [
         at_most(
             f"LE-MMSE, {asked.label} ({_kind(operator)}): |x̂ − definition|", _apart(found.x, wanted), 1e-10
@@ -116,15 +121,17 @@ def _kind(operator: Operator) -> str:
     return "random" if isinstance(operator, InpaintRandom) else "8×8"
 
 
-def _masks(at: Setting, train: Tensor) -> list[Row]:
+def _masks(setting: Setting, train: Tensor) -> list[Row]:
     """Of patches that are lost altogether: those P // 2 pixels and more inside the square."""
     blind, aware = (problem(InpaintCentre(LOST), knows, train) for knows in (False, True))
-    y = _measured(at, train, blind, 0.3)
+    y = _measured(setting, train, blind, 0.3)
     inner = slice((SIZE - LOST) // 2 + P // 2, (SIZE + LOST) // 2 - P // 2)
     constant = train[..., inner, inner].mean()
     informed = estimators.local(y, train, aware, 0.3, P).x[..., inner, inner]
     guessed = estimators.local(y, train, blind, 0.3, P).x[..., inner, inner]
-    drawn = aware.measure(train, evaluation.noise(train.shape, at.seed, at.device), 0.3)[..., inner, inner]
+    drawn = aware.measure(train, evaluation.noise(train.shape, setting.seed, setting.device), 0.3)[
+        ..., inner, inner
+    ]
     return [
         at_most(
             "aware, patch lost altogether: |x̂ − mean of such|",
@@ -144,11 +151,11 @@ def _spread(asked: Problem, train: Tensor) -> float:
     return float((S - S[:1]).abs().max())
 
 
-def _one(at: Setting) -> list[Row]:
+def _one(setting: Setting) -> list[Row]:
     """P = size, which must be odd."""
-    train = _images(at, 7)
+    train = _images(setting, 7)
     blind, aware = (problem(GaussianBlur(0.6), knows, train) for knows in (False, True))
-    y = _measured(at, train, blind, 1.5)
+    y = _measured(setting, train, blind, 1.5)
     wanted = estimators.equivariant(y, train, blind, 1.5)
     found = [(asked, estimators.local(y, train, asked, 1.5, 7).x) for asked in (blind, aware)]
     return [
@@ -163,8 +170,8 @@ EXPERIMENT = Experiment(
     source="arXiv 2601.10334, code; derived",
     assumptions="float64; Q_n of one stratum equal up to rotation",
     mark=Mark.READ,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="Physics-aware = physics-agnostic for P < size too",
-    outside=evaluation.outside,
+    outside=evaluation.missing_images,
 )

@@ -31,23 +31,23 @@ OPERATORS: tuple[tuple[Operator, bool], ...] = (
 )
 
 
-def measure(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The rows."""
-    rows = []
+    _measure = []
     for operator, aware in OPERATORS:
-        name = problem(operator, aware, _train(at)).label
-        rows += _rows(name, scores(at, operator, aware, P))
-        rows.append(at_most(f"{name}: |z| of ψ = x̂ itself", abs(own_score(at, operator, aware)), 4))
-    return rows
+        name = problem(operator, aware, _train(setting)).label
+        _measure += _rows(name, _scores(setting, operator, aware, P))
+        _measure.append(at_most(f"{name}: |z| of ψ = x̂ itself", abs(_own_score(setting, operator, aware)), 4))
+    return _measure
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Orthogonal to functions of a larger patch too."""
-    return _rows(f"denoising, features of {P + 4}×{P + 4}", scores(at, Denoise(), False, P + 4))
+    return _rows(f"denoising, features of {P + 4}×{P + 4}", _scores(setting, Denoise(), False, P + 4))
 
 
-def _train(at: Setting) -> Tensor:
-    return evaluation.images(at).train[: at.drawn]
+def _train(setting: Setting) -> Tensor:
+    return evaluation.images(setting).train[: setting.score_images]
 
 
 def _rows(name: str, z: Tensor) -> list[Row]:
@@ -58,21 +58,23 @@ def _rows(name: str, z: Tensor) -> list[Row]:
 
 
 @cache
-def _estimates(at: Setting, operator: Operator, aware: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _estimates(setting: Setting, operator: Operator, aware: bool) -> tuple[Tensor, Tensor, Tensor]:
     """``B y``, ``x̂``, ``x̂ − x`` of every image and draw, ``(2·draws·images, C, H, W)``; the second half has −noise."""
-    train = _train(at)
+    train = _train(setting)
     asked = problem(operator, aware, train)
-    half = evaluation.noise(torch.Size((at.draws, *train.shape)), at.seed + 11, at.device)
+    half = evaluation.noise(
+        torch.Size((setting.score_pairs, *train.shape)), setting.seed + 11, setting.device
+    )
     y = torch.cat([asked.measure(train, one, SIGMA) for one in torch.cat([half, -half])])
     # Some at a time: the running sums are those of every pixel.
     x = torch.cat([estimators.local(part, train, asked, SIGMA, P).x for part in y.split(64)])
-    return asked.see(y), x, x - train.repeat(2 * at.draws, 1, 1, 1)
+    return asked.observe(y), x, x - train.repeat(2 * setting.score_pairs, 1, 1, 1)
 
 
-def scores(at: Setting, operator: Operator, aware: bool, window: int) -> Tensor:
+def _scores(setting: Setting, operator: Operator, aware: bool, window: int) -> Tensor:
     """``z`` of as many features of a patch of that size, made uncorrelated, ``(FEATURES,)``."""
-    seen, _, error = _estimates(at, operator, aware)
-    rng = torch.Generator().manual_seed(at.seed + 12)
+    seen, _, error = _estimates(setting, operator, aware)
+    rng = torch.Generator().manual_seed(setting.seed + 12)
     weights = torch.randn(seen.shape[1] * window**2, FEATURES, generator=rng, dtype=torch.float64) / window
     shift = torch.randn(FEATURES, generator=rng, dtype=torch.float64).to(seen.device)
     standard = (seen - seen.mean()) / seen.std()
@@ -82,13 +84,13 @@ def scores(at: Setting, operator: Operator, aware: bool, window: int) -> Tensor:
         )
         for z, d in zip(standard.split(64), error.split(64), strict=True)
     ]
-    return _standardised(at, torch.cat(sums))
+    return _standardised(setting, torch.cat(sums))
 
 
-def own_score(at: Setting, operator: Operator, aware: bool) -> float:
+def _own_score(setting: Setting, operator: Operator, aware: bool) -> float:
     """``z`` of the estimate itself: an estimator that trusts its data too much or too little shows there first."""
-    _, x, error = _estimates(at, operator, aware)
-    return float(_standardised(at, (x * error).flatten(1).sum(1, keepdim=True))[0])
+    _, x, error = _estimates(setting, operator, aware)
+    return float(_standardised(setting, (x * error).flatten(1).sum(1, keepdim=True))[0])
 
 
 def _patches(images: Tensor, window: int) -> Tensor:
@@ -98,12 +100,14 @@ def _patches(images: Tensor, window: int) -> Tensor:
     return torch.cat(moved, 1).flatten(2).transpose(1, 2)
 
 
-def _standardised(at: Setting, sums: Tensor) -> Tensor:
+def _standardised(setting: Setting, sums: Tensor) -> Tensor:
     """Totals over images in standard deviations, made uncorrelated, ``(F,)``, from sums ``(2·draws·images, F)``."""
     # (sign of the noise, draw, image, feature); a pair is one draw.
-    by_pair = sums.view(2, at.draws, -1, sums.shape[1]).mean(0)
+    by_pair = sums.view(2, setting.score_pairs, -1, sums.shape[1]).mean(0)
     within = by_pair - by_pair.mean(0)
-    covariance = torch.einsum("mif,mig->fg", within, within) / (at.draws * (at.draws - 1))
+    covariance = torch.einsum("mif,mig->fg", within, within) / (
+        setting.score_pairs * (setting.score_pairs - 1)
+    )
     # Features see the same noise; without their correlations all z would be large or small together.
     root = torch.linalg.cholesky(covariance)
     return torch.linalg.solve_triangular(root, by_pair.mean(0).sum(0)[:, None], upper=False)[:, 0]
@@ -115,8 +119,8 @@ EXPERIMENT = Experiment(
     source="derived",
     assumptions="x uniform on the training set",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="Orthogonal to functions of a larger patch too",
-    outside=evaluation.outside,
+    outside=evaluation.missing_images,
 )

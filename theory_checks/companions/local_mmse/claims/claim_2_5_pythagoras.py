@@ -20,35 +20,43 @@ from ..simulation.problems import Denoise
 from ..simulation.settings import Case, Setting
 
 
-def measure(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The rows."""
-    rows = _rows(at, "untrained network", risks.untrained(at))
-    P = at.cases[0].P
-    members = [c for c in (*at.cases, *at.dominance) if _denoises(c) and c.P <= P]
+    _measure = _rows(setting, "untrained network", risks.untrained_estimates(setting))
+    P = setting.cases[0].P
+    members = [c for c in (*setting.cases, *setting.dominance) if _denoises(c) and c.P <= P]
     for case in members:
-        rows += _rows(at, f"{case.architecture.name}, P = {case.P}", _restored(at, case))
-    return rows
+        _measure += _rows(setting, f"{case.architecture.name}, P = {case.P}", _restored(setting, case))
+    return _measure
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """For a map that sees more than the patch too: LE-MMSE of a larger one."""
-    return _rows(at, f"LE-MMSE of P + 2 = {at.cases[0].P + 2}", risks.local(at, at.cases[0].P + 2))
+    return _rows(
+        setting,
+        f"LE-MMSE of P + 2 = {setting.cases[0].P + 2}",
+        risks.local_estimates(setting, setting.cases[0].P + 2),
+    )
 
 
 def _denoises(case: Case) -> bool:
     return case.operator == Denoise()
 
 
-def _restored(at: Setting, case: Case) -> Tensor:
-    asked, _, y = risks.draws(at)
-    return evaluation.applied(evaluation.network(at, case), asked.see(y), at.sigma)
+def _restored(setting: Setting, case: Case) -> Tensor:
+    asked, _, y = risks.noisy_images(setting)
+    return evaluation.apply_network(
+        evaluation.trained_network(setting, case), asked.observe(y), setting.sigma
+    )
 
 
-def _rows(at: Setting, name: str, N: Tensor) -> list[Row]:
-    _, x, _ = risks.draws(at)
-    LE = risks.local(at, at.cases[0].P)
-    excess = risks.by_image(at, N - x, N - x) - risks.by_image(at, LE - x, LE - x)
-    distance = risks.by_image(at, N - LE, N - LE)
+def _rows(setting: Setting, name: str, N: Tensor) -> list[Row]:
+    _, x, _ = risks.noisy_images(setting)
+    LE = risks.local_estimates(setting, setting.cases[0].P)
+    excess = risks.mean_product_by_image(setting, N - x, N - x) - risks.mean_product_by_image(
+        setting, LE - x, LE - x
+    )
+    distance = risks.mean_product_by_image(setting, N - LE, N - LE)
     difference, error = risks.mean_and_error(excess - distance)
     allowed = max(0.15 * float(distance.mean()), 3 * error)
     return [
@@ -65,8 +73,8 @@ EXPERIMENT = Experiment(
     source="derived",
     assumptions="x uniform on the training set",
     mark=Mark.DERIVED,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="For maps that see more than the patch too",
-    outside=evaluation.outside,
+    outside=evaluation.missing_images,
 )

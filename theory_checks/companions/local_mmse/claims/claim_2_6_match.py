@@ -17,14 +17,14 @@ from ..simulation.psnr_matches import Match, matches
 from ..simulation.settings import Setting
 
 
-def measure(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The rows."""
-    return [row for found in matches(at) for row in _rows(found)]
+    return [row for found in matches(setting) for row in _rows(found)]
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """Networks compute the unconstrained MMSE."""
-    return [at_least(f"{_name(found)}: PSNR(N, MMSE) (dB)", found.mmse, 25) for found in matches(at)]
+    return [at_least(f"{_name(found)}: PSNR(N, MMSE) (dB)", found.mmse, 25) for found in matches(setting)]
 
 
 def _name(found: Match) -> str:
@@ -46,8 +46,8 @@ EXPERIMENT = Experiment(
     source="arXiv 2601.10334",
     assumptions="receptive field exactly P; trained to near the minimum",
     mark=Mark.READ,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="PSNR(N, MMSE) ≥ 25 dB",
-    outside=evaluation.outside,
+    outside=evaluation.missing_images,
 )

@@ -19,40 +19,40 @@ from ..simulation import evaluation, psnr_matches
 from ..simulation.settings import Setting
 
 
-def measure(at: Setting) -> Sequence[Row]:
+def _measure(setting: Setting) -> Sequence[Row]:
     """The rows."""
-    rows = [
-        at_least(f"Spearman's correlation, {split} images", correlation(at, split), 0.1)
+    _measure = [
+        at_least(f"Spearman's correlation, {split} images", _correlation(setting, split), 0.1)
         for split in psnr_matches.SPLITS
     ]
-    for case in at.by_size:
-        found = psnr_matches.match(at, case, "test", at.sigma, (case.P,))
-        rows.append(reported(f"{case.images} training images, test: PSNR(N, LE) (dB)", found.own))
-    for sigma in at.by_level.sigmas:
-        found = psnr_matches.match(at, at.by_level, "test", sigma, (at.by_level.P,))
-        rows.append(reported(f"network of all levels, σ = {sigma:g}, test: PSNR(N, LE) (dB)", found.own))
-    return rows
+    for case in setting.by_size:
+        found = psnr_matches.match(setting, case, "test", setting.sigma, (case.P,))
+        _measure.append(reported(f"{case.images} training images, test: PSNR(N, LE) (dB)", found.own))
+    for sigma in setting.by_level.sigmas:
+        found = psnr_matches.match(setting, setting.by_level, "test", sigma, (setting.by_level.P,))
+        _measure.append(reported(f"network of all levels, σ = {sigma:g}, test: PSNR(N, LE) (dB)", found.own))
+    return _measure
 
 
-def too_strong(at: Setting) -> Sequence[Row]:
+def _negative_control(setting: Setting) -> Sequence[Row]:
     """The error has nothing to do with the density."""
     return [
-        between(f"Spearman's correlation, {split} images", correlation(at, split), -0.1, 0.1)
+        between(f"Spearman's correlation, {split} images", _correlation(setting, split), -0.1, 0.1)
         for split in psnr_matches.SPLITS
     ]
 
 
-def points(at: Setting, split: str) -> tuple[Tensor, Tensor]:
+def rarity_and_error(setting: Setting, split: str) -> tuple[Tensor, Tensor]:
     """``−log p`` and ``|N − LE|²`` of every pixel for the first network, ``(B·H·W,)``, on the CPU."""
-    case = at.cases[0]
-    LE = evaluation.estimate(at, case.operator, case.aware, split, at.sigma, case.P)
-    apart = (evaluation.restored(at, case, split, at.sigma) - LE.x).square().sum(1)
+    case = setting.cases[0]
+    LE = evaluation.local_estimate(setting, case.operator, case.aware, split, setting.sigma, case.P)
+    apart = (evaluation.network_output(setting, case, split, setting.sigma) - LE.x).square().sum(1)
     return -LE.log_density.flatten().cpu(), apart.flatten().cpu()
 
 
-def correlation(at: Setting, split: str) -> float:
+def _correlation(setting: Setting, split: str) -> float:
     """Spearman's, over the pixels of a split."""
-    rarity, apart = points(at, split)
+    rarity, apart = rarity_and_error(setting, split)
     rho, _ = spearmanr(rarity.numpy(), apart.numpy())
     return float(cast(float, rho))
 
@@ -63,8 +63,8 @@ EXPERIMENT = Experiment(
     source="arXiv 2601.10334",
     assumptions="denoising; the first network of the setting",
     mark=Mark.READ,
-    measure=measure,
-    too_strong=too_strong,
+    measure=_measure,
+    too_strong=_negative_control,
     twin="|Spearman| ≤ 0.1",
-    outside=evaluation.outside,
+    outside=evaluation.missing_images,
 )

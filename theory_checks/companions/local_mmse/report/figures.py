@@ -18,35 +18,37 @@ SHOWN = 5
 """The image of the test set that is shown."""
 
 
-def figures(at: Setting) -> dict[str, Figure]:
+def figures(setting: Setting) -> dict[str, Figure]:
     """By the stem of their files."""
     return {
-        "images": _images(at),
-        "windows": _windows(at),
-        "density": _density(at),
-        "sources": _sources(at),
-        "levels": _levels(at),
+        "images": _images(setting),
+        "windows": _windows(setting),
+        "density": _density(setting),
+        "sources": _sources(setting),
+        "levels": _levels(setting),
     }
 
 
-def _problems(at: Setting) -> list[Case]:
+def _problems(setting: Setting) -> list[Case]:
     """A network a problem."""
-    return list({(case.operator, case.aware): case for case in reversed(at.cases)}.values())[::-1]
+    return list({(case.operator, case.aware): case for case in reversed(setting.cases)}.values())[::-1]
 
 
-def _images(at: Setting) -> Figure:
+def _images(setting: Setting) -> Figure:
     import matplotlib.pyplot as plt
 
-    cases = _problems(at)
+    cases = _problems(setting)
     figure, axes = plt.subplots(len(cases), 5, figsize=(7.6, 1.62 * len(cases)), layout="constrained")
     for line, (row, case) in enumerate(zip(axes, cases, strict=True)):
-        found = psnr_matches.match(at, case, "test", at.sigma, at.windows)
-        seen = evaluation.scene(at, case.operator, case.aware, "test", at.sigma)
+        found = psnr_matches.match(setting, case, "test", setting.sigma, setting.windows)
+        seen = evaluation.measurements(setting, case.operator, case.aware, "test", setting.sigma)
         shown = {
             "measured y": seen.y,
-            "LE-MMSE": evaluation.estimate(at, case.operator, case.aware, "test", at.sigma, case.P).x,
-            "network": evaluation.restored(at, case, "test", at.sigma),
-            "MMSE": evaluation.unconstrained(at, case.operator, "test", at.sigma),
+            "LE-MMSE": evaluation.local_estimate(
+                setting, case.operator, case.aware, "test", setting.sigma, case.P
+            ).x,
+            "network": evaluation.network_output(setting, case, "test", setting.sigma),
+            "MMSE": evaluation.mmse_estimate(setting, case.operator, "test", setting.sigma),
             "truth x": seen.x,
         }
         for ax, (name, images) in zip(row, shown.items(), strict=True):
@@ -59,22 +61,22 @@ def _images(at: Setting) -> Figure:
         row[2].set_xlabel(f"to LE-MMSE {found.own:.1f} dB", fontsize=8)
         row[3].set_xlabel(f"to the network {found.mmse:.1f} dB", fontsize=8)
     figure.suptitle(
-        f"Networks compute LE-MMSE, not MMSE (σ = {at.sigma:g}, {evaluation.images(at).label})\n"
-        f"one of {at.shown} test images; PSNR over all of them",
+        f"Networks compute LE-MMSE, not MMSE (σ = {setting.sigma:g}, {evaluation.images(setting).label})\n"
+        f"one of {setting.match_images} test images; PSNR over all of them",
         fontsize=10,
     )
     return figure
 
 
-def _windows(at: Setting) -> Figure:
+def _windows(setting: Setting) -> Figure:
     import matplotlib.pyplot as plt
     import pandas as pd
     import seaborn as sns
 
-    cases = sorted((*at.cases[:1], *at.dominance), key=lambda case: case.P)
+    cases = sorted((*setting.cases[:1], *setting.dominance), key=lambda case: case.P)
     figure, axes = plt.subplots(1, 2, figsize=(8.2, 1.3 + 0.62 * len(cases)), layout="constrained")
     for ax, split in zip(axes, psnr_matches.SPLITS, strict=True):
-        found = [psnr_matches.match(at, case, split, at.sigma, at.windows) for case in cases]
+        found = [psnr_matches.match(setting, case, split, setting.sigma, setting.windows) for case in cases]
         frame = pd.DataFrame(
             [m.local | {"MMSE": m.mmse} for m in found], index=pd.Index([f"{m.case.P}" for m in found])
         )
@@ -88,13 +90,13 @@ def _windows(at: Setting) -> Figure:
     return figure
 
 
-def _density(at: Setting) -> Figure:
+def _density(setting: Setting) -> Figure:
     import matplotlib.pyplot as plt
     import numpy as np
 
     figure, axes = plt.subplots(1, 2, figsize=(8.2, 3.4), sharey=True, layout="constrained")
     for ax, split in zip(axes, psnr_matches.SPLITS, strict=True):
-        rarity, apart = (values.numpy() for values in claim_2_8_density.points(at, split))
+        rarity, apart = (values.numpy() for values in claim_2_8_density.rarity_and_error(setting, split))
         shown = np.maximum(apart, 1e-7)
         drawn = ax.hexbin(rarity, shown, yscale="log", gridsize=36, bins="log", mincnt=1, cmap="cividis")
         edges = np.quantile(rarity, np.linspace(0, 1, 9))
@@ -103,7 +105,7 @@ def _density(at: Setting) -> Figure:
         ax.plot(
             *np.array(middles).T, "o-", color="#d55e00", mec="white", label="median, by eighths of the pixels"
         )
-        rho = claim_2_8_density.correlation(at, split)
+        rho = claim_2_8_density._correlation(setting, split)
         ax.set(
             title=f"{split} images: Spearman {rho:.2f}",
             xlabel="−log p of the patch (nats)",
@@ -116,21 +118,23 @@ def _density(at: Setting) -> Figure:
     return figure
 
 
-def _sources(at: Setting) -> Figure:
+def _sources(setting: Setting) -> Figure:
     import matplotlib.pyplot as plt
     import numpy as np
     import seaborn as sns
 
     levels = (0.03, 0.06, 0.1)
-    P, train = at.cases[0].P, evaluation.images(at).train
+    P, train = setting.cases[0].P, evaluation.images(setting).train
     figure, axes = plt.subplots(len(levels), 4, figsize=(7.4, 1.9 * len(levels)), layout="constrained")
     colours = np.array(sns.color_palette("husl", 32))
     for row, sigma in zip(axes, levels, strict=True):
-        seen = evaluation.scene(at, Denoise(), False, "test", sigma)
+        seen = evaluation.measurements(setting, Denoise(), False, "test", sigma)
         one = SHOWN % len(seen.y)
         found = estimators.local(seen.y[one : one + 1], train, seen.problem, sigma, P)
         source, weight = found.source[0].cpu().numpy(), found.weight[0].cpu().numpy()
-        picture = np.where(weight[:, None] > 0.5, colours[source * 7 % 32], 1.0).reshape(at.size, at.size, 3)
+        picture = np.where(weight[:, None] > 0.5, colours[source * 7 % 32], 1.0).reshape(
+            setting.size, setting.size, 3
+        )
         images = (seen.y[one], found.x[0], None, seen.x[one])
         for ax, image in zip(row, images, strict=True):
             if image is None:
@@ -156,15 +160,15 @@ def _sources(at: Setting) -> Figure:
     return figure
 
 
-def _levels(at: Setting) -> Figure:
+def _levels(setting: Setting) -> Figure:
     import matplotlib.pyplot as plt
     import seaborn as sns
 
     figure, ax = plt.subplots(figsize=(5.6, 3.5), layout="constrained")
-    case, colours = at.by_level, sns.color_palette("colorblind")
+    case, colours = setting.by_level, sns.color_palette("colorblind")
     sigmas = sorted(case.sigmas)
     for split, style in zip(psnr_matches.SPLITS, ("-", "--"), strict=True):
-        found = [psnr_matches.match(at, case, split, sigma, (case.P,)) for sigma in sigmas]
+        found = [psnr_matches.match(setting, case, split, sigma, (case.P,)) for sigma in sigmas]
         lines = {
             "network, LE-MMSE": [m.own for m in found],
             "network, MMSE": [m.mmse for m in found],

@@ -11,14 +11,14 @@ from ..simulation import evaluation, psnr_matches
 from ..simulation.settings import Case, Setting
 
 
-def tables(at: Setting) -> dict[str, pd.DataFrame]:
+def tables(setting: Setting) -> dict[str, pd.DataFrame]:
     """``match`` (a row a network, split and noise level; dB) and ``risks`` (squared errors)."""
-    data = evaluation.images(at).label
-    cases = [*at.cases, *at.dominance, *at.by_size, at.by_level]
+    data = evaluation.images(setting).label
+    cases = [*setting.cases, *setting.dominance, *setting.by_size, setting.by_level]
     rows = [
-        _row(at, data, case, split, sigma)
+        _row(setting, data, case, split, sigma)
         for case in dict.fromkeys(cases)
-        for sigma in (case.sigmas if case == at.by_level else at.tabulated)
+        for sigma in (case.sigmas if case == setting.by_level else setting.table_sigmas)
         for split in psnr_matches.SPLITS
     ]
     risks = pd.DataFrame(
@@ -28,20 +28,24 @@ def tables(at: Setting) -> dict[str, pd.DataFrame]:
                 "estimator": row.quantity.removeprefix("R(").removesuffix(")"),
                 "risk": row.measured,
             }
-            for row in claim_2_7_risks.measure(at)
+            for row in claim_2_7_risks._measure(setting)
             if row.reported
         ]
     )
     return {"match": pd.DataFrame(rows), "risks": risks}
 
 
-def _row(at: Setting, data: str, case: Case, split: str, sigma: float) -> dict[str, object]:
-    windows = at.windows if case in (*at.cases, *at.dominance) and sigma == at.sigma else (case.P,)
-    found = psnr_matches.match(at, case, split, sigma, windows)
+def _row(setting: Setting, data: str, case: Case, split: str, sigma: float) -> dict[str, object]:
+    windows = (
+        setting.windows
+        if case in (*setting.cases, *setting.dominance) and sigma == setting.sigma
+        else (case.P,)
+    )
+    found = psnr_matches.match(setting, case, split, sigma, windows)
     operator, aware = found.label.split(", ")
     return {
         "data": data,
-        "images": case.images or len(evaluation.images(at).train),
+        "images": case.images or len(evaluation.images(setting).train),
         "operator": operator,
         "physics": aware,
         "arch": case.architecture.name,
@@ -49,7 +53,7 @@ def _row(at: Setting, data: str, case: Case, split: str, sigma: float) -> dict[s
         "sigma": sigma,
         "split": split,
         "psnr_net_le": found.own,
-        **{f"psnr_net_le_{P}": found.local.get(P, math.nan) for P in at.windows},
+        **{f"psnr_net_le_{P}": found.local.get(P, math.nan) for P in setting.windows},
         "psnr_net_mmse": found.mmse,
         "psnr_le_gt": found.best,
         "psnr_net_gt": found.truth,

@@ -18,18 +18,18 @@ def matrices(problem: Problem, like: Tensor) -> tuple[Array, Array]:
         unit = like.new_zeros(size)
         unit[j] = 1
         A[:, j] = problem.clean(unit.view_as(like)).flatten().cpu().numpy()
-        B[:, j] = problem.see(unit.view_as(like)).flatten().cpu().numpy()
+        B[:, j] = problem.observe(unit.view_as(like)).flatten().cpu().numpy()
     return A, B
 
 
-def window(n: int, H: int, W: int, P: int) -> list[int]:
+def patch_pixels(n: int, H: int, W: int, P: int) -> list[int]:
     """The numbers of the pixels in the patch around pixel n of a torus, row by row."""
     row, column = divmod(n, W)
     reach = range(-(P // 2), P // 2 + 1)
     return [(row + i) % H * W + (column + j) % W for i in reach for j in reach]
 
 
-def local(y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int) -> tuple[Array, Array]:
+def dense_local(y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int) -> tuple[Array, Array]:
     """LE-MMSE of one image by the rule for singular ``Q_n`` of the authors' code: least rank among the ranges with v.
 
     Args:
@@ -41,7 +41,7 @@ def local(y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int) -> t
     """
     H, W = y.shape[-2:]
     A, B = matrices(problem, y)
-    Q = [B[window(n, H, W, P)] for n in range(H * W)]
+    Q = [B[patch_pixels(n, H, W, P)] for n in range(H * W)]
     inverse = [np.linalg.pinv(q, rcond=1e-8) for q in Q]
     spectra = [np.linalg.svd(q, compute_uv=False) for q in Q]
     ranks = [int((s > 1e-8).sum()) for s in spectra]
@@ -70,7 +70,7 @@ def local(y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int) -> t
     return found, density
 
 
-def mmse(y: Tensor, train: Tensor, problem: Problem, sigma: float) -> Array:
+def dense_mmse(y: Tensor, train: Tensor, problem: Problem, sigma: float) -> Array:
     """MMSE of one image ``(1, 1, H, W)``, ``(H·W,)``."""
     A, _ = matrices(problem, y)
     images, measured = train.flatten(1).cpu().numpy(), y.flatten().cpu().numpy()
@@ -79,7 +79,7 @@ def mmse(y: Tensor, train: Tensor, problem: Problem, sigma: float) -> Array:
     return weights @ images / weights.sum()
 
 
-def equivariant(y: Tensor, train: Tensor, problem: Problem, sigma: float) -> Array:
+def dense_equivariant(y: Tensor, train: Tensor, problem: Problem, sigma: float) -> Array:
     """Equivariant MMSE of one image ``(1, 1, H, W)`` and B = I, ``(H·W,)``."""
     H, W = y.shape[-2:]
     A, _ = matrices(problem, y)

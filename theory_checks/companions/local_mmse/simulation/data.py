@@ -82,8 +82,8 @@ class Cifar10:
         root = _root(self.root)
         try:
             sets = [CIFAR10(str(root), train=first, download=False) for first in (True, False)]
-        except RuntimeError as missing:
-            raise FileNotFoundError(f"no cifar-10-batches-py in {root}") from missing
+        except RuntimeError as load_error:
+            raise FileNotFoundError(f"no cifar-10-batches-py in {root}") from load_error
         parts = [
             _pooled(torch.from_numpy(part.data[:count]).permute(0, 3, 1, 2), size)
             for part, count in zip(sets, (train, test), strict=True)
@@ -117,7 +117,7 @@ class Ffhq:
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class PackagedImages:
     """FashionMNIST where Debian's package is installed, the faces of scikit-image otherwise."""
 
     def load(self, size: int, train: int, test: int) -> Images:
@@ -129,10 +129,10 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class UserImages:
     """What lies in the folder ``EQGRAD_DATA``, CIFAR-10 or else FFHQ; other images where that is not set."""
 
-    otherwise: FashionMNIST | Installed
+    fallback: FashionMNIST | PackagedImages
 
     def load(self, size: int, train: int, test: int) -> Images:
         """The images of whichever is there.
@@ -141,7 +141,7 @@ class Given:
             FileNotFoundError: the folder is set, and holds neither of them; or it is not, and the others are missing.
         """
         if not os.environ.get(ROOT):
-            return self.otherwise.load(size, train, test)
+            return self.fallback.load(size, train, test)
         reasons = []
         for source in (Cifar10(), Ffhq()):
             try:
@@ -151,10 +151,10 @@ class Given:
         raise FileNotFoundError(f"{ROOT}: {'; '.join(reasons)}")
 
 
-Source = FashionMNIST | Faces | Cifar10 | Ffhq | Installed | Given
+Source = FashionMNIST | Faces | Cifar10 | Ffhq | PackagedImages | UserImages
 
 
-def missing(load: Callable[[], Images]) -> str | None:
+def load_error(load: Callable[[], Images]) -> str | None:
     """Why data cannot be loaded, in a line, or ``None``."""
     try:
         load()

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from . import patches
-from .posterior import Posterior, Stream
+from .posterior import Posterior, StreamedPosterior
 from .problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Chunks:
+class ChunkSizes:
     """What is in memory at once.
 
     Attributes:
@@ -31,7 +31,7 @@ class Chunks:
     examples: int
 
 
-SIZES = {"cpu": Chunks(16, 256, 1024), "cuda": Chunks(256, 4096, 32768)}
+SIZES = {"cpu": ChunkSizes(16, 256, 1024), "cuda": ChunkSizes(256, 4096, 32768)}
 """By kind of device."""
 
 
@@ -67,12 +67,14 @@ class Stratum:
     log_volume: float
 
 
-def mmse(y: Tensor, train: Tensor, problem: Problem, sigma: float, by: Chunks | None = None) -> Tensor:
+def mmse(y: Tensor, train: Tensor, problem: Problem, sigma: float, by: ChunkSizes | None = None) -> Tensor:
     """``Σ_i w_i x_i`` with ``w = softmax(−|A x_i − y|²/2σ²)``: the best of all maps. ``y`` is ``(B, C, H, W)``."""
     return _whole(y, train, problem, sigma, by).mean.view(y.shape)
 
 
-def equivariant(y: Tensor, train: Tensor, problem: Problem, sigma: float, by: Chunks | None = None) -> Tensor:
+def equivariant(
+    y: Tensor, train: Tensor, problem: Problem, sigma: float, by: ChunkSizes | None = None
+) -> Tensor:
     """``Σ_{i,g} w_{ig} T_g x_i`` with ``w = softmax(−|A x_i − T_g⁻¹ y|²/2σ²)``: the best equivariant map of y.
 
     Also of ``B y`` where B is an invertible convolution, which is but a change of coordinates.
@@ -93,7 +95,7 @@ def equivariant(y: Tensor, train: Tensor, problem: Problem, sigma: float, by: Ch
 
 
 def local(
-    y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int, by: Chunks | None = None
+    y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int, by: ChunkSizes | None = None
 ) -> Estimate:
     """LE-MMSE: the best map of ``B y`` whose every pixel sees the P × P patch around it, by one rule for all pixels.
 
@@ -107,15 +109,19 @@ def local(
     """
     sizes = by or SIZES[y.device.type]
     groups = strata(problem, y[:1], P)
-    seen = patches.extract(problem.see(y), P)
+    seen = patches.extract(problem.observe(y), P)
     streams = [
-        Stream((seen[:, g.pixels] @ g.whiten.T).flatten(0, 1), sigma, sizes.queries, sizes.examples)
+        StreamedPosterior(
+            (seen[:, g.pixels] @ g.whiten.T).flatten(0, 1), sigma, sizes.queries, sizes.examples
+        )
         for g in groups
     ]
-    for x in chunks(train, sizes):
-        clean, targets = patches.extract(problem.see(problem.clean(x)), P), patches.centres(x)
+    for x in image_chunks(train, sizes):
+        clean, targets = patches.extract(problem.observe(problem.clean(x)), P), patches.centres(x)
         for g, stream in zip(groups, streams, strict=True):
-            stream.take((clean[:, g.pixels] @ g.whiten.T).flatten(0, 1), targets[:, g.pixels].flatten(0, 1))
+            stream.add_examples(
+                (clean[:, g.pixels] @ g.whiten.T).flatten(0, 1), targets[:, g.pixels].flatten(0, 1)
+            )
     # Strata come in their own order; pixels must not.
     back = torch.cat([g.pixels for g in groups]).argsort()
     found = [(g, stream.posterior()) for g, stream in zip(groups, streams, strict=True)]
@@ -151,7 +157,7 @@ def covariance(problem: Problem, like: Tensor, P: int) -> tuple[Tensor, Tensor]:
     _, C, H, W = like.shape
     numbers = torch.arange(C * H * W, device=like.device)
     # Column j of B is what it makes of pixel j alone.
-    columns = problem.see(
+    columns = problem.observe(
         torch.eye(C * H * W, dtype=like.dtype, device=like.device).view(-1, C, H, W)
     ).flatten(1)
     BBt = columns.T @ columns
@@ -169,15 +175,15 @@ def whitening(S: Tensor) -> tuple[Tensor, float]:
     )
 
 
-def chunks(train: Tensor, sizes: Chunks) -> Iterator[Tensor]:
+def image_chunks(train: Tensor, sizes: ChunkSizes) -> Iterator[Tensor]:
     """The training images, a few at a time."""
     yield from train.split(sizes.images)
 
 
-def _whole(y: Tensor, train: Tensor, problem: Problem, sigma: float, by: Chunks | None) -> Posterior:
+def _whole(y: Tensor, train: Tensor, problem: Problem, sigma: float, by: ChunkSizes | None) -> Posterior:
     """The posterior given whole measurements."""
     sizes = by or SIZES[y.device.type]
-    stream = Stream(y.flatten(1), sigma, sizes.queries, sizes.examples)
-    for x in chunks(train, sizes):
-        stream.take(problem.clean(x).flatten(1), x.flatten(1))
+    stream = StreamedPosterior(y.flatten(1), sigma, sizes.queries, sizes.examples)
+    for x in image_chunks(train, sizes):
+        stream.add_examples(problem.clean(x).flatten(1), x.flatten(1))
     return stream.posterior()

@@ -18,7 +18,7 @@ SPREAD = 0.35
 """Standard deviation of a pixel, roughly; inputs are divided by that of signal and noise together."""
 
 
-class Local(nn.Module):
+class LocalNetwork(nn.Module):
     """``(B y, σ) ↦ x̂``, translation-equivariant, of receptive field P.
 
     Args:
@@ -79,7 +79,7 @@ class PatchMLP(nn.Module):
         return found.reshape(len(x), self.channels, x.shape[2] - self.P + 1, x.shape[3] - self.P + 1)
 
 
-class Block(nn.Module):
+class CroppingBlock(nn.Module):
     """``crop(x) + conv(silu(bn(x)))`` with a 3 × 3 convolution that crops a pixel on every side."""
 
     def __init__(self, width: int) -> None:
@@ -93,7 +93,7 @@ class Block(nn.Module):
 
 def resnet(channels: int, P: int, width: int) -> nn.Module:
     """A 3 × 3 layer, residual ones up to the receptive field P, and a pixelwise one: P = 1 + 2 (blocks + 1)."""
-    blocks = [Block(width) for _ in range(P // 2 - 1)]
+    blocks = [CroppingBlock(width) for _ in range(P // 2 - 1)]
     mix = [nn.BatchNorm2d(width), nn.Conv2d(width, width, 1), nn.SiLU(), nn.Conv2d(width, channels, 1)]
     return nn.Sequential(nn.Conv2d(channels + 2, width, 3), *blocks, *mix)
 

@@ -27,7 +27,7 @@ class Posterior:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class PartialSums:
     """Sums over the examples so far, relative to the largest exponent so far.
 
     Attributes:
@@ -51,18 +51,18 @@ def exponents(queries: Tensor, examples: Tensor, sigma: float) -> Tensor:
     return torch.addmm(examples.square().sum(1) / (-2 * sigma**2), precise, examples.T)
 
 
-def rescaled(before: Running, top: Tensor) -> Running:
+def rescaled(before: PartialSums, top: Tensor) -> PartialSums:
     """The same sums, relative to a larger exponent."""
     shrink = (before.top - top).exp()
-    return Running(top, before.mass * shrink, before.weighted * shrink[:, None], before.best)
+    return PartialSums(top, before.mass * shrink, before.weighted * shrink[:, None], before.best)
 
 
-def add(before: Running, logits: Tensor, targets: Tensor, first: int) -> Running:
+def with_examples(before: PartialSums, logits: Tensor, targets: Tensor, first: int) -> PartialSums:
     """The sums with further examples, numbered from ``first``."""
     best, at = logits.max(1)
     sums = rescaled(before, torch.maximum(before.top, best))
     weights = (logits - sums.top[:, None]).exp_()
-    return Running(
+    return PartialSums(
         sums.top,
         sums.mass + weights.sum(1),
         sums.weighted + weights @ targets,
@@ -70,7 +70,7 @@ def add(before: Running, logits: Tensor, targets: Tensor, first: int) -> Running
     )
 
 
-class Stream:
+class StreamedPosterior:
     """The posterior given each query, of examples that come in chunks and are seen once.
 
     Args:
@@ -82,15 +82,15 @@ class Stream:
     def __init__(self, queries: Tensor, sigma: float, several: int, many: int) -> None:
         self.queries, self.sigma, self.many = queries, sigma, many
         self.parts = queries.split(several)
-        self.sums: list[Running] = []
+        self.sums: list[PartialSums] = []
         self.count = 0
 
-    def take(self, examples: Tensor, values: Tensor) -> None:
+    def add_examples(self, examples: Tensor, values: Tensor) -> None:
         """Further examples ``(k, d)`` with their targets ``(k, C)``."""
         for points, targets in zip(examples.split(self.many), values.split(self.many), strict=True):
             before = self.sums or [_nothing(part, targets) for part in self.parts]
             self.sums = [
-                add(sums, exponents(part, points, self.sigma), targets, self.count)
+                with_examples(sums, exponents(part, points, self.sigma), targets, self.count)
                 for sums, part in zip(before, self.parts, strict=True)
             ]
             self.count += len(points)
@@ -110,9 +110,9 @@ class Stream:
         return Posterior(mean, top + mass.log() - distance - constant, best, 1 / mass)
 
 
-def _nothing(queries: Tensor, targets: Tensor) -> Running:
+def _nothing(queries: Tensor, targets: Tensor) -> PartialSums:
     Q = len(queries)
-    return Running(
+    return PartialSums(
         queries.new_full((Q,), -math.inf),
         queries.new_zeros(Q),
         queries.new_zeros(Q, targets.shape[1]),

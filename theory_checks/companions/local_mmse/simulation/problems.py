@@ -34,7 +34,7 @@ class Problem:
         """``A x``, for images ``(B, C, H, W)``."""
         return self.physics.A(x)
 
-    def see(self, y: Tensor) -> Tensor:
+    def observe(self, y: Tensor) -> Tensor:
         """``B y``, of the same shape."""
         return self.physics.A_dagger(y) if self.aware else y
 

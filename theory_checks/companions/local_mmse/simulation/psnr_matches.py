@@ -46,12 +46,12 @@ class Match:
 
 
 @cache
-def match(at: Setting, case: Case, split: str, sigma: float, windows: tuple[int, ...]) -> Match:
+def match(setting: Setting, case: Case, split: str, sigma: float, windows: tuple[int, ...]) -> Match:
     """A network against LE-MMSE of each of ``windows``, which has its own among them."""
     asked = (case.operator, case.aware, split, sigma)
-    N = evaluation.restored(at, case, split, sigma)
-    found = {P: evaluation.estimate(at, *asked, P, case.images).x for P in windows}
-    seen = evaluation.scene(at, *asked)
+    N = evaluation.network_output(setting, case, split, sigma)
+    found = {P: evaluation.local_estimate(setting, *asked, P, case.images).x for P in windows}
+    seen = evaluation.measurements(setting, *asked)
     label = problem(case.operator, case.aware, seen.x).label
     return Match(
         case,
@@ -59,13 +59,13 @@ def match(at: Setting, case: Case, split: str, sigma: float, windows: tuple[int,
         split,
         sigma,
         {P: psnr(N, x) for P, x in found.items()},
-        psnr(N, evaluation.unconstrained(at, case.operator, split, sigma)),
+        psnr(N, evaluation.mmse_estimate(setting, case.operator, split, sigma)),
         psnr(N, seen.x),
         psnr(found[case.P], seen.x),
     )
 
 
-def matches(at: Setting) -> list[Match]:
+def matches(setting: Setting) -> list[Match]:
     """Every network of 2.6 on both splits, at the noise level of the claims."""
-    cases = (*at.cases, *at.dominance)
-    return [match(at, case, split, at.sigma, at.windows) for case in cases for split in SPLITS]
+    cases = (*setting.cases, *setting.dominance)
+    return [match(setting, case, split, setting.sigma, setting.windows) for case in cases for split in SPLITS]

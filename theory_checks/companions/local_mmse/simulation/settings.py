@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .data import Faces, FashionMNIST, Given, Installed, Source
+from .data import Faces, FashionMNIST, PackagedImages, Source, UserImages
 from .networks import Architecture, FlatUNet, PatchPerceptron, Residual
 from .problems import Denoise, GaussianBlur, InpaintCentre, Operator
 from .training import Recipe
@@ -63,12 +63,12 @@ class Setting:
     dominance: tuple[Case, ...]
     by_size: tuple[Case, ...]
     by_level: Case
-    shown: int = 24
-    judged: int = 0
-    pairs: int = 1
-    tabulated: tuple[float, ...] = (0.6,)
-    drawn: int = 16
-    draws: int = 8
+    match_images: int = 24
+    risk_images: int = 0
+    risk_pairs: int = 1
+    table_sigmas: tuple[float, ...] = (0.6,)
+    score_images: int = 16
+    score_pairs: int = 8
     seed: int = 0
     device: str = "cpu"
 
@@ -79,7 +79,7 @@ def _small() -> Setting:
     at = (0.6,)
     centre, blur = InpaintCentre(4), GaussianBlur(0.7)
     return Setting(
-        source=Given(Installed()),
+        source=UserImages(PackagedImages()),
         size=14,
         train=50,
         test=50,
@@ -97,7 +97,7 @@ def _small() -> Setting:
         dominance=(Case(Denoise(), False, perceptron, 3, Recipe(300, 21), at),),
         by_size=(Case(Denoise(), False, residual, 5, short, at, 10),),
         by_level=Case(Denoise(), False, residual, 5, short, (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)),
-        pairs=4,
+        risk_pairs=4,
     )
 
 
@@ -109,7 +109,7 @@ def _paper() -> Setting:
     problems = [(op, aware) for op in operators for aware in (False, True) if aware <= (op != Denoise())]
     first = Case(Denoise(), False, residual, 5, recipe, levels)
     return Setting(
-        source=Given(FashionMNIST()),
+        source=UserImages(FashionMNIST()),
         size=28,
         train=10_000,
         test=100,
@@ -124,10 +124,10 @@ def _paper() -> Setting:
         dominance=tuple(Case(Denoise(), False, residual, P, recipe, levels) for P in (7, 9, 11)),
         by_size=tuple(Case(Denoise(), False, residual, 5, recipe, levels, n) for n in (100, 1000)),
         by_level=first,
-        shown=50,
-        judged=200,
-        tabulated=(0.1, 0.3, 0.6, 1.0),
-        drawn=50,
+        match_images=50,
+        risk_images=200,
+        table_sigmas=(0.1, 0.3, 0.6, 1.0),
+        score_images=50,
         device="cuda",
     )
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .networks import Architecture, Local
+from .networks import Architecture, LocalNetwork
 from .problems import Problem
 
 
@@ -41,7 +41,7 @@ def train(
     images: Tensor,
     sigmas: tuple[float, ...],
     recipe: Recipe,
-) -> Local:
+) -> LocalNetwork:
     """A network of receptive field P for the problem.
 
     Args:
@@ -53,7 +53,7 @@ def train(
     """
     images = images.float()
     rng = torch.Generator().manual_seed(recipe.seed)
-    network = fresh(architecture, P, problem, images, recipe.seed)
+    network = untrained_network(architecture, P, problem, images, recipe.seed)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.decay), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -61,17 +61,17 @@ def train(
     )
     clean = problem.clean(images)
     for _ in range(recipe.steps):
-        x, z, sigma = batch(images, clean, problem, sigmas, recipe.batch, rng)
+        x, z, sigma = training_batch(images, clean, problem, sigmas, recipe.batch, rng)
         optimiser.zero_grad(set_to_none=True)
         (network(z, sigma) - x).square().mean().backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
         averaged.update_parameters(network)
-    return settled(cast(Local, averaged.module))
+    return evaluation_mode(cast(LocalNetwork, averaged.module))
 
 
-def batch(
+def training_batch(
     images: Tensor,
     clean: Tensor,
     problem: Problem,
@@ -85,20 +85,22 @@ def batch(
     level = torch.tensor(sigmas)[torch.randint(len(sigmas), (count,), generator=rng)].to(device)
     noise = torch.randn((count, *images.shape[1:]), generator=rng).to(device)
     y = clean[pick] + level[:, None, None, None] * noise
-    return images[pick], problem.see(y), level
+    return images[pick], problem.observe(y), level
 
 
-def fresh(architecture: Architecture, P: int, problem: Problem, images: Tensor, seed: int) -> Local:
+def untrained_network(
+    architecture: Architecture, P: int, problem: Problem, images: Tensor, seed: int
+) -> LocalNetwork:
     """A network that was never trained, on the images' device, in float32, in training mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         body = architecture(images.shape[1], P)
     impulse = torch.zeros_like(images[:1])
     impulse[..., 0, 0] = 1
-    gain = float(problem.see(impulse)[0, 0].norm())
-    return Local(body, P, gain).to(images.device).train()
+    gain = float(problem.observe(impulse)[0, 0].norm())
+    return LocalNetwork(body, P, gain).to(images.device).train()
 
 
-def settled(network: Local) -> Local:
+def evaluation_mode(network: LocalNetwork) -> LocalNetwork:
     """In evaluation mode, where batch normalisation does not look at the batch, nor at the rest of an image."""
     return network.eval().requires_grad_(False)
