@@ -1,7 +1,4 @@
-"""Wrong LE-MMSE, made on purpose: each must turn one of the claims red.
-
-Those of the specification, then some of our own.
-"""
+"""Wrong implementations of LE-MMSE, each of which a claim must catch: those of the specification, then further ones."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...mutation import Mutant
+from ..single_patch import mutant
 from .simulation import estimators, patches, posterior, psnr, training
 from .simulation.estimators import ChunkSizes, Estimate, Stratum
 from .simulation.networks import Architecture, LocalNetwork
@@ -23,12 +21,10 @@ from .simulation.problems import Problem
 from .simulation.training import Recipe
 
 LOCAL, STRATA, WHITENING = estimators.local, estimators.strata, estimators.whitening
-EXPONENTS, EXTRACT, CENTRES, CHUNKS = (
-    posterior.exponents,
-    patches.extract,
-    patches.centres,
-    estimators.image_chunks,
-)
+EXPONENTS = posterior.exponents
+EXTRACT = patches.extract
+CENTRES = patches.centres
+CHUNKS = estimators.image_chunks
 
 
 def _level(factor: float) -> Callable[..., StreamedPosterior]:
@@ -53,8 +49,8 @@ def _padded(mode: str) -> Callable[[Tensor, int], Tensor]:
 
 
 def _without_mean(images: Tensor, P: int) -> Tensor:
-    seen = EXTRACT(images, P)
-    return seen - seen.mean(2, keepdim=True)
+    extracted = EXTRACT(images, P)
+    return extracted - extracted.mean(2, keepdim=True)
 
 
 def _one_lost(train: Tensor, sizes: ChunkSizes) -> Iterator[Tensor]:
@@ -62,7 +58,7 @@ def _one_lost(train: Tensor, sizes: ChunkSizes) -> Iterator[Tensor]:
 
 
 def _by_position(problem: Problem, like: Tensor, P: int) -> list[Stratum]:
-    """A stratum a pixel: the sum over positions is gone."""
+    """One stratum for each pixel, so that there is no sum over positions."""
     return [
         replace(group, pixels=pixel) for group in STRATA(problem, like, P) for pixel in group.pixels.split(1)
     ]
@@ -123,37 +119,34 @@ def _all_at_once(train: Tensor, sizes: ChunkSizes) -> Iterator[Tensor]:
 
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("σ · 0.9", ((estimators, "Stream", _level(0.9)),), ("2.3", "2.4")),
-    Mutant("σ · 1.05", ((estimators, "Stream", _level(1.05)),), ("2.3", "2.4")),
-    Mutant("no 2 in 2σ²", ((posterior, "exponents", _sharper(2)),), ("2.3", "2.4")),
-    Mutant("patches smaller by a ring", ((estimators, "local", _smaller_patch),), ("2.1", "2.4")),
-    Mutant(
+    mutant("σ · 0.9", estimators, "StreamedPosterior", _level(0.9), "2.3", "2.4"),
+    mutant("σ · 1.05", estimators, "StreamedPosterior", _level(1.05), "2.3", "2.4"),
+    mutant("no 2 in 2σ²", posterior, "exponents", _sharper(2), "2.3", "2.4"),
+    mutant("patches smaller by a ring", estimators, "local", _smaller_patch, "2.1", "2.4"),
+    mutant(
         "the centre is a pixel off",
-        ((patches, "centres", lambda images: CENTRES(images.roll(1, -1))),),
-        ("2.3", "2.4"),
+        patches,
+        "centres",
+        lambda images: CENTRES(images.roll(1, -1)),
+        "2.3",
+        "2.4",
     ),
-    Mutant("patches and networks padded with zeros", ((patches, "wrap", _padded("constant")),), ("2.1",)),
-    Mutant("patches and networks padded by reflection", ((patches, "wrap", _padded("reflect")),), ("2.1",)),
-    Mutant("patches without their mean", ((patches, "extract", _without_mean),), ("2.3", "2.4")),
-    Mutant("the nearest patch alone", ((posterior, "exponents", _sharper(1e6)),), ("2.3", "2.4")),
-    Mutant("one training image is left out", ((estimators, "image_chunks", _one_lost),), ("2.3",)),
-    Mutant(
-        "weights over images only, at the pixel's own place",
-        ((estimators, "strata", _by_position),),
-        ("2.1",),
-    ),
-    Mutant("a maximum a chunk, sums not rescaled", ((posterior, "rescaled", _not_rescaled),), ("2.1",)),
-    Mutant("noise on observed pixels only", ((Problem, "measure", _noise_where_seen),), ("2.3", "2.4")),
-    Mutant("strata that ignore the mask", ((estimators, "strata", _one_stratum),), ("2.3",)),
-    Mutant(
-        "S forgotten: Euclidean distances of B y", ((estimators, "whitening", _not_whitened),), ("2.3", "2.4")
-    ),
-    Mutant("networks evaluated in training mode", ((training, "evaluation_mode", _training_mode),), ("2.1",)),
-    Mutant("PSNR of another peak", ((psnr, "METRIC", PSNR(max_pixel=2)),), ("2.1",)),
-    Mutant("distances in half precision", ((posterior, "exponents", _half),), ("2.3",)),
+    mutant("patches and networks padded with zeros", patches, "wrap", _padded("constant"), "2.1"),
+    mutant("patches and networks padded by reflection", patches, "wrap", _padded("reflect"), "2.1"),
+    mutant("patches without their mean", patches, "extract", _without_mean, "2.3", "2.4"),
+    mutant("the nearest patch alone", posterior, "exponents", _sharper(1e6), "2.3", "2.4"),
+    mutant("one training image is left out", estimators, "image_chunks", _one_lost, "2.3"),
+    mutant("weights over images only, at the pixel's own place", estimators, "strata", _by_position, "2.1"),
+    mutant("a maximum a chunk, sums not rescaled", posterior, "rescaled", _not_rescaled, "2.1"),
+    mutant("noise on observed pixels only", Problem, "measure", _noise_where_seen, "2.3", "2.4"),
+    mutant("strata that ignore the mask", estimators, "strata", _one_stratum, "2.3"),
+    mutant("S forgotten: Euclidean distances of B y", estimators, "whitening", _not_whitened, "2.3", "2.4"),
+    mutant("networks evaluated in training mode", training, "evaluation_mode", _training_mode, "2.1"),
+    mutant("PSNR of another peak", psnr, "METRIC", PSNR(max_pixel=2), "2.1"),
+    mutant("distances in half precision", posterior, "exponents", _half, "2.3"),
     # Our own.
-    Mutant("densities without the determinant of S", ((estimators, "whitening", _without_volume),), ("2.3",)),
-    Mutant("E-MMSE that does not shift back", ((estimators, "equivariant", _not_shifted_back),), ("2.3",)),
-    Mutant("all training images in memory at once", ((estimators, "image_chunks", _all_at_once),), ("2.1",)),
-    Mutant("networks that were never trained", ((training, "train", _untrained),), ("2.6",)),
+    mutant("densities without the determinant of S", estimators, "whitening", _without_volume, "2.3"),
+    mutant("E-MMSE that does not shift back", estimators, "equivariant", _not_shifted_back, "2.3"),
+    mutant("all training images in memory at once", estimators, "image_chunks", _all_at_once, "2.1"),
+    mutant("networks that were never trained", training, "train", _untrained, "2.6"),
 )

@@ -102,7 +102,7 @@ def test_ladder_ends_without_a_frontier() -> None:
 
 def test_a_network_without_a_frontier_fails_and_does_not_pass() -> None:
     ordered = replace(TINY, window=Window((0.1, 0.2), (1.0, 1.1)))
-    rows = claim_3_4_dimension._measure(ordered)
+    rows = claim_3_4_dimension.EXPERIMENT.measure(ordered)
     status = {row.quantity: row.status for row in rows}
     assert status["dimension, MLP, N=30, D=40, median of 2 seeds"] == "fail"
     assert all(
@@ -122,29 +122,29 @@ def test_wrong_estimators_are_noticed(name: str) -> None:
     (wrong,) = (m for m in mutants.MUTANTS if m.name.startswith(name))
     at = replace(SMALL, cells=96)
     with applied(wrong), np.errstate(all="ignore"):
-        assert any(row.status == "fail" for row in claim_3_7_calibration._measure(at))
+        assert any(row.status == "fail" for row in claim_3_7_calibration.EXPERIMENT.measure(at))
 
 
 @pytest.mark.parametrize("name", ["erf' replaced", "Wᵀ forgotten", "no biases", "χ with"])
 def test_wrong_networks_are_noticed(name: str) -> None:
     (wrong,) = (m for m in mutants.MUTANTS if m.name.startswith(name))
     with applied(wrong):
-        assert any(row.status == "fail" for row in claim_3_9_backward._measure(TINY))
+        assert any(row.status == "fail" for row in claim_3_9_backward.EXPERIMENT.measure(TINY))
 
 
 def test_weights_redrawn_for_every_pixel_are_noise_by_resolution() -> None:
     (wrong,) = (m for m in mutants.MUTANTS if m.name.startswith("weights redrawn"))
     at = replace(TINY, precise_cells=48, depths=(10, 20, 60))
     with applied(wrong):
-        rows = claim_3_6_numerics._measure(at)
+        rows = claim_3_6_numerics.EXPERIMENT.measure(at)
     by = [row for row in rows if row.quantity.startswith("dimension by resolution")]
     assert by
     assert all(row.status == "fail" for row in by)
 
 
 def test_backward_holds_and_its_twin_does_not() -> None:
-    assert all(row.status == "pass" for row in claim_3_9_backward._measure(SMALL))
-    assert any(row.status == "fail" for row in claim_3_9_backward._negative_control(SMALL))
+    assert all(row.status == "pass" for row in claim_3_9_backward.EXPERIMENT.measure(SMALL))
+    assert any(row.status == "fail" for row in claim_3_9_backward.EXPERIMENT.too_strong(SMALL))
 
 
 def test_every_claim_has_an_experiment_and_every_mutant_a_claim() -> None:

@@ -1,4 +1,4 @@
-"""LE-MMSE: the estimators at tiny sizes, the networks' class, the data, and that broken things turn red."""
+"""LE-MMSE: the estimators at tiny sizes, the class of the networks, training, and PSNR."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
-from theory_checks.companions.local_mmse import GROUP
-from theory_checks.companions.local_mmse.claims import claim_2_1_identities, claim_2_2_limits
 from theory_checks.companions.local_mmse.simulation import (
     brute_force,
     estimators,
@@ -26,7 +22,7 @@ from theory_checks.companions.local_mmse.simulation import (
 )
 from theory_checks.companions.local_mmse.simulation.data import Cifar10, Faces, FashionMNIST, Ffhq
 from theory_checks.companions.local_mmse.simulation.estimators import ChunkSizes
-from theory_checks.companions.local_mmse.simulation.networks import FlatUNet, PatchPerceptron, Residual
+from theory_checks.companions.local_mmse.simulation.networks import PatchPerceptron, Residual
 from theory_checks.companions.local_mmse.simulation.posterior import StreamedPosterior
 from theory_checks.companions.local_mmse.simulation.problems import (
     Denoise,
@@ -36,42 +32,10 @@ from theory_checks.companions.local_mmse.simulation.problems import (
     problem,
 )
 from theory_checks.companions.local_mmse.simulation.psnr import psnr
-from theory_checks.companions.local_mmse.simulation.settings import PAPER, SMALL, Case, Setting
+from theory_checks.companions.local_mmse.simulation.settings import SMALL
 from theory_checks.companions.local_mmse.simulation.training import Recipe
-from theory_checks.mutation import applied
 
-
-def _tiny() -> Setting:
-    """Every path of the setting of the paper, in a second."""
-    recipe, at = Recipe(2, 2), (0.3, 0.6)
-    case = Case(Denoise(), False, Residual(4), 5, recipe, at)
-    return replace(
-        PAPER,
-        source=Faces(),
-        device="cpu",
-        size=9,
-        train=4,
-        test=3,
-        windows=(3, 5, 7),
-        cases=(
-            case,
-            replace(case, architecture=PatchPerceptron(4, 1)),
-            replace(case, architecture=FlatUNet(4)),
-            replace(case, operator=InpaintCentre(3), aware=True),
-            replace(case, operator=GaussianBlur(0.6), aware=True),
-        ),
-        dominance=(replace(case, P=7),),
-        by_size=(replace(case, images=2),),
-        by_level=case,
-        match_images=2,
-        score_images=2,
-        risk_images=3,
-        table_sigmas=(0.6,),
-        score_pairs=20,
-    )
-
-
-TINY = _tiny()
+from .conftest import TINY
 
 
 def _images(count: int, height: int = 6, width: int = 6, channels: int = 1) -> Tensor:
@@ -207,92 +171,6 @@ def test_missing_data_are_a_line_not_a_failure(source, tmp_path: Path, monkeypat
         assert "\n" not in why
 
 
-def pictures(root: Path, count: int, side: int) -> None:
-    """Colour images of noise where FFHQ would be."""
-    (root / "ffhq" / "00000").mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for i in range(count):
-        shown = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
-        shown.save(root / "ffhq" / "00000" / f"{i:05}.png")
-
-
-def test_a_folder_of_ones_own_goes_first(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("EQGRAD_DATA", str(tmp_path))
-    at = replace(SMALL, train=5, test=3)
-    assert "EQGRAD_DATA" in (evaluation.missing_images(at) or ""), "nothing else in its place"
-    pictures(tmp_path, 8, 28)
-    assert evaluation.missing_images(at) is None
-    found = at.source.load(at.size, at.train, at.test)
-    assert found.label == "FFHQ"
-    assert (found.train.shape, found.test.shape) == ((5, 3, 14, 14), (3, 3, 14, 14))
-    # In colour a patch is all of its channels.
-    y = found.test[:1]
-    asked = problem(Denoise(), False, y)
-    whole = estimators.local(y, found.train, asked, 0.3, 3).x
-    moved = estimators.local(patches.shifted(y, 2, 5), found.train, asked, 0.3, 3).x
-    assert torch.allclose(patches.shifted(whole, 2, 5), moved, atol=1e-12, rtol=0)
-    monkeypatch.delenv("EQGRAD_DATA")
-    assert at.source.load(at.size, 1, 1).label != "FFHQ"
-
-
-def test_the_settings_agree_with_themselves() -> None:
-    for at in (SMALL, PAPER):
-        for case in (*at.cases, *at.dominance):
-            assert at.sigma in case.sigmas
-            assert case.P in at.windows
-        assert at.cases[0].operator == at.by_level.operator == Denoise()
-
-
-def test_every_claim_table_and_figure_runs_at_the_setting_of_the_paper_shrunk() -> None:
-    known = {experiment.id for experiment in GROUP.experiments}
-    assert known == {f"2.{n}" for n in range(1, 9)}
-    for experiment in GROUP.experiments:
-        assert all(math.isfinite(row.measured) for row in experiment.measure(TINY))
-    # Two steps teach nothing: the claim of 2.6 must not hold.
-    assert any(
-        row.status == "fail" for row in GROUP.experiments[5].measure(TINY) if "PSNR(N, LE)" in row.quantity
-    )
-    for table in GROUP.tables(TINY).values():
-        assert len(table) > 0
-    for figure in GROUP.figures(TINY).values():
-        assert figure.axes
-        plt.close(figure)
-
-
-@pytest.mark.slow
-def test_and_in_colour(tmp_path: Path) -> None:
-    pictures(tmp_path, TINY.train + TINY.test, 20)
-    at = replace(TINY, source=Ffhq(str(tmp_path)))
-    assert evaluation.images(at).train.shape[1] == 3
-    for experiment in GROUP.experiments:
-        assert all(math.isfinite(row.measured) for row in experiment.measure(at)), experiment.id
-    for figure in GROUP.figures(at).values():
-        plt.close(figure)
-
-
 def test_a_match_knows_its_rivals() -> None:
     found = psnr_matches.Match(TINY.cases[0], "", "train", 0.6, {3: 20.0, 5: 30.0, 7: 26.0}, 15.0, 14.0, 14.5)
     assert (found.own, found.lead) == (30.0, 4.0)
-
-
-@pytest.mark.parametrize(
-    "name", ["a maximum a chunk, sums not rescaled", "networks evaluated in training mode"]
-)
-def test_a_mutant_turns_the_identities_red(name: str) -> None:
-    mutant = next(m for m in GROUP.mutants if m.name == name)
-    at = replace(SMALL, source=Faces(), size=9)
-    with applied(mutant):
-        assert any(row.status == "fail" for row in claim_2_1_identities._measure(at))
-
-
-def test_a_bound_that_is_too_small_is_noticed() -> None:
-    rows = claim_2_2_limits._negative_control(replace(SMALL, source=Faces()))
-    assert all(row.status == "fail" for row in rows)
-
-
-def test_mutants_name_claims_that_exist() -> None:
-    known = {experiment.id for experiment in GROUP.experiments}
-    for mutant in GROUP.mutants:
-        assert set(mutant.claims) <= known
-        for owner, attribute, _ in mutant.patches:
-            assert hasattr(owner, attribute)

@@ -4,7 +4,7 @@ Inputs ``x`` and ``x + ε ξ`` with ε = 1e-6 in float64; the slope of ``log ‖
 seeds, is ``ln χ = ln[σ_w² (4/π)/√(1+4q*)]`` within .01 + 2 %, for the MLP and the structured network, where
 ``|ln χ| ≥ .02``.
 
-Corrected: N has to be said. A layer of N independent units takes ``(3κ−1)/(2N)`` off the slope (3.2), which at the
+Corrected: the statement needs N. A layer of N independent units takes ``(3κ−1)/(2N)`` off the slope (3.2), which at the
 N = 256 of the specification is most of the allowance (its own figures use up 80 % of it, −.067 for −.058, and exceed
 it, .074 for .094); and 8 seeds leave a standard error of .007. So ln χ is tested at N = 768 (MLP) and 512 (structured),
 and at N = 256, over 48 seeds, the law with its finite width.
@@ -30,21 +30,21 @@ BIASLESS = (0.3, 0.5, 0.7, 0.8)
 BIASED = (0.9, 1.1, 1.3, 1.5)
 POINTS = (*((w, 0.0) for w in BIASLESS), *((w, 0.5) for w in BIASED))
 TINY = 1e-6
-"""Of the inputs of the linear regime: erf then is linear up to 1e-12."""
+"""Scale of the inputs of the linear regime, where erf is linear up to 1e-12."""
 
 
 def _tolerance(slope: float) -> float:
-    """Of the specification."""
+    """The tolerance of the specification for a slope."""
     return 0.01 + 0.02 * abs(slope)
 
 
 def _rows(setting: Setting, architecture: Architecture, width: int, shifted: bool) -> list[Row]:
     seeds = setting.narrow_seeds if shifted else setting.slope_seeds
-    found = layer_slopes.mean_slopes(
+    measured = layer_slopes.mean_slopes(
         setting, layer_slopes.close_log_distances(setting, architecture, width, POINTS, seeds)
     )
     _measure = []
-    for (w, b), slope in zip(POINTS, found, strict=True):
+    for (w, b), slope in zip(POINTS, measured, strict=True):
         chi = mean_field.log_chi(w, b)
         correction = (
             mean_field.finite_width_correction(mean_field.fixed_variance(w, b), width) if shifted else 0.0
@@ -61,17 +61,17 @@ def _without_biases(points: Sequence[float]) -> torch.Tensor:
 
 
 def _linear_slopes(setting: Setting) -> torch.Tensor:
-    """Slopes of the formula for convolutions, at ``BIASLESS``, mean over seeds."""
-    width, where, found = setting.slope_widths[2], _without_biases(BIASLESS), []
+    """Slopes predicted by the formula for convolutions at ``BIASLESS``; mean over seeds."""
+    width, where, logs = setting.slope_widths[2], _without_biases(BIASLESS), []
     for seed in range(setting.slope_seeds):
         network = networks.draw_network(Architecture.CONV, width, setting.slope_depth, seed)
         first, second = networks.close_inputs(width, seed, layer_slopes.INPUT_DISTANCE).unbind(1)
-        found.append(convolution.linear_log_distances(network.weights, second - first, where[0]))
-    return torch.stack([layer_slopes.fitted_slopes(log, setting.fit_from) for log in found]).mean(0)
+        logs.append(convolution.linear_log_distances(network.weights, second - first, where[0]))
+    return torch.stack([layer_slopes.fitted_slopes(log, setting.fit_from) for log in logs]).mean(0)
 
 
 def _linear_error(setting: Setting) -> float:
-    """Largest difference of log distances from the formula, with inputs so small that erf is linear."""
+    """Largest error of the formula for log distances, with inputs so small that erf is linear."""
     width, where = setting.slope_widths[2], _without_biases(BIASLESS)
     network = networks.draw_network(Architecture.CONV, width, setting.slope_depth, 0)
     inputs = TINY * networks.two_inputs(width, 0)
@@ -83,20 +83,20 @@ def _linear_error(setting: Setting) -> float:
 
 def _convolutional(setting: Setting) -> list[Row]:
     width = setting.slope_widths[2]
-    found = layer_slopes.mean_slopes(
+    measured = layer_slopes.mean_slopes(
         setting,
         layer_slopes.close_log_distances(setting, Architecture.CONV, width, POINTS, setting.slope_seeds),
     )
     _measure = [
         at_most("log distance − formula, convolutional, σ_b=0, small inputs", _linear_error(setting), 1e-6)
     ]
-    for w, slope, exact in zip(BIASLESS, found, _linear_slopes(setting).tolist(), strict=False):
+    for w, slope, exact in zip(BIASLESS, measured, _linear_slopes(setting).tolist(), strict=False):
         name = f"slope, convolutional, N={width}, σ_w={w:g}, σ_b=0, formula"
         _measure.append(near(name, slope, exact, _tolerance(exact)))
-    below = found[: len(BIASLESS)] - [mean_field.log_chi(w, 0.0) for w in BIASLESS]
+    below = measured[: len(BIASLESS)] - [mean_field.log_chi(w, 0.0) for w in BIASLESS]
     _measure.append(at_most("slope − ln χ, convolutional, σ_b=0, mean", float(below.mean()), -0.1))
-    # At σ_w = .9 distances fall into rounding before the last layer.
-    for (w, b), slope in list(zip(POINTS, found, strict=True))[5:]:
+    # The first biased point is skipped: at σ_w = .9 distances reach rounding before the last layer.
+    for (w, b), slope in list(zip(POINTS, measured, strict=True))[5:]:
         chi = mean_field.log_chi(w, b)
         _measure.append(
             reported(f"slope − ln χ, convolutional, N={width}, σ_w={w:g}, σ_b={b:g}", slope - chi)
@@ -115,7 +115,7 @@ def _measure(setting: Setting) -> list[Row]:
 
 
 def _negative_control(setting: Setting) -> list[Row]:
-    """The convolutional network held to ln χ without biases."""
+    """Claim the slope ln χ for the convolutional network without biases."""
     return _rows(setting, Architecture.CONV, setting.slope_widths[2], shifted=False)[: len(BIASLESS)]
 
 

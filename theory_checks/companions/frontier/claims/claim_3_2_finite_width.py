@@ -4,9 +4,10 @@
 κ = (1+4q*)/√(1+8q*), at σ_b = .5, 1, 2; the σ_w at which λ_N vanishes lies above the edge of chaos, by a shift that
 falls with N at a log–log slope in [−1.5, −.8].
 
-Corrected: ``−(3κ−1)/4`` is not all of the first order. Fluctuations of q and of the overlap of tangent and activations,
+Corrected: ``−(3κ−1)/4`` is not the whole first order. Fluctuations of q and of the overlap of tangent and activations,
 "ignored" in the specification, are O(1/N) too and add 8, 5 and 2 % at σ_b = .5, 1, 2 (``fluctuations``). The whole
-coefficient is tested within 5 %, on chains whose layers are drawn in law (``in_law``), and these against the network.
+coefficient is tested within 5 %, on chains whose layers are drawn in law (``exponents_in_law``), and these chains are
+compared with the network.
 
 Mark: derived. Source: the specification; corrected here.
 """
@@ -29,7 +30,7 @@ def _first_part(sigma_b: float) -> float:
 
 
 def edge_shifts(setting: Setting) -> list[float]:
-    """How far above the edge of chaos the exponent vanishes, for each width."""
+    """For each width, the distance in σ_w from the edge of chaos to the point where the exponent vanishes."""
     each = zip(setting.exponent_widths, setting.exponent_layers, strict=True)
     return [
         tangents.edge_shift(width, tangents.edge_exponents(setting, width, layers)) for width, layers in each
@@ -39,8 +40,8 @@ def edge_shifts(setting: Setting) -> list[float]:
 def _networks(setting: Setting) -> list[Row]:
     _measure = []
     for width, layers in zip(setting.exponent_widths, setting.exponent_layers, strict=True):
-        found = tangents.edge_exponents(setting, width, layers)
-        for b, mean in zip(SIGMA_B, found.mean, strict=False):
+        exponents = tangents.edge_exponents(setting, width, layers)
+        for b, mean in zip(SIGMA_B, exponents.mean, strict=False):
             expected = _first_part(b)
             _measure.append(
                 near(f"N λ_N, MLP, N={width}, σ_b={b:g}", width * mean, expected, 0.25 * -expected)
@@ -49,22 +50,24 @@ def _networks(setting: Setting) -> list[Row]:
 
 
 def _shifts(setting: Setting) -> list[Row]:
-    found = edge_shifts(setting)
+    shifts = edge_shifts(setting)
     rate = (
-        box_counting.slope(np.log(setting.exponent_widths), np.log(found)) if min(found) > 0 else float("nan")
+        box_counting.slope(np.log(setting.exponent_widths), np.log(shifts))
+        if min(shifts) > 0
+        else float("nan")
     )
     _measure = [
         at_least(f"σ_w(λ_N = 0) − edge, MLP, N={n}, σ_b=1", s, 1e-6)
-        for n, s in zip(setting.exponent_widths, found, strict=True)
+        for n, s in zip(setting.exponent_widths, shifts, strict=True)
     ]
     return [*_measure, between("slope of log shift over log N", rate, -1.5, -0.8)]
 
 
-def _whole(setting: Setting, expected: list[float], called: str) -> list[Row]:
+def _whole(setting: Setting, expected: list[float], label: str) -> list[Row]:
     width = setting.law_widths[0]
     return [
         near(
-            f"N λ_N, MLP drawn in law, N={width}, σ_b={b:g}, {called}",
+            f"N λ_N, MLP drawn in law, N={width}, σ_b={b:g}, {label}",
             width * exponents_in_law.exponent_in_law(setting, width, b).mean[0],
             coefficient,
             0.05 * abs(coefficient),
@@ -74,7 +77,7 @@ def _whole(setting: Setting, expected: list[float], called: str) -> list[Row]:
 
 
 def _in_law(setting: Setting) -> list[Row]:
-    """Where a width is both drawn and drawn in law: the distance of the two exponents, in standard errors."""
+    """The difference between the exponents of networks and of layers drawn in law, in standard errors."""
     _measure = []
     for width, layers in zip(setting.exponent_widths, setting.exponent_layers, strict=True):
         if width not in setting.law_widths:
@@ -92,22 +95,22 @@ def _measure(setting: Setting) -> list[Row]:
     _measure = [*_networks(setting), *_shifts(setting), *_in_law(setting)]
     _measure += _whole(setting, [fluctuations.coefficient(b) for b in SIGMA_B], "whole coefficient")
     for architecture in (Architecture.STRUCTURED, Architecture.CONV):
-        found = tangents.other_edge_exponents(setting, architecture)
-        for b, mean in zip(SIGMA_B, found.mean, strict=True):
+        exponents = tangents.other_edge_exponents(setting, architecture)
+        for b, mean in zip(SIGMA_B, exponents.mean, strict=True):
             name = f"N λ_N, {architecture.value}, N={setting.other_width}, σ_b={b:g}"
             _measure.append(reported(name, float(setting.other_width * mean)))
     return _measure
 
 
 def _negative_control(setting: Setting) -> list[Row]:
-    """The coefficient without fluctuations of q and of the overlap, within 5 % too."""
+    """Claim the coefficient without fluctuations of q and of the overlap, within 5 %."""
     return _whole(setting, [_first_part(b) for b in SIGMA_B], "−(3κ−1)/4")
 
 
 EXPERIMENT = Experiment(
     id="3.2",
     statement="N λ_N = −(3κ−1)/4 ± 25 % at the edge of chaos; its shift is positive and falls like N^[−1.5, −.8]",
-    source="derived; the whole coefficient of 1/N in frontier/fluctuations.py",
+    source="derived; the whole coefficient of 1/N in frontier/simulation/fluctuations.py",
     assumptions="MLP, fresh independent layers",
     mark=Mark.DERIVED,
     measure=_measure,

@@ -4,13 +4,13 @@ Along σ_b = 1 the mean over seeds of ``log ‖x₁ − x₂‖²/N`` of indepen
 ``ln χ(σ_w) − (3κ−1)/(2N) + ln(1/τ)/D``, κ on the edge of chaos, within .04 for N = 100 and D = 100, 200, 400, and
 within .08 for N = 30 and D = 400. At small D it lies below the edge of chaos, at large D above.
 
-The law leaves out that inputs are far apart at first, and that distances then fall faster than by χ a layer: in mean
-field that alone moves the crossing by .019, .015, .010 to the right. So it is held, with the same tolerance, to the
-distances of mean field itself and the whole coefficient of 1/N too. Convolutions lie further right than the others,
-for their exponent is lower (3.2), and are at the tolerance of the law without the transient.
+The law ignores that inputs are far apart at first, when distances fall faster than by χ a layer; in mean field that
+alone moves the crossing by .019, .015, .010 to the right. So the crossing is also compared, with the same tolerance,
+with iterated mean-field distances and the whole coefficient of 1/N. Convolutions cross further right, since their
+exponent is lower (3.2), and are at the tolerance of the law without the transient.
 
-What both take for granted is checked beside: the scale of the distances (which τ is compared with) against mean field,
-and that maps keep norms and layers are independent.
+Two assumptions of both are checked as well: the scale of the distances against mean field, and that maps keep norms and
+layers are independent.
 
 Mark: derived. Source: the specification.
 """
@@ -38,7 +38,7 @@ CIRCULANT = (
 def _measured_crossings(
     setting: Setting, architecture: Architecture, width: int, depths: tuple[int, ...]
 ) -> list[float]:
-    """The σ_w of the crossings."""
+    """The measured σ_w of the crossing at each depth."""
     logs = crossings.mean_log_distances(setting, architecture, width, depths)
     return [
         crossings.measured_crossing(crossings.crossing_line(setting), log, setting.threshold) for log in logs
@@ -78,7 +78,7 @@ def _independence(architecture: Architecture) -> list[Row]:
     network = networks.draw_network(architecture, SCALE_WIDTH // 8, DRAWS, 3)
     x = networks.two_inputs(network.width, 3)[:, 0].float()
     norms = (network.weights @ x).square().mean(1)
-    b, of = network.biases, architecture.value
+    b, name = network.biases, architecture.value
     scores = {
         "mean ‖Wx‖²/‖x‖² − 1": _score(norms - 1),
         "correlation of neighbouring maps": _score(network.weights[:-1, :, 0] * network.weights[1:, :, 0]),
@@ -86,7 +86,7 @@ def _independence(architecture: Architecture) -> list[Row]:
         "correlation of biases of neighbouring layers": _score(b[:-1] * b[1:]),
         "correlation of biases of neighbouring units": _score(b[:, :-1] * b[:, 1:]),
     }
-    return [at_most(f"|z| of {what}, {of}", score, 4.5) for what, score in scores.items()]
+    return [at_most(f"|z| of {what}, {name}", score, 4.5) for what, score in scores.items()]
 
 
 def _score(values: torch.Tensor) -> float:

@@ -51,19 +51,21 @@ def _measure(setting: Setting) -> list[Row]:
             for seed in setting.seeds
         ]
         _measure.append(at_least(f"{name}, by resolution, median", landscapes.median_or_nan(finer), 1.3))
-        used = [
+        thresholds = [
             landscapes.threshold(setting, landscapes.float32_landscapes(setting, architecture, seed)[-1])
             for seed in setting.seeds
         ]
-        off = max(abs(threshold - 1e-5) for threshold in used)
+        off = max(abs(threshold - 1e-5) for threshold in thresholds)
         _measure.append(zero(f"threshold used − 1e-5, {architecture.value}", off))
     for window in (setting.window, PLANE):
         control = landscapes.frontier_dimension(setting, landscapes.mean_field_landscape(setting, window)[-1])
         _measure.append(near(f"dimension, mean field, D={setting.depths[-1]}, {window}", control, 1.0, 0.03))
     _measure += [
-        reported(f"dimension, {shown.architecture.value}, N={shown.width}, D={shown.depth}, {window}", value)
-        for shown in setting.ladders
-        for window, value in zip(shown.windows, landscapes.ladder_dimensions(setting, shown), strict=True)
+        reported(
+            f"dimension, {ladder.architecture.value}, N={ladder.width}, D={ladder.depth}, {window}", value
+        )
+        for ladder in setting.ladders
+        for window, value in zip(ladder.windows, landscapes.ladder_dimensions(setting, ladder), strict=True)
         if not math.isnan(value)
     ]
     above = float(

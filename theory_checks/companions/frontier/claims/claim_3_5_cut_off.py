@@ -1,4 +1,4 @@
-"""3.5: at a fixed depth the frontier is smooth when looked at closely enough.
+"""3.5: at a fixed depth the frontier is smooth at a small enough scale.
 
 Layers are analytic, so ``L^(D)`` is analytic in (σ_w, σ_b), and where its gradient does not vanish the level τ is a
 smooth curve. "Fractal" is about D → ∞: in a fixed window the dimension grows with D, and at a fixed D it falls to 1
@@ -21,7 +21,7 @@ from ..simulation.settings import ALL, Setting
 
 
 def _medians(setting: Setting, architecture: Architecture) -> list[float]:
-    """Of the dimension over seeds, at each depth."""
+    """The median over seeds of the dimension, at each depth."""
     return [
         landscapes.median_or_nan(landscapes.seed_dimensions(setting, architecture, depth))
         for depth in setting.depths
@@ -29,16 +29,16 @@ def _medians(setting: Setting, architecture: Architecture) -> list[float]:
 
 
 def _depths(setting: Setting, architecture: Architecture) -> list[Row]:
-    found = _medians(setting, architecture)
-    _measure = [at_most(f"median dimension, {architecture.value}, D={setting.depths[0]}", found[0], 1.2)]
-    for i in range(1, len(found)):
+    dimensions = _medians(setting, architecture)
+    _measure = [at_most(f"median dimension, {architecture.value}, D={setting.depths[0]}", dimensions[0], 1.2)]
+    for i in range(1, len(dimensions)):
         name = f"dimension, {architecture.value}, D={setting.depths[i]} − D={setting.depths[i - 1]}"
-        _measure.append(at_least(name, found[i] - found[i - 1], 0.0))
+        _measure.append(at_least(name, dimensions[i] - dimensions[i - 1], 0.0))
     return _measure
 
 
 def _resolved(setting: Setting, architecture: Architecture) -> list[Row]:
-    """Signs of neighbours belong together where the frontier is resolved; those of noise never do."""
+    """The dimension by resolution at the smallest depth: below 2 if the frontier is resolved, 2 for noise."""
     shallow = [landscapes.float32_landscapes(setting, architecture, seed)[0] for seed in setting.seeds]
     return [
         at_most(
@@ -71,7 +71,7 @@ def _measure(setting: Setting) -> list[Row]:
 
 
 def _negative_control(setting: Setting) -> list[Row]:
-    """The dimension of the deepest network, at every depth."""
+    """Claim the dimension of the deepest network at every depth."""
     return [
         at_least(f"median dimension, {a.value}, D={setting.depths[0]}", _medians(setting, a)[0], 1.3)
         for a in (Architecture.MLP, Architecture.STRUCTURED)

@@ -1,9 +1,9 @@
-"""3.6: the frontier is the network's, not of rounding.
+"""3.6: the frontier belongs to the network, not to rounding.
 
 Landscapes of the same networks in float32 and float64, at the largest depth: fewer than 2 % of the signs of all of
 them differ, and the dimensions of each by less than .05. (Of a single network more may differ: 2.0 % of one of three.)
-Signs of neighbours belong together (3.4). A rerun gives the same bits. In float64 the size of the chunks that points
-are streamed in changes no sign.
+Signs of neighbours are correlated (3.4). A rerun gives the same bits. In float64 the size of the chunks changes no
+sign.
 
 Mark: derived. Source: the specification.
 """
@@ -33,7 +33,7 @@ def _differing_signs(setting: Setting, seed: int) -> list[float]:
 
 
 def _shallow(setting: Setting, seed: int) -> float:
-    """Growth of the frontier with the resolution, at the smallest depth; 2 for weights redrawn for every pixel."""
+    """The dimension by resolution at the smallest depth; it would be 2 for weights redrawn for every pixel."""
     return landscapes.frontier_refinement(
         setting, landscapes.landscapes_in_both_precisions(setting, Architecture.MLP, seed)[0][0]
     )
@@ -81,7 +81,7 @@ def _measure(setting: Setting) -> list[Row]:
 
 
 def _negative_control(setting: Setting) -> list[Row]:
-    """float32 changes no sign."""
+    """Claim that float32 changes no sign."""
     shares = [_differing_signs(setting, seed)[-1] for seed in setting.seeds]
     return [zero(f"share of signs that differ, D={setting.depths[-1]}", share) for share in shares]
 

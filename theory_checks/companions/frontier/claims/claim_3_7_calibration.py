@@ -2,10 +2,9 @@
 
 Lines and circles 1 ± .05, Sierpiński's carpet ln 8/ln 3 ± .01 with boxes of 3^j, level sets of fractional Brownian
 surfaces 2 − H ± .2 (the estimator is biased downwards: 1.65 and 1.38 for H = .2 and .5, as it will be for networks),
-independent signs at least 1.9. The growth of the frontier with the resolution, by the same sets; and
-rare specks, 2 ± .1 by resolution, are what box counting takes for a fractal (below 1.9).
-All through the same code as the networks: signs at nodes, cells with both, boxes. And the threshold
-of a landscape does not depend on the landscape.
+independent signs at least 1.9. The dimension by resolution is calibrated on the same sets; rare isolated cells have
+2 ± .1 by resolution, but below 1.9 by boxes, as a fractal would. All sets go through the same code as the networks. The
+threshold of a landscape does not depend on the landscape.
 
 Mark: derived. Source: the specification.
 """
@@ -30,7 +29,7 @@ SEEDS = 5
 @cache
 def _brownian_dimension(setting: Setting, hurst: float) -> float:
     """Mean dimension of level sets through the middle of the surfaces, through ``landscapes.dimension``."""
-    # exp makes a squared distance of a surface, with its median at the threshold.
+    # exp turns a surface into positive distances whose median is the threshold.
     surfaces = (calibration_sets.fractional_brownian(setting.cells + 1, hurst, seed) for seed in range(SEEDS))
     return float(
         np.mean([landscapes.frontier_dimension(setting, setting.threshold * np.exp(s)) for s in surfaces])
@@ -39,15 +38,15 @@ def _brownian_dimension(setting: Setting, hurst: float) -> float:
 
 def _by_resolution(nodes: int) -> list[Row]:
     specks = calibration_sets.random_signs(nodes, 1, rare=0.1)
-    found = [box_counting.refinement(calibration_sets.disc(nodes, radius)) for radius in RADII]
+    circles = [box_counting.refinement(calibration_sets.disc(nodes, radius)) for radius in RADII]
     rough = [
         box_counting.refinement(calibration_sets.fractional_brownian(nodes, 0.5, seed) > 0)
         for seed in range(SEEDS)
     ]
     return [
         *(
-            near(f"by resolution, circle of radius {r:g}", f, 1.0, 0.05)
-            for r, f in zip(RADII, found, strict=True)
+            near(f"by resolution, circle of radius {r:g}", growth, 1.0, 0.05)
+            for r, growth in zip(RADII, circles, strict=True)
         ),
         near(f"by resolution, fractional Brownian, H=0.5, mean of {SEEDS}", float(np.mean(rough)), 1.5, 0.2),
         near("by resolution, specks on a tenth of the nodes", box_counting.refinement(specks), 2.0, 0.1),
@@ -64,11 +63,13 @@ def _measure(setting: Setting) -> list[Row]:
     nodes = setting.cells + 1
     _measure = []
     for slope in SLOPES:
-        found = box_counting.dimension(box_counting.frontier_cells(calibration_sets.half_plane(nodes, slope)))
-        _measure.append(near(f"dimension, line of slope {slope:g}", found, 1.0, 0.05))
+        dimension = box_counting.dimension(
+            box_counting.frontier_cells(calibration_sets.half_plane(nodes, slope))
+        )
+        _measure.append(near(f"dimension, line of slope {slope:g}", dimension, 1.0, 0.05))
     for radius in RADII:
-        found = box_counting.dimension(box_counting.frontier_cells(calibration_sets.disc(nodes, radius)))
-        _measure.append(near(f"dimension, circle of radius {radius:g} windows", found, 1.0, 0.05))
+        dimension = box_counting.dimension(box_counting.frontier_cells(calibration_sets.disc(nodes, radius)))
+        _measure.append(near(f"dimension, circle of radius {radius:g} windows", dimension, 1.0, 0.05))
     carpet = box_counting.dimension(calibration_sets.carpet(5), tuple(3**j for j in range(5)))
     _measure.append(near("dimension, Sierpiński carpet", carpet, math.log(8) / math.log(3), 0.01))
     for hurst in HURST:
@@ -82,7 +83,7 @@ def _measure(setting: Setting) -> list[Row]:
         )
     )
     _measure += _by_resolution(nodes)
-    # Its frontier is roughest at 1e-2, and hardly there at 1e-5.
+    # A landscape whose frontier is roughest at 1e-2, so that a threshold chosen afterwards would not be 1e-5.
     rough = 1e-2 * np.exp(3 * calibration_sets.fractional_brownian(nodes, 0.2, 0))
     _measure.append(
         zero("threshold − 1e-5, on a Brownian landscape", landscapes.threshold(setting, rough) - 1e-5)
@@ -91,7 +92,7 @@ def _measure(setting: Setting) -> list[Row]:
 
 
 def _negative_control(setting: Setting) -> list[Row]:
-    """An estimator without bias."""
+    """Claim that the estimator has no bias."""
     return [
         near(f"dimension, H={hurst:g}", _brownian_dimension(setting, hurst), 2 - hurst, 0.01)
         for hurst in HURST

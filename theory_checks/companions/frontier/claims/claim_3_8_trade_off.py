@@ -24,14 +24,14 @@ def _shifted_edge(width: int) -> float:
     """Where ``ln χ = (3κ−1)/(2N)``, κ on the edge of chaos, at σ_b = 1."""
     edge = mean_field.edge_sigma_w(trade_off_bands.SIGMA_B)
     term = mean_field.finite_width_correction(mean_field.fixed_variance(edge, trade_off_bands.SIGMA_B), width)
-    found = root_scalar(
+    solution = root_scalar(
         lambda s: mean_field.log_chi(s, trade_off_bands.SIGMA_B) + term, bracket=(edge, 2 * edge)
     )
-    return float(found.root)
+    return float(solution.root)
 
 
 def _measure(setting: Setting) -> list[Row]:
-    """Rates and places of the bands."""
+    """Widths of the bands, their exponent in depth, and their distance from the edge of chaos."""
     edge = mean_field.edge_sigma_w(trade_off_bands.SIGMA_B)
     both = (
         ("mean field", trade_off_bands.mean_field_bands(setting), edge),
@@ -42,21 +42,21 @@ def _measure(setting: Setting) -> list[Row]:
         ),
     )
     _measure = []
-    for name, found, place in both:
+    for name, band_list, place in both:
         _measure.append(
             between(
                 f"slope of log width over log D, {name}",
-                trade_off_bands.width_exponent(setting.band_depths, found),
+                trade_off_bands.width_exponent(setting.band_depths, band_list),
                 -1.6,
                 -0.9,
             )
         )
-        for depth, band in zip(setting.band_depths, found, strict=True):
+        for depth, band in zip(setting.band_depths, band_list, strict=True):
             _measure.append(reported(f"width of the band, {name}, D={depth}", band.width))
         _measure.append(
             at_most(
                 f"distance of the band from the edge, {name}, D={setting.band_depths[-1]}",
-                found[-1].distance_from(place),
+                band_list[-1].distance_from(place),
                 0.04,
             )
         )
@@ -65,7 +65,7 @@ def _measure(setting: Setting) -> list[Row]:
 
 
 def _negative_control(setting: Setting) -> list[Row]:
-    """A band that depth does not narrow as fast."""
+    """Claim that depth narrows the band more slowly."""
     rate = trade_off_bands.width_exponent(setting.band_depths, trade_off_bands.network_bands(setting))
     return [at_least("slope of log width over log D, N finite", rate, -0.5)]
 

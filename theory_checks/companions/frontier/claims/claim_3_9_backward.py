@@ -43,19 +43,19 @@ def _correction(setting: Setting, sigma_w: float) -> float:
 
 def _autograd_distance() -> float:
     """Relative difference of the written-out gradient from autograd's, for a small network."""
-    of = networks.draw_network(Architecture.STRUCTURED, 12, 7, 5)
-    network = Network(of.weights.double(), of.biases.double())
+    single = networks.draw_network(Architecture.STRUCTURED, 12, 7, 5)
+    network = Network(single.weights.double(), single.biases.double())
     x = networks.two_inputs(12, 5).requires_grad_()
     w, b = torch.tensor([1.3, 1.7], dtype=torch.float64), torch.tensor([0.4, 1.1], dtype=torch.float64)
     z = backward_pass.pre_activations(network, x, w, b)
     output = networks.two_inputs(12, 6)
-    (right,) = torch.autograd.grad(torch.erf(z[-1]), x, output)
-    ours = backward_pass.activation_gradients(network, z.detach(), output, w)[-1]
-    return float((ours - right).norm() / right.norm())
+    (expected,) = torch.autograd.grad(torch.erf(z[-1]), x, output)
+    gradient = backward_pass.activation_gradients(network, z.detach(), output, w)[-1]
+    return float((gradient - expected).norm() / expected.norm())
 
 
 def _measure(setting: Setting) -> list[Row]:
-    """Growth of gradients."""
+    """Growth rates of gradients, and the explicit gradient against autograd."""
     _measure = [at_most("relative distance from autograd", _autograd_distance(), 1e-12)]
     for w, slope in zip(SIGMA_W, mean_gradient_growth(setting), strict=True):
         name = f"growth of log ‖Δg‖ per layer, N={setting.backward_width}, σ_w={w:g}"
@@ -67,7 +67,7 @@ def _measure(setting: Setting) -> list[Row]:
 
 
 def _negative_control(setting: Setting) -> list[Row]:
-    """No effect of finite width."""
+    """Claim that finite width has no effect."""
     return [
         near(f"growth of log ‖Δg‖ per layer, σ_w={w:g}", slope, _half_log_chi(w), 0.005)
         for w, slope in zip(SIGMA_W, mean_gradient_growth(setting), strict=True)

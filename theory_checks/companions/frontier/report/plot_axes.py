@@ -1,28 +1,24 @@
-"""What the axes of the curves have in common."""
+"""Axis styles that the plots of curves share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator
 
 
 def grid(ax: Axes) -> None:
-    """Faint lines, and no frame above and to the right."""
+    """Draw a faint grid, and no frame above and to the right."""
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def signed(value: float) -> str:
-    """Two digits, with a minus sign."""
+    """The value with two digits and a typographic minus sign."""
     return f"{value:.2f}".replace("-", "−")
 
 
 def plain(ax: Axes, values: tuple[int, ...]) -> None:
-    """The values themselves as ticks of a logarithmic axis."""
-    from matplotlib.ticker import FixedLocator, NullLocator
-
+    """Put ticks at ``values``, printed as plain numbers, on a logarithmic x axis."""
     ax.xaxis.set_major_locator(FixedLocator(values))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels([f"{v:g}" for v in values])

@@ -5,42 +5,37 @@
 # pyright: reportGeneralTypeIssues=false
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
 
 from ..simulation import box_counting, calibration_sets, landscapes
 from ..simulation.settings import ALL, Setting
 from . import plot_axes, tables
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 NAMES = [a.value for a in ALL]
 
 
 def box_counts_figure(setting: Setting) -> Figure:
-    """Counts over sizes, of networks, of mean field and of a set of known dimension."""
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
+    """Box counts over box sizes for networks, mean field, and a set of known dimension."""
     colours = sns.color_palette("colorblind")
     figure, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
     sizes = box_counting.box_sizes(setting.cells)
-    shown = {
+    frontiers = {
         name: box_counting.frontier_cells(
             landscapes.float32_landscapes(setting, a, setting.seeds[0])[-1] > setting.threshold
         )
         for name, a in zip(NAMES, ALL, strict=True)
     }
-    shown["mean field"] = box_counting.frontier_cells(
+    frontiers["mean field"] = box_counting.frontier_cells(
         landscapes.mean_field_landscape(setting, setting.window)[-1] > setting.threshold
     )
-    shown["Brownian level set, 2 − H = 1.5"] = box_counting.frontier_cells(
+    frontiers["Brownian level set, 2 − H = 1.5"] = box_counting.frontier_cells(
         calibration_sets.fractional_brownian(setting.cells + 1, 0.5, 0) > 0
     )
     styles = ("o-", "s-", "D-", "v--", "x:")
-    for colour, style, (name, cells) in zip(colours, styles, shown.items(), strict=False):
+    for colour, style, (name, cells) in zip(colours, styles, frontiers.items(), strict=False):
         label = f"{name}: {box_counting.dimension(cells):.2f}"
         ax.plot(sizes, box_counting.box_counts(cells, sizes), style, color=colour, label=label, ms=5)
     ax.set(
@@ -57,10 +52,7 @@ def box_counts_figure(setting: Setting) -> Figure:
 
 
 def depth_and_zoom_figure(setting: Setting) -> Figure:
-    """Left: it grows with depth in a fixed window. Right: it falls to 1 under zoom at a fixed depth."""
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
+    """Left: the dimension grows with depth in a fixed window. Right: it falls to 1 under zoom at a fixed depth."""
     colours = sns.color_palette("colorblind")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.2), sharey=True, layout="constrained")
     for j, (a, colour, marker) in enumerate(zip(ALL, colours, "osD", strict=False)):
@@ -89,12 +81,12 @@ def depth_and_zoom_figure(setting: Setting) -> Figure:
     plot_axes.plain(left, setting.depths)
     left.legend(frameon=False, loc="upper left", fontsize=8)
     table = tables.zoom_table(setting)
-    for (arch, depth, seed), of in table.groupby(["arch", "D", "seed"], sort=False):
+    for (arch, depth, seed), rows in table.groupby(["arch", "D", "seed"], sort=False):
         dashes = ("-", "--", ":")[setting.zoom_depths.index(depth) % 3]
         label = f"{arch}, D = {depth}" if seed == setting.zoom_seeds[0] else None
         colour, marker = colours[NAMES.index(arch)], "osD"[NAMES.index(arch)]
         right.plot(
-            of["zoom"], of["dim"], marker=marker, ls=dashes, color=colour, ms=4, label=label, alpha=0.8
+            rows["zoom"], rows["dim"], marker=marker, ls=dashes, color=colour, ms=4, label=label, alpha=0.8
         )
     right.axhline(1.0, color="0.4", lw=1, ls=":")
     right.set(xscale="log", xlabel="zoom into the window", title="Fixed depth: a smooth curve from close by")
@@ -108,10 +100,7 @@ def depth_and_zoom_figure(setting: Setting) -> Figure:
 
 
 def threshold_figure(setting: Setting) -> Figure:
-    """The dimension over τ, and the maximum that a choice afterwards would report."""
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
+    """The dimension over τ: choosing τ afterwards would report the maximum."""
     table = tables.threshold_table(setting)
     order = [*NAMES, "mean field"]
     figure, ax = plt.subplots(figsize=(6.4, 4.3), layout="constrained")

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
 
 from ..claims import claim_3_2_finite_width
 from ..simulation import box_counting, fluctuations, mean_field
@@ -16,25 +18,25 @@ from ..simulation.networks import Architecture
 from ..simulation.settings import Setting
 from . import plot_axes, tables
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 def bands_figure(setting: Setting) -> Figure:
-    """Left: the bands. Right: their widths."""
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
+    """The bands (left) and their widths (right) over depth."""
     table = tables.band_table(setting)
     colours = sns.color_palette("colorblind")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.0), layout="constrained")
-    for (name, of), colour, marker in zip(table.groupby("network", sort=False), colours, "vo", strict=False):
-        left.fill_between(of["D"], of["low"], of["high"], color=colour, alpha=0.3, label=name)
-        left.plot(of["D"], of["low"], color=colour, lw=1, marker=marker, ms=4)
-        left.plot(of["D"], of["high"], color=colour, lw=1, marker=marker, ms=4)
-        rate = box_counting.slope(np.log(of["D"]), np.log(of["width"]))
+    for (name, rows), colour, marker in zip(
+        table.groupby("network", sort=False), colours, "vo", strict=False
+    ):
+        left.fill_between(rows["D"], rows["low"], rows["high"], color=colour, alpha=0.3, label=name)
+        left.plot(rows["D"], rows["low"], color=colour, lw=1, marker=marker, ms=4)
+        left.plot(rows["D"], rows["high"], color=colour, lw=1, marker=marker, ms=4)
+        rate = box_counting.slope(np.log(rows["D"]), np.log(rows["width"]))
         right.plot(
-            of["D"], of["width"], marker=marker, color=colour, label=f"{name}: slope {plot_axes.signed(rate)}"
+            rows["D"],
+            rows["width"],
+            marker=marker,
+            color=colour,
+            label=f"{name}: slope {plot_axes.signed(rate)}",
         )
     edge = mean_field.edge_sigma_w(1.0)
     left.axhline(edge, color="0.3", lw=1, ls="--")
@@ -59,10 +61,7 @@ def bands_figure(setting: Setting) -> Figure:
 
 
 def slopes_figure(setting: Setting) -> Figure:
-    """Measured growth against ln χ, and what is left."""
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
+    """Measured growth rates against ln χ (left), and the difference (right)."""
     table = tables.slope_table(setting)
     table["network"] = (
         table["arch"]
@@ -106,19 +105,16 @@ def slopes_figure(setting: Setting) -> Figure:
 
 
 def finite_width_figure(setting: Setting) -> Figure:
-    """N λ_N against the two coefficients, and the shift of the edge of chaos."""
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
+    """N λ_N against the two coefficients (left), and the shift of the edge of chaos (right)."""
     table = tables.exponent_table(setting)
     colours = sns.color_palette("colorblind")
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.2), layout="constrained")
-    drawn, law = table[table["arch"] == "MLP"], table[table["arch"] == "MLP in law"]
-    for (b, of), colour in zip(drawn.groupby("sigma_b"), colours, strict=False):
+    networks, law = table[table["arch"] == "MLP"], table[table["arch"] == "MLP in law"]
+    for (b, rows), colour in zip(networks.groupby("sigma_b"), colours, strict=False):
         left.errorbar(
-            of["N"],
-            of["N_lambda"],
-            of["error"],
+            rows["N"],
+            rows["N_lambda"],
+            rows["error"],
             fmt="o",
             color=colour,
             capsize=3,
@@ -126,7 +122,7 @@ def finite_width_figure(setting: Setting) -> Figure:
         )
         other = law[law["sigma_b"] == b]
         left.errorbar(other["N"] * 1.12, other["N_lambda"], other["error"], fmt="x", color=colour, capsize=3)
-        q = of["first_part"].iloc[0]
+        q = rows["first_part"].iloc[0]
         left.axhline(q, color=colour, lw=1, ls=":")
         left.axhline(fluctuations.coefficient(float(b)), color=colour, lw=1.2)
     left.set(

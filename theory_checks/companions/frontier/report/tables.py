@@ -1,4 +1,4 @@
-"""What was measured, as tables; all of it computed by the experiments already, but for the sweep of the threshold."""
+"""Tables of what the experiments measured; only the dimensions over thresholds are computed here."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ..simulation.networks import Architecture
 from ..simulation.settings import ALL, PLANE, Setting, Window
 
 SWEEP = tuple(float(f"1e-{j}") for j in range(8, 1, -1))
-"""Thresholds of the sweep."""
+"""Thresholds of the table of thresholds."""
 
 
 def tables(setting: Setting) -> dict[str, pd.DataFrame]:
-    """By the stem of their files."""
+    """Every table, by the stem of its file."""
     return {
         "dimensions": dimension_table(setting),
         "threshold-sweep": threshold_table(setting),
@@ -66,11 +66,11 @@ def _landscape_columns(
 
 
 def dimension_table(setting: Setting) -> pd.DataFrame:
-    """Of every landscape: architectures, depths, seeds, precisions, the authors' windows, and the controls."""
+    """The dimension of every landscape: architectures, depths, seeds, precisions, ladders, and mean field."""
     rows: list[dict[str, object]] = []
 
-    def add(of: dict[str, object], distances: np.ndarray) -> None:
-        rows.append(of | _dimension_columns(setting, distances, setting.threshold))
+    def add(columns: dict[str, object], distances: np.ndarray) -> None:
+        rows.append(columns | _dimension_columns(setting, distances, setting.threshold))
 
     for architecture in ALL:
         for seed in setting.seeds:
@@ -96,12 +96,12 @@ def dimension_table(setting: Setting) -> pd.DataFrame:
                 ),
                 maps[-1],
             )
-    for shown in setting.ladders:
+    for ladder in setting.ladders:
         for window, distances in zip(
-            shown.windows, landscapes.ladder_landscapes(setting, shown), strict=True
+            ladder.windows, landscapes.ladder_landscapes(setting, ladder), strict=True
         ):
-            of = (shown.architecture.value, shown.width, shown.depth, window, setting.figure_cells)
-            add(_landscape_columns(*of, "float32", setting.seeds[0]), distances)
+            columns = (ladder.architecture.value, ladder.width, ladder.depth, window, setting.figure_cells)
+            add(_landscape_columns(*columns, "float32", setting.seeds[0]), distances)
     for window in (setting.window, PLANE):
         distances = landscapes.mean_field_landscape(setting, window)[-1]
         add(
@@ -119,7 +119,7 @@ def threshold_table(setting: Setting) -> pd.DataFrame:
     for architecture in ALL:
         for seed in setting.seeds:
             distances = landscapes.float32_landscapes(setting, architecture, seed)[-1]
-            of = _landscape_columns(
+            columns = _landscape_columns(
                 architecture.value,
                 setting.width,
                 setting.depths[-1],
@@ -128,12 +128,12 @@ def threshold_table(setting: Setting) -> pd.DataFrame:
                 "float32",
                 seed,
             )
-            rows += [of | _dimension_columns(setting, distances, threshold) for threshold in SWEEP]
+            rows += [columns | _dimension_columns(setting, distances, threshold) for threshold in SWEEP]
     control = landscapes.mean_field_landscape(setting, setting.window)[-1]
-    of = _landscape_columns(
+    columns = _landscape_columns(
         "mean field", math.inf, setting.depths[-1], setting.window, setting.cells, "float64", -1
     )
-    rows += [of | _dimension_columns(setting, control, threshold) for threshold in SWEEP]
+    rows += [columns | _dimension_columns(setting, control, threshold) for threshold in SWEEP]
     return pd.DataFrame(rows)
 
 
@@ -144,7 +144,7 @@ def zoom_table(setting: Setting) -> pd.DataFrame:
         for depth in setting.zoom_depths:
             for seed in setting.zoom_seeds:
                 for level in zooms.zoom_levels(setting, architecture, depth, seed):
-                    of = _landscape_columns(
+                    columns = _landscape_columns(
                         architecture.value,
                         setting.width,
                         depth,
@@ -154,7 +154,7 @@ def zoom_table(setting: Setting) -> pd.DataFrame:
                         seed,
                     )
                     rows.append(
-                        of
+                        columns
                         | {"zoom": level.zoom}
                         | _dimension_columns(setting, level.distances, setting.threshold)
                     )
@@ -184,11 +184,11 @@ def slope_table(setting: Setting) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _slope_row(of: str, arch: str, width: int, w: float, b: float, slope: float) -> dict[str, object]:
+def _slope_row(direction: str, arch: str, width: int, w: float, b: float, slope: float) -> dict[str, object]:
     chi = mean_field.log_chi(w, b)
     term = mean_field.finite_width_correction(mean_field.fixed_variance(w, b), width)
     return {
-        "pass": of,
+        "pass": direction,
         "arch": arch,
         "N": width,
         "sigma_w": w,
@@ -203,8 +203,10 @@ def exponent_table(setting: Setting) -> pd.DataFrame:
     """N λ_N on the edge of chaos and its standard error, the two coefficients, and the shift at σ_b = 1."""
     rows = []
 
-    def add(arch: str, width: int, found: tangents.Exponents, of: tuple[float, ...], shift: float) -> None:
-        for b, mean, error in zip(of, found.mean, found.error, strict=False):
+    def add(
+        arch: str, width: int, exponents: tangents.Exponents, sigma_bs: tuple[float, ...], shift: float
+    ) -> None:
+        for b, mean, error in zip(sigma_bs, exponents.mean, exponents.error, strict=False):
             q = mean_field.fixed_variance(mean_field.edge_sigma_w(b), b)
             rows.append(
                 {
@@ -220,19 +222,19 @@ def exponent_table(setting: Setting) -> pd.DataFrame:
             )
 
     for width, layers in zip(setting.exponent_widths, setting.exponent_layers, strict=True):
-        found = tangents.edge_exponents(setting, width, layers)
-        add("MLP", width, found, tangents.SIGMA_B, tangents.edge_shift(width, found))
+        exponents = tangents.edge_exponents(setting, width, layers)
+        add("MLP", width, exponents, tangents.SIGMA_B, tangents.edge_shift(width, exponents))
     for width in setting.law_widths[:1]:
         for b in tangents.SIGMA_B:
             add("MLP in law", width, exponents_in_law.exponent_in_law(setting, width, b), (b,), math.nan)
     for architecture in (Architecture.STRUCTURED, Architecture.CONV):
-        found = tangents.other_edge_exponents(setting, architecture)
-        add(architecture.value, setting.other_width, found, tangents.SIGMA_B, math.nan)
+        exponents = tangents.other_edge_exponents(setting, architecture)
+        add(architecture.value, setting.other_width, exponents, tangents.SIGMA_B, math.nan)
     return pd.DataFrame(rows)
 
 
 def crossing_table(setting: Setting) -> pd.DataFrame:
-    """Where log-mean distances cross the threshold at σ_b = 1."""
+    """The σ_w at which mean log distances cross the threshold, at σ_b = 1, with the predictions."""
     rows = []
     for architecture in ALL:
         for width, depths in ((100, setting.depths), (30, (400,))):
@@ -257,13 +259,13 @@ def crossing_table(setting: Setting) -> pd.DataFrame:
 
 
 def band_table(setting: Setting) -> pd.DataFrame:
-    """Ends of the bands of the trade-off."""
+    """The bands of the trade-off: ends and widths."""
     rows = []
-    for name, found in (
+    for name, bands in (
         ("mean field", trade_off_bands.mean_field_bands(setting)),
         (f"MLP, N={setting.band_width}", trade_off_bands.network_bands(setting)),
     ):
-        for depth, band in zip(setting.band_depths, found, strict=True):
+        for depth, band in zip(setting.band_depths, bands, strict=True):
             rows.append(
                 {"network": name, "D": depth, "low": band.low, "high": band.high, "width": band.width}
             )

@@ -6,13 +6,13 @@ import numpy as np
 
 
 def half_plane(nodes: int, slope: float) -> np.ndarray:
-    """Signs on the two sides of a straight line through the middle, ``(nodes, nodes)``; the line has dimension 1."""
+    """Signs on the two sides of a line through the centre, ``(nodes, nodes)``; the line has dimension 1."""
     y, x = np.mgrid[0:nodes, 0:nodes] - (nodes - 1) / 2
     return y > slope * x + 0.25
 
 
 def disc(nodes: int, radius: float) -> np.ndarray:
-    """Signs inside and outside of a circle, of ``radius`` in windows; the circle has dimension 1."""
+    """Signs inside and outside a circle, whose radius is in units of the window; the circle has dimension 1."""
     y, x = np.mgrid[0:nodes, 0:nodes] - (nodes - 1) / 2
     return np.hypot(x, y) < radius * nodes
 

@@ -1,4 +1,4 @@
-"""Small signals through circular convolutions without biases: diagonal in Fourier, so distances are known exactly."""
+"""Small signals through circular convolutions without biases: diagonal in Fourier space, so distances are exact."""
 
 from __future__ import annotations
 

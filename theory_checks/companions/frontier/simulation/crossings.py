@@ -1,4 +1,4 @@
-"""Where the mean of log distances crosses the threshold along a line of constant σ_b."""
+"""The σ_w at which the mean log distance crosses the threshold, along a line of constant σ_b."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .settings import Setting
 
 SIGMA_B = 1.0
 SIGMA_W_RANGE = (1.4, 2.0)
-"""Of σ_w."""
+"""Range of σ_w that is searched."""
 SMALLEST = 1e-32
-"""Squared distances are not taken to be below the rounding of activations of order 1."""
+"""Squared distances are clamped to it: activations of order 1 are rounded at 1e-16."""
 
 
 def crossing_line(setting: Setting) -> Tensor:
-    """Where distances are measured."""
+    """The values of σ_w at which distances are measured."""
     return torch.linspace(*SIGMA_W_RANGE, setting.crossing_points, dtype=torch.float64)
 
 
@@ -45,12 +45,12 @@ def mean_log_distances(
 
 
 def measured_crossing(line: Tensor, logs: Tensor, threshold: float) -> float:
-    """The σ_w that leaves as many points below the threshold to its left as there are on the whole line.
+    """The crossing of the threshold, located by the number of points of the line that are below it.
 
-    That is the crossing of a monotone curve, and the middle one of a curve that crosses several times.
+    For a monotone curve that is its crossing; for one that crosses several times, a crossing in the middle.
 
     Returns:
-        nan where no point, or every point, is below, or one is not finite.
+        σ_w; nan if no point or every point is below, or a value is not finite.
     """
     below = int((logs < math.log(threshold)).sum())
     if below in (0, len(line)) or not bool(logs.isfinite().all()):
@@ -60,20 +60,20 @@ def measured_crossing(line: Tensor, logs: Tensor, threshold: float) -> float:
 
 @cache
 def crossing_with_transient(width: int, depth: int, threshold: float) -> float:
-    """Where the crossing should be, from the first layer on.
+    """The predicted crossing, including the first layers, in which the inputs are not yet close.
 
-    The distances of mean field, of which every layer loses a factor ``exp(2c/N)`` besides, c/N being the whole first
-    order of the exponent (``fluctuations``). The law of the specification has ``ln χ`` for every layer, as if the
+    Mean-field distances are iterated, and each layer multiplies them by ``exp(2c/N)`` as well, where c/N is the
+    exponent to first order (``fluctuations``). The law of the specification has ``ln χ`` for every layer, as if the
     inputs were close from the start; until they are, distances fall faster than that.
     """
     lost = math.exp(2 * fluctuations.coefficient(SIGMA_B) / width)
 
-    def above(at: float) -> float:
-        crossing_line = torch.tensor(at, dtype=torch.float64)
+    def above(sigma_w: float) -> float:
+        weight = torch.tensor(sigma_w, dtype=torch.float64)
         bias = torch.tensor(SIGMA_B, dtype=torch.float64)
-        q, c = crossing_line**2 + bias**2, bias**2
+        q, c = weight**2 + bias**2, bias**2
         for _ in range(depth - 1):
-            q, c = mean_field.next_moments(q, c, crossing_line, bias)
+            q, c = mean_field.next_moments(q, c, weight, bias)
             c = q - lost * (q - c)
         distance = 2 * (mean_field.overlap(q, q) - mean_field.overlap(c, q))
         return math.log(max(float(distance), SMALLEST)) - math.log(threshold)

@@ -1,8 +1,8 @@
-"""The exponents of ``tangents``, of an MLP whose layers are drawn in law: N pairs of numbers instead of N² entries.
+"""Lyapunov exponents of an MLP whose layers are drawn in law: N pairs of numbers instead of N² weights.
 
 Given the activations x and a tangent t, the rows of a fresh Gaussian W give independent pairs ``(Wx, Wt)_i`` with the
-covariance of x and t over N. A chain of such layers has exactly the law of the network, and is cheap enough to tell
-coefficients apart that differ by a few per cent.
+covariance of x and t over N. A chain of such layers has exactly the law of the network, and is cheap enough to
+distinguish coefficients that differ by a few per cent.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from .tangents import Exponents
 
 @cache
 def exponent_in_law(setting: Setting, width: int, sigma_b: float) -> Exponents:
-    """On the edge of chaos, ``law_layers`` layers in ``law_units / width`` chains; arrays of one entry."""
-    drawn, chains = networks.generator(width), max(2, setting.law_units // width)
+    """The exponent on the edge of chaos, from ``law_units / width`` chains of ``law_layers``; arrays of one entry."""
+    source, chains = networks.generator(width), max(2, setting.law_units // width)
     sigma_w = mean_field.edge_sigma_w(sigma_b)
-    x, tangent, kept = *_normal(2, chains, width, drawn, setting), torch.zeros(chains, dtype=torch.float64)
+    x, tangent, growth = *_normal(2, chains, width, source, setting), torch.zeros(chains, dtype=torch.float64)
     for step in range(setting.exponent_burn + setting.law_layers):
         size, length = (v.norm(dim=1, keepdim=True) for v in (x, tangent))
         overlap = (x * tangent).sum(1, keepdim=True) / (size * length)
-        along, across, bias = _normal(3, chains, width, drawn, setting)
+        along, across, bias = _normal(3, chains, width, source, setting)
         z = sigma_w / math.sqrt(width) * size * along + sigma_b * bias
         other = overlap * along + (1 - overlap**2).clamp_min(0).sqrt() * across
         x, tangent = torch.erf(z), tangents.erf_derivative(z) * (sigma_w / math.sqrt(width)) * other
         if step >= setting.exponent_burn:
-            kept += tangent.norm(dim=1).log().double().cpu()
-    each = kept / setting.law_layers
+            growth += tangent.norm(dim=1).log().double().cpu()
+    each = growth / setting.law_layers
     return Exponents(
         each.mean(0, keepdim=True).numpy(), (each.std(0, keepdim=True) / math.sqrt(chains)).numpy()
     )
 
 
-def _normal(count: int, chains: int, width: int, drawn: torch.Generator, setting: Setting) -> torch.Tensor:
-    return networks.normal((count, chains, width), drawn).to(setting.device)
+def _normal(count: int, chains: int, width: int, source: torch.Generator, setting: Setting) -> torch.Tensor:
+    return networks.normal((count, chains, width), source).to(setting.device)

@@ -1,8 +1,8 @@
-"""The exponent of a finite MLP to first order in 1/N, with everything that is of that order.
+"""The exponent of a finite MLP to first order in 1/N, with all terms of that order.
 
-The specification keeps what the sum over N units of one layer does, ``−(3κ−1)/4``, and ignores that the variance q of
-pre-activations fluctuates. That, and the overlap of the tangent with the activations, are of the same order: over
-stationary q and overlap ρ,
+The specification has the fluctuation of the sum over the N units of one layer, ``−(3κ−1)/4``, and ignores the
+fluctuation of the variance q of pre-activations. That term and the overlap ρ of the tangent with the activations are
+of the same order. With q and ρ stationary,
 
     N λ_N → −(3κ−1)/4 + ½ [(ln G)' N δq + ½ (ln G)'' N Var q − 4 s²/(1+4q) N E ρ²],
 
@@ -36,12 +36,12 @@ def coefficient(sigma_b: float) -> float:
 
 
 def first_part(q: float) -> float:
-    """``−(3κ−1)/4``: fluctuations within one layer."""
+    """``−(3κ−1)/4``, the term of the fluctuations within one layer."""
     return -(3 * mean_field.kappa(q) - 1) / 4
 
 
 def neglected(sigma_w: float, sigma_b: float, q: float) -> tuple[float, float, float]:
-    """What the mean and the variance of q, and the overlap, add."""
+    """The terms of the mean of q, of the variance of q, and of the overlap."""
     activation = _mean(q, lambda z: erf(z) ** 2)
     slope = 4 * sigma_w**2 / math.pi / ((1 + 2 * q) * math.sqrt(1 + 4 * q))
     curvature = -slope * (2 / (1 + 2 * q) + 2 / (1 + 4 * q))
@@ -62,6 +62,6 @@ def _derivative(z: np.ndarray) -> np.ndarray:
     return 2 / math.sqrt(math.pi) * np.exp(-z * z)
 
 
-def _mean(q: float, of: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Over z ~ N(0, q), by Gauss–Hermite quadrature."""
-    return float(_WEIGHTS @ of(math.sqrt(q) * _NODES) / _WEIGHTS.sum())
+def _mean(q: float, function: Callable[[np.ndarray], np.ndarray]) -> float:
+    """The mean over z ~ N(0, q), by Gauss–Hermite quadrature."""
+    return float(_WEIGHTS @ function(math.sqrt(q) * _NODES) / _WEIGHTS.sum())

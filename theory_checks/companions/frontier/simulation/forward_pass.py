@@ -1,7 +1,7 @@
-"""Two inputs through one network at many (σ_w, σ_b) at once, streamed over chunks of them.
+"""Two inputs through one network at many points (σ_w, σ_b), in chunks of points.
 
-A point of the plane is a column, so that a layer is one product of matrices for a whole chunk. Memory is that of a
-chunk, whatever the number of points.
+Each point is a column, so that a layer is one matrix product for a whole chunk. Memory is that of a chunk, whatever the
+number of points.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from . import forward_pass
 from .networks import Network
 
 PAD = 48
-"""Columns come in multiples of it: a product of matrices rounds the columns of a ragged end differently, and 48 is a
-multiple of what vector units take at once (4, 6, 8, 12, 16)."""
+"""The number of columns is a multiple of it: a matrix product may round the last, incomplete block of columns
+differently, and 48 is a multiple of the usual block sizes (4, 6, 8, 12, 16)."""
 CHECK_EVERY = 20
-"""Layers between two looks for columns whose inputs have met."""
+"""Layers between two searches for columns whose inputs have met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,8 @@ class Computation:
     """How a landscape is computed.
 
     Attributes:
-        device: of the products.
-        dtype: of the products.
-        chunk: columns at once, a multiple of ``PAD``.
+        device, dtype: device and dtype of the matrix products.
+        chunk: columns of one product, a multiple of ``PAD``.
     """
 
     device: str
@@ -37,7 +36,7 @@ class Computation:
 
 
 def layer(weight: Tensor, bias: Tensor, x: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> Tensor:
-    """``erf(σ_w W x + σ_b b)`` for columns x, each with its own σ: ``(N, P)``."""
+    """``erf(σ_w W x + σ_b b)``, ``(N, P)``, for columns x, each with its own σ_w and σ_b."""
     z = forward_pass.pre_activation(weight, bias, x, sigma_w, sigma_b)
     return torch.erf(z, out=z)
 
@@ -48,18 +47,18 @@ def pre_activation(weight: Tensor, bias: Tensor, x: Tensor, sigma_w: Tensor, sig
 
 
 def layer_of_pair(
-    weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], at: Tensor
+    weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], sigmas: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """A layer of both inputs: the same weights and biases.
+    """One layer applied to both inputs, with the same weights and biases.
 
-    Two products, not one of all columns: a column then has the same place in both, and inputs that have met, to the
-    last bit, stay together.
+    Two products instead of one over all columns: a column then has the same position in both, is rounded alike, and
+    inputs that have met to the last bit stay together.
 
     Args:
         pair: ``(N, P)`` each.
-        at: σ_w and σ_b of the columns, ``(2, P)``.
+        sigmas: σ_w and σ_b of the columns, ``(2, P)``.
     """
-    first, second = (forward_pass.layer(weight, bias, x, at[0], at[1]) for x in pair)
+    first, second = (forward_pass.layer(weight, bias, x, sigmas[0], sigmas[1]) for x in pair)
     return first, second
 
 
@@ -69,62 +68,62 @@ def squared_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 def network_distances(
-    network: Network, inputs: Tensor, at: Tensor, depths: tuple[int, ...], means: Computation
+    network: Network, inputs: Tensor, sigmas: Tensor, depths: tuple[int, ...], computation: Computation
 ) -> Tensor:
-    """Squared distances of the two inputs, over N, after some layers.
+    """Squared distances over N of the two inputs, after the layers ``depths``.
 
     Args:
-        network: of ``depths[-1]`` layers at least.
+        network: a network of at least ``depths[-1]`` layers.
         inputs: ``(N, 2)``.
-        at: σ_w and σ_b of the points, ``(2, P)``.
+        sigmas: σ_w and σ_b of the points, ``(2, P)``.
         depths: increasing, from 1; post-activations of these layers.
 
     Returns:
-        ``(len(depths), P)``, in ``means.dtype`` on the CPU.
+        ``(len(depths), P)``, in ``computation.dtype``, on the CPU.
     """
     short = Network(network.weights[: depths[-1]], network.biases[: depths[-1]])
-    moved = short.to(means.device)
-    start = inputs.to(means.device, means.dtype)
-    found = torch.empty(len(depths), at.shape[1], dtype=means.dtype)
-    for begin in range(0, at.shape[1], means.chunk):
-        part = at[:, begin : begin + means.chunk]
-        there = padded(part).to(means.device, means.dtype)
-        distances = _chunk(moved, start, there, depths)
-        found[:, begin : begin + means.chunk] = distances[:, : part.shape[1]].cpu()
-    return found
+    local = short.to(computation.device)
+    start = inputs.to(computation.device, computation.dtype)
+    distances = torch.empty(len(depths), sigmas.shape[1], dtype=computation.dtype)
+    for begin in range(0, sigmas.shape[1], computation.chunk):
+        points = sigmas[:, begin : begin + computation.chunk]
+        columns = padded(points).to(computation.device, computation.dtype)
+        chunk = _chunk(local, start, columns, depths)
+        distances[:, begin : begin + computation.chunk] = chunk[:, : points.shape[1]].cpu()
+    return distances
 
 
-def padded(at: Tensor) -> Tensor:
-    """Columns up to the next multiple of ``PAD``, by repeating the last."""
-    missing = -at.shape[1] % PAD
-    return torch.cat([at, at[:, -1:].expand(-1, missing)], dim=1)
+def padded(sigmas: Tensor) -> Tensor:
+    """``sigmas`` extended to a multiple of ``PAD`` columns by repeating the last."""
+    missing = -sigmas.shape[1] % PAD
+    return torch.cat([sigmas, sigmas[:, -1:].expand(-1, missing)], dim=1)
 
 
-def _chunk(network: Network, start: Tensor, at: Tensor, depths: tuple[int, ...]) -> Tensor:
-    """``landscape`` of points that fit into memory. Columns whose inputs have met are not computed further."""
-    columns = at.shape[1]
+def _chunk(network: Network, start: Tensor, sigmas: Tensor, depths: tuple[int, ...]) -> Tensor:
+    """``network_distances`` of one chunk; columns whose inputs have met are dropped, for they stay at distance 0."""
+    columns = sigmas.shape[1]
     first, second = (start[:, i : i + 1].expand(-1, columns).contiguous() for i in (0, 1))
-    found = torch.zeros(len(depths), columns, dtype=at.dtype, device=at.device)
-    live = torch.arange(columns, device=at.device)
+    distances = torch.zeros(len(depths), columns, dtype=sigmas.dtype, device=sigmas.device)
+    live = torch.arange(columns, device=sigmas.device)
     for depth in range(1, depths[-1] + 1):
-        weight, bias = network.weights[depth - 1].to(at.dtype), network.biases[depth - 1].to(at.dtype)
-        first, second = forward_pass.layer_of_pair(weight, bias, (first, second), at)
+        weight, bias = network.weights[depth - 1].to(sigmas.dtype), network.biases[depth - 1].to(sigmas.dtype)
+        first, second = forward_pass.layer_of_pair(weight, bias, (first, second), sigmas)
         if depth in depths:
-            found[depths.index(depth), live] = forward_pass.squared_distance(first, second)
+            distances[depths.index(depth), live] = forward_pass.squared_distance(first, second)
         if depth % CHECK_EVERY == 0:
-            kept = forward_pass.unmet_columns(first, second)
-            if len(kept) == 0:
+            unmet = forward_pass.unmet_columns(first, second)
+            if len(unmet) == 0:
                 break
-            if len(kept) <= 0.8 * len(live):
-                live, at = live[kept], at[:, kept].contiguous()
-                first, second = first[:, kept], second[:, kept]
-    return found
+            if len(unmet) <= 0.8 * len(live):
+                live, sigmas = live[unmet], sigmas[:, unmet].contiguous()
+                first, second = first[:, unmet], second[:, unmet]
+    return distances
 
 
 def unmet_columns(first: Tensor, second: Tensor) -> Tensor:
-    """Indices of the columns that still differ, and a few others that make up a multiple of ``PAD``."""
+    """Indices of the columns that still differ, filled up with others to a multiple of ``PAD``."""
     differs = (first != second).any(0)
     alive = int(differs.sum())
-    wanted = min(alive + -alive % PAD, len(differs)) if alive else 0
-    # A stable sort puts the live ones first, in their order.
-    return torch.argsort(~differs, stable=True)[:wanted].sort().values
+    count = min(alive + -alive % PAD, len(differs)) if alive else 0
+    # A stable sort puts the columns that differ first, in their order.
+    return torch.argsort(~differs, stable=True)[:count].sort().values

@@ -16,7 +16,7 @@ from .settings import Ladder, Setting, Window
 
 
 def window_nodes(window: Window, cells: int) -> Tensor:
-    """Nodes of the cells, σ_w to the right and σ_b upwards: ``(2, (cells + 1)²)``, float64, row by row."""
+    """σ_w (rightwards) and σ_b (upwards) at the corners of the cells, row by row: ``(2, (cells + 1)²)``, float64."""
     w = torch.linspace(*window.sigma_w, cells + 1, dtype=torch.float64)
     b = torch.linspace(*window.sigma_b, cells + 1, dtype=torch.float64)
     up, right = torch.meshgrid(b, w, indexing="ij")
@@ -30,18 +30,20 @@ def network_landscape(
     seed: int,
     window: Window,
     cells: int,
-    means: Computation,
+    computation: Computation,
 ) -> np.ndarray:
     """``‖x₁ − x₂‖²/N`` of independent inputs at the nodes: ``(len(depths), cells + 1, cells + 1)``."""
     network = networks.draw_network(architecture, width, depths[-1], seed)
     inputs = networks.two_inputs(width, seed)
-    found = forward_pass.network_distances(network, inputs, window_nodes(window, cells), depths, means)
-    return found.reshape(len(depths), cells + 1, cells + 1).numpy()
+    distances = forward_pass.network_distances(
+        network, inputs, window_nodes(window, cells), depths, computation
+    )
+    return distances.reshape(len(depths), cells + 1, cells + 1).numpy()
 
 
 @cache
 def float32_landscapes(setting: Setting, architecture: Architecture, seed: int) -> np.ndarray:
-    """In the window of the dimensions, in float32."""
+    """Landscapes of a network in the window of the setting, in float32: ``(len(depths), cells + 1, cells + 1)``."""
     return network_landscape(
         architecture, setting.width, setting.depths, seed, setting.window, setting.cells, setting.float32
     )
@@ -51,19 +53,25 @@ def float32_landscapes(setting: Setting, architecture: Architecture, seed: int) 
 def landscapes_in_both_precisions(
     setting: Setting, architecture: Architecture, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """In the same window with fewer cells, in float32 and in float64: the same network, to the last bit."""
+    """Landscapes of the same network, bit for bit, in float32 and in float64; on ``precise_cells`` a side."""
     rough, fine = (
         network_landscape(
-            architecture, setting.width, setting.depths, seed, setting.window, setting.precise_cells, means
+            architecture,
+            setting.width,
+            setting.depths,
+            seed,
+            setting.window,
+            setting.precise_cells,
+            computation,
         )
-        for means in (setting.float32, setting.float64)
+        for computation in (setting.float32, setting.float64)
     )
     return rough, fine
 
 
 @cache
 def mean_field_landscape(setting: Setting, window: Window) -> np.ndarray:
-    """The same of infinite width, in float64 on the CPU."""
+    """Landscapes of infinite width, in float64 on the CPU."""
     where = window_nodes(window, setting.cells)
     shape = (len(setting.depths), setting.cells + 1, setting.cells + 1)
     return mean_field.mean_field_distances(where[0], where[1], setting.depths).reshape(shape).numpy()
@@ -71,7 +79,7 @@ def mean_field_landscape(setting: Setting, window: Window) -> np.ndarray:
 
 @cache
 def ladder_landscapes(setting: Setting, ladder: Ladder) -> tuple[np.ndarray, ...]:
-    """The landscapes of a ladder of windows, in float32, of the first seed."""
+    """The landscape in each window of a ladder, in float32, for the first seed."""
     return tuple(
         network_landscape(
             ladder.architecture,
@@ -87,37 +95,40 @@ def ladder_landscapes(setting: Setting, ladder: Ladder) -> tuple[np.ndarray, ...
 
 
 def ladder_dimensions(setting: Setting, ladder: Ladder) -> list[float]:
-    """In each of its windows; nan where there is no frontier."""
+    """The dimension of the frontier in each window of a ladder; nan where there is none."""
     return [frontier_dimension(setting, distances) for distances in ladder_landscapes(setting, ladder)]
 
 
 def threshold(setting: Setting, distances: np.ndarray) -> float:
-    """τ: the one of the setting, whatever the landscape looks like."""
+    """The threshold τ of a landscape: that of the setting, whatever the landscape looks like.
+
+    A function of the landscape, so that a mutant can choose τ afterwards, as the authors' notebook does.
+    """
     del distances
     return setting.threshold
 
 
 def frontier_dimension(setting: Setting, distances: np.ndarray) -> float:
-    """Of the frontier of one landscape, at the threshold of the setting; nan where there is none."""
+    """The box-counting dimension of the frontier of a landscape; nan if there is no frontier."""
     return box_counting.dimension(
         box_counting.frontier_cells(box_counting.signs(distances, landscapes.threshold(setting, distances)))
     )
 
 
 def frontier_refinement(setting: Setting, distances: np.ndarray) -> float:
-    """Of the frontier of one landscape, by resolution in place of boxes."""
+    """``box_counting.refinement`` of the frontier of a landscape."""
     return box_counting.refinement(box_counting.signs(distances, landscapes.threshold(setting, distances)))
 
 
 def median_or_nan(values: list[float]) -> float:
-    """nan as soon as one value is: a network without a frontier is no evidence."""
+    """The median; nan if one value is nan, since a network without a frontier is no evidence."""
     return math.nan if any(math.isnan(v) for v in values) else float(np.median(values))
 
 
 def seed_dimensions(setting: Setting, architecture: Architecture, depth: int) -> list[float]:
-    """Of every seed, in float32."""
-    of = setting.depths.index(depth)
+    """The dimension of the frontier for each seed, in float32."""
+    index = setting.depths.index(depth)
     return [
-        frontier_dimension(setting, float32_landscapes(setting, architecture, seed)[of])
+        frontier_dimension(setting, float32_landscapes(setting, architecture, seed)[index])
         for seed in setting.seeds
     ]

@@ -1,4 +1,4 @@
-"""How distances and gradients grow from layer to layer, fitted over a stated window of layers."""
+"""Growth rates of distances and gradients per layer, fitted over a fixed window of layers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .networks import Architecture
 from .settings import Setting
 
 INPUT_DISTANCE = 1e-6
-"""Of the two inputs, over the norm of the first."""
+"""Distance of the two inputs, relative to the norm of the first."""
 ROUNDING = 1e-29
 """Squared distances below it are rounding in float64 (differences of 3e-15), where activations are of order 1."""
 
 
 def fitted_slopes(log: Tensor, first: int) -> Tensor:
-    """Slope per layer of columns, from layer ``first`` (counted from 1) to the last, by least squares.
+    """The slope per layer of each column, from layer ``first`` (counted from 1) to the last, by least squares.
 
     Args:
         log: logarithms after layers 1, 2, …, ``(depth, P)``.
 
     Returns:
-        ``(P,)``; nan for a column that is not finite in the window, or where it has fewer than 5 layers.
+        ``(P,)``; nan for a column that is not finite in the window, and if the window has fewer than 5 layers.
     """
     window = log[first - 1 :]
     layers = torch.arange(len(window), dtype=log.dtype) - (len(window) - 1) / 2
@@ -48,21 +48,21 @@ def close_log_distances(
     Args:
         points: σ_w and σ_b.
     """
-    where = torch.tensor(points, dtype=torch.float64).T.contiguous()
+    sigmas = torch.tensor(points, dtype=torch.float64).T.contiguous()
     depths = tuple(range(1, setting.slope_depth + 1))
-    found = []
+    logs = []
     for seed in range(seeds):
         network = networks.draw_network(architecture, width, setting.slope_depth, seed)
         inputs = networks.close_inputs(width, seed, INPUT_DISTANCE)
-        distances = forward_pass.network_distances(network, inputs, where, depths, setting.float64)
-        found.append(log_above_rounding(distances, where[1]))
-    return torch.stack(found)
+        distances = forward_pass.network_distances(network, inputs, sigmas, depths, setting.float64)
+        logs.append(log_above_rounding(distances, sigmas[1]))
+    return torch.stack(logs)
 
 
 def log_above_rounding(distances: Tensor, sigma_b: Tensor) -> Tensor:
-    """Of squared distances ``(depth, P)``; minus infinity where they are rounding.
+    """The log of squared distances ``(depth, P)``; minus infinity where they are rounding errors.
 
-    Without biases activations shrink with the distances, which then stay accurate however small.
+    Without biases the activations shrink with the distances, so these stay accurate however small.
     """
     floor = torch.where(sigma_b == 0, 0.0, ROUNDING)
     return torch.where(distances > floor, distances, 0.0).log()

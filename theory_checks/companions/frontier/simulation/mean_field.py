@@ -1,7 +1,7 @@
 """The limit of infinite width: second moments of the pre-activations, and the edge of chaos in closed form.
 
 For ``x = erf(z)`` with jointly Gaussian z of variances q and covariance c, ``E x₁x₂ = (2/π) asin(2c/(1+2q))``
-(Williams 1997). Everything here follows from that identity; the edge of chaos agrees with the closed form in an older
+(Williams 1997). All functions follow from that identity; the edge of chaos agrees with the closed form in an older
 version of the authors' code.
 """
 
@@ -27,7 +27,7 @@ def next_moments(q: Tensor, c: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> tupl
 
 
 def susceptibility(q: Tensor, sigma_w: Tensor) -> Tensor:
-    """χ: by how much a layer of variance q multiplies a small squared distance of pre-activations."""
+    """χ, the factor by which a layer of variance q multiplies a small squared distance of pre-activations."""
     return sigma_w**2 * (4 / math.pi) / torch.sqrt(1 + 4 * q)
 
 
@@ -43,12 +43,12 @@ def mean_field_distances(sigma_w: Tensor, sigma_b: Tensor, depths: tuple[int, ..
     """
     bias = sigma_b**2
     q, c = sigma_w**2 + bias, bias.clone()
-    found = []
+    distances = []
     for depth in range(1, depths[-1] + 1):
         if depth in depths:
-            found.append(2 * (overlap(q, q) - overlap(c, q)))
+            distances.append(2 * (overlap(q, q) - overlap(c, q)))
         q, c = next_moments(q, c, sigma_w, sigma_b)
-    return torch.stack(found)
+    return torch.stack(distances)
 
 
 def amplification(sigma_w: Tensor, sigma_b: Tensor, depths: tuple[int, ...]) -> Tensor:
@@ -59,13 +59,13 @@ def amplification(sigma_w: Tensor, sigma_b: Tensor, depths: tuple[int, ...]) -> 
     """
     q = sigma_w**2 + sigma_b**2
     log = torch.zeros_like(q)
-    found = []
+    factors = []
     for depth in range(1, depths[-1] + 1):
         log = log + susceptibility(q, sigma_w).log()
         if depth in depths:
-            found.append(log.exp())
+            factors.append(log.exp())
         q, _ = next_moments(q, q, sigma_w, sigma_b)
-    return torch.stack(found)
+    return torch.stack(factors)
 
 
 def fixed_variance(sigma_w: float, sigma_b: float, steps: int = 20_000) -> float:
@@ -80,7 +80,7 @@ def fixed_variance(sigma_w: float, sigma_b: float, steps: int = 20_000) -> float
 
 
 def log_chi(sigma_w: float, sigma_b: float) -> float:
-    """ln χ at q*: how fast log squared distances grow with depth."""
+    """ln χ at q*, the growth rate of log squared distances per layer."""
     q = torch.tensor(fixed_variance(sigma_w, sigma_b), dtype=torch.float64)
     return susceptibility(q, torch.tensor(sigma_w, dtype=torch.float64)).log().item()
 
@@ -101,19 +101,19 @@ def edge_sigma_w(sigma_b: float) -> float:
     least = math.sqrt(math.pi) / 2
     if sigma_b == 0:
         return least
-    found = root_scalar(
+    solution = root_scalar(
         lambda s: float(edge_sigma_b(np.array(s))) - sigma_b, bracket=(least, 30.0), xtol=1e-13
     )
-    return float(found.root)
+    return float(solution.root)
 
 
 def kappa(q: float) -> float:
-    """``E φ'⁴/(E φ'²)²`` for φ = erf, which is ``(1+4q)/√(1+8q)``, by which finite layers fluctuate."""
+    """κ = ``E φ'⁴/(E φ'²)²`` for φ = erf, which is ``(1+4q)/√(1+8q)``: the fluctuations of a finite layer."""
     return (1 + 4 * q) / math.sqrt(1 + 8 * q)
 
 
 def finite_width_correction(q: float, width: int) -> float:
-    """What finite width adds to the exponent of the squared distance of a layer: ``−(3κ − 1)/(2N)``.
+    """The correction of the growth rate of squared distances at width N: ``−(3κ − 1)/(2N)``.
 
     ``E log (1/N)Σφ'²g² ≈ log E − Var/2`` with ``Var = (3κ − 1)/N``, for independent Gaussian g.
     """
@@ -127,9 +127,9 @@ def predicted_crossing(sigma_b: float, width: int, depth: int, threshold: float)
     """
     edge = edge_sigma_w(sigma_b)
     shift = finite_width_correction(fixed_variance(edge, sigma_b), width)
-    found = root_scalar(
+    solution = root_scalar(
         lambda s: log_chi(s, sigma_b) + shift - math.log(threshold) / depth,
         bracket=(edge / 3, 3 * edge),
         xtol=1e-8,
     )
-    return float(found.root)
+    return float(solution.root)

@@ -1,4 +1,4 @@
-"""Sizes, seeds and windows of the frontier's experiments, fixed beforehand."""
+"""Sizes, seeds and windows of the experiments on the frontier, fixed before the first run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ALL = (Architecture.MLP, Architecture.STRUCTURED, Architecture.CONV)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A rectangle of hyperparameters."""
+    """A rectangle in the plane of the hyperparameters σ_w and σ_b."""
 
     sigma_w: tuple[float, float]
     sigma_b: tuple[float, float]
 
     def around(self, centre: tuple[float, float], zoom: float) -> Window:
-        """A window ``zoom`` times smaller, with that middle."""
+        """The window ``zoom`` times smaller, centred at ``centre`` = (σ_w, σ_b)."""
         half_w = (self.sigma_w[1] - self.sigma_w[0]) / zoom / 2
         half_b = (self.sigma_b[1] - self.sigma_b[0]) / zoom / 2
         w, b = centre
@@ -33,7 +33,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Windows to look at one after another, with the networks that are shown there."""
+    """A sequence of windows, each inside the one before, and the network whose landscape is drawn in them."""
 
     architecture: Architecture
     width: int
@@ -51,71 +51,71 @@ WIDE = (PLANE, Window((2.15, 2.25), (2.0, 2.1)), Window((2.168, 2.193), (2.0375,
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the experiments are told.
+    """Parameters of all experiments; the defaults are the small setting, for a laptop.
 
     Attributes:
-        device: of the products; random numbers are drawn on the CPU.
-        chunk: columns of a product at once.
-        threshold: τ on the squared distance over N, of every sign field.
-        window, width, depths, seeds: of the dimensions; sensible cells a side are a multiple of 32.
-        cells: of a side of a window.
-        precise_cells: of a side, where precisions are compared.
-        zoom_cells, zoom_factor, zoom_levels: of the ladder of 3.5.
-        zoom_seeds, zoom_depths: networks of the ladder, of each depth.
-        slope_widths: of 3.1, for each of ``ALL``; wide, for a layer of N units takes ``(3κ−1)/(2N)`` off a slope.
-        narrow_slope, narrow_seeds: a width at which that is measured, for the MLP, and how often: with 8 seeds the
-            mean slope has a standard error of .007.
-        slope_depth, slope_seeds, fit_from: of 3.1.
-        exponent_widths, exponent_layers: of 3.2, and layers drawn for each, all chains together.
-        law_widths, law_units, law_layers: of 3.2, for layers drawn in law; units of all chains together.
-        exponent_chains, exponent_burn: how these are split up, and layers thrown away at the start of each.
-        other_width, other_layers: the same of the other two architectures, which are only reported.
-        crossing_seeds, crossing_points: of 3.3.
-        band_width, band_depths, band_seeds, band_points: of 3.8.
-        backward_width, backward_depth, backward_seeds: of 3.9.
-        ladders, shown_cells: of the figures of the landscape.
+        device: device of the matrix products; random numbers are drawn on the CPU.
+        chunk: points (columns) of one matrix product.
+        threshold: τ, the squared distance over N above which two inputs count as told apart.
+        window, width, depths, seeds: window, networks and depths of the dimensions.
+        cells: cells a side of that window; a multiple of 32, the largest box.
+        precise_cells: cells a side where float32 and float64 are compared.
+        zoom_cells, zoom_factor, zoom_levels: cells a side, factor and number of the zooms of 3.5.
+        zoom_seeds, zoom_depths: seeds of the zoomed networks at each depth.
+        slope_widths: widths of 3.1, one for each of ``ALL``; large, since N units take ``(3κ−1)/(2N)`` off a slope.
+        narrow_slope, narrow_seeds: width and number of seeds at which that correction is measured, for the MLP; with
+            8 seeds the standard error of the mean slope would be .007.
+        slope_depth, slope_seeds, fit_from: layers, seeds, and first fitted layer of 3.1.
+        exponent_widths, exponent_layers: widths of 3.2, and layers drawn for each, all chains together.
+        exponent_chains, exponent_burn: number of chains, and layers discarded at the start of each.
+        law_widths, law_units, law_layers: widths, units of all chains, and layers, where layers are drawn in law (3.2).
+        other_width, other_layers: width and layers for the other two architectures, which are only reported.
+        crossing_seeds, crossing_points: networks, and points along σ_w, of 3.3.
+        band_width, band_depths, band_seeds, band_points: width, depths, networks and points along σ_w of 3.8.
+        backward_width, backward_depth, backward_seeds: width, depth and networks of 3.9.
+        ladders, figure_cells: windows of the landscape figures, and their cells a side.
     """
 
-    device: str
-    chunk: int
-    threshold: float
-    window: Window
-    width: int
-    depths: tuple[int, int, int]
-    seeds: tuple[int, ...]
-    cells: int
-    precise_cells: int
-    zoom_cells: int
-    zoom_factor: int
-    zoom_levels: int
-    zoom_seeds: tuple[int, ...]
-    zoom_depths: tuple[int, ...]
-    slope_widths: tuple[int, int, int]
-    narrow_slope: int
-    narrow_seeds: int
-    slope_depth: int
-    slope_seeds: int
-    fit_from: int
-    exponent_widths: tuple[int, ...]
-    exponent_layers: tuple[int, ...]
-    exponent_chains: int
-    exponent_burn: int
-    law_widths: tuple[int, ...]
-    law_units: int
-    law_layers: int
-    other_width: int
-    other_layers: int
-    crossing_seeds: int
-    crossing_points: int
-    band_width: int
-    band_depths: tuple[int, ...]
-    band_seeds: int
-    band_points: int
-    backward_width: int
-    backward_depth: int
-    backward_seeds: int
-    ladders: tuple[Ladder, ...]
-    figure_cells: int
+    device: str = "cpu"
+    chunk: int = 3840
+    threshold: float = 1e-5
+    window: Window = FRACTAL
+    width: int = 30
+    depths: tuple[int, int, int] = (100, 200, 400)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    cells: int = 192
+    precise_cells: int = 96
+    zoom_cells: int = 96
+    zoom_factor: int = 8
+    zoom_levels: int = 5
+    zoom_seeds: tuple[int, ...] = (0, 1, 2)
+    zoom_depths: tuple[int, ...] = (100,)
+    slope_widths: tuple[int, int, int] = (768, 512, 256)
+    narrow_slope: int = 256
+    narrow_seeds: int = 48
+    slope_depth: int = 60
+    slope_seeds: int = 8
+    fit_from: int = 10
+    exponent_widths: tuple[int, ...] = (16, 32, 64, 128)
+    exponent_layers: tuple[int, ...] = (6144, 12288, 20480, 24576)
+    exponent_chains: int = 32
+    exponent_burn: int = 40
+    law_widths: tuple[int, ...] = (64, 256)
+    law_units: int = 16384
+    law_layers: int = 800
+    other_width: int = 100
+    other_layers: int = 24576
+    crossing_seeds: int = 24
+    crossing_points: int = 97
+    band_width: int = 100
+    band_depths: tuple[int, ...] = (10, 20, 40, 80, 160)
+    band_seeds: int = 6
+    band_points: int = 448
+    backward_width: int = 128
+    backward_depth: int = 100
+    backward_seeds: int = 8
+    ladders: tuple[Ladder, ...] = (Ladder(Architecture.MLP, 30, 400, NARROW),)
+    figure_cells: int = 160
 
     @property
     def float32(self) -> Computation:
@@ -128,74 +128,21 @@ class Setting:
         return Computation(self.device, torch.float64, self.chunk)
 
 
-SMALL = Setting(
-    device="cpu",
-    chunk=3840,
-    threshold=1e-5,
-    window=FRACTAL,
-    width=30,
-    depths=(100, 200, 400),
-    seeds=(0, 1, 2),
-    cells=192,
-    precise_cells=96,
-    zoom_cells=96,
-    zoom_factor=8,
-    zoom_levels=5,
-    zoom_seeds=(0, 1, 2),
-    zoom_depths=(100,),
-    slope_widths=(768, 512, 256),
-    narrow_slope=256,
-    narrow_seeds=48,
-    slope_depth=60,
-    slope_seeds=8,
-    fit_from=10,
-    exponent_widths=(16, 32, 64, 128),
-    exponent_layers=(6144, 12288, 20480, 24576),
-    exponent_chains=32,
-    exponent_burn=40,
-    law_widths=(64, 256),
-    law_units=16384,
-    law_layers=800,
-    other_width=100,
-    other_layers=24576,
-    crossing_seeds=24,
-    crossing_points=97,
-    band_width=100,
-    band_depths=(10, 20, 40, 80, 160),
-    band_seeds=6,
-    band_points=448,
-    backward_width=128,
-    backward_depth=100,
-    backward_seeds=8,
-    ladders=(Ladder(Architecture.MLP, 30, 400, NARROW),),
-    figure_cells=160,
-)
-
+SMALL = Setting()
 PAPER = Setting(
     device="cuda",
     chunk=48 * 2048,
-    threshold=1e-5,
-    window=FRACTAL,
-    width=30,
-    depths=(100, 200, 400),
-    seeds=(0, 1, 2),
     cells=992,
     precise_cells=480,
     zoom_cells=480,
-    zoom_factor=8,
     zoom_levels=6,
-    zoom_seeds=(0, 1, 2),
     zoom_depths=(100, 200, 400),
     slope_widths=(1024, 1024, 256),
-    narrow_slope=256,
     narrow_seeds=256,
-    slope_depth=60,
     slope_seeds=32,
-    fit_from=10,
     exponent_widths=(16, 32, 64, 128, 256, 512),
-    exponent_layers=(65536, 65536, 65536, 65536, 65536, 32768),
+    exponent_layers=(*5 * (65536,), 32768),
     exponent_chains=64,
-    exponent_burn=40,
     law_widths=(64, 256, 1024),
     law_units=1 << 17,
     law_layers=2000,
@@ -203,12 +150,8 @@ PAPER = Setting(
     other_layers=32768,
     crossing_seeds=48,
     crossing_points=512,
-    band_width=100,
-    band_depths=(10, 20, 40, 80, 160),
     band_seeds=48,
     band_points=1024,
-    backward_width=128,
-    backward_depth=100,
     backward_seeds=64,
     ladders=tuple(
         Ladder(architecture, width, depth, windows)

@@ -1,4 +1,4 @@
-"""Hyperparameters at which a network tells two inputs apart and does not amplify a perturbation, at σ_b = 1."""
+"""The band of σ_w at σ_b = 1 in which a network separates two inputs and does not amplify a perturbation."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from .networks import Architecture
 from .settings import Setting
 
 SIGMA_W_RANGE = (0.5, 3.4)
-"""Of σ_w."""
+"""Range of σ_w that is searched."""
 SIGMA_B = 1.0
 SEPARATION = 1e-2
-"""Squared distances of independent inputs, over N, are to be above it."""
+"""Inputs count as separated if ``L`` of independent inputs is above it."""
 AMPLIFICATION = 1e2
-"""Squared distances of close inputs, over those of the inputs, are to be below it."""
+"""A perturbation counts as not amplified if its squared distance grows by less than this factor."""
 INPUT_DISTANCE = 1e-6
-"""Of the close inputs, over the norm of the first."""
+"""Distance of the two close inputs, relative to the norm of the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """From where on inputs are told apart, and up to where perturbations stay small."""
+    """An interval of σ_w: inputs are separated above ``low``, perturbations stay small below ``high``."""
 
     low: float
     high: float
 
     @property
     def width(self) -> float:
-        """nan where an end was not found."""
+        """The length of the interval; nan if an end was not found."""
         return self.high - self.low
 
     def distance_from(self, sigma_w: float) -> float:
-        """How far a point is from the band, 0 inside."""
+        """The distance of a point from the interval; 0 inside."""
         return max(self.low - sigma_w, sigma_w - self.high, 0.0)
 
 
 def band_line(setting: Setting) -> Tensor:
-    """σ_w and σ_b of the points: ``(2, band_points)``."""
+    """σ_w and σ_b of the points on the line σ_b = 1: ``(2, band_points)``."""
     sigma_w = torch.linspace(*SIGMA_W_RANGE, setting.band_points, dtype=torch.float64)
     return torch.stack([sigma_w, torch.full_like(sigma_w, SIGMA_B)])
 
 
 def upward_crossing(sigma_w: np.ndarray, logs: np.ndarray, level: float) -> float:
-    """The first crossing of ``log level`` from below, by linear interpolation; nan where there is none."""
+    """The σ_w at which ``logs`` first rises above ``log level``, by linear interpolation; nan if it never does."""
     above = logs > math.log(level)
     first = int(np.argmax(above))
     if first == 0 or not np.isfinite(logs[first - 1 : first + 1]).all():
@@ -70,7 +70,7 @@ def _bands(sigma_w: Tensor, separation: Tensor, amplification: Tensor) -> tuple[
 
 @cache
 def mean_field_bands(setting: Setting) -> tuple[Band, ...]:
-    """Of infinite width, a band each of ``band_depths``."""
+    """The bands of infinite width, one for each of ``band_depths``."""
     w, b = band_line(setting)
     separation = mean_field.mean_field_distances(w, b, setting.band_depths).log()
     return _bands(w, separation, mean_field.amplification(w, b, setting.band_depths).log())
@@ -78,7 +78,7 @@ def mean_field_bands(setting: Setting) -> tuple[Band, ...]:
 
 @cache
 def network_bands(setting: Setting) -> tuple[Band, ...]:
-    """Of MLPs of ``band_width``, from means over seeds of the logarithms."""
+    """The bands of MLPs of ``band_width``, from the mean over seeds of the log distances."""
     where = band_line(setting)
     shape = (2, len(setting.band_depths), setting.band_points)
     total = torch.zeros(shape, dtype=torch.float64)
@@ -99,7 +99,7 @@ def network_bands(setting: Setting) -> tuple[Band, ...]:
 
 
 def width_exponent(depths: tuple[int, ...], bands: tuple[Band, ...]) -> float:
-    """Slope of log width over log depth; nan where a band is empty or has no end."""
+    """The slope of log width over log depth; nan if a band is empty or has no end."""
     widths = np.array([band.width for band in bands])
     if not (widths > 0).all():
         return math.nan

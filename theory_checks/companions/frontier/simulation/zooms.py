@@ -1,4 +1,4 @@
-"""Deeper and deeper into the frontier of one network, until it is a smooth curve."""
+"""Successive zooms into the frontier of one network, until it is a smooth curve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .settings import Setting, Window
 
 @dataclass(frozen=True, slots=True)
 class ZoomLevel:
-    """One window of a ladder: how often it is smaller than the first, and what was found in it."""
+    """One window: its magnification against the first, the squared distances in it, and the dimension."""
 
     window: Window
     zoom: int
@@ -24,11 +24,11 @@ class ZoomLevel:
 
 @cache
 def zoom_levels(setting: Setting, architecture: Architecture, depth: int, seed: int) -> tuple[ZoomLevel, ...]:
-    """Windows each ``zoom_factor`` times smaller, about the frontier cell nearest to the middle of the last.
+    """Windows each ``zoom_factor`` times smaller, centred at the frontier cell nearest to the centre of the last.
 
-    Ends early where a window holds no frontier; its dimension is nan.
+    The sequence ends early at a window without a frontier, whose dimension is nan.
     """
-    window, found = setting.window, []
+    window, levels = setting.window, []
     for level in range(setting.zoom_levels + 1):
         (distances,) = landscapes.network_landscape(
             architecture, setting.width, (depth,), seed, window, setting.zoom_cells, setting.float64
@@ -36,15 +36,15 @@ def zoom_levels(setting: Setting, architecture: Architecture, depth: int, seed: 
         cells = box_counting.frontier_cells(
             box_counting.signs(distances, landscapes.threshold(setting, distances))
         )
-        found.append(ZoomLevel(window, setting.zoom_factor**level, distances, box_counting.dimension(cells)))
+        levels.append(ZoomLevel(window, setting.zoom_factor**level, distances, box_counting.dimension(cells)))
         if not cells.any():
             break
         window = window.around(central_cell(window, cells), setting.zoom_factor)
-    return tuple(found)
+    return tuple(levels)
 
 
 def central_cell(window: Window, cells: np.ndarray) -> tuple[float, float]:
-    """σ_w and σ_b of the marked cell nearest to the middle of the window."""
+    """σ_w and σ_b of the marked cell nearest to the centre of the window."""
     size = len(cells)
     where = np.argwhere(cells)
     row, column = where[np.argmin(((where + 0.5 - size / 2) ** 2).sum(1))]

@@ -1,7 +1,7 @@
 """1.2 ``E(t) + ∫ α|θ′|² + β|∇L|² = E(0)`` for ``E = (1 + αβ) L + ½|v|²``, any smooth L, any α and β.
 
 Derived: ``E′ = (1 + αβ)⟨g, v − βg⟩ − α|v|² − (1 − αβ)⟨v, g⟩ = −α|v − βg|² − β|g|²`` with ``g = ∇L`` and ``θ′ = v −
-βg``. The integral is a further component of the system, so that RK4 has its order for it as well.
+βg``. The integral is integrated as a further component of the system, so that RK4 has the same order for it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def _worst(balance: Tensor) -> float:
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """A network of 64 units, so that J is far from constant; three α by three β, undamped included."""
+    """A network of 64 units, whose J is far from constant, with three α by three β, 0 included."""
     _, path = _path(setting)
-    # A loss that is not ½|r|² would break the identity through its gradient; so is the energy at rest.
+    # At rest with β = 0, E is the loss alone: this row would notice a loss that is not ½|r|².
     rest = path.energy[0, 0] - path.r[0, 0].square().sum() / 2
     return [
         at_most(
@@ -51,7 +51,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """The mechanical energy, without (1 + αβ)."""
+    """Claim the identity for the mechanical energy, without the factor (1 + αβ)."""
     d, path = _path(setting)
     r = path.r.square().sum(-1) / 2
     bare = path.energy - (d.alpha * d.beta)[:, 0] * r

@@ -1,9 +1,9 @@
-"""1.3 The rate of the energy norm ``√(|r|² + |r′|²/µ)`` of the network is that of a frozen kernel.
+"""1.3 The energy norm ``√(|r|² + |r′|²/µ)`` of the network decays at the rate of a constant kernel.
 
-Of the kernel at the start where the start is near the truth, as the page has it. In general of the kernel *where
-the trajectory ends*: there r = 0 and the Hessian of L is ``(AJ)ᵀAJ`` exactly, so the limiting rate is its ρ(α, β).
-The page's K0 is that only in so far as K does not move; near critical damping a relative change δ of µ changes ρ by
-√δ, and 5 % in µ are 22 % in ρ. Derived; the correction too.
+Near the truth this is the kernel at the start, as the paper states. In general it is the kernel at the *end* of the
+trajectory: there r = 0 and the Hessian of L is ``(AJ)ᵀAJ`` exactly, so the limiting rate is its ρ(α, β). The kernel at
+the start has the same rate only if K hardly changes: near critical damping a relative change δ of µ changes ρ by √δ, so
+that 5 % in µ are 22 % in ρ. Derived, the correction as well.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MOVES = (
 )
 
 
-def _relative_errors(found: list[float], predicted: list[float]) -> tuple[float, float]:
+def _relative_errors(measured: list[float], predicted: list[float]) -> tuple[float, float]:
     """Median and largest relative error; nan if any is."""
-    relative = [abs(a / b - 1) for a, b in zip(found, predicted, strict=True)]
+    relative = [abs(a / b - 1) for a, b in zip(measured, predicted, strict=True)]
     return (median(relative), max(relative)) if np.isfinite(relative).all() else (np.nan, np.nan)
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """Rates fitted where the norm is between 1e-2 and 1e-8 of its start, by one estimator on both sides."""
+    """Rates fitted between 1e-2 and 1e-8 of the initial norm, for the network and the constant kernel alike."""
     near, far = damping_grid.grid_entries(setting, True), damping_grid.grid_entries(setting, False)
     out = []
     for name, entries, start in (("near", near, True), ("far", far, False)):
@@ -51,7 +51,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """α/2 + βµ/2 everywhere: the rate of underdamped modes, were the overdamped ones no slower."""
+    """Claim the rate of underdamped modes, α/2 + βµ/2, for all dampings."""
     entries, mu = damping_grid.grid_entries(setting, True), damping_grid.grid_problem(setting, True).mu
     simple = [(e.a + e.b) * mu**0.5 / 2 for e in entries]
     largest = _relative_errors([e.measured for e in entries], simple)[1]

@@ -2,7 +2,7 @@
 
 Proof: the product of a mode's roots is λ, so the slowest of the mode µ is at most √µ. At α* its roots are both √µ;
 for λ > µ the characteristic polynomial at −√µ is ``(λ − µ)(1 − β√µ) ≥ 0`` and the roots sum to at most −2√µ, so
-both lie left of −√µ. Derived; that Hessian damping is not needed here is what the paper says of its figure 1
+both lie left of −√µ. Derived; that Hessian damping is not needed is said in the caption of figure 1 of the paper
 (read).
 """
 
@@ -19,7 +19,7 @@ from ..simulation.settings import Setting
 
 
 def _exact_rate_error(setting: Setting) -> float:
-    """Largest excess of ρ(α, β)/√µ over 1 on a fine grid, and how far ρ(α*, β) is from √µ, whichever is larger."""
+    """The larger of: the excess of ρ(α, β)/√µ over 1 on a fine grid, and ``|ρ(α*, β)/√µ − 1|``."""
     s = damping_grid.grid_problem(setting, True)
     root, worst = s.mu**0.5, 0.0
     for beta in np.linspace(0, 1 / root, 9):
@@ -30,7 +30,7 @@ def _exact_rate_error(setting: Setting) -> float:
 
 
 def _cells_from_best(setting: Setting) -> int:
-    """The largest distance, in cells of the grid of α, of the measured best one to α*, over β."""
+    """The largest distance over β, in cells of the grid, of the measured best α from α*."""
     off = []
     for b in setting.betas:
         entries = [e for e in damping_grid.grid_entries(setting, True) if e.b == b]
@@ -41,9 +41,9 @@ def _cells_from_best(setting: Setting) -> int:
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """Near the truth unless it says otherwise, and µ that of the kernel at the start.
+    """Rates near the truth unless the row says "from afar"; µ is that of the kernel at the start.
 
-    From afar µ moves, so the best α moves too: the 2√µ of the start is no longer it, and is only reported.
+    From afar µ changes in training, and the best α with it, so the speed-up at 2√µ of the start is only reported.
     """
     s, g = damping_grid.grid_problem(setting, True), damping_grid.gradient_flow_run(setting, True)
     root, entries = s.mu**0.5, damping_grid.grid_entries(setting, True)
@@ -75,7 +75,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """Inertia as good as a square root of the condition number better, without its constant."""
+    """Claim that every damping accelerates."""
     s, entries = damping_grid.grid_problem(setting, True), damping_grid.grid_entries(setting, True)
     slow = [e.measured for e in entries if e.a == max(setting.alphas)]
     return [at_least("slowest rate at the largest α / √µ", min(slow) / s.mu**0.5, 0.9, setting.seed)]

@@ -2,9 +2,9 @@
 
 Proof for a mode from rest: underdamped ``e^(−at)(cos ωt + (a/ω) sin ωt) ≤ (1 + at)e^(−at)``; overdamped with roots
 s ≤ s′ it is ``e^(−st)(1 + s(1 − e^(−(s′−s)t))/(s′ − s)) ≤ (1 + st)e^(−st)``; and ``(1 + ρt)e^(−ρt)`` falls with ρ.
-For the network ρ is that of the kernel at the start if K hardly moves (the page's statement), and otherwise of the
-slower of the kernels at the start and at the end (corrected: with K0 alone it fails from afar at critical damping).
-Derived; for the network tested with 2 % of slack.
+For the network, ρ is that of the kernel at the start if K hardly changes (the statement of the specification), and
+otherwise the smaller of the kernels at the start and at the end (a correction: with the kernel of the start the bound
+fails from afar at critical damping). Derived; tested on the network with 2 % of slack.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOVES = "µ falls by some per cent during training from afar, and at critical da
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """The largest ratio over all dampings and times, while ``|r|`` is above 1e-10 of its start."""
+    """The largest ratio over all dampings, and all times with ``|r| > 1e-10 |r0|``."""
     near, far = damping_grid.grid_entries(setting, True), damping_grid.grid_entries(setting, False)
     worst = [max((e.excess, e.excess_end) for e in part) for part in (near, far)]
     from_afar = at_most("far: |r| over the envelope, ρ at the start", worst[1][0], 1.02, setting.seed)
@@ -35,7 +35,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """Without the factor 1 + ρt."""
+    """Claim the bound without the factor 1 + ρt."""
     pairs, path = damping_grid.grid_trajectories(setting, True)
     sizes, worst = path.r.norm(dim=-1), 0.0
     for i, e in enumerate(damping_grid.grid_entries(setting, True)):

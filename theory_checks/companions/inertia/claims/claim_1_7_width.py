@@ -1,7 +1,7 @@
 """1.7 ``|J_T − J_0|/|J_0|`` and ``|J Jᵀ/C² − I|`` fall as k^(−1/2).
 
-Derived: θ moves by O(1), spread over k entries of z, and J Jᵀ is a mean of k independent terms. The kernel moves
-less, as k^(−1), because ``E[φ′φ″φ′] = 0`` for odd φ; it is reported, and the twin says k^(−1/2) of it.
+Derived: θ changes by O(1), spread over k entries of z, and J Jᵀ is a mean of k independent terms. The kernel changes
+less, as k^(−1), because ``E[φ′φ″φ′] = 0`` for odd φ; its exponent is reported, and the negative control claims −1/2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """The same exponent for the kernel."""
+    """Claim the same exponent for the kernel."""
     return [
         near(
             "exponent of |K_T − K_0|/|K_0|",

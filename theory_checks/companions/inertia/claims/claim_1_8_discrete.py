@@ -1,4 +1,4 @@
-"""1.8 The discrete algorithm: its energy never rises, its linear factor is the companion matrix's.
+"""1.8 The energy of the discrete algorithm never rises, and its linear factor is that of a companion matrix.
 
 With the adaptive rule ``E_k = (1 + αβ) f_k + ½|v_k + βg_{k−1}|²`` never rises: for h → 0 its derivative in h is
 ``−α|v|² − β|g|²``, so halving ends. With a constant ``h < 2(α/L − β)`` and an L-Lipschitz gradient
@@ -19,23 +19,21 @@ from ..simulation.settings import Setting
 
 
 def _slack(fixed: list[discrete_runs.SchemeRun]) -> float:
-    """An error of 0.02 in a q of 0.99 says nothing of the rate; this does."""
+    """Largest relative error of 1 − q: an error of 0.02 in a q of 0.99 would say nothing about the rate."""
     return float(np.max([abs((1 - r.factor) / (1 - r.predicted) - 1) for r in fixed]))
 
 
 def _start(setting: Setting) -> float:
     """Relative error of the recorded ``E_0 = (1 + αβ) f_0 + ½β²|g_0|²``, for the run with β > 0."""
-    b, run = (
-        discrete_runs.scheme_problem(setting),
-        discrete_runs.scheme_runs(setting)["ISEHD, adaptive, β > 0"],
-    )
+    b = discrete_runs.scheme_problem(setting)
+    run = discrete_runs.scheme_runs(setting)["ISEHD, adaptive, β > 0"]
     r, g = b.fit.residual_and_gradient(b.z0)
     f0, g0 = float(r.square().sum()) / 2, float(g.square().sum())
     return abs(run.energies[0] / ((1 + run.d.alpha * run.d.beta) * f0 + run.d.beta**2 * g0 / 2) - 1)
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """κ(A)² = 100; to ``|r| = 1e-8 |r0|``."""
+    """Runs to ``|r| = 1e-8 |r0|``, with κ(A)² = 100."""
     runs, (certified, L) = discrete_runs.scheme_runs(setting), discrete_runs.certified_run(setting)
     adaptive = [r for name, r in runs.items() if "ISEHD, adaptive" in name]
     fixed = [r for r in (*runs.values(), certified) if math.isfinite(r.h)]
@@ -73,7 +71,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """Little damping, and a step that converges."""
+    """Claim that the energy never rises for a constant step with little damping."""
     run = discrete_runs.underdamped_run(setting)
     return [
         zero(

@@ -1,39 +1,33 @@
-"""Figures of what the experiments on inertia computed."""
+"""Figures of the runs on inertia."""
 
 # The stubs of pandas and seaborn know neither the types of columns nor those of rows.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..simulation import damping_grid, kernel, photograph_runs, recovery, width_laws
 from ..simulation.photograph_runs import PhotographRun
 from ..simulation.settings import Setting
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 def _colours(n: int) -> list[tuple[float, float, float]]:
-    import seaborn as sns
-
     return list(sns.color_palette("colorblind", n))
 
 
 def heat_map(setting: Setting) -> Figure:
-    """Rates over the plane of dampings: measured, of the frozen kernel, and exact over a wider range."""
-    import matplotlib.pyplot as plt
-    import pandas as pd
-    import seaborn as sns
-
+    """Rates over the plane of dampings: measured, of the constant kernel, and exact over a wider range."""
     s, entries = damping_grid.grid_problem(setting, True), damping_grid.grid_entries(setting, True)
     root = s.mu**0.5
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained", width_ratios=(1, 1, 1.25))
-    shown = len(entries) <= 40
+    # Numbers in the cells of a small grid; in a large one, every second label.
+    few = len(entries) <= 40
     for ax, name, title in (
         (axes[0], "measured", "measured, network"),
         (axes[1], "at_start", "predicted, kernel frozen at θ(0)"),
@@ -46,12 +40,12 @@ def heat_map(setting: Setting) -> Figure:
             vmin=0,
             vmax=1,
             cmap="viridis",
-            annot=shown,
+            annot=few,
             fmt=".2f",
             cbar=False,
             annot_kws={"size": 9},
-            xticklabels=1 if shown else 2,
-            yticklabels=1 if shown else 2,
+            xticklabels=1 if few else 2,
+            yticklabels=1 if few else 2,
         )
         ax.tick_params(axis="y", rotation=0)
         ax.set(title=f"Rate / √µ: {title}", xlabel="α / √µ", ylabel="β √µ")
@@ -75,17 +69,13 @@ def heat_map(setting: Setting) -> Figure:
 
 def residuals(setting: Setting) -> Figure:
     """``|r|`` against time, with the envelope T1, for three dampings and gradient flow."""
-    import matplotlib.pyplot as plt
-
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained", sharey=True)
     for ax, near, title in zip(
         axes, (True, False), ("x̄ near the first image", "x̄ far from the first image"), strict=True
     ):
-        s, (pairs, path), g = (
-            damping_grid.grid_problem(setting, near),
-            damping_grid.grid_trajectories(setting, near),
-            damping_grid.gradient_flow_run(setting, near),
-        )
+        s = damping_grid.grid_problem(setting, near)
+        pairs, path = damping_grid.grid_trajectories(setting, near)
+        g = damping_grid.gradient_flow_run(setting, near)
         wanted = [p for p in ((1.0, 0.0), (2.0, 0.0), (3.0, 0.0)) if p in pairs] or pairs[:3]
         names = {1.0: "underdamped", 2.0: "critical", 3.0: "overdamped"}
         for (a, b), colour in zip(wanted, _colours(4), strict=False):
@@ -113,17 +103,15 @@ def residuals(setting: Setting) -> Figure:
     return figure
 
 
-def width_exponents(setting: Setting) -> Figure:
-    """The Jacobian and the kernel over the width, log–log."""
-    import matplotlib.pyplot as plt
-
-    found = width_laws.drifts(setting)
-    ks = np.array([d.k for d in found], float)
-    concentration, jacobian, drift = width_laws.width_exponents(found)
+def width_figure(setting: Setting) -> Figure:
+    """The changes of the Jacobian and the kernel over the width, with fitted exponents."""
+    changes = width_laws.drifts(setting)
+    ks = np.array([d.k for d in changes], float)
+    concentration, jacobian, drift = width_laws.width_exponents(changes)
     series = (
-        ("|J(T) − J(0)| / |J(0)|", [d.jacobian for d in found], jacobian),
-        ("|JJᵀ/C² − I| at the start", [d.concentration for d in found], concentration),
-        ("|K(T) − K(0)| / |K(0)|", [d.kernel for d in found], drift),
+        ("|J(T) − J(0)| / |J(0)|", [d.jacobian for d in changes], jacobian),
+        ("|JJᵀ/C² − I| at the start", [d.concentration for d in changes], concentration),
+        ("|K(T) − K(0)| / |K(0)|", [d.kernel for d in changes], drift),
     )
     figure, ax = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
     for (name, values, slope), colour, marker in zip(series, _colours(3), "osD", strict=True):
@@ -139,9 +127,7 @@ def width_exponents(setting: Setting) -> Figure:
 
 
 def recovery_curves(setting: Setting) -> Figure:
-    """Error and bound against time, and where the discrepancy principle stops."""
-    import matplotlib.pyplot as plt
-
+    """Error and bound over time, with the stopping time of the discrepancy principle."""
     cases = [c for c in recovery.recovery_runs(setting) if c.noise]
     figure, axes = plt.subplots(1, len(cases), figsize=(4.2 * len(cases), 3.8), layout="constrained")
     error, limit, residual, _ = _colours(4)
@@ -161,26 +147,19 @@ def recovery_curves(setting: Setting) -> Figure:
 
 
 def _curves(setting: Setting) -> list[tuple[PhotographRun, str]]:
-    tanh = [
-        (f, "-")
-        for f in (
-            photograph_runs.descent_run(setting),
-            photograph_runs.adam_run(setting),
-            *photograph_runs.tanh_runs(setting),
-        )
-    ]
+    """The runs on the photograph with their line styles; dotted is what the theory does not cover."""
+    methods = (photograph_runs.descent_run(setting), photograph_runs.adam_run(setting))
+    tanh = [(run, "-") for run in (*methods, *photograph_runs.tanh_runs(setting))]
     return [*tanh, (photograph_runs.relu_run(setting), ":")]
 
 
 def photograph_curves(setting: Setting) -> Figure:
     """Residual and PSNR of each method against iterations."""
-    import matplotlib.pyplot as plt
-
     from bench.drawing import number_log
 
-    found = _curves(setting)
+    runs = _curves(setting)
     figure, axes = plt.subplots(1, 2, figsize=(13.5, 4.2), layout="constrained")
-    for (f, line), colour in zip(found, _colours(len(found)), strict=True):
+    for (f, line), colour in zip(runs, _colours(len(runs)), strict=True):
         k = np.arange(1, len(f.residual) + 1)
         label = f.method + (", ReLU (not covered)" if f.activation == "ReLU" else "")
         axes[0].plot(k, f.residual, line, color=colour, label=label)
@@ -188,7 +167,7 @@ def photograph_curves(setting: Setting) -> Figure:
         if f.stop > 0:
             axes[1].plot(f.stop, f.psnr[f.stop - 1], "o", color=colour, ms=5)
     of = photograph_runs.blurred_photograph(setting)
-    measured = -10 * float((of.y - of.truth).square().mean().log10())
+    measured = of.measured_psnr
     axes[1].axhline(measured, color="0.6", lw=1, ls="--")
     axes[1].text(1.1, measured + 0.08, "measurements", fontsize=8, color="0.4")
     axes[0].axhline(1, color="0.4", lw=1, ls="--")
@@ -218,17 +197,13 @@ def _picture(ax: Axes, image: torch.Tensor, title: str) -> None:
 
 def photograph_strip(setting: Setting) -> Figure:
     """Truth, measurements and reconstructions."""
-    import matplotlib.pyplot as plt
-
-    of, gd, adam = (
-        photograph_runs.blurred_photograph(setting),
-        photograph_runs.descent_run(setting),
-        photograph_runs.adam_run(setting),
-    )
+    of = photograph_runs.blurred_photograph(setting)
+    gd = photograph_runs.descent_run(setting)
+    adam = photograph_runs.adam_run(setting)
     best = photograph_runs.fastest(photograph_runs.tanh_runs(setting))
     pictures = [
         (of.truth[0, 0].cpu(), "photograph"),
-        (of.y[0, 0].cpu(), f"measured, {-10 * float((of.y - of.truth).square().mean().log10()):.1f} dB"),
+        (of.y[0, 0].cpu(), f"measured, {of.measured_psnr:.1f} dB"),
         (gd.at_end, f"gradient descent\nafter {len(gd.psnr)}, {gd.psnr[-1]:.1f} dB"),
         (best.at_stop, f"{best.method}\nstopped after {best.stop}, {best.psnr[best.stop - 1]:.1f} dB"),
         (best.at_end, f"{best.method}\nafter {len(best.psnr)}, {best.psnr[-1]:.1f} dB"),
@@ -241,11 +216,11 @@ def photograph_strip(setting: Setting) -> Figure:
 
 
 def figures(setting: Setting) -> dict[str, Figure]:
-    """All of them, by the stem of their files."""
+    """Every figure, by the stem of its file."""
     return {
         "heat-map": heat_map(setting),
         "residuals": residuals(setting),
-        "width-laws": width_exponents(setting),
+        "width-laws": width_figure(setting),
         "recovery-curves": recovery_curves(setting),
         "photograph-curves": photograph_curves(setting),
         "photograph-images": photograph_strip(setting),

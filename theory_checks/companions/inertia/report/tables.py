@@ -1,4 +1,4 @@
-"""Tables of what the experiments on inertia computed. Norms are written ‖·‖, for | divides the columns of Markdown."""
+"""Tables of the runs on inertia. Norms are written ‖·‖, for | divides the columns of Markdown."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from ..simulation.settings import Setting
 
 
 def rates(setting: Setting) -> pd.DataFrame:
-    """The heat map: rates in units of √µ, µ at the start; of gradient flow too, which has no damping."""
+    """Rates over the grid of dampings and of gradient flow, in units of √µ, µ at the start."""
     rows = []
     for name, near in (("near", True), ("far", False)):
-        root, g = (
-            damping_grid.grid_problem(setting, near).mu ** 0.5,
-            damping_grid.gradient_flow_run(setting, near),
-        )
+        root = damping_grid.grid_problem(setting, near).mu ** 0.5
+        g = damping_grid.gradient_flow_run(setting, near)
         flow = {"measured/√µ": g.rate / root, "K at start/√µ": root, "K at end/√µ": g.mu_end / root}
         rows.append({"start": name, "method": "gradient flow", "α/√µ": math.nan, "β√µ": math.nan} | flow)
         for e in damping_grid.grid_entries(setting, near):
@@ -89,8 +87,8 @@ def widths_table(setting: Setting) -> pd.DataFrame:
     )
 
 
-def certificates(setting: Setting) -> pd.DataFrame:
-    """The certificate at each width, and what happened over what it guarantees."""
+def certificate_table(setting: Setting) -> pd.DataFrame:
+    """The certificates at each width, with the largest ratios of measured to guaranteed values."""
     return pd.DataFrame(
         [
             {
@@ -142,7 +140,7 @@ def recoveries(setting: Setting) -> pd.DataFrame:
 
 def photographs(setting: Setting) -> pd.DataFrame:
     """Methods on the photograph; PSNR in dB."""
-    found = [
+    runs = [
         photograph_runs.descent_run(setting),
         photograph_runs.adam_run(setting),
         *photograph_runs.tanh_runs(setting),
@@ -164,13 +162,13 @@ def photographs(setting: Setting) -> pd.DataFrame:
                 "evaluations": f.evaluations,
                 "E rises": discrete_schemes.violations(f.energies) if f.d.alpha else 0,
             }
-            for f in found
+            for f in runs
         ]
     )
 
 
 def spectra(setting: Setting) -> pd.DataFrame:
-    """Ends of K of the decoder by LOBPCG, with the residuals of their Ritz vectors."""
+    """Extreme eigenvalues of K of the decoder by LOBPCG, with the residuals of their Ritz vectors."""
     return pd.DataFrame(
         [
             {
@@ -186,11 +184,11 @@ def spectra(setting: Setting) -> pd.DataFrame:
 
 
 def tables(setting: Setting) -> dict[str, pd.DataFrame]:
-    """All of them, by the stem of their files."""
+    """Every table, by the stem of its file."""
     return {
         "rates": rates(setting),
         "discrete-methods": methods(setting),
-        "certificates": certificates(setting),
+        "certificates": certificate_table(setting),
         "widths": widths_table(setting),
         "recovery": recoveries(setting),
         "photograph": photographs(setting),

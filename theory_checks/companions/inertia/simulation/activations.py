@@ -1,4 +1,4 @@
-"""Activations of the two-layer generator, with the constants that the theory takes from them."""
+"""Activations of the two-layer generator, and the constants of them that enter the theory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ F64 = torch.float64
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A smooth function of the real line, applied to each entry.
+    """A smooth activation φ, applied to each entry.
 
     Attributes:
-        name: for tables.
+        name: name printed in tables.
         value, slope: φ and φ′.
-        both: φ and φ′ together, for what they have in common.
+        value_and_slope: φ and φ′ at once, which shares their common terms.
         curvature: ``B = sup|φ″|``.
     """
 

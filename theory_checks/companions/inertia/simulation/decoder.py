@@ -1,4 +1,4 @@
-"""deepinv's decoder as the theory asks for it: no batch norm, a smooth activation, parameters in a vector."""
+"""deepinv's ``ConvDecoder`` as the theory requires: no batch norm, a smooth activation, parameters as one vector."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .activations import F64
 from .problem import generator
 
 START = (4, 4)
-"""Pixels of the decoder's input."""
+"""Height and width of the decoder's input."""
 
 
 def _gain(activation: type[nn.Module]) -> float:
-    """Keeps the size of small signals from layer to layer."""
+    """The gain that keeps the variance of small signals from layer to layer."""
     return math.sqrt(2) if activation is nn.ReLU else 1.0
 
 
@@ -37,9 +37,9 @@ class Decoder:
     """A generator ``g(u, θ)`` of an image.
 
     Attributes:
-        network: with weights that are not used.
-        u: its input, shape ``(1, channels, 4, 4)``.
-        shapes: of its parameters, by name, in the order in which θ has them.
+        network: the module; its own weights are not used.
+        u: input, shape ``(1, channels, 4, 4)``.
+        shapes: shapes of the parameters by name, in their order in θ.
     """
 
     network: nn.Module
@@ -62,25 +62,25 @@ def decoder(
 
     Args:
         size: pixels a side.
-        channels, layers: of the decoder.
-        activation: in place of its ReLUs: ``nn.Tanh`` is within the theory, ``nn.ReLU`` is not.
-        seed: of weights and input.
-        device: where the tensors lie.
+        channels, layers: size of the decoder.
+        activation: replaces its ReLUs; the theory covers ``nn.Tanh``, not ``nn.ReLU``.
+        seed: seed of weights and input.
+        device: device of the tensors.
     """
     network = ConvDecoder((1, size, size), in_size=START, layers=layers, channels=channels)
     _replaced(network, activation)
     network = network.to(F64)
-    source, drawn = generator(seed), []
+    source, parts = generator(seed), []
     named = dict(network.named_parameters())
     for name, parameter in named.items():
         if parameter.dim() > 1:
             spread = _gain(activation) / math.sqrt(parameter[0].numel())
-            drawn.append(spread * torch.randn(parameter.shape, generator=source, dtype=F64))
+            parts.append(spread * torch.randn(parameter.shape, generator=source, dtype=F64))
         else:
-            drawn.append(torch.full_like(parameter, 0.5 if name == list(named)[-1] else 0.0).detach())
+            parts.append(torch.full_like(parameter, 0.5 if name == list(named)[-1] else 0.0).detach())
     u = torch.randn(1, channels, *START, generator=source, dtype=F64)
     # The last layer starts small, so that the first image is nearly grey.
-    drawn[-2] = drawn[-2] / 100
-    theta = torch.cat([part.flatten() for part in drawn])
+    parts[-2] = parts[-2] / 100
+    theta = torch.cat([part.flatten() for part in parts])
     shapes = {name: parameter.shape for name, parameter in named.items()}
     return Decoder(network.to(device), u.to(device), shapes), theta.to(device)

@@ -1,4 +1,4 @@
-"""The discrete algorithms: ISEHD with a constant or an adaptive step, gradient descent, Adam.
+"""The discrete algorithms: ISEHD (inertial steps with explicit Hessian damping), gradient descent, and Adam.
 
 ISEHD discretises the inertial system with differences of gradients for the Hessian-driven damping (arXiv
 2407.12518; the adaptive rule is reconstructed):
@@ -19,36 +19,36 @@ from torch import Tensor
 
 SMALLEST_STEP = 1e-12
 LARGER, SMALLER, SHARE = 1.5, 0.5, 0.5
-"""Of the adaptive rule: what a step is multiplied by, and the share η of the dissipation that is demanded."""
+"""Constants of the adaptive rule: factors of the step, and the share η of the dissipation that E must lose."""
 
 
 class Point(Protocol):
-    """A place whose loss is known, and whose gradient is computed when it is asked for."""
+    """A point θ with its loss; the gradient is computed on demand, since refused steps do not need it."""
 
     @property
     def loss(self) -> float:
-        """f."""
+        """The loss f."""
         ...
 
     def gradient(self) -> Tensor:
-        """∇f, shape ``(p,)``."""
+        """The gradient ∇f, shape ``(p,)``."""
         ...
 
 
 Objective = Callable[[Tensor], Point]
-"""θ of shape ``(p,)`` to its point."""
+"""Maps θ of shape ``(p,)`` to its point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
-    """What an iteration leaves behind, and the start before them all.
+    """One iteration of a method, or its start.
 
     Attributes:
         loss: f at the new θ.
         kinetic: ``½|v|²`` at the new v.
         energy: ``E = (1 + αβ) f + ½|v + β g|²`` with the new v and f, and g of the θ before; nan for GD and Adam.
-        h: the step that was taken.
-        evaluations: of f so far, refused steps included.
+        h: accepted step.
+        evaluations: number of evaluations of f so far, refused steps included.
     """
 
     loss: float
@@ -59,7 +59,7 @@ class Iteration:
 
 
 Callback = Callable[[int, Tensor, Iteration], bool]
-"""Told of each iteration; ends the run by returning True."""
+"""Called with the number, θ and ``Iteration`` of each iteration; the run ends if it returns True."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Inertia:
 
 
 def next_velocity(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> Tensor:
-    """The next velocity."""
+    """The next velocity of ISEHD."""
     return (v - d.beta * (g - g_before) - h * g) / (1 + d.alpha * h)
 
 
@@ -86,97 +86,98 @@ def decreases_enough(after: float, before: float, v: Tensor, h: float, d: Inerti
 
 
 def isehd(
-    f: Objective, theta: Tensor, d: Inertia, h: float, steps: int, seen: Callback, *, adaptive: bool
+    f: Objective, theta: Tensor, d: Inertia, h: float, steps: int, callback: Callback, *, adaptive: bool
 ) -> list[Iteration]:
     """Inertial steps from rest.
 
     Args:
-        f: what is minimised.
-        theta: the start, shape ``(p,)``.
+        f: loss to be minimised.
+        theta: start, shape ``(p,)``.
         d: damping.
-        h: the step, or the one before the first where it adapts: ×1.5, then halved until E decreases enough.
-        steps: at most.
-        seen: told of each iteration.
+        h: constant step, or initial step if adaptive: multiplied by 1.5 in each iteration, then halved until E
+            decreases enough.
+        steps: largest number of iterations.
+        callback: called after each iteration.
         adaptive: whether h adapts.
 
     Returns:
-        The start, and each iteration.
+        The start, then each iteration.
 
     Raises:
-        ArithmeticError: no step above 1e-12 decreases E.
+        ArithmeticError: if no step above 1e-12 decreases E.
     """
-    at = f(theta)
-    v, g = torch.zeros_like(theta), at.gradient()
+    point = f(theta)
+    v, g = torch.zeros_like(theta), point.gradient()
     g_before, evaluations, log = g, 1, []
-    E = discrete_energy(at.loss, v, g_before, d)
-    log.append(Iteration(at.loss, 0.0, E, h, evaluations))
+    E = discrete_energy(point.loss, v, g_before, d)
+    log.append(Iteration(point.loss, 0.0, E, h, evaluations))
     for k in range(steps):
         h = LARGER * h if adaptive else h
         while True:
             w = next_velocity(v, g, g_before, h, d)
-            ahead = theta + h * w
-            there, evaluations = f(ahead), evaluations + 1
-            after = discrete_energy(there.loss, w, g, d)
+            theta_next = theta + h * w
+            point, evaluations = f(theta_next), evaluations + 1
+            after = discrete_energy(point.loss, w, g, d)
             if not adaptive or decreases_enough(after, E, w, h, d):
                 break
             h *= SMALLER
             if h < SMALLEST_STEP:
                 raise ArithmeticError(f"no step decreases the energy in iteration {k}")
-        theta, v, E, g_before, g = ahead, w, after, g, there.gradient()
-        log.append(Iteration(there.loss, float(v.square().sum()) / 2, E, h, evaluations))
-        if seen(k + 1, theta, log[-1]):
+        theta, v, E, g_before, g = theta_next, w, after, g, point.gradient()
+        log.append(Iteration(point.loss, float(v.square().sum()) / 2, E, h, evaluations))
+        if callback(k + 1, theta, log[-1]):
             break
     return log
 
 
 def gradient_descent(
-    f: Objective, theta: Tensor, h: float, steps: int, seen: Callback, *, adaptive: bool
+    f: Objective, theta: Tensor, h: float, steps: int, callback: Callback, *, adaptive: bool
 ) -> list[Iteration]:
     """Gradient descent; an adaptive step follows the same rule, with ``f_{k+1} ≤ f_k − ½ h |g|²``.
 
     Returns:
-        The start, and each iteration.
+        The start, then each iteration.
 
     Raises:
-        ArithmeticError: no step above 1e-12 decreases f.
+        ArithmeticError: if no step above 1e-12 decreases f.
     """
-    at, evaluations = f(theta), 1
-    log = [Iteration(at.loss, 0.0, math.nan, h, evaluations)]
+    point, evaluations = f(theta), 1
+    log = [Iteration(point.loss, 0.0, math.nan, h, evaluations)]
     for k in range(steps):
-        g = at.gradient()
+        g = point.gradient()
         h = LARGER * h if adaptive else h
         while True:
-            there, evaluations = f(theta - h * g), evaluations + 1
-            if not adaptive or there.loss <= at.loss - SHARE * h * float(g.square().sum()):
+            candidate, evaluations = f(theta - h * g), evaluations + 1
+            if not adaptive or candidate.loss <= point.loss - SHARE * h * float(g.square().sum()):
                 break
             h *= SMALLER
             if h < SMALLEST_STEP:
                 raise ArithmeticError(f"no step decreases the loss in iteration {k}")
-        theta, at = theta - h * g, there
-        log.append(Iteration(at.loss, 0.0, math.nan, h, evaluations))
-        if seen(k + 1, theta, log[-1]):
+        theta, point = theta - h * g, candidate
+        log.append(Iteration(point.loss, 0.0, math.nan, h, evaluations))
+        if callback(k + 1, theta, log[-1]):
             break
     return log
 
 
-def adam(f: Objective, theta: Tensor, rate: float, steps: int, seen: Callback) -> list[Iteration]:
-    """torch's Adam, as a reference. Returns as ``isehd``."""
+def adam(f: Objective, theta: Tensor, rate: float, steps: int, callback: Callback) -> list[Iteration]:
+    """Adam as implemented in torch, for comparison; returns the same as ``isehd``."""
     parameter = torch.nn.Parameter(theta.clone())
     optimiser = torch.optim.Adam([parameter], lr=rate)
-    at = f(parameter.detach())
-    log = [Iteration(at.loss, 0.0, math.nan, rate, 1)]
+    point = f(parameter.detach())
+    log = [Iteration(point.loss, 0.0, math.nan, rate, 1)]
     for k in range(steps):
-        parameter.grad = at.gradient()
+        parameter.grad = point.gradient()
         optimiser.step()
-        at = f(parameter.detach())
-        log.append(Iteration(at.loss, 0.0, math.nan, rate, k + 2))
-        if seen(k + 1, parameter.detach(), log[-1]):
+        point = f(parameter.detach())
+        log.append(Iteration(point.loss, 0.0, math.nan, rate, k + 2))
+        if callback(k + 1, parameter.detach(), log[-1]):
             break
     return log
 
 
 def violations(energies: list[float], rounding: float = 1e-12) -> int:
-    """How often a recorded energy is above the one before it, beyond rounding relative to the first."""
+    """The number of energies above the one before by more than ``rounding`` times the first."""
     return sum(b > a + rounding * abs(energies[0]) for a, b in pairwise(energies))
 
 

@@ -1,4 +1,4 @@
-"""A certificate, from constants at the start alone, that gradient flow converges and stays where the Jacobian is good.
+"""A certificate that gradient flow converges, computed from constants at the start alone.
 
 With ``R' = 2|r0|/(σ_A σ_J)`` and ``R = σ_J/(2 Lip)``: if ``R' < R``, then for all t ``|θ(t) − θ0| ≤ R'``,
 ``σ_min(J(t)) ≥ σ_J/2`` and ``|r(t)| ≤ |r0| exp(−(σ_A σ_J/2)² t)``.
@@ -21,17 +21,17 @@ from .settings import Setting
 
 N, SIGMA_A = 8, 0.6
 ROUNDING = 1e-9
-"""Relative excess over a bound that is RK4's."""
+"""Relative excess over a bound that is put down to the rounding of RK4."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Constants at the start.
+    """The constants at the start.
 
     Attributes:
         smallest: σ_A, the smallest singular value of A on its range.
-        jacobian: σ_J, the smallest one of J.
-        lipschitz: of J.
+        jacobian: σ_J, the smallest singular value of J.
+        lipschitz: Lipschitz constant of J.
         r0: ``|r(θ0)|``.
     """
 
@@ -42,12 +42,12 @@ class Certificate:
 
     @property
     def needed(self) -> float:
-        """R′: how far the flow may go."""
+        """R′, a bound on the length of the way that the flow takes."""
         return 2 * self.r0 / (self.smallest * self.jacobian)
 
     @property
     def radius(self) -> float:
-        """R: how far ``σ_min(J) ≥ σ_J/2`` is guaranteed."""
+        """R, the radius of the ball in which ``σ_min(J) ≥ σ_J/2``."""
         return self.jacobian / (2 * self.lipschitz)
 
     @property
@@ -57,12 +57,12 @@ class Certificate:
 
 
 def certifies_flow(c: Certificate) -> bool:
-    """``R' < R``."""
+    """Whether ``R' < R``."""
     return c.needed < c.radius
 
 
 def lipschitz(n: int, k: int, curvature: float) -> float:
-    """``B √(n/k)``.
+    """The Lipschitz constant of the Jacobian, ``B √(n/k)``.
 
     The columns of the signs V have norm √n, so ``|V diag(d)| ≤ √n |d|``; and ``|φ′(z) − φ′(z′)| ≤ B |z − z′|``.
     """
@@ -70,7 +70,7 @@ def lipschitz(n: int, k: int, curvature: float) -> float:
 
 
 def certify(fit: TwoLayer, z0: Tensor) -> Certificate:
-    """The constants of a generator at its start."""
+    """The constants of a two-layer network at its start z0."""
     n, k = fit.V.shape
     singular = torch.linalg.svdvals(fit.problem.A)
     sigma_A = float(singular[singular > 1e-9 * singular.max()].min())
@@ -86,17 +86,17 @@ def wide_enough(c: Certificate, n: int, k: int, curvature: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CertificateCheck:
-    """A certificate and gradient flow: worst ratios of what happened to what is guaranteed, at most 1 where it holds.
+    """A certificate, and the largest ratios of measured to guaranteed values, at most 1 where it holds.
 
     Attributes:
         k: width.
-        certificate: at the start.
-        valid, agrees: whether it holds, and whether the condition on the width says the same.
+        certificate: the constants at the start.
+        valid, agrees: whether ``R' < R``, and whether the condition on the width says the same.
         moved: ``max |θ(t) − θ0| / R'``.
         jacobian: ``max (σ_J/2) / σ_min(J(t))``.
         residual: ``max |r(t)| / (|r0| e^(−rate t))``.
         too_fast: the same with the rate ``2 (σ_A σ_J)²``.
-        inertial: fitted rate at ``α = σ_A σ_J`` over ``σ_A σ_J / 2``.
+        inertial: fitted rate of the inertial system at ``α = σ_A σ_J`` over ``σ_A σ_J / 2``.
     """
 
     k: int
@@ -111,14 +111,14 @@ class CertificateCheck:
 
 
 def softplus_network(setting: Setting, k: int) -> tuple[TwoLayer, Tensor]:
-    """The softplus generator of claim 1.6, and its start."""
+    """The softplus network of claim 1.6, and its start."""
     of = problem(spread(N, SIGMA_A), setting.seed, setting.device)
     return network.two_layer(of, k, SOFTPLUS, setting.seed + k)
 
 
 @cache
 def certificates(setting: Setting) -> list[tuple[int, Certificate, bool, bool]]:
-    """Width, certificate, whether it holds, and whether the condition on the width says the same."""
+    """Width, certificate, whether ``R' < R``, and whether the condition on the width says the same."""
     out = []
     for k in setting.certified_widths:
         fit, z0 = softplus_network(setting, k)
@@ -129,7 +129,7 @@ def certificates(setting: Setting) -> list[tuple[int, Certificate, bool, bool]]:
 
 @cache
 def certificate_checks(setting: Setting) -> list[CertificateCheck]:
-    """Gradient flow and the inertial system at each width."""
+    """The certificate checked on gradient flow and the inertial system, at each width."""
     out = []
     for k, c, valid, agrees in certificates(setting):
         fit, z0 = softplus_network(setting, k)
@@ -137,10 +137,10 @@ def certificate_checks(setting: Setting) -> list[CertificateCheck]:
         smallest = min(float(torch.linalg.svdvals(fit.jacobian(z)).min()) for z in thetas)
         size = path.r[:, 0].norm(dim=-1)
         alpha = c.smallest * c.jacobian
-        moving = flows.inertial_flow(
+        inertial = flows.inertial_flow(
             fit, z0, flows.damping_pairs([alpha], [0.0], setting.device), 0.25, 160.0, 2
         )
-        norm = rate_fits.energy_norm(moving.r[:, 0], moving.dr[:, 0], alpha**2)
+        norm = rate_fits.energy_norm(inertial.r[:, 0], inertial.dr[:, 0], alpha**2)
         out.append(
             CertificateCheck(
                 k,
@@ -151,7 +151,7 @@ def certificate_checks(setting: Setting) -> list[CertificateCheck]:
                 jacobian=c.jacobian / 2 / smallest,
                 residual=float((size / (c.r0 * torch.exp(-c.rate * path.t))).max()),
                 too_fast=float((size / (c.r0 * torch.exp(-8 * c.rate * path.t))).max()),
-                inertial=rate_fits.decay(moving.t, norm) / (alpha / 2),
+                inertial=rate_fits.decay(inertial.t, norm) / (alpha / 2),
             )
         )
     return out

@@ -1,4 +1,4 @@
-"""The inertial system in continuous time, and gradient flow, by RK4, many dampings at once.
+"""The inertial system in continuous time, and gradient flow, integrated by RK4 for a batch of dampings.
 
     θ″ + α θ′ + β d/dt ∇L(θ) + ∇L(θ) = 0,  θ(0) = θ0,  θ′(0) = 0
 
@@ -18,7 +18,7 @@ from .network import Fit, loss
 
 
 class State(NamedTuple):
-    """Where the system is: θ and v ``(b, k)``, and what it has dissipated so far, ``(b, 1)``."""
+    """State of the system: θ and v ``(b, k)``, and the energy dissipated so far ``(b, 1)``."""
 
     theta: Tensor
     v: Tensor
@@ -27,7 +27,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Damping:
-    """Viscous α and Hessian-driven β, shapes ``(b, 1)``."""
+    """Viscous damping α and Hessian-driven damping β, shapes ``(b, 1)``."""
 
     alpha: Tensor
     beta: Tensor
@@ -35,13 +35,13 @@ class Damping:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """What was recorded of a trajectory.
+    """A recorded trajectory of each damping.
 
     Attributes:
         t: times, shape ``(T,)``.
-        r, dr: the residual and its derivative in time, shape ``(T, b, m)``.
+        r, dr: residual and its derivative in time, shape ``(T, b, m)``.
         energy: E, shape ``(T, b)``.
-        spent: ``∫ α|θ′|² + β|∇L|²``, shape ``(T, b)``.
+        dissipated: ``∫ α|θ′|² + β|∇L|²``, shape ``(T, b)``.
         theta: the last θ, shape ``(b, k)``.
     """
 
@@ -54,23 +54,29 @@ class Trajectory:
 
 
 def damping_pairs(alphas: list[float], betas: list[float], device: str | torch.device = "cpu") -> Damping:
-    """Pairs, in the order given."""
+    """The pairs ``(α_i, β_i)`` as a batch, in float64."""
     pairs = torch.tensor([alphas, betas], dtype=torch.float64, device=device)
     return Damping(pairs[0, :, None], pairs[1, :, None])
 
 
 def initial_state(fit: Fit, theta0: Tensor, d: Damping) -> State:
-    """At rest in θ, that is ``v(0) = β∇L(θ0)``; θ0 has shape ``(k,)``."""
+    """The state at rest, ``v(0) = β∇L(θ0)``; θ0 has shape ``(k,)``."""
     theta = theta0.expand(len(d.alpha), -1)
     return State(theta, d.beta * fit.residual_and_gradient(theta)[1], torch.zeros_like(d.alpha))
 
 
 def inertial_field(fit: Fit, s: State, d: Damping) -> State:
-    """The time derivative of a state."""
+    """The time derivative of a state of the inertial system."""
     g = fit.residual_and_gradient(s.theta)[1]
     velocity = s.v - d.beta * g
-    lost = d.alpha * velocity.square().sum(-1, keepdim=True) + d.beta * g.square().sum(-1, keepdim=True)
-    return State(velocity, -d.alpha * s.v - (1 - d.alpha * d.beta) * g, lost)
+    loss_rate = d.alpha * velocity.square().sum(-1, keepdim=True) + d.beta * g.square().sum(-1, keepdim=True)
+    return State(velocity, -d.alpha * s.v - (1 - d.alpha * d.beta) * g, loss_rate)
+
+
+def gradient_field(fit: Fit, s: State) -> State:
+    """The time derivative of gradient flow, ``θ′ = −∇L``; it dissipates ``|∇L|²``."""
+    g = fit.residual_and_gradient(s.theta)[1]
+    return State(-g, torch.zeros_like(s.v), g.square().sum(-1, keepdim=True))
 
 
 def flow_energy(L: Tensor, v: Tensor, d: Damping) -> Tensor:
@@ -83,7 +89,7 @@ def _euler_step(s: State, k: State, h: float) -> State:
 
 
 def rk4(f: Callable[[State], State], s: State, h: float) -> State:
-    """A step of the classical Runge–Kutta method."""
+    """One step h of the classical Runge–Kutta method for ``s′ = f(s)``."""
     a = f(s)
     b = f(_euler_step(s, a, h / 2))
     c = f(_euler_step(s, b, h / 2))
@@ -91,10 +97,23 @@ def rk4(f: Callable[[State], State], s: State, h: float) -> State:
     return State(*(x + h / 6 * (p + 2 * (q + r) + w) for x, p, q, r, w in zip(s, a, b, c, d, strict=True)))
 
 
-def _record(fit: Fit, s: State, d: Damping) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    r, g = fit.residual_and_gradient(s.theta)
-    velocity = s.v - d.beta * g
-    return r, fit.jvp(s.theta, velocity), flow_energy(loss(r), s.v, d), s.dissipated[:, 0]
+def _integrate(
+    f: Callable[[State], State],
+    record: Callable[[State], tuple[Tensor, ...]],
+    s: State,
+    h: float,
+    horizon: float,
+    every: int,
+) -> tuple[Tensor, list[Tensor], State]:
+    """Times of the records, what was recorded (stacked over time), and the last state."""
+    records, steps = [], round(horizon / h)
+    for i in range(steps + 1):
+        if i % every == 0:
+            records.append(record(s))
+        if i < steps:
+            s = rk4(f, s, h)
+    t = h * every * torch.arange(len(records), dtype=torch.float64, device=s.theta.device)
+    return t, [torch.stack(column) for column in zip(*records, strict=True)], s
 
 
 def inertial_flow(
@@ -103,45 +122,41 @@ def inertial_flow(
     """The inertial system from rest.
 
     Args:
-        fit: what is minimised.
-        theta0: shape ``(k,)``.
-        d: dampings, a trajectory each.
+        fit: the least-squares fit that is minimised.
+        theta0: start, shape ``(k,)``.
+        d: dampings, one trajectory each.
         h: step of RK4, in units of time.
-        horizon: the last time.
+        horizon: last time.
         every: steps between two records.
     """
-    s, rows = initial_state(fit, theta0, d), []
-    steps = round(horizon / h)
-    for i in range(steps + 1):
-        if i % every == 0:
-            rows.append(_record(fit, s, d))
-        if i < steps:
-            s = rk4(lambda at: inertial_field(fit, at, d), s, h)
-    r, dr, e, spent = (torch.stack(column) for column in zip(*rows, strict=True))
-    t = h * every * torch.arange(len(rows), dtype=torch.float64, device=theta0.device)
-    return Trajectory(t, r, dr, e, spent, s.theta)
 
+    def record(s: State) -> tuple[Tensor, ...]:
+        r, g = fit.residual_and_gradient(s.theta)
+        velocity = s.v - d.beta * g
+        return r, fit.jvp(s.theta, velocity), flow_energy(loss(r), s.v, d), s.dissipated[:, 0]
 
-def gradient_field(fit: Fit, s: State) -> State:
-    """The time derivative of gradient flow, ``θ′ = −∇L``; it dissipates ``|∇L|²``."""
-    g = fit.residual_and_gradient(s.theta)[1]
-    return State(-g, torch.zeros_like(s.v), g.square().sum(-1, keepdim=True))
+    start = initial_state(fit, theta0, d)
+    t, (r, dr, e, lost), last = _integrate(
+        lambda s: inertial_field(fit, s, d), record, start, h, horizon, every
+    )
+    return Trajectory(t, r, dr, e, lost, last.theta)
 
 
 def gradient_flow(
     fit: Fit, theta0: Tensor, h: float, horizon: float, every: int = 1
 ) -> tuple[Trajectory, Tensor]:
-    """Gradient flow, a batch of one, as a ``Path`` whose energy is the loss, and all recorded θ ``(T, k)``."""
+    """Gradient flow as a batch of one, whose energy is the loss; and all recorded θ ``(T, k)``.
+
+    Args: as of ``inertial_flow``.
+    """
+
+    def record(s: State) -> tuple[Tensor, ...]:
+        r, g = fit.residual_and_gradient(s.theta)
+        return r, fit.jvp(s.theta, -g), loss(r), s.dissipated[:, 0], s.theta[0]
+
     theta = theta0[None]
-    s, rows, seen = State(theta, torch.zeros_like(theta), torch.zeros_like(theta[:, :1])), [], []
-    steps = round(horizon / h)
-    for i in range(steps + 1):
-        if i % every == 0:
-            r, g = fit.residual_and_gradient(s.theta)
-            rows.append((r, fit.jvp(s.theta, -g), loss(r), s.dissipated[:, 0]))
-            seen.append(s.theta[0])
-        if i < steps:
-            s = rk4(lambda at: gradient_field(fit, at), s, h)
-    r, dr, e, spent = (torch.stack(column) for column in zip(*rows, strict=True))
-    t = h * every * torch.arange(len(rows), dtype=torch.float64, device=theta0.device)
-    return Trajectory(t, r, dr, e, spent, s.theta), torch.stack(seen)
+    start = State(theta, torch.zeros_like(theta), torch.zeros_like(theta[:, :1]))
+    t, (r, dr, e, lost, thetas), last = _integrate(
+        lambda s: gradient_field(fit, s), record, start, h, horizon, every
+    )
+    return Trajectory(t, r, dr, e, lost, last.theta), thetas

@@ -6,7 +6,7 @@ the ball of radius R. With ``g = ∇L``, ``v = θ′``, ``ε = α/(2Λ + α²)``
     F′ = −α|v|² + ε⟨∇²L v, v⟩ − εα⟨g, v⟩ − ε|g|² ≤ −(α/2)|v|² − (ε/2)|g|² ≤ −a|v|² − bF,
 
 ``a = α/4``, ``b = min(εm/2, α/4, 1/(2ε))``, for ``F ≤ L + |v|² + ½ε²|g|²``. As ``F ≥ (1 − ε²Λ) L ≥ ⅞L``, it follows
-that ``|r| ≤ √(8/7) |r0| e^(−bt/2)``; and ``(√F)′ ≤ −√(ab) |v|``, so the way is at most
+that ``|r| ≤ √(8/7) |r0| e^(−bt/2)``; and ``(√F)′ ≤ −√(ab) |v|``, so the way has at most the length
 ``R' = |r0|/√(2ab) = 4√2 |r0|/(σ_A σ_J)``. If ``R' < R`` the ball is never left, and as the energy falls the loss never
 exceeds its start. Derived.
 """
@@ -28,10 +28,10 @@ STEP, HORIZON = 0.2, 80.0
 
 @dataclass(frozen=True, slots=True)
 class InertialCertificate:
-    """What the constants at the start give.
+    """The constants of the certificate.
 
     Attributes:
-        start: those of gradient flow.
+        start: the constants of gradient flow at the start.
         bound: Λ.
     """
 
@@ -50,31 +50,31 @@ class InertialCertificate:
 
     @property
     def a(self) -> float:
-        """Of ``|θ′|²`` in the decrease of F."""
+        """The coefficient of ``|θ′|²`` in the decrease of F."""
         return self.alpha / 4
 
     @property
     def b(self) -> float:
-        """The rate of F, twice that of ``|r|``."""
+        """The guaranteed decay rate of F, twice that of ``|r|``."""
         return min(self.epsilon * self.start.rate / 2, self.alpha / 4, 1 / (2 * self.epsilon))
 
     @property
     def needed(self) -> float:
-        """R′: how far the system may go."""
+        """R′, a bound on the length of the way that the system takes."""
         return self.start.r0 / math.sqrt(2 * self.a * self.b)
 
 
 def certifies_inertial_flow(g: InertialCertificate) -> bool:
-    """``R' < R``."""
+    """Whether ``R' < R``."""
     return g.needed < g.start.radius
 
 
 @dataclass(frozen=True, slots=True)
 class InertialCheck:
-    """Worst ratios of what happened to what is guaranteed, at most 1 where it holds.
+    """The largest ratios of measured to guaranteed values, at most 1 where the certificate holds.
 
     Attributes:
-        k, guarantee, valid: width, constants, and whether they certify.
+        k, guarantee, valid: width, constants, and whether ``R' < R``.
         moved: ``|θ − θ0| / R'``.
         jacobian: ``(σ_J/2) / σ_min(J)``.
         residual: ``|r| / (√(8/7) |r0| e^(−bt/2))``.
@@ -123,5 +123,5 @@ def _check(setting: Setting, k: int) -> InertialCheck:
 
 @cache
 def inertial_checks(setting: Setting) -> list[InertialCheck]:
-    """The inertial system at each width."""
+    """The certificate checked on the inertial system, at each width."""
     return [_check(setting, k) for k in setting.certified_widths]

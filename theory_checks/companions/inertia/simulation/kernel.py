@@ -1,6 +1,6 @@
-"""The kernel ``K = A J Jᵀ Aᵀ`` and what follows from it with J frozen: exact responses, rates, factors.
+"""The kernel ``K = A J Jᵀ Aᵀ``, and the exact responses, rates and linear factors of the system with K constant.
 
-With K frozen the inertial system is ``r″ + (α + βλ) r′ + λ r = 0`` in each eigenvector of K, with ``r′(0) = 0``.
+With K constant the inertial system is ``r″ + (α + βλ) r′ + λ r = 0`` in each eigenvector of K, with ``r′(0) = 0``.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from .activations import F64
+from .network import TwoLayer
 
 RANK = 1e-9
-"""Eigenvalues below this share of the largest belong to the kernel of Aᵀ."""
+"""Eigenvalues below this share of the largest count as zero: their eigenvectors are in the null space of Aᵀ."""
 
 
 def kernel(A: Tensor, J: Tensor) -> Tensor:
@@ -25,6 +26,11 @@ def modes(K: Tensor) -> tuple[Tensor, Tensor]:
     return values, vectors
 
 
+def network_modes(fit: TwoLayer, z: Tensor) -> tuple[Tensor, Tensor]:
+    """``modes`` of the kernel of a network at z, of shape ``(k,)``."""
+    return modes(kernel(fit.problem.A, fit.jacobian(z)))
+
+
 def nonzero(values: Tensor) -> Tensor:
     """The eigenvalues of K on the range of A."""
     return values[values > RANK * values.max()]
@@ -36,12 +42,12 @@ def smallest(values: Tensor) -> float:
 
 
 def response(lam: Tensor, alpha: Tensor, beta: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """A mode that starts at 1 and at rest, and its derivative, by the exponential of its 2×2 matrix.
+    """The solution of a mode with ``r(0) = 1`` and ``r′(0) = 0``, by the exponential of its 2×2 matrix.
 
-    cos and sin of ωt over ω would be 0/0 at critical damping.
+    The closed form has ``sin(ωt)/ω``, which is 0/0 at critical damping.
 
     Args:
-        lam: eigenvalues; alpha, beta: damping; t: times; shapes that broadcast.
+        lam, alpha, beta, t: eigenvalues, damping and times, of shapes that broadcast.
 
     Returns:
         ``r`` and ``r′``, in the common shape.
@@ -54,13 +60,13 @@ def response(lam: Tensor, alpha: Tensor, beta: Tensor, t: Tensor) -> tuple[Tenso
 
 
 def mode_rate(lam: Tensor, alpha: Tensor | float, beta: Tensor | float) -> Tensor:
-    """The slowest decay of a mode, ``a − √max(a² − λ, 0)`` with ``a = (α + βλ)/2``."""
+    """The decay rate of a mode, ``a − √max(a² − λ, 0)`` with ``a = (α + βλ)/2``."""
     a = (alpha + beta * lam) / 2
     return a - (a.square() - lam).clamp(min=0).sqrt()
 
 
 def rate(values: Tensor, alpha: float, beta: float) -> float:
-    """``ρ(α, β)``: the slowest over the modes in the range of A."""
+    """``ρ(α, β)``: the smallest rate over the modes in the range of A."""
     return float(mode_rate(nonzero(values), alpha, beta).min())
 
 
@@ -75,9 +81,10 @@ def envelope(rho: Tensor | float, t: Tensor) -> Tensor:
 
 
 def factor(values: Tensor, alpha: float, beta: float, h: float) -> float:
-    """The linear factor q of ISEHD with a constant step h on a quadratic: the largest root over the modes.
+    """The linear factor q of ISEHD with a constant step h on a quadratic: the largest modulus of a root, over the
+    modes.
 
-    Of ``z² − (1 + a − bλ − sλ) z + (a − bλ)`` with ``a = 1/(1 + αh)``, ``b = βha``, ``s = h²a``.
+    A mode has the polynomial ``z² − (1 + a − bλ − sλ) z + (a − bλ)`` with ``a = 1/(1 + αh)``, ``b = βha``, ``s = h²a``.
     """
     lam, a = nonzero(values).cpu(), 1 / (1 + alpha * h)
     b, s = beta * h * a, h * h * a

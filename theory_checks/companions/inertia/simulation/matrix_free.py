@@ -1,4 +1,4 @@
-"""The ends of the spectrum of ``K = A J Jᵀ Aᵀ`` of a network, by products alone."""
+"""The extreme eigenvalues of ``K = A J Jᵀ Aᵀ`` of a network, from products with K alone."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scipy.sparse.linalg import lobpcg
 from torch import Tensor
 
 Residual = Callable[[Tensor], Tensor]
-"""θ ``(p,)`` to the residual ``(m,)``."""
+"""Maps θ ``(p,)`` to the residual ``(m,)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpectrumEnds:
-    """Ritz values: the largest is from below, the smallest from above.
+    """Ritz values: a lower bound on the largest eigenvalue, an upper bound on the smallest.
 
     Attributes:
-        largest, smallest: eigenvalues of K.
-        largest_error, smallest_error: ``|K v − λ v|`` for unit v: an eigenvalue is that near.
+        largest, smallest: estimated eigenvalues of K.
+        largest_error, smallest_error: ``|K v − λ v|`` for unit v; K has an eigenvalue within that distance.
     """
 
     largest: float
@@ -31,25 +31,25 @@ class SpectrumEnds:
 
 
 def product(residual: Residual, theta: Tensor) -> Callable[[Tensor], Tensor]:
-    """``w ↦ (A J)(A J)ᵀ w``, shapes ``(m,)``: a pull-back to the parameters, and a push forward."""
+    """The map ``w ↦ (A J)(A J)ᵀ w``, shapes ``(m,)``: a vector–Jacobian, then a Jacobian–vector product."""
     pull = torch.func.vjp(residual, theta)[1]
 
     def apply(w: Tensor) -> Tensor:
-        (along,) = pull(w)
-        return torch.func.jvp(residual, (theta,), (along,))[1]
+        (gradient,) = pull(w)
+        return torch.func.jvp(residual, (theta,), (gradient,))[1]
 
     return apply
 
 
 def spectrum_ends(residual: Residual, theta: Tensor, m: int, iterations: int, seed: int = 0) -> SpectrumEnds:
-    """Both ends of the spectrum by LOBPCG with four vectors.
+    """The largest and the smallest eigenvalue by LOBPCG with four vectors.
 
     Args:
-        residual: of the fit; its derivative at theta is ``A J``.
-        theta: shape ``(p,)``.
-        m: measurements.
-        iterations: of LOBPCG, at each end.
-        seed: of the first vectors.
+        residual: residual of the fit; its derivative at theta is ``A J``.
+        theta: parameters, shape ``(p,)``.
+        m: number of measurements.
+        iterations: iterations of LOBPCG for each of the two.
+        seed: seed of the initial vectors.
     """
     apply = product(residual, theta)
 
@@ -60,13 +60,14 @@ def spectrum_ends(residual: Residual, theta: Tensor, m: int, iterations: int, se
         return np.stack([one(column) for column in block.T], 1)
 
     first = np.random.default_rng(seed).standard_normal((m, 4))
-    found = []
+    pairs = []
     for largest in (True, False):
         with warnings.catch_warnings():
-            # It warns where the tolerance was not met; the residual says so in numbers.
+            # LOBPCG warns if it misses its tolerance; the returned residual norms tell by how much.
             warnings.simplefilter("ignore")
             values, vectors = lobpcg(many, first, largest=largest, maxiter=iterations, tol=1e-8)
         i = int(np.argmax(values) if largest else np.argmin(values))
         v = vectors[:, i] / np.linalg.norm(vectors[:, i])
-        found += [float(values[i]), float(np.linalg.norm(one(v) - values[i] * v))]
-    return SpectrumEnds(found[0], found[2], found[1], found[3])
+        pairs.append((float(values[i]), float(np.linalg.norm(one(v) - values[i] * v))))
+    (largest_value, largest_error), (smallest_value, smallest_error) = pairs
+    return SpectrumEnds(largest_value, smallest_value, largest_error, smallest_error)

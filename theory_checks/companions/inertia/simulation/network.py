@@ -1,8 +1,8 @@
 """The two-layer generator ``g(u, W) = k^(−1/2) V φ(W u)`` of which W is trained, fitted to measurements.
 
 Every method that moves along gradients keeps ``W(t) = W0 + (z(t) − z0) uᵀ`` with ``z = W u``, for ``|u| = 1`` and
-the gradient in W is that in z times uᵀ. So z in R^k is all there is to simulate; ``Weights`` is the network with
-all of W and autograd, to which the reduction is held.
+the gradient in W is that in z times uᵀ. So only z in R^k is simulated; ``FullNetwork`` keeps all of W and uses
+autograd, and claim 1.1 checks that both move alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .problem import Problem, generator
 
 
 class Fit(Protocol):
-    """A residual ``r(z)`` of parameters z, and derivatives. Shapes ``(…, k)`` and ``(…, m)``."""
+    """A least-squares fit: the residual r ``(…, m)`` of parameters z ``(…, k)``, and its derivatives."""
 
     def residual(self, z: Tensor) -> Tensor:
         """``r(z)``."""
@@ -29,7 +29,7 @@ class Fit(Protocol):
         ...
 
     def jvp(self, z: Tensor, direction: Tensor) -> Tensor:
-        """The derivative of r at z in a direction."""
+        """The directional derivative of r at z, ``(…, m)``."""
         ...
 
 
@@ -40,7 +40,7 @@ def loss(r: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class TwoLayer:
-    """The reduced network on a problem.
+    """The network reduced to ``z = W u``, fitted to the measurements of a problem.
 
     Attributes:
         problem: A is ``(m, n)``.
@@ -69,11 +69,11 @@ class TwoLayer:
 
     def jvp(self, z: Tensor, direction: Tensor) -> Tensor:
         """``A J(z) d``."""
-        moved = (self.phi.slope(z) * direction) @ self.V.T / self.V.shape[1] ** 0.5
-        return moved @ self.problem.A.T
+        change = (self.phi.slope(z) * direction) @ self.V.T / self.V.shape[1] ** 0.5
+        return change @ self.problem.A.T
 
     def jacobian(self, z: Tensor) -> Tensor:
-        """``J = dg/dz``, shape ``(n, k)``, of one z."""
+        """``J = dg/dz``, shape ``(n, k)``, at one z."""
         return self.V * self.phi.slope(z) / self.V.shape[1] ** 0.5
 
 
@@ -105,24 +105,24 @@ class LinearisedNetwork:
 
 
 def linearised(fit: TwoLayer, z0: Tensor) -> LinearisedNetwork:
-    """``fit`` with the Jacobian it has at z0."""
+    """``fit`` linearised at z0, of shape ``(k,)``."""
     return LinearisedNetwork(fit.problem.A @ fit.jacobian(z0), fit.residual(z0), z0)
 
 
 def two_layer(problem: Problem, k: int, phi: Activation, seed: int) -> tuple[TwoLayer, Tensor]:
     """Random signs V and a standard normal z0, shape ``(k,)``, on the device of the problem."""
-    source, at = generator(seed), problem.A.device
+    source, device = generator(seed), problem.A.device
     V = 2.0 * torch.randint(2, (problem.A.shape[1], k), generator=source).to(F64) - 1
     z0 = torch.randn(k, generator=source, dtype=F64)
-    return TwoLayer(problem, V.to(at), phi), z0.to(at)
+    return TwoLayer(problem, V.to(device), phi), z0.to(device)
 
 
 @dataclass(frozen=True, slots=True)
 class FullNetwork:
-    """The same network with all of W as its parameters, flat, and the gradient by autograd.
+    """The same network with all of W as its parameters, flat, and its gradient by autograd.
 
     Attributes:
-        reduced: what it is compared with.
+        reduced: the reduced network of the same V, φ and problem.
         u: the input, shape ``(d,)``, of norm 1.
     """
 
@@ -130,7 +130,7 @@ class FullNetwork:
     u: Tensor
 
     def hidden(self, z: Tensor) -> Tensor:
-        """``z = W u``, shape ``(…, k)``, of W flat ``(…, k d)``, here called z."""
+        """``W u``, shape ``(…, k)``; the argument z is W, flat, of shape ``(…, k d)``."""
         return z.unflatten(-1, (-1, len(self.u))) @ self.u
 
     def residual(self, z: Tensor) -> Tensor:
@@ -140,18 +140,18 @@ class FullNetwork:
     def residual_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The residual, and the gradient of the loss by autograd."""
         with torch.enable_grad():
-            at = z.detach().requires_grad_()
-            r = self.residual(at)
-            (g,) = torch.autograd.grad(loss(r).sum(), at)
+            W = z.detach().requires_grad_()
+            r = self.residual(W)
+            (g,) = torch.autograd.grad(loss(r).sum(), W)
         return r.detach(), g
 
     def jvp(self, z: Tensor, direction: Tensor) -> Tensor:
-        """The derivative in a direction, by forward mode."""
+        """The directional derivative of r, by forward-mode autograd."""
         return torch.func.jvp(self.residual, (z.clone(),), (direction.clone(),))[1]
 
 
 def full_network(reduced: TwoLayer, z0: Tensor, d: int, seed: int) -> tuple[FullNetwork, Tensor]:
-    """A unit input of d entries, and a W0, flat, whose ``W0 u`` is z0."""
+    """The full network with a random unit input of d entries, and a flat random W0 with ``W0 u = z0``."""
     source = generator(seed)
     u = torch.randn(d, generator=source, dtype=F64)
     u = (u / u.norm()).to(z0.device)

@@ -12,7 +12,7 @@ from .activations import F64
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is measured.
+    """A linear inverse problem with known truth.
 
     Attributes:
         A: the operator, shape ``(m, n)``.
@@ -28,7 +28,7 @@ class Problem:
 
 
 def generator(seed: int) -> torch.Generator:
-    """Random numbers on the CPU, so that a seed is the same problem on every device."""
+    """A random generator on the CPU, so that a seed is the same problem on every device."""
     return torch.Generator().manual_seed(seed)
 
 
@@ -53,8 +53,8 @@ def problem(singular: Tensor, seed: int, device: str = "cpu", noise: float = 0.0
     Args:
         singular: S, shape ``(n,)``; zeros make A rank-deficient, and then ε is kept in its range.
         seed: of U, Q, x̄ and ε.
-        device: where the tensors lie.
-        noise: ``|ε|``, exactly.
+        device: device of the tensors.
+        noise: the norm ``|ε|``, to which ε is scaled.
     """
     n, source = len(singular), generator(seed)
     U, Q = rotation(n, source), rotation(n, source)

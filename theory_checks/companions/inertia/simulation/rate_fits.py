@@ -1,4 +1,4 @@
-"""Rates and slopes by least squares, and nan where there is nothing to fit."""
+"""Decay rates and exponents by least squares; nan if there are too few points, or a value is not finite."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 FEWEST = 8
-"""Points below which a fit is no evidence."""
+"""A fit of fewer points is not trusted."""
 
 
 def energy_norm(r: Tensor, dr: Tensor, mu: float) -> Tensor:
-    """``√(|r|² + |r′|²/µ)``, which has no zero crossings, over the last dimension."""
+    """``√(|r|² + |r′|²/µ)`` over the last dimension: unlike ``|r|`` it does not oscillate through zero."""
     return (r.square().sum(-1) + dr.square().sum(-1) / mu).sqrt()
 
 
@@ -22,8 +22,8 @@ def decay(t: Tensor, values: Tensor, low: float = 1e-8, high: float = 1e-2) -> f
 
     Args:
         t, values: shape ``(T,)``.
-        low, high: the window, from the first value at most ``high`` times the initial one to the last before the
-            values first come to ``low`` times it.
+        low, high: window of the fit, relative to the first value: from where the values first are at most ``high`` to
+            just before they first fall below ``low``.
 
     Returns:
         nan where the window holds fewer than eight points or a value that is not finite.
@@ -39,7 +39,7 @@ def decay(t: Tensor, values: Tensor, low: float = 1e-8, high: float = 1e-2) -> f
 
 
 def log_slope(x: list[float], y: list[float]) -> float:
-    """The exponent of y ~ x^s; nan where a value is not positive, or there are fewer than three."""
+    """The exponent s of ``y ~ x^s``; nan if a value is not positive, or there are fewer than three."""
     a, b = np.asarray(x, float), np.asarray(y, float)
     if len(a) < 3 or not (np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)).all():
         return math.nan
@@ -48,5 +48,5 @@ def log_slope(x: list[float], y: list[float]) -> float:
 
 def first_below(values: Tensor, level: float) -> int:
     """The first index at which ``values`` is at most ``level``, or −1."""
-    hits = torch.nonzero(values <= level)
-    return int(hits[0]) if len(hits) else -1
+    indices = torch.nonzero(values <= level)
+    return int(indices[0]) if len(indices) else -1

@@ -1,4 +1,4 @@
-"""How far the Jacobian and the kernel are from constant, over the width."""
+"""How much the Jacobian and the kernel change in training, as a function of the width."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N, SIGMA_A, HORIZON = 16, 0.3, 60.0
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """At a width, the geometric means over seeds, in operator norms.
+    """Relative changes at one width: geometric means over seeds, in operator norms.
 
     Attributes:
         k: the width.
@@ -53,18 +53,18 @@ def _distances(setting: Setting, k: int, seed: int) -> tuple[float, float, float
 
 @cache
 def drifts(setting: Setting) -> list[Drift]:
-    """A row a width."""
+    """The changes at each width."""
     out = []
     for k in setting.widths:
-        found = [_distances(setting, k, setting.seed + i) for i in range(setting.width_seeds)]
-        means = (math.exp(sum(math.log(row[j]) for row in found) / len(found)) for j in range(3))
+        rows = [_distances(setting, k, setting.seed + i) for i in range(setting.width_seeds)]
+        means = (math.exp(sum(math.log(row[j]) for row in rows) / len(rows)) for j in range(3))
         out.append(Drift(k, *means))
     return out
 
 
-def width_exponents(found: list[Drift]) -> tuple[float, float, float]:
+def width_exponents(changes: list[Drift]) -> tuple[float, float, float]:
     """Exponents in k of the concentration, the Jacobian's drift and the kernel's."""
-    ks = [float(d.k) for d in found]
-    columns = ([d.concentration for d in found], [d.jacobian for d in found], [d.kernel for d in found])
+    ks = [float(d.k) for d in changes]
+    columns = ([d.concentration for d in changes], [d.jacobian for d in changes], [d.kernel for d in changes])
     a, b, c = (rate_fits.log_slope(ks, column) for column in columns)
     return a, b, c

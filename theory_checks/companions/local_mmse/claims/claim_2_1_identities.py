@@ -1,12 +1,11 @@
-"""2.1: what LE-MMSE is, exactly: local, equivariant, a convex combination, the score of its own density, and streamed.
+"""2.1: exact properties of LE-MMSE: local, equivariant, a convex combination, and a score (Tweedie).
 
 With f the rule of a pixel and v its patch: ``x̂(T y) = T x̂(y)`` (B = I); a pixel outside the P × P patch changes
-nothing, one inside does; ``min x ≤ f ≤ max x``; ``v_c + σ² ∂ log p/∂v_c = f(v)`` (Tweedie, A = B = I); the same
-value whatever the chunks, in memory that does not depend on the number of training images. And the networks are of
-the same class: their receptive field is P × P, no more and no less, and they are equivariant. Identities in
-float64, networks in float32.
+nothing, one inside does; ``min x ≤ f ≤ max x``; ``v_c + σ² ∂ log p/∂v_c = f(v)`` (Tweedie, A = B = I). The value does
+not depend on the size of the chunks, nor the memory on the number of training images. The networks are of the same
+class: they are equivariant, with a receptive field of exactly P × P. Identities are in float64, networks in float32.
 
-Mark: derived; that the authors' estimators and networks are meant to be of this class was read in their code.
+Mark: derived; that the authors' estimators and networks are of this class was read in their code.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ ARCHITECTURES: tuple[Architecture, ...] = (PatchPerceptron(16, 2), Residual(8), 
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """The rows."""
-    train, y = _seen(setting)
-    free = problem(Denoise(), False, y)
-    x = estimators.local(y, train, free, SIGMA, P).x
+    """The asserted and reported rows."""
+    train, y = _images(setting)
+    denoising = problem(Denoise(), False, y)
+    x = estimators.local(y, train, denoising, SIGMA, P).x
     _measure = [
         at_most("chunks of other sizes: largest change", _chunks(train, y), 1e-12),
         at_most("equivariance, B = I: largest |x̂(Ty) − T x̂(y)|", _equivariance(train, y), 1e-12),
@@ -50,15 +49,15 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """Equivariance in y although B is a mask, which does not move with it."""
-    train, y = _seen(setting)
+    """Claim equivariance in y although B is a mask, which does not move with y."""
+    train, y = _images(setting)
     lost = problem(InpaintCentre(4), True, y)
     x = estimators.local(y, train, lost, SIGMA, P).x
     moved = estimators.local(patches.shifted(y, 2, 1), train, lost, SIGMA, P).x
     return [at_most("equivariance, B a mask", float((moved - patches.shifted(x, 2, 1)).abs().max()), 1e-12)]
 
 
-def _seen(setting: Setting) -> tuple[Tensor, Tensor]:
+def _images(setting: Setting) -> tuple[Tensor, Tensor]:
     train = evaluation.grey(setting).train[:COUNT]
     return train, train[:1] + SIGMA * evaluation.noise(train[:1].shape, setting.seed, setting.device)
 
@@ -66,23 +65,23 @@ def _seen(setting: Setting) -> tuple[Tensor, Tensor]:
 def _chunks(train: Tensor, y: Tensor) -> float:
     worst = 0.0
     for operator, aware in ((Denoise(), False), (InpaintCentre(4), True), (GaussianBlur(0.7), True)):
-        asked = problem(operator, aware, y)
-        # The nearest examples come last: a maximum that is not carried over would show.
-        found = [
-            estimators.local(y, train.flip(0), asked, SIGMA, P, by).x
-            for by in (ChunkSizes(COUNT, 10**6, 10**6), ChunkSizes(1, 7, 13), ChunkSizes(5, 64, 100))
+        task = problem(operator, aware, y)
+        # The nearest examples come last, so that a running maximum that is not updated would show.
+        estimates = [
+            estimators.local(y, train.flip(0), task, SIGMA, P, sizes).x
+            for sizes in (ChunkSizes(COUNT, 10**6, 10**6), ChunkSizes(1, 7, 13), ChunkSizes(5, 64, 100))
         ]
-        worst = max(worst, *(float((other - found[0]).abs().max()) for other in found[1:]))
+        worst = max(worst, *(float((other - estimates[0]).abs().max()) for other in estimates[1:]))
     return worst
 
 
 def _equivariance(train: Tensor, y: Tensor) -> float:
-    free = problem(Denoise(), False, y)
-    x = estimators.local(y, train, free, SIGMA, P).x
+    denoising = problem(Denoise(), False, y)
+    x = estimators.local(y, train, denoising, SIGMA, P).x
     moves = ((1, 0), (0, 1), (3, 5))
     return max(
         float(
-            (estimators.local(patches.shifted(y, *g), train, free, SIGMA, P).x - patches.shifted(x, *g))
+            (estimators.local(patches.shifted(y, *g), train, denoising, SIGMA, P).x - patches.shifted(x, *g))
             .abs()
             .max()
         )
@@ -91,25 +90,25 @@ def _equivariance(train: Tensor, y: Tensor) -> float:
 
 
 def _equivariant_mmse(train: Tensor, y: Tensor) -> float:
-    free = problem(Denoise(), False, y)
-    x = estimators.equivariant(y, train, free, SIGMA)
-    moved = estimators.equivariant(patches.shifted(y, 3, 5), train, free, SIGMA)
+    denoising = problem(Denoise(), False, y)
+    x = estimators.equivariant(y, train, denoising, SIGMA)
+    moved = estimators.equivariant(patches.shifted(y, 3, 5), train, denoising, SIGMA)
     return float((moved - patches.shifted(x, 3, 5)).abs().max())
 
 
 def _locality(train: Tensor, y: Tensor) -> list[Row]:
-    """Each pixel of y changed in turn, on a corner of the images: where the estimate of pixel (0, 0) changes."""
+    """Which pixels of y change the estimate of pixel (0, 0), on a 9 × 9 corner of the images."""
     train, y = train[..., :9, :9], y[..., :9, :9]
-    free = problem(Denoise(), False, y)
+    denoising = problem(Denoise(), False, y)
     bumps = 0.5 * torch.eye(81, dtype=y.dtype, device=y.device).view(-1, 1, 9, 9)
-    answer = estimators.local(torch.cat([y, y + bumps]), train, free, 1.0, P).x[:, 0, 0, 0]
-    # Rows of a product of matrices may be rounded differently, whatever is in the others; in little noise some pixels
-    # hardly matter.
+    answer = estimators.local(torch.cat([y, y + bumps]), train, denoising, 1.0, P).x[:, 0, 0, 0]
+    # A tolerance, since the rows of a matrix product may be rounded differently; and σ = 1, since in little noise some
+    # pixels hardly matter.
     return _support("LE-MMSE", ((answer[1:] - answer[0]).abs() > 1e-12).view(9, 9))
 
 
 def _support(name: str, touched: Tensor, size: int = P) -> list[Row]:
-    """Pixels outside the patch around (0, 0) that matter, and pixels inside that do not."""
+    """Rows for the number of pixels outside the patch around (0, 0) that matter, and inside that do not."""
     inside = torch.zeros_like(touched)
     inside[:size, :size] = True
     inside = patches.shifted(inside, -(size // 2), -(size // 2))
@@ -121,39 +120,39 @@ def _support(name: str, touched: Tensor, size: int = P) -> list[Row]:
 
 def _tweedie(train: Tensor, y: Tensor) -> float:
     y = y.clone().requires_grad_()
-    found = estimators.local(y, train, problem(Denoise(), False, y), SIGMA, P)
+    estimate = estimators.local(y, train, problem(Denoise(), False, y), SIGMA, P)
     worst = 0.0
     for n in (0, 37, 62, y[0].numel() - 1):
-        (slope,) = torch.autograd.grad(found.log_density[0, n], y, retain_graph=True)
+        (slope,) = torch.autograd.grad(estimate.log_density[0, n], y, retain_graph=True)
         score = y.flatten()[n] + SIGMA**2 * slope.flatten()[n]
-        worst = max(worst, float((score - found.x.flatten()[n]).detach().abs()))
+        worst = max(worst, float((score - estimate.x.flatten()[n]).detach().abs()))
     return worst
 
 
 def _memory(train: Tensor, y: Tensor) -> float:
-    free, by = problem(Denoise(), False, y), ChunkSizes(4, 64, 512)
+    denoising, sizes = problem(Denoise(), False, y), ChunkSizes(4, 64, 512)
     peaks = []
-    # The first call also makes what a device's libraries keep.
+    # The first call also allocates buffers that the libraries of a device keep.
     for times in (1, 1, 8):
         many = train.repeat(times, 1, 1, 1)
         with torch.no_grad(), peak_bytes(y.device) as peak:
-            estimators.local(y, many, free, SIGMA, P, by)
+            estimators.local(y, many, denoising, SIGMA, P, sizes)
         peaks.append(peak.count)
     return peaks[2] / peaks[1]
 
 
 def _network(architecture: Architecture, train: Tensor) -> list[Row]:
-    """Of an untrained network, by autograd: a derivative is 0 in float32 only where there is no path."""
+    """Receptive field and equivariance of an untrained network; a derivative is exactly 0 only if there is no path."""
     _measure = []
     images = train[:2].float()
-    asked = problem(Denoise(), False, images)
+    task = problem(Denoise(), False, images)
     for size in (5, 7):
-        network = training.evaluation_mode(training.untrained_network(architecture, size, asked, images, 0))
+        network = training.evaluation_mode(training.untrained_network(architecture, size, task, images, 0))
         z = images.clone().requires_grad_()
         level = z.new_full((len(z),), SIGMA)
         out = network(z, level)
         (slope,) = torch.autograd.grad(out[0, 0, 0, 0], z)
-        # The other image of the batch must not matter either: its pixels count as outside.
+        # The other image of the batch must not matter either.
         touched = slope[0, 0] != 0
         _measure += _support(f"{architecture.name}, P = {size}", touched, size)
         _measure.append(

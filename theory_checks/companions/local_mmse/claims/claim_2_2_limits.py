@@ -1,4 +1,4 @@
-"""2.2: the limits in which LE-MMSE is something known.
+"""2.2: limits in which LE-MMSE is known.
 
 P = the (odd) size of the image: the equivariant MMSE. σ → 0 with y a training image: that image, with error at most
 ``2σ√(2 ln K)`` for K training patches. σ → ∞: the mean of all pixels. P = 1: the posterior mean of a scalar. Every
@@ -28,15 +28,17 @@ SIZE, COUNT, P = 7, 12, 5
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """The rows."""
-    train, y = _seen(setting, evaluation.grey(setting).train)
-    free = problem(Denoise(), False, y)
-    whole = estimators.local(y, train, free, 1.5, SIZE).x - estimators.equivariant(y, train, free, 1.5)
-    once = estimators.local(y, train, free, 0.3, P).x
-    twice = estimators.local(y, torch.cat([train, train]), free, 0.3, P).x
-    # Distances between patches are at most P, so no weight is further than this from uniform.
+    """The asserted and reported rows."""
+    train, y = _images(setting, evaluation.grey(setting).train)
+    denoising = problem(Denoise(), False, y)
+    whole = estimators.local(y, train, denoising, 1.5, SIZE).x - estimators.equivariant(
+        y, train, denoising, 1.5
+    )
+    once = estimators.local(y, train, denoising, 0.3, P).x
+    twice = estimators.local(y, torch.cat([train, train]), denoising, 0.3, P).x
+    # Patches are at most P apart, so that no weight differs from uniform by more than this.
     spread = 2 * P**2 / 2e4**2
-    far = estimators.local(train[:1], train, free, 2e4, P).x - train.mean()
+    far = estimators.local(train[:1], train, denoising, 2e4, P).x - train.mean()
     return [
         at_most("P = size: |LE − E-MMSE|", float(whole.abs().max()), 1e-12),
         *_to_zero(train, train[:1]),
@@ -47,23 +49,23 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """That σ → 0 returns any image, not only those of the training set."""
-    train, _ = _seen(setting, evaluation.grey(setting).train)
-    other, _ = _seen(setting, evaluation.grey(setting).test)
+    """Claim that σ → 0 returns any image, not only those of the training set."""
+    train, _ = _images(setting, evaluation.grey(setting).train)
+    other, _ = _images(setting, evaluation.grey(setting).test)
     return _to_zero(train, other[:1])
 
 
-def _seen(setting: Setting, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The middles of some images, of odd size, and one of them in noise."""
+def _images(setting: Setting, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The centres of some images, of odd size, and the first of them with noise."""
     edge = (images.shape[-1] - SIZE) // 2
     x = images[:COUNT, :1, edge : edge + SIZE, edge : edge + SIZE].contiguous()
     return x, x[:1] + 0.3 * evaluation.noise(x[:1].shape, setting.seed, setting.device)
 
 
 def _to_zero(train: Tensor, y: Tensor) -> list[Row]:
-    free = problem(Denoise(), False, y)
+    denoising = problem(Denoise(), False, y)
     bound = 2 * math.sqrt(2 * math.log(len(train) * SIZE**2))
-    errors = {sigma: estimators.local(y, train, free, sigma, P).x - y for sigma in (1e-2, 1e-3, 1e-4)}
+    errors = {sigma: estimators.local(y, train, denoising, sigma, P).x - y for sigma in (1e-2, 1e-3, 1e-4)}
     return [
         at_most(f"σ = {sigma:g}, y a clean image: |x̂ − y|", float(error.abs().max()), bound * sigma)
         for sigma, error in errors.items()
@@ -73,8 +75,8 @@ def _to_zero(train: Tensor, y: Tensor) -> list[Row]:
 def _scalar(train: Tensor, y: Tensor) -> float:
     values = train.flatten()
     weights = (-(y.flatten()[:, None] - values).square() / (2 * 0.3**2)).softmax(1)
-    found = estimators.local(y, train, problem(Denoise(), False, y), 0.3, 1).x
-    return float((found.flatten() - weights @ values).abs().max())
+    estimate = estimators.local(y, train, problem(Denoise(), False, y), 0.3, 1).x
+    return float((estimate.flatten() - weights @ values).abs().max())
 
 
 EXPERIMENT = Experiment(

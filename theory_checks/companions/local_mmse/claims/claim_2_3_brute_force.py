@@ -1,10 +1,10 @@
-"""2.3: the streamed estimators are their definitions.
+"""2.3: the streamed estimators agree with their definitions.
 
 On 8 × 8 pixels and 12 images, against dense matrices and explicit loops (``brute_force.py``): MMSE, E-MMSE, and LE-MMSE
 for B = I, B a mask (the authors' rule: of the training patches whose range contains v, those of least rank; here:
 those with the same local pattern of the mask) and B an inverse convolution. ``S = Q_n Q_nᵀ`` does not depend on n
-for a convolution. A patch that is lost altogether gets the mean over such patches where B is the mask, and noise
-where B = I. With P = size and an invertible B, aware, agnostic and E-MMSE are one.
+for a convolution. A patch that is lost completely gets the mean over such patches if B is the mask, and depends on
+noise if B = I. With P = size and an invertible B, the aware and agnostic estimators and E-MMSE are equal.
 
 Mark: the rules were read in the authors' code; that the two rules for masks agree almost surely is derived.
 """
@@ -41,29 +41,31 @@ OPERATORS: tuple[tuple[Operator, bool], ...] = (
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """The rows."""
+    """The asserted and reported rows."""
     train = _images(setting, SIZE)
     _measure = [row for operator, aware in OPERATORS for row in _local(setting, train, operator, aware)]
-    fine = _measured(setting, train, problem(Denoise(), False, train), 0.02)
-    found = estimators.local(fine, train, problem(Denoise(), False, train), 0.02, P).x
-    wanted = brute_force.dense_local(fine, train, problem(Denoise(), False, train), 0.02, P)[0]
-    _measure.append(at_most("denoising, σ = 0.02: |x̂ − definition|", _apart(found, wanted), 1e-10))
+    fine = _measurements(setting, train, problem(Denoise(), False, train), 0.02)
+    estimate = estimators.local(fine, train, problem(Denoise(), False, train), 0.02, P).x
+    definition = brute_force.dense_local(fine, train, problem(Denoise(), False, train), 0.02, P)[0]
+    _measure.append(at_most("denoising, σ = 0.02: |x̂ − definition|", _distance(estimate, definition), 1e-10))
     blurred = problem(GaussianBlur(0.6), False, train)
-    # In less noise a single image has all the weight.
-    y = _measured(setting, train, blurred, 1.5)
-    free = problem(Denoise(), False, train)
-    z = _measured(setting, train, free, 1.5)
+    # With less noise a single image would have all the weight.
+    y = _measurements(setting, train, blurred, 1.5)
+    denoising = problem(Denoise(), False, train)
+    z = _measurements(setting, train, denoising, 1.5)
     _measure += [
         at_most(
             "MMSE",
-            _apart(estimators.mmse(y, train, blurred, 1.5), brute_force.dense_mmse(y, train, blurred, 1.5)),
+            _distance(
+                estimators.mmse(y, train, blurred, 1.5), brute_force.dense_mmse(y, train, blurred, 1.5)
+            ),
             1e-12,
         ),
         at_most(
             "E-MMSE",
-            _apart(
-                estimators.equivariant(z, train, free, 1.5),
-                brute_force.dense_equivariant(z, train, free, 1.5),
+            _distance(
+                estimators.equivariant(z, train, denoising, 1.5),
+                brute_force.dense_equivariant(z, train, denoising, 1.5),
             ),
             1e-12,
         ),
@@ -75,10 +77,10 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """Aware and agnostic are one for a small P too."""
+    """Claim that the aware and agnostic estimators are equal for a small P too."""
     train = _images(setting, SIZE)
-    blind, aware = (problem(GaussianBlur(0.6), knows, train) for knows in (False, True))
-    y = _measured(setting, train, blind, 0.3)
+    blind, aware = (problem(GaussianBlur(0.6), awareness, train) for awareness in (False, True))
+    y = _measurements(setting, train, blind, 0.3)
     apart = estimators.local(y, train, blind, 0.3, P).x - estimators.local(y, train, aware, 0.3, P).x
     return [at_most("P < size: |aware − agnostic|", float(apart.abs().max()), 1e-10)]
 
@@ -89,29 +91,29 @@ def _images(setting: Setting, size: int) -> Tensor:
     return images[:COUNT, :1, edge : edge + size, edge : edge + size].contiguous()
 
 
-def _measured(setting: Setting, train: Tensor, asked: Problem, sigma: float) -> Tensor:
+def _measurements(setting: Setting, train: Tensor, task: Problem, sigma: float) -> Tensor:
     """The first image."""
-    return asked.measure(
-        train[:1], evaluation.noise(train[:1].shape, setting.seed + 1, setting.device), sigma
-    )
+    return task.measure(train[:1], evaluation.noise(train[:1].shape, setting.seed + 1, setting.device), sigma)
 
 
-def _apart(found: Tensor, wanted: object) -> float:
-    return float((found.flatten().cpu() - torch.as_tensor(wanted)).abs().max())
+def _distance(estimate: Tensor, definition: object) -> float:
+    return float((estimate.flatten().cpu() - torch.as_tensor(definition)).abs().max())
 
 
 def _local(setting: Setting, train: Tensor, operator: Operator, aware: bool) -> list[Row]:
-    asked = problem(operator, aware, train)
-    y = _measured(setting, train, asked, 0.3)
-    found = estimators.local(y, train, asked, 0.3, P)
-    wanted, density = brute_force.dense_local(y, train, asked, 0.3, P)
+    task = problem(operator, aware, train)
+    y = _measurements(setting, train, task, 0.3)
+    estimate = estimators.local(y, train, task, 0.3, P)
+    definition, density = brute_force.dense_local(y, train, task, 0.3, P)
     return [
         at_most(
-            f"LE-MMSE, {asked.label} ({_kind(operator)}): |x̂ − definition|", _apart(found.x, wanted), 1e-10
+            f"LE-MMSE, {task.label} ({_kind(operator)}): |x̂ − definition|",
+            _distance(estimate.x, definition),
+            1e-10,
         ),
         at_most(
-            f"LE-MMSE, {asked.label} ({_kind(operator)}): |log p − definition|",
-            _apart(found.log_density, density),
+            f"LE-MMSE, {task.label} ({_kind(operator)}): |log p − definition|",
+            _distance(estimate.log_density, density),
             1e-8,
         ),
     ]
@@ -122,14 +124,14 @@ def _kind(operator: Operator) -> str:
 
 
 def _masks(setting: Setting, train: Tensor) -> list[Row]:
-    """Of patches that are lost altogether: those P // 2 pixels and more inside the square."""
-    blind, aware = (problem(InpaintCentre(LOST), knows, train) for knows in (False, True))
-    y = _measured(setting, train, blind, 0.3)
+    """Estimates at pixels whose patch is lost completely: at least P // 2 pixels inside the square."""
+    blind, aware = (problem(InpaintCentre(LOST), awareness, train) for awareness in (False, True))
+    y = _measurements(setting, train, blind, 0.3)
     inner = slice((SIZE - LOST) // 2 + P // 2, (SIZE + LOST) // 2 - P // 2)
     constant = train[..., inner, inner].mean()
     informed = estimators.local(y, train, aware, 0.3, P).x[..., inner, inner]
     guessed = estimators.local(y, train, blind, 0.3, P).x[..., inner, inner]
-    drawn = aware.measure(train, evaluation.noise(train.shape, setting.seed, setting.device), 0.3)[
+    noisy = aware.measure(train, evaluation.noise(train.shape, setting.seed, setting.device), 0.3)[
         ..., inner, inner
     ]
     return [
@@ -142,25 +144,25 @@ def _masks(setting: Setting, train: Tensor) -> list[Row]:
             "agnostic, patch lost altogether: |x̂ − that mean|", float((guessed - constant).abs().max()), 1e-3
         ),
         # 48 draws: four standard deviations of a sample standard deviation are 0.41.
-        near("noise on lost pixels: standard deviation over σ", float(drawn.std()) / 0.3, 1, 0.41),
+        near("noise on lost pixels: standard deviation over σ", float(noisy.std()) / 0.3, 1, 0.41),
     ]
 
 
-def _spread(asked: Problem, train: Tensor) -> float:
-    _, S = estimators.covariance(asked, train[:1], P)
+def _spread(task: Problem, train: Tensor) -> float:
+    _, S = estimators.covariance(task, train[:1], P)
     return float((S - S[:1]).abs().max())
 
 
 def _one(setting: Setting) -> list[Row]:
-    """P = size, which must be odd."""
+    """P = size, which must be odd, with an invertible B."""
     train = _images(setting, 7)
-    blind, aware = (problem(GaussianBlur(0.6), knows, train) for knows in (False, True))
-    y = _measured(setting, train, blind, 1.5)
-    wanted = estimators.equivariant(y, train, blind, 1.5)
-    found = [(asked, estimators.local(y, train, asked, 1.5, 7).x) for asked in (blind, aware)]
+    blind, aware = (problem(GaussianBlur(0.6), awareness, train) for awareness in (False, True))
+    y = _measurements(setting, train, blind, 1.5)
+    definition = estimators.equivariant(y, train, blind, 1.5)
+    estimate = [(task, estimators.local(y, train, task, 1.5, 7).x) for task in (blind, aware)]
     return [
-        at_most(f"P = size, {asked.label}: |LE − E-MMSE|", float((x - wanted).abs().max()), 1e-10)
-        for asked, x in found
+        at_most(f"P = size, {task.label}: |LE − E-MMSE|", float((x - definition).abs().max()), 1e-10)
+        for task, x in estimate
     ]
 
 

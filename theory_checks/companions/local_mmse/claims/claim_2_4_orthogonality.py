@@ -1,10 +1,10 @@
-"""2.4: the error of LE-MMSE is orthogonal to everything that its class may compute.
+"""2.4: the error of LE-MMSE is orthogonal to every estimator of its class.
 
 ``E Σ_n (x̂ − x)[n] ψ(Π_n B y) = 0`` for every ψ, with x uniform on the training set: the normal equations of a
-least-squares problem over functions of a patch. For 16 random features ``ψ(v) = tanh(⟨a, v⟩ + b)``, in standard
-deviations of the mean: images are fixed, noise is drawn in antithetic pairs, and only the variance within an image
-counts (stratified). The features are made uncorrelated first: all of them see the same noise, and 16 correlated z
-are worth two or three. The MMSE passes too; this pins the estimator down only with locality and equivariance (2.1).
+least-squares problem over functions of a patch. Tested for 16 random features ``ψ(v) = tanh(⟨a, v⟩ + b)``, as standard
+scores z: images are fixed, noise is drawn in antithetic pairs, and only the variance within an image counts
+(stratified). The features are decorrelated first: all see the same noise, and 16 correlated z are worth two or three
+independent ones. The MMSE passes too; only with locality and equivariance (2.1) does this determine the estimator.
 
 Mark: derived. The windows for the root mean square and the largest |z| are those of the specification.
 """
@@ -32,21 +32,21 @@ OPERATORS: tuple[tuple[Operator, bool], ...] = (
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """The rows."""
+    """The asserted and reported rows."""
     _measure = []
     for operator, aware in OPERATORS:
-        name = problem(operator, aware, _train(setting)).label
+        name = problem(operator, aware, _images(setting)).label
         _measure += _rows(name, _scores(setting, operator, aware, P))
         _measure.append(at_most(f"{name}: |z| of ψ = x̂ itself", abs(_own_score(setting, operator, aware)), 4))
     return _measure
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """Orthogonal to functions of a larger patch too."""
+    """Claim orthogonality to functions of a larger patch too."""
     return _rows(f"denoising, features of {P + 4}×{P + 4}", _scores(setting, Denoise(), False, P + 4))
 
 
-def _train(setting: Setting) -> Tensor:
+def _images(setting: Setting) -> Tensor:
     return evaluation.images(setting).train[: setting.score_images]
 
 
@@ -60,24 +60,26 @@ def _rows(name: str, z: Tensor) -> list[Row]:
 @cache
 def _estimates(setting: Setting, operator: Operator, aware: bool) -> tuple[Tensor, Tensor, Tensor]:
     """``B y``, ``x̂``, ``x̂ − x`` of every image and draw, ``(2·draws·images, C, H, W)``; the second half has −noise."""
-    train = _train(setting)
-    asked = problem(operator, aware, train)
+    train = _images(setting)
+    task = problem(operator, aware, train)
     half = evaluation.noise(
         torch.Size((setting.score_pairs, *train.shape)), setting.seed + 11, setting.device
     )
-    y = torch.cat([asked.measure(train, one, SIGMA) for one in torch.cat([half, -half])])
-    # Some at a time: the running sums are those of every pixel.
-    x = torch.cat([estimators.local(part, train, asked, SIGMA, P).x for part in y.split(64)])
-    return asked.observe(y), x, x - train.repeat(2 * setting.score_pairs, 1, 1, 1)
+    y = torch.cat([task.measure(train, one, SIGMA) for one in torch.cat([half, -half])])
+    # In parts, to bound memory: there are running sums for every pixel.
+    x = torch.cat([estimators.local(part, train, task, SIGMA, P).x for part in y.split(64)])
+    return task.observe(y), x, x - train.repeat(2 * setting.score_pairs, 1, 1, 1)
 
 
 def _scores(setting: Setting, operator: Operator, aware: bool, window: int) -> Tensor:
-    """``z`` of as many features of a patch of that size, made uncorrelated, ``(FEATURES,)``."""
-    seen, _, error = _estimates(setting, operator, aware)
+    """z of random features of a ``window × window`` patch, decorrelated, ``(FEATURES,)``."""
+    observed, _, error = _estimates(setting, operator, aware)
     rng = torch.Generator().manual_seed(setting.seed + 12)
-    weights = torch.randn(seen.shape[1] * window**2, FEATURES, generator=rng, dtype=torch.float64) / window
-    shift = torch.randn(FEATURES, generator=rng, dtype=torch.float64).to(seen.device)
-    standard = (seen - seen.mean()) / seen.std()
+    weights = (
+        torch.randn(observed.shape[1] * window**2, FEATURES, generator=rng, dtype=torch.float64) / window
+    )
+    shift = torch.randn(FEATURES, generator=rng, dtype=torch.float64).to(observed.device)
+    standard = (observed - observed.mean()) / observed.std()
     sums = [
         torch.einsum(
             "bnf,bn->bf", torch.tanh(_patches(z, window) @ weights.to(z.device) + shift), d.sum(1).flatten(1)
@@ -88,27 +90,27 @@ def _scores(setting: Setting, operator: Operator, aware: bool, window: int) -> T
 
 
 def _own_score(setting: Setting, operator: Operator, aware: bool) -> float:
-    """``z`` of the estimate itself: an estimator that trusts its data too much or too little shows there first."""
+    """z of the estimate itself, which detects a wrong σ first."""
     _, x, error = _estimates(setting, operator, aware)
     return float(_standardised(setting, (x * error).flatten(1).sum(1, keepdim=True))[0])
 
 
 def _patches(images: Tensor, window: int) -> Tensor:
-    """``(B, H·W, C·window²)``, cut out in a way of its own: what cuts patches for the estimator is under test."""
+    """Patches ``(B, H·W, C·window²)``, without ``patches.extract``, which is under test here."""
     reach = range(-(window // 2), window // 2 + 1)
     moved = [torch.roll(images, (-i, -j), (-2, -1)) for i in reach for j in reach]
     return torch.cat(moved, 1).flatten(2).transpose(1, 2)
 
 
 def _standardised(setting: Setting, sums: Tensor) -> Tensor:
-    """Totals over images in standard deviations, made uncorrelated, ``(F,)``, from sums ``(2·draws·images, F)``."""
-    # (sign of the noise, draw, image, feature); a pair is one draw.
+    """Decorrelated standard scores ``(F,)`` of totals over images, from sums ``(2·draws·images, F)``."""
+    # Axes: sign of the noise, draw, image, feature; the mean over signs makes a pair one draw.
     by_pair = sums.view(2, setting.score_pairs, -1, sums.shape[1]).mean(0)
     within = by_pair - by_pair.mean(0)
     covariance = torch.einsum("mif,mig->fg", within, within) / (
         setting.score_pairs * (setting.score_pairs - 1)
     )
-    # Features see the same noise; without their correlations all z would be large or small together.
+    # Whitened by the Cholesky factor of the covariance, for all features see the same noise.
     root = torch.linalg.cholesky(covariance)
     return torch.linalg.solve_triangular(root, by_pair.mean(0).sum(0)[:, None], upper=False)[:, 0]
 

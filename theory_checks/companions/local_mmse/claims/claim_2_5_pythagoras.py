@@ -1,4 +1,4 @@
-"""2.5: what a network loses against LE-MMSE is its distance from it.
+"""2.5: the excess risk of a network over LE-MMSE is its squared distance from LE-MMSE.
 
 For every local equivariant N of the same patch, ``R(N) − R(LE) = E|N − LE|²`` on the training distribution, R the
 mean squared error: LE-MMSE is the orthogonal projection of x. So the risk of a network predicts how well it
@@ -21,7 +21,7 @@ from ..simulation.settings import Case, Setting
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """The rows."""
+    """The asserted and reported rows."""
     _measure = _rows(setting, "untrained network", risks.untrained_estimates(setting))
     P = setting.cases[0].P
     members = [c for c in (*setting.cases, *setting.dominance) if _denoises(c) and c.P <= P]
@@ -31,7 +31,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """For a map that sees more than the patch too: LE-MMSE of a larger one."""
+    """Claim it for a map that sees more than the patch: LE-MMSE of a larger patch."""
     return _rows(
         setting,
         f"LE-MMSE of P + 2 = {setting.cases[0].P + 2}",
@@ -44,10 +44,8 @@ def _denoises(case: Case) -> bool:
 
 
 def _restored(setting: Setting, case: Case) -> Tensor:
-    asked, _, y = risks.noisy_images(setting)
-    return evaluation.apply_network(
-        evaluation.trained_network(setting, case), asked.observe(y), setting.sigma
-    )
+    task, _, y = risks.noisy_images(setting)
+    return evaluation.apply_network(evaluation.trained_network(setting, case), task.observe(y), setting.sigma)
 
 
 def _rows(setting: Setting, name: str, N: Tensor) -> list[Row]:

@@ -18,25 +18,25 @@ from ..simulation.settings import Setting
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """The rows."""
-    return [row for found in matches(setting) for row in _rows(found)]
+    """The asserted and reported rows."""
+    return [row for match in matches(setting) for row in _rows(match)]
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """Networks compute the unconstrained MMSE."""
-    return [at_least(f"{_name(found)}: PSNR(N, MMSE) (dB)", found.mmse, 25) for found in matches(setting)]
+    """Claim that networks compute the unconstrained MMSE."""
+    return [at_least(f"{_name(match)}: PSNR(N, MMSE) (dB)", match.mmse, 25) for match in matches(setting)]
 
 
-def _name(found: Match) -> str:
-    return f"{found.label}, {found.case.architecture.name}, P = {found.case.P}, {found.split}"
+def _name(match: Match) -> str:
+    return f"{match.label}, {match.case.architecture.name}, P = {match.case.P}, {match.split}"
 
 
-def _rows(found: Match) -> list[Row]:
-    name = _name(found)
+def _rows(match: Match) -> list[Row]:
+    name = _name(match)
     return [
-        at_least(f"{name}: PSNR(N, LE) (dB)", found.own, 25),
-        at_least(f"{name}: above PSNR(N, MMSE) by (dB)", found.own - found.mmse, 5),
-        at_least(f"{name}: above every other P′ by (dB)", found.lead, 3),
+        at_least(f"{name}: PSNR(N, LE) (dB)", match.own, 25),
+        at_least(f"{name}: above PSNR(N, MMSE) by (dB)", match.own - match.mmse, 5),
+        at_least(f"{name}: above every other P′ by (dB)", match.lead, 3),
     ]
 
 

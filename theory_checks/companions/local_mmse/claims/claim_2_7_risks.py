@@ -19,7 +19,7 @@ from ..simulation.settings import Setting
 
 
 def _measure(setting: Setting) -> Sequence[Row]:
-    """The rows."""
+    """The asserted and reported rows."""
     ladder = _ladder(setting)
     _measure = [
         at_least(f"R({worse}) − R({better})", gain, -3 * error)
@@ -29,7 +29,7 @@ def _measure(setting: Setting) -> Sequence[Row]:
 
 
 def _negative_control(setting: Setting) -> Sequence[Row]:
-    """The constraint costs nothing."""
+    """Claim that the constraints cost nothing."""
     return [
         at_most(f"R({worse}) − R({better})", gain, 3 * error)
         for better, worse, gain, error in _gains(setting, _ladder(setting))

@@ -28,7 +28,7 @@ def tables(setting: Setting) -> dict[str, pd.DataFrame]:
                 "estimator": row.quantity.removeprefix("R(").removesuffix(")"),
                 "risk": row.measured,
             }
-            for row in claim_2_7_risks._measure(setting)
+            for row in claim_2_7_risks.EXPERIMENT.measure(setting)
             if row.reported
         ]
     )
@@ -41,8 +41,8 @@ def _row(setting: Setting, data: str, case: Case, split: str, sigma: float) -> d
         if case in (*setting.cases, *setting.dominance) and sigma == setting.sigma
         else (case.P,)
     )
-    found = psnr_matches.match(setting, case, split, sigma, windows)
-    operator, aware = found.label.split(", ")
+    match = psnr_matches.match(setting, case, split, sigma, windows)
+    operator, aware = match.label.split(", ")
     return {
         "data": data,
         "images": case.images or len(evaluation.images(setting).train),
@@ -52,9 +52,9 @@ def _row(setting: Setting, data: str, case: Case, split: str, sigma: float) -> d
         "P": case.P,
         "sigma": sigma,
         "split": split,
-        "psnr_net_le": found.own,
-        **{f"psnr_net_le_{P}": found.local.get(P, math.nan) for P in setting.windows},
-        "psnr_net_mmse": found.mmse,
-        "psnr_le_gt": found.best,
-        "psnr_net_gt": found.truth,
+        "psnr_net_le": match.own,
+        **{f"psnr_net_le_{P}": match.local.get(P, math.nan) for P in setting.windows},
+        "psnr_net_mmse": match.mmse,
+        "psnr_le_gt": match.best,
+        "psnr_net_gt": match.truth,
     }

@@ -1,4 +1,4 @@
-"""The same estimators by their definitions: dense matrices, explicit loops, no line shared with the streamed ones."""
+"""The estimators by their definitions, with dense matrices and explicit loops; shares no code with ``estimators``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = np.ndarray
 
 
 def matrices(problem: Problem, like: Tensor) -> tuple[Array, Array]:
-    """A and B as dense matrices, for single-channel images such as ``like``, ``(1, 1, H, W)``."""
+    """A and B as dense matrices, for single-channel images of the shape of ``like``, ``(1, 1, H, W)``."""
     size = like.numel()
     A, B = np.zeros((size, size)), np.zeros((size, size))
     for j in range(size):
@@ -23,14 +23,14 @@ def matrices(problem: Problem, like: Tensor) -> tuple[Array, Array]:
 
 
 def patch_pixels(n: int, H: int, W: int, P: int) -> list[int]:
-    """The numbers of the pixels in the patch around pixel n of a torus, row by row."""
+    """The pixel numbers of the P × P patch around pixel n of a torus, row by row."""
     row, column = divmod(n, W)
     reach = range(-(P // 2), P // 2 + 1)
     return [(row + i) % H * W + (column + j) % W for i in reach for j in reach]
 
 
 def dense_local(y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int) -> tuple[Array, Array]:
-    """LE-MMSE of one image by the rule for singular ``Q_n`` of the authors' code: least rank among the ranges with v.
+    """LE-MMSE of one image, by the authors' rule for singular ``Q_n``: the least rank among the ranges that contain v.
 
     Args:
         y: ``(1, 1, H, W)``.
@@ -48,26 +48,26 @@ def dense_local(y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int
     log_pdet = [float(np.log(s[s > 1e-8]).sum()) for s in spectra]
     measured, images = y.flatten().cpu().numpy(), train.flatten(1).cpu().numpy()
     clean = images @ A.T
-    found, density = np.zeros(H * W), np.zeros(H * W)
+    estimate, density = np.zeros(H * W), np.zeros(H * W)
     for n in range(H * W):
         v = Q[n] @ measured
-        holds = [
+        candidates = [
             m
             for m in range(H * W)
             if np.linalg.norm(v - Q[m] @ (inverse[m] @ v)) <= 1e-9 * (1 + np.linalg.norm(v))
         ]
-        least = min(ranks[m] for m in holds)
+        least = min(ranks[m] for m in candidates)
         exponents, values = [], []
-        for m in (m for m in holds if ranks[m] == least):
-            for image, seen in zip(images, clean, strict=True):
-                apart = inverse[m] @ (v - Q[m] @ seen)
+        for m in (m for m in candidates if ranks[m] == least):
+            for image, projected in zip(images, clean, strict=True):
+                difference = inverse[m] @ (v - Q[m] @ projected)
                 constant = log_pdet[m] + least / 2 * np.log(2 * np.pi * sigma**2)
-                exponents.append(-apart @ apart / (2 * sigma**2) - constant)
+                exponents.append(-difference @ difference / (2 * sigma**2) - constant)
                 values.append(image[m])
         weights = np.exp(np.array(exponents) - max(exponents))
-        found[n] = weights @ np.array(values) / weights.sum()
+        estimate[n] = weights @ np.array(values) / weights.sum()
         density[n] = max(exponents) + np.log(weights.mean())
-    return found, density
+    return estimate, density
 
 
 def dense_mmse(y: Tensor, train: Tensor, problem: Problem, sigma: float) -> Array:

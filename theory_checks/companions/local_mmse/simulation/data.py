@@ -1,4 +1,4 @@
-"""Where images come from: files of Debian or of a user, or the faces inside scikit-image. Nothing is fetched."""
+"""Data sets of images: files of Debian or of the user, or the faces in scikit-image; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 ROOT = "EQGRAD_DATA"
-"""The environment variable with the folder of CIFAR-10 and FFHQ."""
+"""Environment variable that names the folder with CIFAR-10 and FFHQ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """What a data set gave.
+    """Images of a data set.
 
     Attributes:
-        label: its name, as tables print it.
+        label: name printed in tables.
         train, test: ``(N, C, H, W)``, values in [0, 1], float64, on the CPU.
     """
 
@@ -38,10 +38,10 @@ class FashionMNIST:
     folder: str = "/usr/share/datasets/fashion-mnist"
 
     def load(self, size: int, train: int, test: int) -> Images:
-        """The first images of both files, averaged down to ``size``.
+        """The first images of both files, averaged down to ``size`` pixels a side.
 
         Raises:
-            FileNotFoundError: the package is not installed.
+            FileNotFoundError: if the package is not installed.
         """
         parts = [
             _pooled(_idx(Path(self.folder) / f"{part}-images-idx3-ubyte.gz", count), size)
@@ -52,7 +52,7 @@ class FashionMNIST:
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The faces inside the wheel of scikit-image (``lfw_subset``): 100 images of 25×25. A stand-in."""
+    """The faces in the wheel of scikit-image (``lfw_subset``): 100 images of 25×25, if FashionMNIST is missing."""
 
     def load(self, size: int, train: int, test: int) -> Images:
         """The first faces for training, the next for the test; each set is at most half of them."""
@@ -75,7 +75,7 @@ class Cifar10:
         """The first images of both sets, averaged down to ``size``.
 
         Raises:
-            FileNotFoundError: they are not in that folder.
+            FileNotFoundError: if the folder has no CIFAR-10.
         """
         from torchvision.datasets import CIFAR10
 
@@ -101,7 +101,7 @@ class Ffhq:
         """The first images for training, the next for the test, averaged down to ``size``.
 
         Raises:
-            FileNotFoundError: there are too few.
+            FileNotFoundError: if there are too few files.
         """
         from PIL import Image
 
@@ -109,19 +109,19 @@ class Ffhq:
         files = sorted(root.rglob("*.png"))[: train + test]
         if len(files) < train + test:
             raise FileNotFoundError(f"{len(files)} PNG files below {root}, {train + test} are needed")
-        shown = [np.asarray(Image.open(file).convert("RGB")) for file in files]
+        pictures = [np.asarray(Image.open(file).convert("RGB")) for file in files]
         pooled = torch.cat(
-            [_pooled(torch.from_numpy(one.copy()).permute(2, 0, 1)[None], size) for one in shown]
+            [_pooled(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None], size) for picture in pictures]
         )
         return Images("FFHQ", pooled[:train], pooled[train:])
 
 
 @dataclass(frozen=True, slots=True)
 class PackagedImages:
-    """FashionMNIST where Debian's package is installed, the faces of scikit-image otherwise."""
+    """FashionMNIST if Debian's package is installed, otherwise the faces of scikit-image."""
 
     def load(self, size: int, train: int, test: int) -> Images:
-        """The images of whichever is there."""
+        """The images of the first data set that is installed."""
         try:
             return FashionMNIST().load(size, train, test)
         except FileNotFoundError:
@@ -130,15 +130,15 @@ class PackagedImages:
 
 @dataclass(frozen=True, slots=True)
 class UserImages:
-    """What lies in the folder ``EQGRAD_DATA``, CIFAR-10 or else FFHQ; other images where that is not set."""
+    """CIFAR-10, or else FFHQ, in the folder ``EQGRAD_DATA``; the images of ``fallback`` if that is not set."""
 
     fallback: FashionMNIST | PackagedImages
 
     def load(self, size: int, train: int, test: int) -> Images:
-        """The images of whichever is there.
+        """The images of the first data set that is found.
 
         Raises:
-            FileNotFoundError: the folder is set, and holds neither of them; or it is not, and the others are missing.
+            FileNotFoundError: if the folder is set and has neither, or it is not set and ``fallback`` is missing.
         """
         if not os.environ.get(ROOT):
             return self.fallback.load(size, train, test)
@@ -155,7 +155,7 @@ Source = FashionMNIST | Faces | Cifar10 | Ffhq | PackagedImages | UserImages
 
 
 def load_error(load: Callable[[], Images]) -> str | None:
-    """Why data cannot be loaded, in a line, or ``None``."""
+    """The reason why data cannot be loaded, in one line; ``None`` if they can."""
     try:
         load()
     except FileNotFoundError as why:
@@ -164,22 +164,22 @@ def load_error(load: Callable[[], Images]) -> str | None:
 
 
 def _idx(file: Path, count: int) -> Tensor:
-    """The first images of an idx file: 16 bytes of header, then a byte a pixel."""
-    with gzip.open(file) as opened:
-        _, held, rows, columns = np.frombuffer(opened.read(16), ">u4").tolist()
-        count = min(count, held)
-        pixels = np.frombuffer(opened.read(count * rows * columns), np.uint8)
+    """The first images of an idx file (16 bytes of header, then one byte a pixel), uint8 ``(N, 1, rows, columns)``."""
+    with gzip.open(file) as stream:
+        _, available, rows, columns = np.frombuffer(stream.read(16), ">u4").tolist()
+        count = min(count, available)
+        pixels = np.frombuffer(stream.read(count * rows * columns), np.uint8)
     return torch.from_numpy(pixels.copy()).view(count, 1, rows, columns)
 
 
 def _pooled(images: Tensor, size: int) -> Tensor:
-    """In [0, 1], float64, each pixel the mean of those it covers."""
+    """Images in [0, 1], float64, averaged down to ``size`` pixels a side."""
     scaled = images.double() / 255 if images.dtype == torch.uint8 else images
     return scaled if scaled.shape[-1] == size else adaptive_avg_pool2d(scaled, size)
 
 
-def _root(given: str) -> Path:
-    folder = given or os.environ.get(ROOT, "")
+def _root(folder_option: str) -> Path:
+    folder = folder_option or os.environ.get(ROOT, "")
     if not folder:
         raise FileNotFoundError(f"no folder with data: set {ROOT}")
     return Path(folder)

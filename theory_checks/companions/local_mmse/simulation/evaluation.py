@@ -1,4 +1,4 @@
-"""What several experiments need, computed once: images, networks, measurements and estimates."""
+"""Images, measurements, trained networks and estimates that several experiments share; each is computed once."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Measurements:
 @cache
 def images(setting: Setting) -> Images:
     """The images of a setting, on its device."""
-    found = setting.source.load(setting.size, setting.train, setting.test)
-    return Images(found.label, found.train.to(setting.device), found.test.to(setting.device))
+    loaded = setting.source.load(setting.size, setting.train, setting.test)
+    return Images(loaded.label, loaded.train.to(setting.device), loaded.test.to(setting.device))
 
 
 def grey(setting: Setting) -> Images:
-    """The same in one channel, for claims about the estimators alone: ``(N, 1, H, W)``."""
-    found = images(setting)
-    return Images(found.label, found.train.mean(1, keepdim=True), found.test.mean(1, keepdim=True))
+    """The images averaged over channels, ``(N, 1, H, W)``, for claims about the estimators alone."""
+    colour = images(setting)
+    return Images(colour.label, colour.train.mean(1, keepdim=True), colour.test.mean(1, keepdim=True))
 
 
 def missing_images(setting: Setting) -> str | None:
-    """Why a setting cannot be run here: its images are not there. ``None`` where they are."""
+    """The reason why the images of a setting cannot be loaded; ``None`` if they can."""
     return load_error(lambda: setting.source.load(setting.size, 1, 1))
 
 
@@ -53,10 +53,8 @@ def split_images(setting: Setting, split: str) -> Tensor:
 def measurements(setting: Setting, operator: Operator, aware: bool, split: str, sigma: float) -> Measurements:
     """The first images of a split, measured. The noise is the same for every problem."""
     x = split_images(setting, split)[: setting.match_images]
-    asked = problem(operator, aware, x)
-    return Measurements(
-        asked, x, asked.measure(x, noise(x.shape, setting.seed, setting.device), sigma), sigma
-    )
+    task = problem(operator, aware, x)
+    return Measurements(task, x, task.measure(x, noise(x.shape, setting.seed, setting.device), sigma), sigma)
 
 
 def noise(shape: torch.Size, seed: int, device: str) -> Tensor:
@@ -68,37 +66,37 @@ def noise(shape: torch.Size, seed: int, device: str) -> Tensor:
 def local_estimate(
     setting: Setting, operator: Operator, aware: bool, split: str, sigma: float, P: int, count: int = 0
 ) -> Estimate:
-    """LE-MMSE of a scene, from the first ``count`` training images; from all where 0."""
-    seen = measurements(setting, operator, aware, split, sigma)
+    """LE-MMSE of ``measurements``, from the first ``count`` training images (0 for all)."""
+    measured = measurements(setting, operator, aware, split, sigma)
     train = images(setting).train
-    return estimators.local(seen.y, train[: count or len(train)], seen.problem, sigma, P)
+    return estimators.local(measured.y, train[: count or len(train)], measured.problem, sigma, P)
 
 
 @cache
 def mmse_estimate(setting: Setting, operator: Operator, split: str, sigma: float) -> Tensor:
-    """MMSE of a scene, which does not depend on B."""
-    seen = measurements(setting, operator, False, split, sigma)
-    return estimators.mmse(seen.y, images(setting).train, seen.problem, sigma)
+    """MMSE of ``measurements``; it does not depend on B."""
+    measured = measurements(setting, operator, False, split, sigma)
+    return estimators.mmse(measured.y, images(setting).train, measured.problem, sigma)
 
 
 @cache
 def trained_network(setting: Setting, case: Case) -> LocalNetwork:
-    """A network, trained."""
+    """The trained network of a case."""
     train = images(setting).train.float()
-    asked = problem(case.operator, case.aware, train)
+    task = problem(case.operator, case.aware, train)
     train = train[: case.images or len(train)]
-    return training.train(case.architecture, case.P, asked, train, case.sigmas, case.recipe)
+    return training.train(case.architecture, case.P, task, train, case.sigmas, case.recipe)
 
 
 @cache
 def network_output(setting: Setting, case: Case, split: str, sigma: float) -> Tensor:
-    """What a network makes of a scene, float64."""
-    seen = measurements(setting, case.operator, case.aware, split, sigma)
-    return apply_network(trained_network(setting, case), seen.problem.observe(seen.y), sigma)
+    """The output of a trained network on ``measurements``, float64."""
+    measured = measurements(setting, case.operator, case.aware, split, sigma)
+    return apply_network(trained_network(setting, case), measured.problem.observe(measured.y), sigma)
 
 
 def apply_network(trained_network: LocalNetwork, z: Tensor, sigma: float) -> Tensor:
-    """What a network makes of ``B y``, float64 from float64, some images at a time."""
+    """The output of a network for z = ``B y``, float64; computed in float32, 64 images at a time."""
     parts = [
         trained_network(part.float(), part.new_full((len(part),), sigma).float()) for part in z.split(64)
     ]

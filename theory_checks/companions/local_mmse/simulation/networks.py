@@ -1,7 +1,7 @@
-"""Three networks whose every output sees exactly a P × P patch: a perceptron of patches, a ResNet, and a U-Net.
+"""Three networks of receptive field exactly P × P: a patch perceptron, a ResNet, and a U-Net.
 
-No down-sampling and no stride, all padding periodic, and all of it at the front: the layers themselves only crop,
-which is the same function as padding each of them, and runs on a single patch too.
+There is no down-sampling and no stride. All padding is periodic and at the front, and the layers only crop: the same
+function as padding each layer, and it can be applied to a single patch too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from . import patches
 
 SPREAD = 0.35
-"""Standard deviation of a pixel, roughly; inputs are divided by that of signal and noise together."""
+"""Approximate standard deviation of a pixel; inputs are divided by that of signal plus noise."""
 
 
 class LocalNetwork(nn.Module):
@@ -24,7 +24,7 @@ class LocalNetwork(nn.Module):
     Args:
         body: ``(B, C + 2, P, P) ↦ (B, C, 1, 1)``, and alike for larger images: valid convolutions.
         P: its receptive field, odd.
-        gain: root mean square of B's rows: what B makes of the noise.
+        gain: root mean square norm of the rows of B, by which B scales the standard deviation of the noise.
     """
 
     def __init__(self, body: nn.Module, P: int, gain: float = 1.0) -> None:
@@ -36,20 +36,20 @@ class LocalNetwork(nn.Module):
 
         Args:
             z: ``B y``, ``(B, C, H, W)``.
-            sigma: of each image, ``(B,)``.
+            sigma: noise level of each image, ``(B,)``.
 
         Returns:
             ``(B, C, H, W)``.
         """
         level = sigma[:, None, None, None]
         scaled = z / (SPREAD**2 + (self.gain * level) ** 2).sqrt()
-        # A pixel that is exactly 0 was lost: a function of B y like any other, and hard to learn.
-        told = torch.cat([scaled, level.expand_as(z[:, :1]), (z[:, :1] == 0).to(z.dtype)], 1)
-        return self.body(patches.wrap(told, self.P // 2))
+        # Pixels that are exactly 0 were lost. The map of them is a function of B y, but one that is hard to learn.
+        inputs = torch.cat([scaled, level.expand_as(z[:, :1]), (z[:, :1] == 0).to(z.dtype)], 1)
+        return self.body(patches.wrap(inputs, self.P // 2))
 
 
 class Pixelwise(nn.Module):
-    """A residual layer that does not look sideways: ``x + W₂ silu(W₁ norm(x))``, on ``(…, width)``."""
+    """A residual layer on each pixel alone: ``x + W₂ silu(W₁ norm(x))``, on ``(…, width)``."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Pixelwise(nn.Module):
 
 
 class PatchMLP(nn.Module):
-    """A perceptron that is shown every patch: one linear layer over it, then ``depth`` pixelwise ones."""
+    """A perceptron applied to every patch: a linear layer over the patch, then ``depth`` pixelwise layers."""
 
     def __init__(self, channels: int, P: int, width: int, depth: int) -> None:
         super().__init__()
@@ -74,9 +74,9 @@ class PatchMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C + 2, H, W) ↦ (B, C, H − P + 1, W − P + 1)``."""
-        seen = nn.functional.unfold(x, self.P).transpose(1, 2)
-        found = self.last(self.layers(self.first(seen))).transpose(1, 2)
-        return found.reshape(len(x), self.channels, x.shape[2] - self.P + 1, x.shape[3] - self.P + 1)
+        observed = nn.functional.unfold(x, self.P).transpose(1, 2)
+        values = self.last(self.layers(self.first(observed))).transpose(1, 2)
+        return values.reshape(len(x), self.channels, x.shape[2] - self.P + 1, x.shape[3] - self.P + 1)
 
 
 class CroppingBlock(nn.Module):
@@ -92,14 +92,14 @@ class CroppingBlock(nn.Module):
 
 
 def resnet(channels: int, P: int, width: int) -> nn.Module:
-    """A 3 × 3 layer, residual ones up to the receptive field P, and a pixelwise one: P = 1 + 2 (blocks + 1)."""
+    """A 3 × 3 layer, residual 3 × 3 blocks up to the receptive field P = 1 + 2 (blocks + 1), and pixelwise layers."""
     blocks = [CroppingBlock(width) for _ in range(P // 2 - 1)]
     mix = [nn.BatchNorm2d(width), nn.Conv2d(width, width, 1), nn.SiLU(), nn.Conv2d(width, channels, 1)]
     return nn.Sequential(nn.Conv2d(channels + 2, width, 3), *blocks, *mix)
 
 
 class UNet(nn.Module):
-    """As many 3 × 3 layers down as up, in channels alone, with skips between: P = 1 + 4·levels, or 2 more."""
+    """A U-Net in channels alone: 3 × 3 layers down and up with skip connections; P = 1 + 4·levels, or 2 more."""
 
     def __init__(self, channels: int, P: int, width: int) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ def _convolution(inner: int, outer: int) -> nn.Module:
 
 
 def _cropped(x: Tensor, like: Tensor) -> Tensor:
-    """The middle of ``x`` that ``like`` covers."""
+    """The centre of ``x``, of the size of ``like``."""
     edge = (x.shape[-1] - like.shape[-1]) // 2
     return x[..., edge : x.shape[-2] - edge, edge : x.shape[-1] - edge] if edge else x
 
@@ -148,7 +148,7 @@ class PatchPerceptron:
     name: str = "PatchMLP"
 
     def __call__(self, channels: int, P: int) -> nn.Module:
-        """Its layers for a receptive field P ≥ 1."""
+        """The module for a receptive field P ≥ 1."""
         return PatchMLP(channels, P, self.width, self.depth)
 
 
@@ -160,7 +160,7 @@ class Residual:
     name: str = "ResNet"
 
     def __call__(self, channels: int, P: int) -> nn.Module:
-        """Its layers for a receptive field P ≥ 3."""
+        """The module for a receptive field P ≥ 3."""
         return resnet(channels, P, self.width)
 
 
@@ -172,7 +172,7 @@ class FlatUNet:
     name: str = "U-Net"
 
     def __call__(self, channels: int, P: int) -> nn.Module:
-        """Its layers for a receptive field P ≥ 5."""
+        """The module for a receptive field P ≥ 5."""
         return UNet(channels, P, self.width)
 
 

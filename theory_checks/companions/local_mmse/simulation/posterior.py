@@ -1,4 +1,4 @@
-"""The mean of what is behind a noisy vector, over examples that are streamed: no weight is kept."""
+"""The posterior mean given noisy vectors, over examples that are streamed, without storing their weights."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """Of Q queries under the uniform law on K examples and white noise.
+    """The posterior given Q queries, for the uniform law on K examples and white noise.
 
     Attributes:
-        mean: of the targets, ``(Q, C)``.
-        log_density: of the query itself, ``log (1/K) Σ_k N(q; p_k, σ² I)``, ``(Q,)``.
+        mean: posterior mean of the targets, ``(Q, C)``.
+        log_density: log-density of the query, ``log (1/K) Σ_k N(q; p_k, σ² I)``, ``(Q,)``.
         best: the example with the largest weight, ``(Q,)``, int64.
         weight: of that example, ``(Q,)``.
     """
@@ -28,10 +28,10 @@ class Posterior:
 
 @dataclass(frozen=True, slots=True)
 class PartialSums:
-    """Sums over the examples so far, relative to the largest exponent so far.
+    """Sums over the examples so far, scaled by the largest exponent so far, so that ``exp`` cannot underflow.
 
     Attributes:
-        top: that exponent, ``(Q,)``.
+        top: the largest exponent, ``(Q,)``.
         mass, weighted: sums of weights ``(Q,)`` and of weighted targets ``(Q, C)``, both times ``exp(−top)``.
         best: the example that had it.
     """
@@ -43,40 +43,40 @@ class PartialSums:
 
 
 def exponents(queries: Tensor, examples: Tensor, sigma: float) -> Tensor:
-    """``−|q − p|²/2σ²`` up to a term of the query alone, ``(Q, K)``.
+    """``−|q − p|²/2σ²`` without the term ``−|q|²/2σ²``, which cancels in the weights; ``(Q, K)``.
 
-    In the precision that is given: at small σ the two terms nearly cancel, and single precision is not enough.
+    Needs float64: at small σ the two remaining terms nearly cancel.
     """
     precise = queries / sigma**2
     return torch.addmm(examples.square().sum(1) / (-2 * sigma**2), precise, examples.T)
 
 
 def rescaled(before: PartialSums, top: Tensor) -> PartialSums:
-    """The same sums, relative to a larger exponent."""
+    """The same sums, scaled by a larger exponent."""
     shrink = (before.top - top).exp()
     return PartialSums(top, before.mass * shrink, before.weighted * shrink[:, None], before.best)
 
 
 def with_examples(before: PartialSums, logits: Tensor, targets: Tensor, first: int) -> PartialSums:
     """The sums with further examples, numbered from ``first``."""
-    best, at = logits.max(1)
+    best, index = logits.max(1)
     sums = rescaled(before, torch.maximum(before.top, best))
     weights = (logits - sums.top[:, None]).exp_()
     return PartialSums(
         sums.top,
         sums.mass + weights.sum(1),
         sums.weighted + weights @ targets,
-        torch.where(best > before.top, at + first, before.best),
+        torch.where(best > before.top, index + first, before.best),
     )
 
 
 class StreamedPosterior:
-    """The posterior given each query, of examples that come in chunks and are seen once.
+    """The posterior given each query, of examples that are added in chunks.
 
     Args:
         queries: ``(Q, d)``, float64.
         sigma: standard deviation of the noise in each of the d coordinates, positive.
-        several, many: queries and examples whose weights are in memory at once.
+        several, many: rows (queries) and columns (examples) of the matrix of weights in memory.
     """
 
     def __init__(self, queries: Tensor, sigma: float, several: int, many: int) -> None:
@@ -86,7 +86,7 @@ class StreamedPosterior:
         self.count = 0
 
     def add_examples(self, examples: Tensor, values: Tensor) -> None:
-        """Further examples ``(k, d)`` with their targets ``(k, C)``."""
+        """Add examples ``(k, d)`` with their targets ``(k, C)``."""
         for points, targets in zip(examples.split(self.many), values.split(self.many), strict=True):
             before = self.sums or [_nothing(part, targets) for part in self.parts]
             self.sums = [
@@ -96,10 +96,10 @@ class StreamedPosterior:
             self.count += len(points)
 
     def posterior(self) -> Posterior:
-        """Given all examples so far.
+        """The posterior of all examples so far.
 
         Raises:
-            ValueError: there were none.
+            ValueError: if there are none.
         """
         if not self.sums:
             raise ValueError("no examples")

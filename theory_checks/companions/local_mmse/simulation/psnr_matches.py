@@ -1,4 +1,4 @@
-"""How near each network is to each estimator: the rows of the table, and what 2.6 asserts of them."""
+"""PSNR between each network and each estimator."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A network on a split, in dB.
+    """PSNR of one network on one split, in dB.
 
     Attributes:
-        case, label, split, sigma: the network, its problem, the images, and their noise.
-        local: PSNR of the network against LE-MMSE, by patch size.
-        mmse: against the unconstrained MMSE.
-        truth: against the images.
-        best: PSNR of LE-MMSE of the network's own patch size against the images.
+        case, label, split, sigma: network, problem, split and noise level.
+        local: PSNR against LE-MMSE, by patch size.
+        mmse: PSNR against the unconstrained MMSE.
+        truth: PSNR against the true images.
+        best: PSNR of LE-MMSE of the network's own patch size against the true images.
     """
 
     case: Case
@@ -36,32 +36,32 @@ class Match:
 
     @property
     def own(self) -> float:
-        """Against LE-MMSE of the network's own patch size."""
+        """PSNR against LE-MMSE of the network's own patch size."""
         return self.local[self.case.P]
 
     @property
     def lead(self) -> float:
-        """Over the patch size that comes next."""
+        """``own`` minus the PSNR against the nearest LE-MMSE of another patch size."""
         return self.own - max(value for P, value in self.local.items() if P != self.case.P)
 
 
 @cache
 def match(setting: Setting, case: Case, split: str, sigma: float, windows: tuple[int, ...]) -> Match:
-    """A network against LE-MMSE of each of ``windows``, which has its own among them."""
-    asked = (case.operator, case.aware, split, sigma)
+    """PSNR of a network against LE-MMSE of each patch size in ``windows``, which must include its own."""
+    conditions = (case.operator, case.aware, split, sigma)
     N = evaluation.network_output(setting, case, split, sigma)
-    found = {P: evaluation.local_estimate(setting, *asked, P, case.images).x for P in windows}
-    seen = evaluation.measurements(setting, *asked)
-    label = problem(case.operator, case.aware, seen.x).label
+    estimates = {P: evaluation.local_estimate(setting, *conditions, P, case.images).x for P in windows}
+    measured = evaluation.measurements(setting, *conditions)
+    label = problem(case.operator, case.aware, measured.x).label
     return Match(
         case,
         label,
         split,
         sigma,
-        {P: psnr(N, x) for P, x in found.items()},
+        {P: psnr(N, x) for P, x in estimates.items()},
         psnr(N, evaluation.mmse_estimate(setting, case.operator, split, sigma)),
-        psnr(N, seen.x),
-        psnr(found[case.P], seen.x),
+        psnr(N, measured.x),
+        psnr(estimates[case.P], measured.x),
     )
 
 

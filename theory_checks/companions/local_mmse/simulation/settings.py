@@ -1,10 +1,10 @@
-"""The sizes of everything: for a laptop, and for a GPU."""
+"""Sizes, seeds and networks of the experiments on LE-MMSE, for a laptop and for a GPU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .data import Faces, FashionMNIST, PackagedImages, Source, UserImages
+from .data import FashionMNIST, PackagedImages, Source, UserImages
 from .networks import Architecture, FlatUNet, PatchPerceptron, Residual
 from .problems import Denoise, GaussianBlur, InpaintCentre, Operator
 from .training import Recipe
@@ -15,11 +15,11 @@ class Case:
     """A network to be trained.
 
     Attributes:
-        operator, aware: the problem.
+        operator, aware: the inverse problem (see ``problems.Problem``).
         architecture, P: the network and its receptive field.
-        recipe: of its training.
+        recipe: training parameters.
         sigmas: noise levels it is trained for.
-        images: training images; all of the setting where 0.
+        images: number of training images; 0 for all of the setting.
     """
 
     operator: Operator
@@ -33,24 +33,24 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the experiments are told.
+    """Parameters of all experiments.
 
     Attributes:
-        source: of the images.
+        source: data set of the images.
         size, train, test: pixels a side, and how many images of each set.
         sigma: the noise level of the claims.
         windows: patch sizes P′ that networks are compared with.
-        cases: networks that must match LE-MMSE (2.6); the first is that of 2.5 and 2.8, which is denoising.
-        dominance: networks of other P for denoising, besides the first.
-        by_size: trained on fewer images; reported (2.8).
-        by_level: trained for several noise levels; reported (2.8).
-        shown: images a split on which networks are compared with estimators.
-        judged, pairs: training images, drawn with the seed, and antithetic pairs of noise each, of risks (2.5, 2.7);
-            all images where 0.
-        tabulated: noise levels of the tables.
-        drawn, draws: images and antithetic pairs each, of orthogonality (2.4).
-        seed: of the noise.
-        device: of everything.
+        cases: networks that must match LE-MMSE (2.6); the first, which is for denoising, is that of 2.5 and 2.8.
+        dominance: networks of other P for denoising, also compared in 2.6.
+        by_size: networks trained on fewer images; reported (2.8).
+        by_level: network trained for several noise levels; reported (2.8).
+        match_images: images of each split on which networks are compared with estimators.
+        risk_images, risk_pairs: training images drawn for the risks (2.5, 2.7; 0 for all), and antithetic pairs of
+            noise for each.
+        table_sigmas: noise levels of the tables.
+        score_images, score_pairs: images, and antithetic pairs for each, of orthogonality (2.4).
+        seed: seed of the noise.
+        device: device of all tensors.
     """
 
     source: Source
@@ -76,7 +76,7 @@ class Setting:
 def _small() -> Setting:
     perceptron, deep = PatchPerceptron(64, 3), Recipe(600, 21, 8e-3)
     residual, short = Residual(48), Recipe(500, 16)
-    at = (0.6,)
+    levels = (0.6,)
     centre, blur = InpaintCentre(4), GaussianBlur(0.7)
     return Setting(
         source=UserImages(PackagedImages()),
@@ -86,16 +86,16 @@ def _small() -> Setting:
         sigma=0.6,
         windows=(3, 5, 7, 9),
         cases=(
-            Case(Denoise(), False, perceptron, 5, deep, at),
-            Case(Denoise(), False, residual, 5, short, at),
-            Case(Denoise(), False, FlatUNet(24), 5, Recipe(400, 16), at),
-            Case(centre, False, perceptron, 5, Recipe(900, 21, 8e-3), at),
-            Case(centre, True, PatchPerceptron(96, 1), 5, Recipe(2500, 10, 8e-3, 0.99), at),
-            Case(blur, False, residual, 5, short, at),
-            Case(blur, True, residual, 5, short, at),
+            Case(Denoise(), False, perceptron, 5, deep, levels),
+            Case(Denoise(), False, residual, 5, short, levels),
+            Case(Denoise(), False, FlatUNet(24), 5, Recipe(400, 16), levels),
+            Case(centre, False, perceptron, 5, Recipe(900, 21, 8e-3), levels),
+            Case(centre, True, PatchPerceptron(96, 1), 5, Recipe(2500, 10, 8e-3, 0.99), levels),
+            Case(blur, False, residual, 5, short, levels),
+            Case(blur, True, residual, 5, short, levels),
         ),
-        dominance=(Case(Denoise(), False, perceptron, 3, Recipe(300, 21), at),),
-        by_size=(Case(Denoise(), False, residual, 5, short, at, 10),),
+        dominance=(Case(Denoise(), False, perceptron, 3, Recipe(300, 21), levels),),
+        by_size=(Case(Denoise(), False, residual, 5, short, levels, 10),),
         by_level=Case(Denoise(), False, residual, 5, short, (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)),
         risk_pairs=4,
     )
@@ -133,5 +133,3 @@ def _paper() -> Setting:
 
 
 SMALL, PAPER = _small(), _paper()
-FACES = Faces()
-"""The stand-in where FashionMNIST is not installed."""

@@ -1,4 +1,4 @@
-"""Training by squared error alone: nothing here knows of LE-MMSE."""
+"""Training by squared error alone; LE-MMSE does not enter."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .problems import Problem
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """AdamW with a one-cycle rate, gradients clipped at norm 1, and an average of the weights.
+    """AdamW with a one-cycle learning rate, gradients clipped at norm 1, and a moving average of the weights.
 
-    The authors let a cosine rate cycle every 60 steps; one cycle over all steps needs fewer of them.
+    The authors cycle a cosine rate every 60 steps; one cycle over all steps needs fewer steps.
 
     Attributes:
-        steps: batches.
-        batch: images a batch, drawn with replacement, each with noise of its own.
-        rate: the largest learning rate.
-        decay: of the moving average of the weights, a step.
-        seed: of the initial weights, the batches and the noise.
+        steps: number of batches.
+        batch: images of a batch, drawn with replacement, each with its own noise.
+        rate: largest learning rate.
+        decay: factor of the moving average of the weights per step.
+        seed: seed of the initial weights, the batches and the noise.
     """
 
     steps: int
@@ -42,11 +42,11 @@ def train(
     sigmas: tuple[float, ...],
     recipe: Recipe,
 ) -> LocalNetwork:
-    """A network of receptive field P for the problem.
+    """Train a network of receptive field P for a problem.
 
     Args:
-        images: the training set, ``(N, C, H, W)``; the network is trained in float32, on their device.
-        sigmas: noise levels, one drawn for each image; the network is told which.
+        images: training set, ``(N, C, H, W)``; training is in float32, on their device.
+        sigmas: noise levels; one is drawn for each image, and is an input of the network.
 
     Returns:
         The averaged network, in evaluation mode.
@@ -79,7 +79,7 @@ def training_batch(
     count: int,
     rng: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Images, what a network is shown of them, and the noise levels ``(count,)``."""
+    """A batch: images, inputs ``B y`` of the network, and noise levels ``(count,)``."""
     device = images.device
     pick = torch.randint(len(images), (count,), generator=rng).to(device)
     level = torch.tensor(sigmas)[torch.randint(len(sigmas), (count,), generator=rng)].to(device)
@@ -91,7 +91,7 @@ def training_batch(
 def untrained_network(
     architecture: Architecture, P: int, problem: Problem, images: Tensor, seed: int
 ) -> LocalNetwork:
-    """A network that was never trained, on the images' device, in float32, in training mode."""
+    """A network with initial weights, on the device of the images, in float32 and training mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         body = architecture(images.shape[1], P)
@@ -102,5 +102,5 @@ def untrained_network(
 
 
 def evaluation_mode(network: LocalNetwork) -> LocalNetwork:
-    """In evaluation mode, where batch normalisation does not look at the batch, nor at the rest of an image."""
+    """The network in evaluation mode: batch norm then depends neither on the batch nor on the rest of the image."""
     return network.eval().requires_grad_(False)
