@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from ..engine.experiment_group import ExperimentGroup as Group
+from ..engine.experiment_group import ExperimentGroup
 from .frontier import GROUP as FRONTIER
 from .inertia import GROUP as INERTIA
 from .local_mmse import GROUP as LOCAL_MMSE
 
-GROUPS: tuple[Group[Any], ...] = (INERTIA, LOCAL_MMSE, FRONTIER)
+GROUPS: tuple[ExperimentGroup[Any], ...] = (INERTIA, LOCAL_MMSE, FRONTIER)
 """By hand, in the order of the specification."""
 
 __all__ = ["GROUPS"]

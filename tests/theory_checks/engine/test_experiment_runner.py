@@ -184,8 +184,10 @@ def test_the_groups_are_the_folders_and_their_experiments_the_files():
     assert {found.name.replace("_", "-") for found in folders} == {group.name for group in companions.GROUPS}
     for group in companions.GROUPS:
         package = importlib.import_module(f"theory_checks.companions.{group.name.replace('-', '_')}")
-        files = [found.name for found in pkgutil.iter_modules(package.__path__) if found.name[:6] == "claim_"]
-        stated = [importlib.import_module(f"{package.__name__}.{file}").EXPERIMENT for file in files]
+        claims = importlib.import_module(f"{package.__name__}.claims")
+        files = [file.name for file in pkgutil.iter_modules(claims.__path__)]
+        assert all(file.startswith("claim_") for file in files)
+        stated = [importlib.import_module(f"{claims.__name__}.{file}").EXPERIMENT for file in files]
         assert {e.id for e in stated} == {e.id for e in group.experiments}
         assert len(stated) == len(group.experiments)
     ids = [e.id for group in companions.GROUPS for e in group.experiments]

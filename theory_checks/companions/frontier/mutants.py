@@ -1,4 +1,4 @@
-"""Wrong networks, wrong theory and wrong estimators, each of which a claim must turn red."""
+"""Wrong networks, wrong theory and wrong estimators, each of which a claim must catch."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ import torch
 from torch import Tensor
 
 from ...engine.mutation import Mutant
-from . import backward, boxes, fields, forward, mean_field, networks, tangents
-from .networks import Architecture, Network
-from .settings import Setting, Window
+from ..single_patch import mutant
+from .simulation import backward_pass, box_counting, forward_pass, landscapes, mean_field, networks, tangents
+from .simulation.networks import Architecture, Network
+from .simulation.settings import Setting, Window
 
-LAYER, PRE = forward.layer, forward.pre_activation
-DRAW, WEIGHTS = networks.draw, networks.weights
-POINTS, MOMENTS, SLOPE = fields.points, mean_field.next_moments, boxes.slope
+LAYER, PRE = forward_pass.layer, forward_pass.pre_activation
+DRAW, WEIGHTS = networks.draw_network, networks.linear_maps
+POINTS, MOMENTS, SLOPE = landscapes.window_nodes, mean_field.next_moments, box_counting.slope
 
 
-def _redrawn(weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
-    """A layer whose weights are other ones for every column, in law; the same for both inputs."""
+def _redrawn(
+    weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], sigmas: Tensor
+) -> tuple[Tensor, Tensor]:
+    """A layer, in law, whose weights are drawn afresh for every column, but are the same for both inputs."""
     first, second = pair
-    drawn = networks.generator(int(weight[0, 0].double() * 1e9) % 2**31)
-    one, two = (torch.randn(first.shape, generator=drawn).to(first) for _ in range(2))
+    generator = networks.generator(int(weight[0, 0].double() * 1e9) % 2**31)
+    one, two = (torch.randn(first.shape, generator=generator).to(first) for _ in range(2))
     size, other = first.norm(dim=0), second.norm(dim=0)
     overlap = ((first * second).sum(0) / (size * other)).clamp(-1, 1)
     mixed = overlap * one + (1 - overlap**2).clamp_min(0).sqrt() * two
-    scale, shift = at[0] / math.sqrt(len(first)), at[1] * bias[:, None]
+    scale, shift = sigmas[0] / math.sqrt(len(first)), sigmas[1] * bias[:, None]
     return torch.erf(scale * size * one + shift), torch.erf(scale * other * mixed + shift)
 
 
 def _other_operator(
-    weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], at: Tensor
+    weight: Tensor, bias: Tensor, pair: tuple[Tensor, Tensor], sigmas: Tensor
 ) -> tuple[Tensor, Tensor]:
     first, second = pair
-    return LAYER(weight, bias, first, at[0], at[1]), LAYER(weight.flip(0), bias.flip(0), second, at[0], at[1])
+    return LAYER(weight, bias, first, sigmas[0], sigmas[1]), LAYER(
+        weight.flip(0), bias.flip(0), second, sigmas[0], sigmas[1]
+    )
 
 
 def _drawn(change: Callable[[Network], Network]) -> Callable[[Architecture, int, int, int], Network]:
@@ -46,8 +51,8 @@ def _drawn(change: Callable[[Network], Network]) -> Callable[[Architecture, int,
 
 
 def _scaled(scale: Callable[[Architecture, int], float]) -> Callable[..., Tensor]:
-    def weights(architecture: Architecture, width: int, count: int, drawn: torch.Generator) -> Tensor:
-        return WEIGHTS(architecture, width, count, drawn) * scale(architecture, width)
+    def weights(architecture: Architecture, width: int, count: int, generator: torch.Generator) -> Tensor:
+        return WEIGHTS(architecture, width, count, generator) * scale(architecture, width)
 
     return weights
 
@@ -58,9 +63,9 @@ def _tied(network: Network) -> Network:
     )
 
 
-def _zero_padded(architecture: Architecture, width: int, count: int, drawn: torch.Generator) -> Tensor:
-    found = WEIGHTS(architecture, width, count, drawn)
-    return found.tril() if architecture is Architecture.CONV else found
+def _zero_padded(architecture: Architecture, width: int, count: int, generator: torch.Generator) -> Tensor:
+    maps = WEIGHTS(architecture, width, count, generator)
+    return maps.tril() if architecture is Architecture.CONV else maps
 
 
 def _squared_bias(weight: Tensor, bias: Tensor, x: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> Tensor:
@@ -68,8 +73,8 @@ def _squared_bias(weight: Tensor, bias: Tensor, x: Tensor, sigma_w: Tensor, sigm
 
 
 def _half(weight: Tensor, bias: Tensor, x: Tensor, sigma_w: Tensor, sigma_b: Tensor) -> Tensor:
-    found = LAYER(weight, bias, x, sigma_w, sigma_b)
-    return found.half().to(x.dtype) if x.dtype == torch.float32 else found
+    activations = LAYER(weight, bias, x, sigma_w, sigma_b)
+    return activations.half().to(x.dtype) if x.dtype == torch.float32 else activations
 
 
 def _before_activation(first: Tensor, second: Tensor) -> Tensor:
@@ -78,7 +83,7 @@ def _before_activation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _nearly_met(first: Tensor, second: Tensor) -> Tensor:
-    """Columns whose inputs are within 1e-5 are given up."""
+    """Drops columns whose inputs are within 1e-5 of each other."""
     return ((first - second).abs() > 1e-5).any(0).nonzero()[:, 0]
 
 
@@ -95,13 +100,16 @@ def _edge_without_bias(sigma_b: float) -> float:
 
 
 def _not_transposed(weight: Tensor, z: Tensor, gradient: Tensor, sigma_w: Tensor) -> Tensor:
-    return sigma_w * (weight @ (tangents.derivative(z) * gradient))
+    return sigma_w * (weight @ (tangents.erf_derivative(z) * gradient))
 
 
-def _steepest(at: Setting, distances: np.ndarray) -> float:
+def _steepest(setting: Setting, distances: np.ndarray) -> float:
     """The threshold of the largest dimension, as in the authors' notebook."""
-    of = {t: boxes.dimension(boxes.edges(boxes.signs(distances, t))) for t in np.logspace(-5, 0, 11)}
-    return max(of, key=lambda t: of[t] if math.isfinite(of[t]) else -math.inf)
+    dimensions = {
+        t: box_counting.dimension(box_counting.frontier_cells(box_counting.signs(distances, t)))
+        for t in np.logspace(-5, 0, 11)
+    }
+    return max(dimensions, key=lambda t: dimensions[t] if math.isfinite(dimensions[t]) else -math.inf)
 
 
 def _swapped(window: Window, cells: int) -> Tensor:
@@ -109,48 +117,58 @@ def _swapped(window: Window, cells: int) -> Tensor:
 
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("weights redrawn for every pixel", ((forward, "both", _redrawn),), ("3.6",)),
-    Mutant("the same weights and biases in every layer", ((networks, "draw", _drawn(_tied)),), ("3.3",)),
-    Mutant("W without 1/√N", ((networks, "weights", _scaled(lambda _, n: math.sqrt(n))),), ("3.9",)),
-    Mutant(
+    mutant("weights redrawn for every pixel", forward_pass, "layer_of_pair", _redrawn, "3.6"),
+    mutant("the same weights and biases in every layer", networks, "draw_network", _drawn(_tied), "3.3"),
+    mutant("W without 1/√N", networks, "linear_maps", _scaled(lambda _, n: math.sqrt(n)), "3.9"),
+    mutant(
         "structured maps without √2",
-        ((networks, "weights", _scaled(lambda a, _: 1 if a is not Architecture.STRUCTURED else 0.5**0.5)),),
-        ("3.3",),
+        networks,
+        "linear_maps",
+        _scaled(lambda a, _: 1 if a is not Architecture.STRUCTURED else 0.5**0.5),
+        "3.3",
     ),
-    Mutant("zero padding in place of circular convolution", ((networks, "weights", _zero_padded),), ("3.3",)),
-    Mutant(
+    mutant("zero padding in place of circular convolution", networks, "linear_maps", _zero_padded, "3.3"),
+    mutant(
         "one bias for all units of a layer",
-        ((networks, "draw", _drawn(lambda n: Network(n.weights, n.biases[:, :1].expand(-1, n.width)))),),
-        ("3.3",),
+        networks,
+        "draw_network",
+        _drawn(lambda n: Network(n.weights, n.biases[:, :1].expand(-1, n.width))),
+        "3.3",
     ),
-    Mutant(
+    mutant(
         "the same biases in every layer",
-        ((networks, "draw", _drawn(lambda n: Network(n.weights, n.biases[:1].expand(n.depth, -1)))),),
-        ("3.3",),
+        networks,
+        "draw_network",
+        _drawn(lambda n: Network(n.weights, n.biases[:1].expand(n.depth, -1))),
+        "3.3",
     ),
-    Mutant("no biases", ((networks, "draw", _drawn(lambda n: Network(n.weights, 0 * n.biases))),), ("3.9",)),
-    Mutant("σ_b² in place of σ_b in a layer", ((forward, "pre_activation", _squared_bias),), ("3.3",)),
-    Mutant(
-        "σ_b in place of σ_b² in mean field", ((mean_field, "next_moments", _bias_not_squared),), ("3.3",)
+    mutant("no biases", networks, "draw_network", _drawn(lambda n: Network(n.weights, 0 * n.biases)), "3.9"),
+    mutant("σ_b² in place of σ_b in a layer", forward_pass, "pre_activation", _squared_bias, "3.3"),
+    mutant("σ_b in place of σ_b² in mean field", mean_field, "next_moments", _bias_not_squared, "3.3"),
+    mutant("erf' replaced by 1", tangents, "erf_derivative", torch.ones_like, "3.9"),
+    mutant("Wᵀ forgotten in the backward pass", backward_pass, "input_gradient", _not_transposed, "3.9"),
+    mutant("χ with 2/π for 4/π", mean_field, "susceptibility", _half_susceptibility, "3.9"),
+    mutant("κ = 1: no fluctuation of φ'", mean_field, "kappa", lambda q: 1.0, "3.2"),
+    mutant("edge of chaos of σ_b = 0", mean_field, "edge_sigma_w", _edge_without_bias, "3.3"),
+    mutant("distance of pre-activations", forward_pass, "squared_distance", _before_activation, "3.3"),
+    mutant("inputs given up before they have met", forward_pass, "unmet_columns", _nearly_met, "3.8"),
+    mutant("the second input sees other operators", forward_pass, "layer_of_pair", _other_operator, "3.3"),
+    mutant("σ_w and σ_b swapped", landscapes, "window_nodes", _swapped, "3.6"),
+    mutant("float16 in place of float32", forward_pass, "layer", _half, "3.6"),
+    mutant("threshold chosen afterwards", landscapes, "threshold", _steepest, "3.7"),
+    mutant(
+        "edges are values, not changes of sign",
+        box_counting,
+        "frontier_cells",
+        lambda above: above[:-1, :-1],
+        "3.7",
     ),
-    Mutant("erf' replaced by 1", ((tangents, "derivative", torch.ones_like),), ("3.9",)),
-    Mutant("Wᵀ forgotten in the backward pass", ((backward, "pull", _not_transposed),), ("3.9",)),
-    Mutant("χ with 2/π for 4/π", ((mean_field, "susceptibility", _half_susceptibility),), ("3.9",)),
-    Mutant("κ = 1: no fluctuation of φ'", ((mean_field, "kappa", lambda q: 1.0),), ("3.2",)),
-    Mutant("edge of chaos of σ_b = 0", ((mean_field, "edge_sigma_w", _edge_without_bias),), ("3.3",)),
-    Mutant("distance of pre-activations", ((forward, "squared_distance", _before_activation),), ("3.3",)),
-    Mutant("inputs given up before they have met", ((forward, "apart", _nearly_met),), ("3.8",)),
-    Mutant("the second input sees other operators", ((forward, "both", _other_operator),), ("3.3",)),
-    Mutant("σ_w and σ_b swapped", ((fields, "points", _swapped),), ("3.6",)),
-    Mutant("float16 in place of float32", ((forward, "layer", _half),), ("3.6",)),
-    Mutant("threshold chosen afterwards", ((fields, "threshold", _steepest),), ("3.7",)),
-    Mutant(
-        "edges are values, not changes of sign", ((boxes, "edges", lambda above: above[:-1, :-1]),), ("3.7",)
-    ),
-    Mutant("sign of the box-counting slope", ((boxes, "slope", lambda x, y: -SLOPE(x, y)),), ("3.7",)),
-    Mutant(
+    mutant("sign of the box-counting slope", box_counting, "slope", lambda x, y: -SLOPE(x, y), "3.7"),
+    mutant(
         "boxes larger than the window",
-        ((boxes, "sizes", lambda cells: tuple(2**j for j in range(12))),),
-        ("3.7",),
+        box_counting,
+        "box_sizes",
+        lambda cells: tuple(2**j for j in range(12)),
+        "3.7",
     ),
 )

@@ -1,22 +1,40 @@
-"""Wrong code that the claims on inertia must notice."""
+"""Wrong implementations of the inertial deep inverse prior, each of which a claim must catch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from ...engine.mutation import Mutant
-from . import certificate, discrete, fits, flow, kernel, matrix_free, network, recovery, widths
-from .certificate import Certificate
-from .discrete import Inertia, Seen, Step
-from .flow import Damping, State
-from .inertial_certificate import Guarantee
-from .network import Fit, Frozen, TwoLayer
+from ..single_patch import mutant
+from .simulation import (
+    discrete_schemes,
+    flow_certificate,
+    flows,
+    kernel,
+    matrix_free,
+    network,
+    rate_fits,
+    recovery,
+    width_laws,
+)
+from .simulation.discrete_schemes import Callback, Inertia, Iteration
+from .simulation.flow_certificate import Certificate
+from .simulation.flows import Damping, State
+from .simulation.inertial_certificate import InertialCertificate
+from .simulation.network import Fit, LinearisedNetwork, TwoLayer
 
-SLOPES, FROZEN, FIELD, RESPONSE = TwoLayer.slopes, Frozen.slopes, flow.field, kernel.response
-MOVE, ISEHD, PRODUCT, ENERGY = discrete.move, discrete.isehd, matrix_free.product, flow.energy
+SLOPES = TwoLayer.residual_and_gradient
+FROZEN = LinearisedNetwork.residual_and_gradient
+FIELD = flows.inertial_field
+RESPONSE = kernel.response
+MOVE = discrete_schemes.next_velocity
+ISEHD = discrete_schemes.isehd
+PRODUCT = matrix_free.product
+ENERGY = flows.flow_energy
 
 
 def _doubled(self: TwoLayer, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,12 +42,12 @@ def _doubled(self: TwoLayer, z: Tensor) -> tuple[Tensor, Tensor]:
     return r, 2 * g
 
 
-def _doubled_frozen(self: Frozen, z: Tensor) -> tuple[Tensor, Tensor]:
+def _doubled_frozen(self: LinearisedNetwork, z: Tensor) -> tuple[Tensor, Tensor]:
     r, g = FROZEN(self, z)
     return r, 2 * g
 
 
-def _thrown(fit: Fit, theta0: Tensor, d: Damping) -> State:
+def _zero_v(fit: Fit, theta0: Tensor, d: Damping) -> State:
     theta = theta0.expand(len(d.alpha), -1)
     return State(theta, torch.zeros_like(theta), torch.zeros_like(d.alpha))
 
@@ -39,7 +57,7 @@ def _beta_reversed(fit: Fit, s: State, d: Damping) -> State:
 
 
 def _plus(fit: Fit, s: State, d: Damping) -> State:
-    right, g = FIELD(fit, s, d), fit.slopes(s.theta)[1]
+    right, g = FIELD(fit, s, d), fit.residual_and_gradient(s.theta)[1]
     return right._replace(v=-d.alpha * s.v - (1 + d.alpha * d.beta) * g)
 
 
@@ -58,7 +76,7 @@ def _cosines(lam: Tensor, alpha: Tensor, beta: Tensor, t: Tensor) -> tuple[Tenso
     return swing.real, RESPONSE(lam, alpha, beta, t)[1]
 
 
-def _euler(f, s: State, h: float) -> State:
+def _euler(f: Callable[[State], State], s: State, h: float) -> State:
     return State(*(a + h * b for a, b in zip(s, f(s), strict=True)))
 
 
@@ -67,20 +85,27 @@ def _undivided(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> 
 
 
 def _gradient_ahead(
-    f: discrete.Objective, theta: Tensor, d: Inertia, h: float, steps: int, seen: Seen, *, adaptive: bool
-) -> list[Step]:
-    """The Hessian term is ``g_{k+1} − g_k``, at the place to which the old velocity would go."""
-    now = [theta]
+    f: discrete_schemes.Objective,
+    theta: Tensor,
+    d: Inertia,
+    h: float,
+    steps: int,
+    callback: Callback,
+    *,
+    adaptive: bool,
+) -> list[Iteration]:
+    """ISEHD with the Hessian term ``g_{k+1} − g_k``, where ``g_{k+1}`` is taken at ``θ + h v`` of the old velocity."""
+    current = [theta]
 
-    def watched(k: int, at: Tensor, s: Step) -> bool:
-        now[0] = at
-        return seen(k, at, s)
+    def follow(k: int, theta: Tensor, s: Iteration) -> bool:
+        current[0] = theta
+        return callback(k, theta, s)
 
     def ahead(v: Tensor, g: Tensor, g_before: Tensor, h: float, d: Inertia) -> Tensor:
-        return MOVE(v, g, 2 * g - f(now[0] + h * v).gradient(), h, d)
+        return MOVE(v, g, 2 * g - f(current[0] + h * v).gradient(), h, d)
 
-    with patch.object(discrete, "move", ahead):
-        return ISEHD(f, theta, d, h, steps, watched, adaptive=adaptive)
+    with patch.object(discrete_schemes, "next_velocity", ahead):
+        return ISEHD(f, theta, d, h, steps, follow, adaptive=adaptive)
 
 
 def _bare_energy(f: float, v: Tensor, g: Tensor, d: Inertia) -> float:
@@ -101,65 +126,77 @@ MUTANTS: tuple[Mutant, ...] = (
         "loss |r|² without ½",
         (
             (network, "loss", lambda r: r.square().sum(-1)),
-            (flow, "loss", lambda r: r.square().sum(-1)),
-            (TwoLayer, "slopes", _doubled),
-            (Frozen, "slopes", _doubled_frozen),
+            (flows, "loss", lambda r: r.square().sum(-1)),
+            (TwoLayer, "residual_and_gradient", _doubled),
+            (LinearisedNetwork, "residual_and_gradient", _doubled_frozen),
         ),
         ("1.1", "1.2"),
     ),
-    Mutant("v(0) = 0, so that θ′(0) is not", ((flow, "start", _thrown),), ("1.1",)),
-    Mutant("β with the wrong sign", ((flow, "field", _beta_reversed),), ("1.1", "1.2")),
-    Mutant("1 + αβ in place of 1 − αβ in v′", ((flow, "field", _plus),), ("1.1", "1.2")),
-    Mutant("θ′ = v, without −β∇L", ((flow, "field", _undamped_position),), ("1.1", "1.2")),
-    Mutant("α halved", ((flow, "field", _half_alpha),), ("1.1",)),
-    Mutant("Euler's method in place of RK4", ((flow, "rk4", _euler),), ("1.1", "1.2")),
-    Mutant("response by sines over ω", ((kernel, "response", _cosines),), ("1.1",)),
-    Mutant("A in place of Aᵀ in K", ((kernel, "kernel", lambda A, J: A @ J @ J.T @ A),), ("1.1",)),
-    Mutant(
-        "µ over the kernel of Aᵀ as well",
-        ((kernel, "smallest", lambda values: float(values.abs().min())),),
-        ("1.1",),
+    mutant("v(0) = 0, so that θ′(0) is not", flows, "initial_state", _zero_v, "1.1"),
+    mutant("β with the wrong sign", flows, "inertial_field", _beta_reversed, "1.1", "1.2"),
+    mutant("1 + αβ in place of 1 − αβ in v′", flows, "inertial_field", _plus, "1.1", "1.2"),
+    mutant("θ′ = v, without −β∇L", flows, "inertial_field", _undamped_position, "1.1", "1.2"),
+    mutant("α halved", flows, "inertial_field", _half_alpha, "1.1"),
+    mutant("Euler's method in place of RK4", flows, "rk4", _euler, "1.1", "1.2"),
+    mutant("response by sines over ω", kernel, "response", _cosines, "1.1"),
+    mutant("A in place of Aᵀ in K", kernel, "kernel", lambda A, J: A @ J @ J.T @ A, "1.1"),
+    mutant(
+        "µ over the kernel of Aᵀ as well", kernel, "smallest", lambda values: float(values.abs().min()), "1.1"
     ),
-    Mutant("α* = 2√µ whatever β", ((kernel, "best_alpha", lambda mu, beta: 2 * mu**0.5),), ("1.1",)),
-    Mutant(
+    mutant("α* = 2√µ whatever β", kernel, "best_alpha", lambda mu, beta: 2 * mu**0.5, "1.1"),
+    mutant(
         "rate fitted on |r| through its zeros",
-        ((fits, "energy_norm", lambda r, dr, mu: r.norm(dim=-1)),),
-        ("1.1",),
+        rate_fits,
+        "energy_norm",
+        lambda r, dr, mu: r.norm(dim=-1),
+        "1.1",
     ),
-    Mutant("products with K made twice", ((matrix_free, "product", _twice),), ("1.1",)),
-    Mutant(
+    mutant("products with K made twice", matrix_free, "product", _twice, "1.1"),
+    mutant(
         "E without 1 + αβ, continuous",
-        ((flow, "energy", lambda L, v, d: ENERGY(L, v, Damping(0 * d.alpha, d.beta))),),
-        ("1.2",),
+        flows,
+        "flow_energy",
+        lambda L, v, d: ENERGY(L, v, Damping(0 * d.alpha, d.beta)),
+        "1.2",
     ),
-    Mutant("E without 1 + αβ, discrete", ((discrete, "energy", _bare_energy),), ("1.8",)),
-    Mutant("ISEHD without 1/(1 + αh)", ((discrete, "move", _undivided),), ("1.8",)),
-    Mutant("Hessian term with g_{k+1}", ((discrete, "isehd", _gradient_ahead),), ("1.8",)),
-    Mutant(
+    mutant("E without 1 + αβ, discrete", discrete_schemes, "discrete_energy", _bare_energy, "1.8"),
+    mutant("ISEHD without 1/(1 + αh)", discrete_schemes, "next_velocity", _undivided, "1.8"),
+    mutant("Hessian term with g_{k+1}", discrete_schemes, "isehd", _gradient_ahead, "1.8"),
+    mutant(
         "adaptive rule that accepts without decrease",
-        ((discrete, "decreased", lambda after, before, v, h, d: True),),
-        ("1.8",),
+        discrete_schemes,
+        "decreases_enough",
+        lambda after, before, v, h, d: True,
+        "1.8",
     ),
-    Mutant("certificate with R' ≤ 2R", ((certificate, "holds", _lenient),), ("1.6",)),
-    Mutant(
+    mutant("certificate with R' ≤ 2R", flow_certificate, "certifies_flow", _lenient, "1.6"),
+    mutant(
         "Lipschitz constant of J without √n",
-        ((certificate, "lipschitz", lambda n, k, curvature: curvature / k**0.5),),
-        ("1.6",),
+        flow_certificate,
+        "lipschitz",
+        lambda n, k, curvature: curvature / k**0.5,
+        "1.6",
     ),
-    Mutant(
+    mutant(
         "inertial certificate without σ_J in its rate",
-        ((Guarantee, "b", property(lambda g: g.alpha / 4)),),
-        ("1.6",),
+        InertialCertificate,
+        "b",
+        property(lambda g: g.alpha / 4),
+        "1.6",
     ),
-    Mutant("C² = (E φ′)²", ((widths, "mean_square_slope", lambda phi: 0.6057**2),), ("1.7",)),
-    Mutant(
+    mutant("C² = (E φ′)²", width_laws, "mean_square_slope", lambda phi: 0.6057**2, "1.7"),
+    mutant(
         "recovery bound that forgets the noise",
-        ((recovery, "bound", lambda c: c.residual / c.smallest + (1 + c.norm / c.smallest) * c.misfit),),
-        ("1.9",),
+        recovery,
+        "bound",
+        lambda c: c.residual / c.smallest + (1 + c.norm / c.smallest) * c.misfit,
+        "1.9",
     ),
-    Mutant(
+    mutant(
         "stop at half the noise",
-        ((recovery, "discrepancy", lambda residual, noise: fits.first_below(residual, noise / 2)),),
-        ("1.9",),
+        recovery,
+        "discrepancy",
+        lambda residual, noise: rate_fits.first_below(residual, noise / 2),
+        "1.9",
     ),
 )
