@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from solvers import Solver
 
 from ..errors import UserError
-from ..memory import peak_bytes
+from ..memory import out_of_memory, peak_bytes
 from ..peers import Peer
-from ..runner import out_of_memory
 from ..step import channels_last
 from ..streams import number, stream
 from ..tasks import Batch, Instance, Task
