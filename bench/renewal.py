@@ -27,9 +27,11 @@ def renew(device: torch.device) -> int | None:
     """
     forget_modules()
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in ("bench", "solvers") and name not in KEPT:
+        if name.partition(".")[0] in ("bench", "solvers"):
             for value in list(vars(module).values()):
-                if isinstance(value, functools._lru_cache_wrapper):  # pyright: ignore[reportPrivateUsage]
+                # By where it is defined, for others import it.
+                cached = isinstance(value, functools._lru_cache_wrapper)  # pyright: ignore[reportPrivateUsage]
+                if cached and value.__module__ not in KEPT:
                     value.cache_clear()
     if "torch._dynamo" in sys.modules:
         torch.compiler.reset()

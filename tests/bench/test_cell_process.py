@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from bench.cell_process import LEFT_OVER, _clean
+from bench.cluster import fingerprint  # where it is imported, not defined
 from bench.matrix import load_profile
 from bench.operators._axis import analysis
 from bench.own import PREFIX
-from bench.provenance import fingerprint
 from bench.records import Record, Store
 from bench.renewal import renew
 from bench.runner import run
