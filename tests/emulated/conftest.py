@@ -1,0 +1,14 @@
+"""The emulated device, as a fixture."""
+
+from __future__ import annotations
+
+import pytest
+
+from .cuda import emulated
+
+
+@pytest.fixture
+def cuda():
+    """``torch.device("cuda", 0)``, emulated until the test ends."""
+    with emulated() as device:
+        yield device

@@ -1,0 +1,62 @@
+"""A training step of every solver and peer on the emulated device, as the benchmark makes it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.matrix import parse_solver, parse_task
+from bench.memory import saved_bytes
+from bench.peers import PEERS as LIBRARIES
+from bench.tasks import Instance
+from bench.training import parameters, training_step
+from solvers import PARTS, ROSTER
+
+from .cases import PEERS, SOLVERS, problem
+from .cuda import emulated
+from .device import CudaTensor
+
+OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours)")
+
+
+def test_the_rosters_are_covered():
+    words = " ".join((*SOLVERS, *PEERS))
+    assert all(f"{name}(" in words for name in (*ROSTER, *PARTS, *LIBRARIES))
+
+
+@pytest.fixture(scope="module")
+def cuda():
+    """The device, for all tests."""
+    with emulated() as device:
+        yield device
+
+
+@pytest.fixture(scope="module", params=OPERATORS)
+def pair(request, cuda) -> tuple[Instance, Instance]:
+    """An instance on the CPU and one on the device."""
+    task = parse_task(request.param)
+    return problem(task, "cpu"), problem(task, cuda)
+
+
+def step(text: str, of: Instance) -> tuple[object, torch.Tensor, list[torch.Tensor], int]:
+    """Counts, the reconstruction, the gradient, and the bytes on the tape."""
+    known = [*of.operator.parameters(), *of.operator.buffers(), *of.physics.buffers()]
+    with saved_bytes(known) as tape:
+        solution, _ = training_step(parse_solver(text), of, of.train)
+    counts = solution.applications, solution.vjps, solution.converged
+    gradients = [p.grad for p in parameters(of) if p.grad is not None]
+    return counts, solution.x.detach(), gradients, tape.count
+
+
+@pytest.mark.parametrize("text", [*SOLVERS, *PEERS])
+def test_a_training_step_is_that_of_the_cpu(text, pair):
+    (counts, x, gradients, tape), (here, x_here, expected, tape_here) = (
+        step(text, pair[1]),
+        step(text, pair[0]),
+    )
+    assert counts == here
+    assert tape == tape_here > 0
+    for found, wanted in zip((x, *gradients), (x_here, *expected), strict=True):
+        assert isinstance(found, CudaTensor)
+        scale = float(wanted.abs().max()) or 1.0
+        torch.testing.assert_close(found.held, wanted, rtol=0, atol=1e-10 * scale)
