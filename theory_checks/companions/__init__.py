@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..engine.experiment_group import ExperimentGroup
+from ..engine import ExperimentGroup
 from .frontier import GROUP as FRONTIER
 from .inertia import GROUP as INERTIA
 from .local_mmse import GROUP as LOCAL_MMSE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..engine.mutation import Mutant
+from ..engine import Mutant
 
 
 def mutant(name: str, owner: object, attribute: str, wrong: object, *claims: str) -> Mutant:

@@ -147,11 +147,10 @@ class Experiment(Generic[S]):
         statement: the statement, in one line.
         source: the paper, or where the statement was derived.
         assumptions: what must hold for it, in words.
-        mark: how the statement is known.
+        evidence: how the statement is known.
         measure: returns the measurements at given settings. Results that several experiments share are cached.
-        too_strong: measurements of a stronger, false statement (the negative control); one of them must lie
-            outside its range.
-        twin: the false statement, in one line.
+        negative_control: measurements of a stronger, false statement; one of them must lie outside its range.
+        false_statement: the negative control, in one line.
         outside: why given settings cannot be run here (e.g. missing data), or ``None``.
     """
 
@@ -159,8 +158,8 @@ class Experiment(Generic[S]):
     statement: str
     source: str
     assumptions: str
-    mark: Evidence
+    evidence: Evidence
     measure: Callable[[S], Sequence[Measurement]]
-    too_strong: Callable[[S], Sequence[Measurement]]
-    twin: str
+    negative_control: Callable[[S], Sequence[Measurement]]
+    false_statement: str
     outside: Callable[[S], str | None] = lambda _: None

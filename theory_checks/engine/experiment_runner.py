@@ -31,7 +31,7 @@ def run_experiment(experiment: Experiment[S], settings: S) -> ExperimentVerdict:
         # torch.func.jvp imports decompositions that torch itself still scripts.
         warnings.filterwarnings("ignore", ".torch.jit.script")
         measurements = () if reason else tuple(experiment.measure(settings))
-        refutation = None if reason else _refutation(experiment.too_strong(settings))
+        refutation = None if reason else _refutation(experiment.negative_control(settings))
     asserted = [m for m in measurements if m.status != "reported"]
     failed = [m for m in asserted if m.status == "fail"]
     unmet = [m for m in asserted if m.status == "not met"]
@@ -59,9 +59,9 @@ def run_experiment(experiment: Experiment[S], settings: S) -> ExperimentVerdict:
         reason=reason or (unmet[0].unmet if unmet else ""),
         worst=worst.ratio if worst else 0.0,
         detail=describe_measurement(worst) if worst else "",
-        negative_control=f"{experiment.twin}: {outcome}",
+        negative_control=f"{experiment.false_statement}: {outcome}",
         seconds=time.perf_counter() - begin,
-        evidence=experiment.mark,
+        evidence=experiment.evidence,
         measurements=measurements,
     )
 

@@ -94,7 +94,7 @@ def companions_tables() -> str:
         lines += [f"### {group.title}", "", f"`--claims {group.name}`", ""]
         lines += ["| claim | statement | known | assumes | source |", "|---|---|---|---|---|"]
         for e in group.experiments:
-            lines.append(_cells(e.id, e.statement, e.mark.value, e.assumptions, e.source))
+            lines.append(_cells(e.id, e.statement, e.evidence.value, e.assumptions, e.source))
         lines.append("")
     return "\n".join(lines).rstrip()
 

@@ -52,13 +52,13 @@ TINY = Experiment[Tiny](
     statement="double(x) = 2x",
     source="here",
     assumptions="none",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=lambda at: [
         near("double", Library.double(at.value), 2 * at.value, 0.5),
         reported("x", at.value),
     ],
-    too_strong=lambda at: [near("double", Library.double(at.value), 3 * at.value, 0.5)],
-    twin="double(x) = 3x",
+    negative_control=lambda at: [near("double", Library.double(at.value), 3 * at.value, 0.5)],
+    false_statement="double(x) = 3x",
 )
 MUTANT = Mutant("triples", ((Library, "double", staticmethod(lambda x: 3 * x)),), ("9.1",))
 
@@ -142,7 +142,7 @@ def test_no_asserted_row_never_holds():
 
 def test_a_negative_control_that_survives_or_could_not_be_measured_is_not_refuted():
     for value in (1.0, math.nan):
-        unrefuted = replace(TINY, too_strong=lambda at, value=value: [at_most("a", value, 2.0)])
+        unrefuted = replace(TINY, negative_control=lambda at, value=value: [at_most("a", value, 2.0)])
         verdict = run_experiment(unrefuted, Tiny())
         assert verdict.verdict == "negative control not refuted"
         assert verdict.negative_control.endswith("NOT REFUTED")
@@ -163,7 +163,7 @@ def test_without_its_device_or_data_nothing_is_measured():
     def boom(_: Tiny) -> list[Measurement]:
         raise AssertionError
 
-    away = replace(TINY, measure=boom, too_strong=boom, outside=lambda at: "no images here")
+    away = replace(TINY, measure=boom, negative_control=boom, outside=lambda at: "no images here")
     verdict = run_experiment(away, Tiny())
     assert (verdict.verdict, verdict.reason, verdict.measurements) == (
         "assumption not met",

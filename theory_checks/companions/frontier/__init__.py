@@ -1,6 +1,6 @@
 """The fractal frontier of random networks (arXiv 2508.03222): order and chaos over (σ_w, σ_b) at finite size."""
 
-from ...engine.experiment_group import ExperimentGroup
+from ...engine import ExperimentGroup
 from .claims import EXPERIMENTS
 from .mutants import MUTANTS
 from .report import all_figures, all_tables

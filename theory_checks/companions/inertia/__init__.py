@@ -1,6 +1,6 @@
 """The deep inverse prior with inertia (arXiv 2506.02986): gradient flow with viscous and Hessian-driven damping."""
 
-from ...engine.experiment_group import ExperimentGroup
+from ...engine import ExperimentGroup
 from .claims import EXPERIMENTS
 from .mutants import MUTANTS
 from .report import all_figures, all_tables

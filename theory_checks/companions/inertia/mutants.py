@@ -8,7 +8,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from ...engine.mutation import Mutant
+from ...engine import Mutant
 from ..single_patch import mutant
 from .simulation import (
     discrete_schemes,

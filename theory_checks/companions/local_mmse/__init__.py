@@ -1,6 +1,6 @@
 """LE-MMSE, the best local equivariant estimator: what a trained CNN computes (arXiv 2601.10334)."""
 
-from ...engine.experiment_group import ExperimentGroup
+from ...engine import ExperimentGroup
 from .claims import EXPERIMENTS
 from .mutants import MUTANTS
 from .report import all_figures, all_tables

@@ -11,7 +11,7 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...engine.mutation import Mutant
+from ...engine import Mutant
 from ..single_patch import mutant
 from .simulation import estimators, patches, posterior, psnr, training
 from .simulation.estimators import ChunkSizes, Estimate, Stratum

@@ -18,7 +18,7 @@ from theory_checks.companions.frontier.claims import (
 from theory_checks.companions.frontier.simulation import box_counting, calibration_sets, landscapes, zooms
 from theory_checks.companions.frontier.simulation.networks import Architecture
 from theory_checks.companions.frontier.simulation.settings import PAPER, SMALL, Window
-from theory_checks.engine.mutation import applied
+from theory_checks.engine import mutant_applied
 
 TINY = replace(
     SMALL,
@@ -121,21 +121,21 @@ def test_threshold_is_the_one_of_the_setting() -> None:
 def test_wrong_estimators_are_noticed(name: str) -> None:
     (wrong,) = (m for m in mutants.MUTANTS if m.name.startswith(name))
     at = replace(SMALL, cells=96)
-    with applied(wrong), np.errstate(all="ignore"):
+    with mutant_applied(wrong), np.errstate(all="ignore"):
         assert any(row.status == "fail" for row in claim_3_7_calibration.EXPERIMENT.measure(at))
 
 
 @pytest.mark.parametrize("name", ["erf' replaced", "Wᵀ forgotten", "no biases", "χ with"])
 def test_wrong_networks_are_noticed(name: str) -> None:
     (wrong,) = (m for m in mutants.MUTANTS if m.name.startswith(name))
-    with applied(wrong):
+    with mutant_applied(wrong):
         assert any(row.status == "fail" for row in claim_3_9_backward.EXPERIMENT.measure(TINY))
 
 
 def test_weights_redrawn_for_every_pixel_are_noise_by_resolution() -> None:
     (wrong,) = (m for m in mutants.MUTANTS if m.name.startswith("weights redrawn"))
     at = replace(TINY, precise_cells=48, depths=(10, 20, 60))
-    with applied(wrong):
+    with mutant_applied(wrong):
         rows = claim_3_6_numerics.EXPERIMENT.measure(at)
     by = [row for row in rows if row.quantity.startswith("dimension by resolution")]
     assert by
@@ -144,7 +144,7 @@ def test_weights_redrawn_for_every_pixel_are_noise_by_resolution() -> None:
 
 def test_backward_holds_and_its_twin_does_not() -> None:
     assert all(row.status == "pass" for row in claim_3_9_backward.EXPERIMENT.measure(SMALL))
-    assert any(row.status == "fail" for row in claim_3_9_backward.EXPERIMENT.too_strong(SMALL))
+    assert any(row.status == "fail" for row in claim_3_9_backward.EXPERIMENT.negative_control(SMALL))
 
 
 def test_every_claim_has_an_experiment_and_every_mutant_a_claim() -> None:

@@ -60,11 +60,11 @@ def test_experiment_runs_at_the_papers_setting_shrunk(experiment):
     assert rows
     assert len({row.quantity for row in rows}) == len(rows)
     assert any(not row.reported for row in rows)
-    assert experiment.too_strong(TINY)
+    assert experiment.negative_control(TINY)
     if experiment.id in {"1.1", "1.2", "1.5", "1.9"}:
         assert not [row for row in rows if row.status == "fail"]
     if experiment.id in {"1.1", "1.2", "1.4", "1.5", "1.6", "1.9"}:
-        twin = experiment.too_strong(TINY)
+        twin = experiment.negative_control(TINY)
         assert any(math.isfinite(row.measured) and not row.inside for row in twin)
 
 

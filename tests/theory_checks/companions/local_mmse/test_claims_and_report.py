@@ -23,7 +23,7 @@ from theory_checks.companions.local_mmse.simulation.problems import (
     problem,
 )
 from theory_checks.companions.local_mmse.simulation.settings import PAPER, SMALL
-from theory_checks.engine.mutation import applied
+from theory_checks.engine import mutant_applied
 
 from .conftest import TINY, pictures
 
@@ -88,12 +88,12 @@ def test_and_in_colour(tmp_path: Path) -> None:
 def test_a_mutant_turns_the_identities_red(name: str) -> None:
     mutant = next(m for m in GROUP.mutants if m.name == name)
     at = replace(SMALL, source=Faces(), size=9)
-    with applied(mutant):
+    with mutant_applied(mutant):
         assert any(row.status == "fail" for row in claim_2_1_identities.EXPERIMENT.measure(at))
 
 
 def test_a_bound_that_is_too_small_is_noticed() -> None:
-    rows = claim_2_2_limits.EXPERIMENT.too_strong(replace(SMALL, source=Faces()))
+    rows = claim_2_2_limits.EXPERIMENT.negative_control(replace(SMALL, source=Faces()))
     assert all(row.status == "fail" for row in rows)
 
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, near, reported
+from ....engine import Evidence, Experiment, Measurement, at_most, near, reported
 from ..simulation import convolution, forward_pass, layer_slopes, mean_field, networks
 from ..simulation.networks import Architecture
 from ..simulation.settings import Setting
@@ -125,8 +125,8 @@ EXPERIMENT = Experiment(
     statement="d/dd log ‖x₁−x₂‖² = ln χ (MLP, structured); = Σ_f formula (convolutional, σ_b = 0)",
     source="arXiv 2508.03222; Schoenholz et al. 2017; finite width: 3.2",
     assumptions="|ln χ| ≥ .02; N so large that (3κ−1)/(2N) is within the tolerance",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the convolutional network has slope ln χ without biases too",
+    negative_control=_negative_control,
+    false_statement="the convolutional network has slope ln χ without biases too",
 )

@@ -16,16 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....engine.experiment import (
-    Evidence,
-    Experiment,
-    Measurement,
-    at_least,
-    at_most,
-    between,
-    near,
-    reported,
-)
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, between, near, reported
 from ..simulation import box_counting, exponents_in_law, fluctuations, mean_field, tangents
 from ..simulation.networks import Architecture
 from ..simulation.settings import Setting
@@ -121,8 +112,8 @@ EXPERIMENT = Experiment(
     statement="N λ_N = −(3κ−1)/4 ± 25 % at the edge of chaos; its shift is positive and falls like N^[−1.5, −.8]",
     source="derived; the whole coefficient of 1/N in frontier/simulation/fluctuations.py",
     assumptions="MLP, fresh independent layers",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="−(3κ−1)/4 is the whole first order: within 5 %",
+    negative_control=_negative_control,
+    false_statement="−(3κ−1)/4 is the whole first order: within 5 %",
 )

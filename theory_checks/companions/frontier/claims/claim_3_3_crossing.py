@@ -21,7 +21,7 @@ import math
 
 import torch
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, between, near, unmet
+from ....engine import Evidence, Experiment, Measurement, at_most, between, near, unmet
 from ..simulation import crossings, forward_pass, mean_field, networks
 from ..simulation.networks import Architecture
 from ..simulation.settings import ALL, Setting
@@ -130,8 +130,8 @@ EXPERIMENT = Experiment(
     statement="the crossing solves ln χ(σ_w) − (3κ−1)/(2N) + ln(1/τ)/D = 0 within .04 (N = 100), .08 (N = 30)",
     source="derived",
     assumptions="independent inputs, σ_b = 1, log-mean over seeds; independent units for the term in 1/N",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the threshold is crossed at the edge of chaos at every depth and width",
+    negative_control=_negative_control,
+    false_statement="the threshold is crossed at the edge of chaos at every depth and width",
 )

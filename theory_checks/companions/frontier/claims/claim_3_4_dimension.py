@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, near, reported, zero
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, near, reported, zero
 from ..simulation import landscapes
 from ..simulation.settings import ALL, PLANE, Setting
 
@@ -85,8 +85,8 @@ EXPERIMENT = Experiment(
     statement="1.3 ≤ median D_f(τ = 1e-5) and D_f < 1.9; mean field has 1.00 ± .03",
     source="arXiv 2508.03222 (abstract, code)",
     assumptions="N = 30, D = 400, window [1.7, 2.1] × [.9, 1.3]; a statement about these scales, see 3.5",
-    mark=Evidence.READ,
+    evidence=Evidence.READ,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the dimension is at least 1.6, as with a threshold chosen afterwards",
+    negative_control=_negative_control,
+    false_statement="the dimension is at least 1.6, as with a threshold chosen afterwards",
 )

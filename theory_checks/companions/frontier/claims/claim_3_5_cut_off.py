@@ -14,7 +14,7 @@ Evidence: derived. Source: the specification; the zooms were added here.
 
 from __future__ import annotations
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, near, reported
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, near, reported
 from ..simulation import landscapes, zooms
 from ..simulation.networks import Architecture
 from ..simulation.settings import ALL, Setting
@@ -83,8 +83,8 @@ EXPERIMENT = Experiment(
     statement="D_f grows with D over 100, 200, 400, is below 1.2 at D = 100, and falls to 1 under zoom at fixed D",
     source="derived: erf is analytic",
     assumptions="a fixed window and N = 30; zooms in float64 down to 1e-5",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the dimension is at least 1.3 at D = 100 too",
+    negative_control=_negative_control,
+    false_statement="the dimension is at least 1.3 at D = 100 too",
 )

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, reported, zero
+from ....engine import Evidence, Experiment, Measurement, at_most, reported, zero
 from ..simulation import forward_pass, landscapes
 from ..simulation.networks import Architecture
 from ..simulation.settings import Setting
@@ -91,8 +91,8 @@ EXPERIMENT = Experiment(
     statement="float32 against float64: < 2 % of signs, |ΔD_f| < .05; reruns and chunks change nothing",
     source="derived",
     assumptions="the same float32 weights in both; products in full precision (no TF32)",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="float32 and float64 give the same signs everywhere",
+    negative_control=_negative_control,
+    false_statement="float32 and float64 give the same signs everywhere",
 )

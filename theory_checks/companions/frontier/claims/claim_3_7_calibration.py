@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, near, zero
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, near, zero
 from ..simulation import box_counting, calibration_sets, landscapes
 from ..simulation.settings import Setting
 
@@ -104,8 +104,8 @@ EXPERIMENT = Experiment(
     statement="line, circle 1 ± .05; carpet 1.893 ± .01; fBm level sets 2 − H ± .2; noise ≥ 1.9",
     source="derived; Mandelbrot 1982",
     assumptions="192 cells, boxes of 1, 2, …, 32 cells",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the estimator has no bias: fBm within .01",
+    negative_control=_negative_control,
+    false_statement="the estimator has no bias: fBm within .01",
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from scipy.optimize import root_scalar
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, between, reported
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, between, reported
 from ..simulation import mean_field, trade_off_bands
 from ..simulation.settings import Setting
 
@@ -75,8 +75,8 @@ EXPERIMENT = Experiment(
     statement="width of {L > 1e-2, L(ε)/ε² < 1e2} ∝ D^s, −1.6 ≤ s ≤ −.9, about the edge of chaos",
     source="arXiv 2508.03222 (abstract); levels by the specification",
     assumptions="σ_b = 1, D = 10, …, 160; N = 100 or mean field",
-    mark=Evidence.GUESSED,
+    evidence=Evidence.GUESSED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the band narrows no faster than D^(−1/2)",
+    negative_control=_negative_control,
+    false_statement="the band narrows no faster than D^(−1/2)",
 )

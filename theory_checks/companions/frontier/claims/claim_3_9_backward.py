@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, near
+from ....engine import Evidence, Experiment, Measurement, at_most, near
 from ..simulation import backward_pass, layer_slopes, mean_field, networks
 from ..simulation.networks import Architecture, Network
 from ..simulation.settings import Setting
@@ -79,8 +79,8 @@ EXPERIMENT = Experiment(
     statement="d log ‖g₁ − g₂‖ = ½ ln χ a layer, from the output to the input, within .03",
     source="arXiv 2508.03222v2; Schoenholz et al. 2017",
     assumptions="MLP, N = 128; layers 10 and further from the output",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the same within .005: no effect of finite width",
+    negative_control=_negative_control,
+    false_statement="the same within .005: no effect of finite width",
 )

@@ -13,7 +13,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most
 from ..simulation import flows, kernel, matrix_free, network, rate_fits
 from ..simulation.activations import F64, TANH
 from ..simulation.problem import gap, problem, spread
@@ -138,8 +138,8 @@ EXPERIMENT = Experiment(
     statement="with J frozen, r(t) is the exponential of [[0, 1], [−λ, −(α + βλ)]] in each mode",
     source="arXiv 2506.02986, linearised",
     assumptions="K frozen at θ0; r′(0) = 0",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="critical damping decays as e^(−√µ t), without the factor 1 + √µ t",
+    negative_control=_negative_control,
+    false_statement="critical damping decays as e^(−√µ t), without the factor 1 + √µ t",
 )

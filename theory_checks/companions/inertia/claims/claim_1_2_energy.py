@@ -11,7 +11,7 @@ from functools import cache
 
 from torch import Tensor
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most
+from ....engine import Evidence, Experiment, Measurement, at_most
 from ..simulation import flows, network
 from ..simulation.activations import TANH
 from ..simulation.flows import Damping, Trajectory
@@ -63,8 +63,8 @@ EXPERIMENT = Experiment(
     statement="E(t) + ∫ α|θ′|² + β|∇L|² = E(0), with E = (1 + αβ) L + ½|v|²",
     source="derived",
     assumptions="L smooth",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="L + ½|v|² alone is conserved with what is dissipated",
+    negative_control=_negative_control,
+    false_statement="L + ½|v|² alone is conserved with what is dissipated",
 )

@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, unmet
+from ....engine import Evidence, Experiment, Measurement, at_most, unmet
 from ..simulation import damping_grid
 from ..simulation.settings import Setting
 
@@ -63,8 +63,8 @@ EXPERIMENT = Experiment(
     statement="measured rate = rate of the frozen kernel: median error ≤ 3 %, largest ≤ 10 %",
     source="arXiv 2506.02986, figure 1; the kernel at the end derived",
     assumptions="two-layer tanh network; σ_A = 0.1 isolated; near: x̄ = g(θ0) + ¼δ; far: x̄ = δ, δ standard normal",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="more damping is always faster: the rate is (α + βµ)/2 over the whole plane",
+    negative_control=_negative_control,
+    false_statement="more damping is always faster: the rate is (α + βµ)/2 over the whole plane",
 )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, between, reported
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, between, reported
 from ..simulation import damping_grid, kernel
 from ..simulation.settings import Setting
 
@@ -88,8 +88,8 @@ EXPERIMENT = Experiment(
     statement="max over α of the rate is √µ, at α* = 2√µ − βµ, against µ of gradient flow: speed-up ≥ 0.9/√µ",
     source="arXiv 2506.02986, accelerated rate; constants derived",
     assumptions="0 ≤ β ≤ 1/√µ; kernel near constant",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="any α accelerates: every rate at the largest α is at least 0.9 √µ",
+    negative_control=_negative_control,
+    false_statement="any α accelerates: every rate at the largest α is at least 0.9 √µ",
 )

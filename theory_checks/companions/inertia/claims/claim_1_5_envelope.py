@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, unmet
+from ....engine import Evidence, Experiment, Measurement, at_most, unmet
 from ..simulation import damping_grid
 from ..simulation.settings import Setting
 
@@ -50,8 +50,8 @@ EXPERIMENT = Experiment(
     statement="|r(t)| ≤ 1.02 (1 + ρt) e^(−ρt) |r(0)|",
     source="derived",
     assumptions="k ≥ 4096; ρ of K at the start (near), of the slower of start and end (far)",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="|r(t)| ≤ 1.02 e^(−ρt) |r(0)|",
+    negative_control=_negative_control,
+    false_statement="|r(t)| ≤ 1.02 e^(−ρt) |r(0)|",
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, reported, zero
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, reported, zero
 from ..simulation import flow_certificate, inertial_certificate
 from ..simulation.flow_certificate import ROUNDING, CertificateCheck
 from ..simulation.inertial_certificate import InertialCheck
@@ -87,8 +87,8 @@ EXPERIMENT = Experiment(
     statement="R' < R implies |θ − θ0| ≤ R', σ_min(J) ≥ σ_J/2, |r| ≤ |r0| exp(−(σ_A σ_J/2)² t)",
     source="derived, after arXiv 2309.12128",
     assumptions="φ′ bounded and B-Lipschitz; A injective; gradient flow",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the same with the rate 2(σ_A σ_J)²",
+    negative_control=_negative_control,
+    false_statement="the same with the rate 2(σ_A σ_J)²",
 )

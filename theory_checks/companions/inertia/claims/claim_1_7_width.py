@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....engine.experiment import Evidence, Experiment, Measurement, near, reported
+from ....engine import Evidence, Experiment, Measurement, near, reported
 from ..simulation import width_laws
 from ..simulation.settings import Setting
 
@@ -40,8 +40,8 @@ EXPERIMENT = Experiment(
     statement="|J_T − J_0|/|J_0| and |J Jᵀ/C² − I| ~ k^(−1/2)",
     source="derived",
     assumptions="tanh, k i.i.d. units, seeds averaged in the logarithm",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="the kernel moves as k^(−1/2) too",
+    negative_control=_negative_control,
+    false_statement="the kernel moves as k^(−1/2) too",
 )

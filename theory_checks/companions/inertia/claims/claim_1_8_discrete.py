@@ -13,17 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ....engine.experiment import (
-    Evidence,
-    Experiment,
-    Measurement,
-    at_least,
-    at_most,
-    between,
-    near,
-    reported,
-    zero,
-)
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, between, near, reported, zero
 from ..simulation import discrete_runs, discrete_schemes, rate_fits
 from ..simulation.settings import Setting
 
@@ -97,8 +87,8 @@ EXPERIMENT = Experiment(
     statement="E never rises under the adaptive rule; q = companion's ± 0.02; order 1; iterations GD > safe > adaptive",
     source="arXiv 2407.12518 for the scheme; the adaptive rule reconstructed",
     assumptions="gradient locally Lipschitz; κ(A)² = 100",
-    mark=Evidence.GUESSED,
+    evidence=Evidence.GUESSED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="every constant step that converges has an energy that never rises",
+    negative_control=_negative_control,
+    false_statement="every constant step that converges has an energy that never rises",
 )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, reported, zero
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, reported, zero
 from ..simulation import discrete_schemes, photograph_runs
 from ..simulation.settings import Setting
 
@@ -65,8 +65,8 @@ EXPERIMENT = Experiment(
     statement="E never rises; |x − x̄| ≤ (|r| + |ε|)/σ_min(A); ISEHD reaches |ε| before descent; running on costs PSNR",
     source="derived; experiment of this project",
     assumptions="decoder without batch norm, tanh; circular Gaussian blur; adaptive steps",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="running on costs nothing",
+    negative_control=_negative_control,
+    false_statement="running on costs nothing",
 )

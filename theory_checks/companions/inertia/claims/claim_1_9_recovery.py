@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most
 from ..simulation import recovery
 from ..simulation.settings import Setting
 
@@ -50,8 +50,8 @@ EXPERIMENT = Experiment(
     statement="|x − x̄| ≤ (|r| + |ε|)/λ + (1 + |A|/λ) dist(x̄, S); ≤ 2|ε|/λ where |r| first reaches |ε|",
     source="derived, after arXiv 2309.12128, theorem 3.2",
     assumptions="x = D h(θ), S = Im D, λ = σ_min(A D) > 0",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="half the noise would do in the bound",
+    negative_control=_negative_control,
+    false_statement="half the noise would do in the bound",
 )

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bench.memory import peak_bytes
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, near, zero
+from ....engine import Evidence, Experiment, Measurement, at_most, near, zero
 from ..simulation import estimators, evaluation, patches, psnr, training
 from ..simulation.estimators import ChunkSizes
 from ..simulation.networks import Architecture, FlatUNet, PatchPerceptron, Residual
@@ -170,9 +170,9 @@ EXPERIMENT = Experiment(
     statement="x̂(Ty) = Tx̂(y); local; convex; v + σ²∇log p(v) = f(v); chunks and memory do not matter",
     source="arXiv 2601.10334, code; derived",
     assumptions="A = I and B = I for Tweedie; torus",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="Equivariant in y although B is a mask",
+    negative_control=_negative_control,
+    false_statement="Equivariant in y although B is a mask",
     outside=evaluation.missing_images,
 )

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most
+from ....engine import Evidence, Experiment, Measurement, at_most
 from ..simulation import estimators, evaluation
 from ..simulation.problems import Denoise, problem
 from ..simulation.settings import Setting
@@ -84,9 +84,9 @@ EXPERIMENT = Experiment(
     statement="P = size: E-MMSE; σ → 0: the training image; σ → ∞: the mean; P = 1: scalar; duplicates: no change",
     source="derived",
     assumptions="A = B = I; torus; values in [0, 1]",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="σ → 0 returns images that are not in the training set too",
+    negative_control=_negative_control,
+    false_statement="σ → 0 returns images that are not in the training set too",
     outside=evaluation.missing_images,
 )

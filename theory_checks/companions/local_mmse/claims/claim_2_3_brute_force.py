@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, near
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, near
 from ..simulation import brute_force, estimators, evaluation
 from ..simulation.problems import (
     Denoise,
@@ -171,9 +171,9 @@ EXPERIMENT = Experiment(
     statement="streamed MMSE, E-MMSE and LE-MMSE = their definitions, for B = I, a mask, an inverse convolution",
     source="arXiv 2601.10334, code; derived",
     assumptions="float64; Q_n of one stratum equal up to rotation",
-    mark=Evidence.READ,
+    evidence=Evidence.READ,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="Physics-aware = physics-agnostic for P < size too",
+    negative_control=_negative_control,
+    false_statement="Physics-aware = physics-agnostic for P < size too",
     outside=evaluation.missing_images,
 )

@@ -17,7 +17,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, between
+from ....engine import Evidence, Experiment, Measurement, at_most, between
 from ..simulation import estimators, evaluation
 from ..simulation.problems import Denoise, GaussianBlur, InpaintCentre, Operator, problem
 from ..simulation.settings import Setting
@@ -120,9 +120,9 @@ EXPERIMENT = Experiment(
     statement="E Σ_n (x̂ − x)[n] ψ(Π_n B y) = 0 for every ψ",
     source="derived",
     assumptions="x uniform on the training set",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="Orthogonal to functions of a larger patch too",
+    negative_control=_negative_control,
+    false_statement="Orthogonal to functions of a larger patch too",
     outside=evaluation.missing_images,
 )

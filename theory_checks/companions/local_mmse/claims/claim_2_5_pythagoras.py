@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_most, reported
+from ....engine import Evidence, Experiment, Measurement, at_most, reported
 from ..simulation import evaluation, risks
 from ..simulation.problems import Denoise
 from ..simulation.settings import Case, Setting
@@ -70,9 +70,9 @@ EXPERIMENT = Experiment(
     statement="R(N) − R(LE) = E|N − LE|² for every local equivariant N",
     source="derived",
     assumptions="x uniform on the training set",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="For maps that see more than the patch too",
+    negative_control=_negative_control,
+    false_statement="For maps that see more than the patch too",
     outside=evaluation.missing_images,
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least
+from ....engine import Evidence, Experiment, Measurement, at_least
 from ..simulation import evaluation
 from ..simulation.psnr_matches import Match, matches
 from ..simulation.settings import Setting
@@ -45,9 +45,9 @@ EXPERIMENT = Experiment(
     statement="PSNR(N_P, LE_P) ≥ 25 dB, ≥ PSNR(N_P, MMSE) + 5 dB, ≥ PSNR(N_P, LE_P′) + 3 dB",
     source="arXiv 2601.10334",
     assumptions="receptive field exactly P; trained to near the minimum",
-    mark=Evidence.READ,
+    evidence=Evidence.READ,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="PSNR(N, MMSE) ≥ 25 dB",
+    negative_control=_negative_control,
+    false_statement="PSNR(N, MMSE) ≥ 25 dB",
     outside=evaluation.missing_images,
 )

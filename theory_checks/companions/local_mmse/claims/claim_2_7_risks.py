@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, at_most, reported
+from ....engine import Evidence, Experiment, Measurement, at_least, at_most, reported
 from ..simulation import evaluation, risks
 from ..simulation.settings import Setting
 
@@ -63,9 +63,9 @@ EXPERIMENT = Experiment(
     statement="R(MMSE) ≤ R(E-MMSE) ≤ R(LE_{P+2}) ≤ R(LE_P)",
     source="derived",
     assumptions="x uniform on the training set; A = B = I",
-    mark=Evidence.DERIVED,
+    evidence=Evidence.DERIVED,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="R(MMSE) = R(E-MMSE) = R(LE)",
+    negative_control=_negative_control,
+    false_statement="R(MMSE) = R(E-MMSE) = R(LE)",
     outside=evaluation.missing_images,
 )

@@ -14,7 +14,7 @@ from typing import cast
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from ....engine.experiment import Evidence, Experiment, Measurement, at_least, between, reported
+from ....engine import Evidence, Experiment, Measurement, at_least, between, reported
 from ..simulation import evaluation, psnr_matches
 from ..simulation.settings import Setting
 
@@ -62,9 +62,9 @@ EXPERIMENT = Experiment(
     statement="Spearman(|N − LE|², −log p) > 0.1",
     source="arXiv 2601.10334",
     assumptions="denoising; the first network of the setting",
-    mark=Evidence.READ,
+    evidence=Evidence.READ,
     measure=_measure,
-    too_strong=_negative_control,
-    twin="|Spearman| ≤ 0.1",
+    negative_control=_negative_control,
+    false_statement="|Spearman| ≤ 0.1",
     outside=evaluation.missing_images,
 )
