@@ -28,10 +28,10 @@ OPERATORS = (
     "deblurring(orientations(coupled=True))",
     "deblurring_colour(drunet)",
 )
-REACHES = {"picard": Picard(1e-4), "nesterov": Nesterov(1e-4), "anderson": Anderson(1e-4)}
+REACHES = {"picard": Picard(1e-3), "nesterov": Nesterov(1e-3), "anderson": Anderson(1e-3)}
 ADJOINTS = {"gmres": GMRES(1e-6), "cg": CG(1e-6)}
-STEPS = ("unrolled(10)", "neumann(10, 10)", "deq(0.0001)", "certified(0.01)")
-DEPTH = 2
+STEPS = ("unrolled(10)", "neumann(10, 10)", "deq(0.001)", "certified(0.1)")
+DEPTH = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,19 @@ def solvers() -> list[str]:
     lines = [_reach(name, reach, of) for name, reach in REACHES.items()]
     lines += [_adjoint(name, solve, symmetric if name == "cg" else of) for name, solve in ADJOINTS.items()]
     lines += [_past(of), *(_step(text, of) for text in STEPS)]
-    rows = [
-        [line.name, str(line.made), *(f"{value / line.made:.2g}" for value in _values(line.seen))]
-        for line in lines
-    ]
+    rows = [[line.name, str(line.made), *_each(line)] for line in lines]
     return _markdown(
         ["solve", "applications and products", "launches each", "waits each", "uploads each"], rows
     )
 
 
-def _values(seen: Counts) -> tuple[int, int, int]:
-    return seen.launches, _sum(seen.waits), _sum(seen.uploads)
+def _each(line: Line) -> list[str]:
+    waits, uploads = _sum(line.seen.waits), _sum(line.seen.uploads)
+    return [
+        f"{line.seen.launches / line.made:.0f}",
+        f"{waits / line.made:.2f}",
+        f"{uploads / line.made:.2f}",
+    ]
 
 
 def _sum(counter: dict[str, int]) -> int:

@@ -34,8 +34,8 @@ look = 1
 warm = true
 [equilibrium]
 tol = 1e-4
-budget = 30
-longest = 30
+budget = 10
+longest = 10
 [oracle]
 budget = 300
 [timing]

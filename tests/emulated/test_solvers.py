@@ -16,7 +16,7 @@ from .cases import PEERS, SOLVERS, problem
 from .cuda import emulated
 from .device import CudaTensor
 
-OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours)")
+OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours(0.02, 0.05))")
 
 
 def test_the_rosters_are_covered():
