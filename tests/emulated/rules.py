@@ -88,7 +88,7 @@ def kind(func: OpOverload) -> Kind:
         name,
         not view and name not in ALLOCATE,
         (reads and name not in ("index", "_unsafe_index")) or name in CHECKED,
-        torch.Tag.pointwise in tags or name.startswith("masked_fill"),
+        torch.Tag.pointwise in tags or name.startswith(("masked_fill", "fill")),
         writes,
         torch.Tag.inplace_view in tags,
     )

@@ -90,6 +90,7 @@ def numbers(value):
         yield float(value)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on(profile, tmp_path, cuda, monkeypatch):
     (job,) = cells(profile, "denoising(huber)", "unrolled(2)", ("cuda",))
     for name in ("whole", "out"):

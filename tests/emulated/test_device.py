@@ -39,6 +39,7 @@ ALLOWED = {
     "CPU index": lambda a, here: a[torch.tensor([0, 2])],
     "CPU mask": lambda a, here: a[torch.tensor([True, False, True])],
     "number written": lambda a, here: a.clone().masked_fill_(a > 0, here[0]),
+    "number spread": lambda a, here: a.clone().fill_(here[0]),
     "moved": lambda a, here: a + here.to(a),
     "copied": lambda a, here: torch.empty_like(a).copy_(here),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -49,6 +51,8 @@ def cuda():
 @pytest.fixture(scope="module", params=TASKS)
 def pair(request, folder, cuda) -> tuple[Instance, Instance]:
     """An instance on the CPU and one on the device."""
+    if "scico" in request.param and find_spec("scico") is None:
+        pytest.skip("needs the weights of scico")
     task = task_of(request.param, folder)
     return problem(task, "cpu"), problem(task, cuda)
 
