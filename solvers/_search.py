@@ -280,6 +280,6 @@ class _Seen(AdjointMap):
     def linear(self, u: Tensor) -> Tensor:
         """``Jᵀu``."""
         a = super().linear(u)
-        size, scale = norms(rows(a.reshape(a.numel())), rows(u.reshape(u.numel())))[:, 0].tolist()
-        self.largest = max(self.largest, size / (scale or 1))
+        both = norms(rows(a.reshape(a.numel())), rows(u.reshape(u.numel())))[:, 0]
+        self.largest = max(self.largest, float(both[0]) / (float(both[1]) or 1))
         return a
