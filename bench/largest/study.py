@@ -25,7 +25,7 @@ from .trial import UNITS
 TASKS = ("deblurring_colour(l1)", "deblurring_colour(drunet)")
 SOLVERS = (
     "unrolled(40)",
-    "implicit(anderson(0.01, budget=20), gmres(0.1, budget=40))",
+    "implicit(anderson(0.01, 20), gmres(0.1, 40))",
     "restarted_jfb(10, 10)",
     "unrolled(160)",
     "checkpointed(160)",
