@@ -10,15 +10,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from .cell import cells
-from .command import call, print_table, say
-from .compare import comparisons
-from .completion import completions
-from .errors import UserError, unknown
-from .export import exports
-from .matrices import matrices
-from .new import app as new
-from .studies import studies
+from .cli.cell import cells
+from .cli.compare import comparisons
+from .cli.completion import completions
+from .cli.export import exports
+from .cli.new import app as new
+from .cli.run import matrices
+from .cli.studies import studies
+from .utils.console import print_table, run_command, say
+from .utils.errors import UserError, unknown
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
@@ -48,27 +48,28 @@ def list_(what: Annotated[str, typer.Argument(help="solvers, tasks or profiles")
     """
     table = Table(box=None, pad_edge=False)
     if what == "solvers":
-        from solvers import PARTS, ROSTER
+        from solvers import ESTIMATORS, SOLVER_PARTS
 
-        from .calls import signature
-        from .peers import PEERS
+        from .config.call_syntax import signature
+        from .external import EXTERNAL_SOLVERS
 
         table.add_column("solver, part of one, or peer")
         table.add_column("what it does")
-        solvers = {name: estimator.make for name, estimator in ROSTER.items()}
-        for name, make in (*solvers.items(), *PARTS.items(), *PEERS.items()):
+        solvers = {name: estimator.make for name, estimator in ESTIMATORS.items()}
+        for name, make in (*solvers.items(), *SOLVER_PARTS.items(), *EXTERNAL_SOLVERS.items()):
             table.add_row(*_texts(signature(name, make), _first_line(make)))
     elif what == "tasks":
-        from .calls import signature
-        from .operators import DENOISED, PRIORS
+        from .config.call_syntax import signature
+        from .operators import PLUG_AND_PLAY_PRIORS
+        from .penalties import PRIORS
         from .tasks import ROSTER as TASKS
 
         table.add_column("task or prior")
         table.add_column("what it is")
-        for name, make in (*TASKS.items(), *PRIORS.items(), *DENOISED.items()):
+        for name, make in (*TASKS.items(), *PRIORS.items(), *PLUG_AND_PLAY_PRIORS.items()):
             table.add_row(*_texts(signature(name, make), _first_line(make)))
     elif what == "profiles":
-        from .matrix import profile_names
+        from .config.profile_schema import profile_names
 
         for title in ("profile", "cells", "what it is for"):
             table.add_column(title)
@@ -81,7 +82,7 @@ def list_(what: Annotated[str, typer.Argument(help="solvers, tasks or profiles")
 
 def _counted(name: str) -> tuple[str, str]:
     """How many cells a profile has, and what it is for, or what it lacks."""
-    from .matrix import cells, load_profile
+    from .config.matrix import cells, load_profile
 
     try:
         profile = load_profile(name)
@@ -113,8 +114,8 @@ def report(
     python -m bench report results/quick
     python -m bench report results/quick --bounds results/reference/bounds
     """
-    from .records import Store
-    from .report import no_page, write_report
+    from .records.store import Store
+    from .report.report import no_page, write_report
 
     files = write_report(folder, bounds)
     for file in files:
@@ -140,7 +141,7 @@ app.add_typer(completions)
 
 def entry(arguments: list[str] | None = None) -> int:
     """Run the command. Returns its exit code: 2 with one line on standard error for bad input."""
-    return call(app, "python -m bench", arguments)
+    return run_command(app, "python -m bench", arguments)
 
 
 if __name__ == "__main__":

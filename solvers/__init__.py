@@ -1,72 +1,83 @@
 """Gradient estimators at equilibrium: how ``x = T_θ(x)`` is reached × what autograd sees from there."""
 
-from ._adjoint import Adjoint, Affine
-from ._anderson import Anderson
-from ._certified import Certified, StagnationWarning
-from ._cg import CG
-from ._core import Divisible, Equilibrium, Loss, Map, Pull, Reach, Report, Solution, Solver
-from ._gmres import GMRES
-from ._nesterov import Nesterov
-from ._pull import Implicit, Tracked
-from ._reach import Iterate, Picard
-from ._regularity import Change, Lipschitz, Regular, Regularity, Smooth, SmoothLoss, Through
-from ._roster import PARTS, ROSTER, Estimator
-from ._shared import Shared
-from ._watch import Taped, Watch, last_pass
+from ._adjoint.adjoint_map import AdjointOperator, AdjointSolver
+from ._adjoint.cg import CG
+from ._adjoint.gmres import GMRES
+from ._adjoint.shine import SharedInverse
+from ._backward.certified import CertifiedBackward, StagnationWarning
+from ._backward.modes import ImplicitDifferentiation, TruncatedBackprop
+from ._certificates.bound import certificate
+from ._certificates.derivative_bounds import (
+    DerivativeBounds,
+    DerivativeChange,
+    HasDerivativeBounds,
+    LipschitzConstants,
+    Smooth,
+    SmoothLoss,
+    WrappedBounds,
+)
+from ._certificates.tape_recorder import TapedApplication, TapeRecorder, last_backward_pass
+from ._core.certificate import Certificate
+from ._core.maps import Loss, Map, SupportsSelect
+from ._core.results import FixedPoint, Solution, SolveReport
+from ._core.solver import BackwardMode, ForwardSolver, Solver
+from ._forward.anderson import Anderson
+from ._forward.nesterov import Nesterov
+from ._forward.picard import FixedSteps, Picard
 from .audit import audit
-from .certificate import Certificate, certificate
 from .certified import certified
 from .checkpointed import checkpointed
 from .deq import deq
 from .implicit import implicit
 from .jfb import jfb
-from .monitor import Monitor
+from .monitor import GradientMonitor
 from .neumann import neumann
 from .phantom import phantom
 from .reconstructor import Reconstructor
+from .registry import ESTIMATORS, SOLVER_PARTS, EstimatorSpec
 from .restarted_jfb import restarted_jfb
-from .schedule import Schedule
+from .schedule import ToleranceSchedule
 from .unrolled import unrolled
 
 __all__ = [
     "CG",
+    "ESTIMATORS",
     "GMRES",
-    "PARTS",
-    "ROSTER",
-    "Adjoint",
-    "Affine",
+    "SOLVER_PARTS",
+    "AdjointOperator",
+    "AdjointSolver",
     "Anderson",
+    "BackwardMode",
     "Certificate",
-    "Certified",
-    "Change",
-    "Divisible",
-    "Equilibrium",
-    "Estimator",
-    "Implicit",
-    "Iterate",
-    "Lipschitz",
+    "CertifiedBackward",
+    "DerivativeBounds",
+    "DerivativeChange",
+    "EstimatorSpec",
+    "FixedPoint",
+    "FixedSteps",
+    "ForwardSolver",
+    "GradientMonitor",
+    "HasDerivativeBounds",
+    "ImplicitDifferentiation",
+    "LipschitzConstants",
     "Loss",
     "Map",
-    "Monitor",
     "Nesterov",
     "Picard",
-    "Pull",
-    "Reach",
     "Reconstructor",
-    "Regular",
-    "Regularity",
-    "Report",
-    "Schedule",
-    "Shared",
+    "SharedInverse",
     "Smooth",
     "SmoothLoss",
     "Solution",
+    "SolveReport",
     "Solver",
     "StagnationWarning",
-    "Taped",
-    "Through",
-    "Tracked",
-    "Watch",
+    "SupportsSelect",
+    "TapeRecorder",
+    "TapedApplication",
+    "ToleranceSchedule",
+    "TruncatedBackprop",
+    "WrappedBounds",
     "audit",
     "certificate",
     "certified",
@@ -74,7 +85,7 @@ __all__ = [
     "deq",
     "implicit",
     "jfb",
-    "last_pass",
+    "last_backward_pass",
     "neumann",
     "phantom",
     "restarted_jfb",

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ._batch import norm
-from ._core import Loss, Map, at_least, share
-from ._observed import flat
-from ._search import CRUDE, Gradient, Search
-from .certificate import Certificate
+from ._certificates.estimated_bounds import flat
+from ._certificates.search import CRUDE, CertifiedGradient, CertifiedSearch
+from ._core.argument_checks import at_least, share
+from ._core.batch import norm
+from ._core.certificate import Certificate
+from ._core.maps import Loss, Map
 
 FLOOR = 1e-9
 """A gradient is not told from the exact one below this relative error."""
@@ -59,14 +60,14 @@ def audit(
     _check(parameters, gradient)
     given = [flat([g.detach()], g) for g in gradient]
 
-    def distance(found: Gradient) -> float:
+    def distance(found: CertifiedGradient) -> float:
         gaps = (g - found.parts.get(id(p), 0) for p, g in zip(parameters, given, strict=True))
         return math.hypot(*map(norm, gaps))
 
-    def goal(found: Gradient) -> float:
+    def goal(found: CertifiedGradient) -> float:
         return max(sharp * distance(found), FLOOR * found.size)
 
-    search = Search(T, loss, goal, CRUDE, budget, x.detach())
+    search = CertifiedSearch(T, loss, goal, CRUDE, budget, x.detach())
     search.only = parameters
     search.stand()
     on_tape = {id(leaf) for leaf in (*search.leaves, *search.here.leaves)}

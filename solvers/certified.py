@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ._certified import Certified
-from ._core import Solver
-from ._reach import Iterate
+from ._backward.certified import CertifiedBackward
+from ._core.solver import Solver
+from ._forward.picard import FixedSteps
 
 
 def certified(rtol: float = 1e-2, budget: int = 2000) -> Solver:
-    """The implicit gradient to a relative error of ``rtol``, as certified by ``solvers.certificate``.
+    """The implicit gradient to a relative error of ``rtol``, as certified by ``solvers._certificates.bound``.
 
     The equilibrium is approached by Anderson acceleration and the adjoint equation solved by GMRES, each only as far as
     the certificate asks for: what the distance to the equilibrium costs is known as soon as the adjoint is
@@ -39,4 +39,4 @@ def certified(rtol: float = 1e-2, budget: int = 2000) -> Solver:
         ValueError: ``rtol`` is not positive, or ``budget`` is below 1.
     """
     label = f"certified({rtol:g})" if budget == 2000 else f"certified({rtol:g}, {budget})"
-    return Solver(label, Iterate(0), Certified(rtol, budget))
+    return Solver(label, FixedSteps(0), CertifiedBackward(rtol, budget))

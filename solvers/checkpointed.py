@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ._core import Solver, at_least
-from ._pull import Tracked
-from ._reach import Iterate
+from ._backward.modes import TruncatedBackprop
+from ._core.argument_checks import at_least
+from ._core.solver import Solver
+from ._forward.picard import FixedSteps
 
 
 def checkpointed(K: int, segment: int = 0) -> Solver:
@@ -27,4 +28,4 @@ def checkpointed(K: int, segment: int = 0) -> Solver:
     at_least("K", K, 1)
     at_least("segment", segment, 0)
     label = f"checkpointed({K}, {segment})" if segment else f"checkpointed({K})"
-    return Solver(label, Iterate(0), Tracked(K, segment=segment or math.isqrt(K - 1) + 1))
+    return Solver(label, FixedSteps(0), TruncatedBackprop(K, segment=segment or math.isqrt(K - 1) + 1))

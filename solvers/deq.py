@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ._anderson import Anderson
-from ._core import Solver
-from ._pull import Implicit
+from ._backward.modes import ImplicitDifferentiation
+from ._core.solver import Solver
+from ._forward.anderson import Anderson
 
 
 def deq(tol: float = 1e-6, budget: int = 200) -> Solver:
@@ -29,4 +29,4 @@ def deq(tol: float = 1e-6, budget: int = 200) -> Solver:
     """
     solve = Anderson(tol=tol, budget=budget)
     label = f"deq({tol:g})" if budget == 200 else f"deq({tol:g}, {budget})"
-    return Solver(label, solve, Implicit(solve))
+    return Solver(label, solve, ImplicitDifferentiation(solve))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from ._adjoint import Adjoint
-from ._cg import CG
-from ._core import Reach, Solver
-from ._entry import instance_of_a_part
-from ._gmres import GMRES
-from ._label import call
-from ._pull import Implicit
-from ._shared import Shared
+from ._adjoint.adjoint_map import AdjointSolver
+from ._adjoint.cg import CG
+from ._adjoint.gmres import GMRES
+from ._adjoint.shine import SharedInverse
+from ._backward.modes import ImplicitDifferentiation
+from ._core.input_checks import instance_of_a_part
+from ._core.label import call
+from ._core.solver import ForwardSolver, Solver
 
-LINEAR = (GMRES, CG, Shared)
+LINEAR = (GMRES, CG, SharedInverse)
 """What solves the adjoint equation and nothing else."""
 
 
-def implicit(forward: Reach, adjoint: Adjoint) -> Solver:
+def implicit(forward: ForwardSolver, adjoint: AdjointSolver) -> Solver:
     """The equilibrium by ``forward`` without a tape, then ``(I − Jᵀ)u = v`` by ``adjoint`` through one recorded step.
 
     ``g ≈ Bᵀ(I − Jᵀ)⁻¹v``, as exact as the two solves are: ``implicit(anderson(1e-3), gmres(1e-2))``. The better known
@@ -35,4 +35,4 @@ def implicit(forward: Reach, adjoint: Adjoint) -> Solver:
         instance_of_a_part(name, part, "anderson(0.001)")
     if isinstance(forward, LINEAR):
         raise ValueError(f"{call(forward)} solves linear equations only: give it as the adjoint")
-    return Solver(f"implicit({call(forward)}, {call(adjoint)})", forward, Implicit(adjoint))
+    return Solver(f"implicit({call(forward)}, {call(adjoint)})", forward, ImplicitDifferentiation(adjoint))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ._core import Solver, at_least
-from ._pull import Tracked
-from ._reach import Iterate
+from ._backward.modes import TruncatedBackprop
+from ._core.argument_checks import at_least
+from ._core.solver import Solver
+from ._forward.picard import FixedSteps
 
 
 def jfb(N: int) -> Solver:
@@ -24,4 +25,4 @@ def jfb(N: int) -> Solver:
     Source: Fung et al., *JFB: Jacobian-free backpropagation for implicit networks* (arXiv 2103.12803).
     """
     at_least("N", N, 0)
-    return Solver(f"jfb({N})", Iterate(N), Tracked(1))
+    return Solver(f"jfb({N})", FixedSteps(N), TruncatedBackprop(1))

@@ -13,26 +13,43 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ._batch import norm
-from ._core import Loss, Map, Solution, at_least
-from ._curvature import Curvature, Multiple, Slope, curvature, multiple, slope
-from ._entry import callable_solver
-from ._lanczos import lipschitz
-from ._observed import Observed, Pulls, flat, probe
-from ._quiet import taped
-from ._regularity import Regular, Regularity, Smooth, SmoothLoss, bound, stated
-from ._tap import Step, Tap
-from ._tape import ends
-from ._watch import Taped
+from ._certificates.bound import STEPPED, certificate, none
+from ._certificates.derivative_bounds import (
+    DerivativeBounds,
+    HasDerivativeBounds,
+    Smooth,
+    SmoothLoss,
+    checked_bound,
+    stated,
+)
+from ._certificates.estimated_bounds import CountedProducts, EstimatedBounds, flat, probe
+from ._certificates.jacobian_norm import largest_singular_value
+from ._certificates.loss_curvature import (
+    LossCurvature,
+    LossDerivatives,
+    Multiple,
+    loss_curvature,
+    multiple,
+    slope,
+)
+from ._certificates.products import taped
+from ._certificates.tape_recorder import TapedApplication
+from ._certificates.training_step import ForwardRecorder, TrainingStep
+from ._core.argument_checks import at_least
+from ._core.batch import norm
+from ._core.certificate import Certificate
+from ._core.input_checks import callable_solver
+from ._core.maps import Loss, Map
+from ._core.results import Solution
+from ._core.tape import ends
 from .audit import audit
-from .certificate import STEPPED, Certificate, certificate, none
 
 SAME = 1e-4
 """A cotangent that differs by no more, relatively, from a multiple of the loss's is taken for that multiple; what it
 differs by is charged, and makes an estimate where it is more than rounding."""
 
 
-class Solves(Protocol):
+class Monitorable(Protocol):
     """What can be monitored: a solver, or another library behind the same signature."""
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
@@ -41,7 +58,7 @@ class Solves(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Monitor:
+class GradientMonitor:
     """A solver that says, on every n-th step of a training, how wrong its gradient was; the gradient stays what it was.
 
     It is called in place of the solver. At the end of the backward pass of such a step, before the optimiser moves
@@ -50,13 +67,13 @@ class Monitor:
     reason: a diagnosis ends no training (an error raised by ``log`` itself does).
 
     What a step that is looked at costs besides: one product, and for each taped application what
-    ``Regularity.change`` takes, about an application where T knows its regularity. Where it does not, that is two
+    ``DerivativeBounds.change`` takes, about an application where T knows its regularity. Where it does not, that is two
     applications and two products each, and ``2 · steps`` products more for every ``renew`` certificates. An ``audit``
     costs what ``certified`` does.
 
-    The certificate is rigorous where T is ``Regular`` and the curvature of the loss is known. Otherwise it is an
-    estimate and may be wrong: ``‖J‖`` comes from a Lanczos iteration, raised by its residual, ``‖B‖`` from a random
-    cotangent, and the changes of both from two points; ``1/(1−L)`` and each of the others is then doubled.
+    The certificate is rigorous where T is ``HasDerivativeBounds`` and the curvature of the loss is known. Otherwise it
+    is an estimate and may be wrong: ``‖J‖`` comes from a Lanczos iteration, raised by its residual, ``‖B‖`` from a
+    random cotangent, and the changes of both from two points; ``1/(1−L)`` and each of the others is then doubled.
 
     The whole cotangent of the value must come in one backward pass, and the gradient that is looked at is all that
     this pass brings to the parameters of T: two solves with the same parameters in one pass are told apart by no
@@ -82,7 +99,7 @@ class Monitor:
             gradients enabled, there is neither a loss nor a ``smoothness``, or no loss for an audit.
     """
 
-    solver: Solves
+    solver: Monitorable
     log: Callable[[int, Certificate], object]
     every: int = 20
     audit: bool = False
@@ -100,7 +117,7 @@ class Monitor:
         for name in ("every", "renew", "steps", "budget"):
             at_least(name, getattr(self, name), 1)
         if self.smoothness is not None and not callable(self.smoothness):
-            bound("smoothness", self.smoothness)
+            checked_bound("smoothness", self.smoothness)
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
         """As ``Solver.__call__``."""
@@ -114,17 +131,17 @@ class Monitor:
                 "smoothness, e.g. lambda x: 2 / x.numel() for a mean squared error"
             )
         due = self.step % self.every == 0
-        through = Tap(T) if due and not self.audit else None
+        through = ForwardRecorder(T) if due and not self.audit else None
         solution = self.solver(through or T, x0, loss)
         if not solution.x.requires_grad:
             return solution
         # Another tensor, since a hook of somebody else on x, as deepinv's, may exchange the cotangent before ours sees
         # it; and no view, which could not be changed in place.
         x = solution.x.clone()
-        self._listen(x, Step(T, loss, x, through, solution.certificates) if due else None)
+        self._listen(x, TrainingStep(T, loss, x, through, solution.certificates) if due else None)
         return dataclasses.replace(solution, x=x)
 
-    def _listen(self, x: Tensor, seen: Step | None) -> None:
+    def _listen(self, x: Tensor, seen: TrainingStep | None) -> None:
         waiting = [seen] if seen is not None else []
 
         def begin(v: Tensor) -> None:
@@ -139,7 +156,7 @@ class Monitor:
 
         x.register_hook(begin)
 
-    def _finish(self, number: int, step: Step) -> None:
+    def _finish(self, number: int, step: TrainingStep) -> None:
         try:
             made = self._audit if self.audit else self._certificate
             found = none(STEPPED) if step.stepped else made(step)
@@ -149,7 +166,7 @@ class Monitor:
         self.latest = found
         self.log(number, found)
 
-    def _certificate(self, step: Step) -> Certificate:
+    def _certificate(self, step: TrainingStep) -> Certificate:
         if step.own:
             return step.own[-1]
         through = step.taped()
@@ -169,7 +186,7 @@ class Monitor:
             found = dataclasses.replace(found, adjoint=found.adjoint + found.amplification * apart)
         return found.estimate(bent.why, other)
 
-    def _audit(self, step: Step) -> Certificate:
+    def _audit(self, step: TrainingStep) -> Certificate:
         assert step.loss is not None
         # Of the tape that the solver left, not all leaves need be parameters.
         tape = taped(step.T, step.y)
@@ -187,34 +204,38 @@ class Monitor:
         # Whatever the cotangent was of, the audit is held against the loss that was told.
         return audit(step.T, step.y, loss, parameters, given, budget=self.budget).estimate(came.why)
 
-    def _regularity(self, step: Step, through: list[Taped]) -> tuple[Regularity, str]:
+    def _regularity(
+        self, step: TrainingStep, through: list[TapedApplication]
+    ) -> tuple[DerivativeBounds, str]:
         """What is known of T, and in words what was estimated."""
-        known = step.T.regularity() if isinstance(step.T, Regular) else None
+        known = step.T.regularity() if isinstance(step.T, HasDerivativeBounds) else None
         if known is not None:
             return known, ""
-        pulls, last = Pulls(step.parameters), through[-1]
+        pulls, last = CountedProducts(step.parameters), through[-1]
         if self._estimated % self.renew == 0:
-            value, residual = lipschitz(step.T, last.x, self.steps)
+            value, residual = largest_singular_value(step.T, last.x, self.steps)
             self._estimate = value, residual, probe(pulls, taped(step.T, last.x))
         self._estimated += 1
         value, residual, parametric = self._estimate
         observed = f"‖J‖ = {value:.4g} is an estimate, of residual {residual:.1e}"
         top = value * math.sqrt(1 + residual)
-        return Observed(step.T, pulls, top, parametric, last.y - last.x), observed
+        return EstimatedBounds(step.T, pulls, top, parametric, last.y - last.x), observed
 
-    def _curvature(self, step: Step, towards: Tensor) -> tuple[Curvature, float, str]:
+    def _curvature(self, step: TrainingStep, towards: Tensor) -> tuple[LossCurvature, float, str]:
         """The curvature of the loss, how far the cotangent is from its own, and why it may be that of another loss."""
         if self.smoothness is not None:
-            return Curvature(self._given(step.y)), 0.0, ""
+            return LossCurvature(self._given(step.y)), 0.0, ""
         assert step.loss is not None
         here = slope(step.loss, step.y)
-        came, found = _multiple(step, here), curvature(step.loss, step.y, here, towards)
+        came, found = _multiple(step, here), loss_curvature(step.loss, step.y, here, towards)
         size = abs(came.factor)
-        return Curvature(size * found.smoothness, size * found.direct, found.why), came.apart, came.why
+        return LossCurvature(size * found.smoothness, size * found.direct, found.why), came.apart, came.why
 
     def _given(self, y: Tensor) -> float:
         assert self.smoothness is not None
-        return bound("smoothness", self.smoothness(y) if callable(self.smoothness) else self.smoothness)
+        return checked_bound(
+            "smoothness", self.smoothness(y) if callable(self.smoothness) else self.smoothness
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +249,7 @@ class _Times:
         return self.factor * self.loss(x)
 
 
-def _multiple(step: Step, here: Slope | None = None) -> Multiple:
+def _multiple(step: TrainingStep, here: LossDerivatives | None = None) -> Multiple:
     """What multiple of the loss was backpropagated."""
     assert step.loss is not None
     found = multiple(step.v, (here or slope(step.loss, step.y)).v)

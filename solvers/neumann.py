@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ._core import Solver, at_least
-from ._pull import Implicit
-from ._reach import Iterate
+from ._backward.modes import ImplicitDifferentiation
+from ._core.argument_checks import at_least
+from ._core.solver import Solver
+from ._forward.picard import FixedSteps
 
 
 def neumann(N: int, K: int) -> Solver:
@@ -26,4 +27,4 @@ def neumann(N: int, K: int) -> Solver:
     """
     at_least("N", N, 0)
     at_least("K", K, 1)
-    return Solver(f"neumann({N}, {K})", Iterate(N), Implicit(Iterate(K - 1)))
+    return Solver(f"neumann({N}, {K})", FixedSteps(N), ImplicitDifferentiation(FixedSteps(K - 1)))

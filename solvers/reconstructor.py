@@ -7,9 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from ._core import Loss, Map
-from ._entry import callable_solver, kind
-from .monitor import Solves
+from ._core.input_checks import callable_solver, kind
+from ._core.maps import Loss, Map
+from .monitor import Monitorable
 
 Step = Callable[[Tensor, Tensor, Any], Tensor]
 
@@ -61,7 +61,7 @@ class Reconstructor(nn.Module):
     def __init__(
         self,
         operator: Step | Bindable,
-        solver: Solves,
+        solver: Monitorable,
         *,
         start: Callable[[Tensor, Any], Tensor] | None = None,
         loss: Callable[[Tensor], Loss] | None = None,

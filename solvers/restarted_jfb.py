@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ._core import Solver, at_least
-from ._pull import Tracked
-from ._reach import Iterate
+from ._backward.modes import TruncatedBackprop
+from ._core.argument_checks import at_least
+from ._core.solver import Solver
+from ._forward.picard import FixedSteps
 
 
 def restarted_jfb(K: int, R: int) -> Solver:
@@ -29,4 +30,4 @@ def restarted_jfb(K: int, R: int) -> Solver:
     """
     at_least("K", K, 1)
     at_least("R", R, 0)
-    return Solver(f"restarted_jfb({K}, {R})", Iterate(K * R), Tracked(K))
+    return Solver(f"restarted_jfb({K}, {R})", FixedSteps(K * R), TruncatedBackprop(K))

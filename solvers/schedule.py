@@ -7,12 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ._certified import Certified
-from ._core import Solver, positive, share
+from ._backward.certified import CertifiedBackward
+from ._core.argument_checks import positive, share
+from ._core.solver import Solver
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class ToleranceSchedule:
     """Relative errors that follow the norms of the gradients: ``δ_t = first · (min_{s<t} ‖g_s‖ / ‖g_0‖)^power``.
 
     It is never below ``last``, never above ``first``, never goes up, and a loss that is scaled leaves it as it is.
@@ -75,6 +76,6 @@ class Schedule:
 
     def tighten(self, solver: Solver, sizes: Sequence[float]) -> Solver:
         """``certified(rtol(sizes))`` under the label and with the budget of ``solver``; other solvers as they are."""
-        if not isinstance(solver.pull, Certified):
+        if not isinstance(solver.pull, CertifiedBackward):
             return solver
         return dataclasses.replace(solver, pull=dataclasses.replace(solver.pull, rtol=self.rtol(sizes)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ._core import Solver, at_least
-from ._pull import Tracked
-from ._reach import Iterate
+from ._backward.modes import TruncatedBackprop
+from ._core.argument_checks import at_least
+from ._core.solver import Solver
+from ._forward.picard import FixedSteps
 
 
 def unrolled(K: int) -> Solver:
@@ -24,4 +25,4 @@ def unrolled(K: int) -> Solver:
     Source: Gregor & LeCun, *Learning fast approximations of sparse coding* (ICML 2010).
     """
     at_least("K", K, 1)
-    return Solver(f"unrolled({K})", Iterate(0), Tracked(K))
+    return Solver(f"unrolled({K})", FixedSteps(0), TruncatedBackprop(K))

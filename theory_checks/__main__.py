@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.command import call, print_frame, say
-from bench.errors import UserError
-from bench.options import writable
-from bench.terminal import aside, printed_json
+from bench.cli.options import writable
+from bench.utils.console import print_frame, run_command, say
+from bench.utils.errors import UserError
+from bench.utils.terminal import aside, printed_json
 
 if TYPE_CHECKING:  # these imports take seconds
     from .engine import Verdict
@@ -62,7 +62,7 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="Print only the verdicts, as JSON.")] = False,
 ) -> None:
     """Verify claims. Exit code 1 if one fails, its negative control is not refuted, or its bound is not sharp."""
-    from bench.device import pick_device
+    from bench.utils.device import pick_device
 
     from .operators.benchmark_operator import check_benchmark_operators
     from .report import verdicts_json, write_group, write_verdicts
@@ -246,7 +246,7 @@ def docs() -> None:
 
 def entry(arguments: list[str] | None = None) -> int:
     """Run the command. Returns its exit code: 2, with one line on standard error, for bad input."""
-    return call(app, "python -m theory_checks", arguments)
+    return run_command(app, "python -m theory_checks", arguments)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.errors import UserError, unknown
+from bench.utils.errors import UserError, unknown
 
 from .claims import CLAIMS
 from .companions import GROUPS

@@ -1,10 +1,10 @@
 """Denoisers for plug-and-play operators: deepinv's networks, and where their weights come from."""
 
-from ._denoiser import Denoiser, Family
+from .base import Denoiser, Family
 from .dncnn import DncnnFamily
 from .drunet import DrunetFamily
 from .gsdrunet import GsDrunetFamily
-from .scaled import Scaled
+from .noise_scaling import Scaled
 from .scico import ScicoFamily
 from .weights import WeightFile, weight_file
 

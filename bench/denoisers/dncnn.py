@@ -8,10 +8,10 @@ import torch
 from deepinv.models import DnCNN
 from torch import nn
 
-from ._denoiser import Denoiser, check_channels
-from .compact import ARCHITECTURES, SIGMA_0
-from .scaled import Scaled
-from .weights import WeightFile, download, fill, fits, shipped
+from .architectures import ARCHITECTURES, SIGMA_0
+from .base import Denoiser, check_channels
+from .noise_scaling import Scaled
+from .weights import WeightFile, download, fill, fits_network, shipped
 
 PUBLISHED = {1: "dncnn_sigma2_gray.pth", 3: "dncnn_sigma2_color.pth"}
 PUBLISHED_SIGMA = 2 / 255
@@ -48,7 +48,7 @@ class DncnnFamily:
             network, sigma_0 = published, PUBLISHED_SIGMA
         else:
             tensors, source = weights.tensors(), weights.source
-            if fits(published, tensors):
+            if fits_network(published, tensors):
                 network, sigma_0 = published, PUBLISHED_SIGMA
         fill(network, tensors, source, dtype)
         return Scaled(network, sigma_0, channelwise=channels > 1 and network is not published).to(device)

@@ -8,9 +8,9 @@ import torch
 from deepinv.models import DRUNet
 from torch import nn
 
-from ._denoiser import Denoiser, LevelMap, check_sides
-from .compact import ARCHITECTURES, architecture
-from .weights import WeightFile, download, fill, fits, shipped
+from .architectures import ARCHITECTURES, architecture
+from .base import Denoiser, LevelMap, check_sides
+from .weights import WeightFile, download, fill, fits_network, shipped
 
 PUBLISHED = {1: "drunet_deepinv_gray_finetune_26k.pth", 3: "drunet_deepinv_color_finetune_22k.pth"}
 
@@ -42,6 +42,6 @@ class DrunetFamily:
             tensors, source, network = download("drunet", PUBLISHED[channels]), PUBLISHED[channels], published
         else:
             tensors, source = weights.tensors(), weights.source
-            network = published if fits(published, tensors) else network
+            network = published if fits_network(published, tensors) else network
         fill(network, tensors, source, dtype)
         return LevelMap(network).to(device)

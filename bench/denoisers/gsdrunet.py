@@ -9,9 +9,9 @@ from deepinv.models import DRUNet
 from deepinv.models.GSPnP import GSPnP
 from torch import Tensor
 
-from ..errors import UserError
-from ._denoiser import Denoiser, LevelMap, check_sides
-from .weights import WeightFile, download, fill, fits
+from ..utils.errors import UserError
+from .base import Denoiser, LevelMap, check_sides
+from .weights import WeightFile, download, fill, fits_network
 
 PUBLISHED = {1: "GSDRUNet_grayscale_torch.ckpt", 3: "GSDRUNet_torch.ckpt"}
 WIDTHS = (64, 128, 256, 512)
@@ -61,6 +61,6 @@ class GsDrunetFamily:
             tensors, source = download("gradientstep", PUBLISHED[channels]), PUBLISHED[channels]
         else:
             tensors, source = weights.tensors(), weights.source
-            network = compact if fits(compact, tensors) else network
+            network = compact if fits_network(compact, tensors) else network
         fill(network, tensors, source, dtype)
         return LevelMap(network).to(device)

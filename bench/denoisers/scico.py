@@ -13,9 +13,9 @@ import torch
 from deepinv.models import DnCNN
 from torch import Tensor, nn
 
-from ..errors import UserError
-from ._denoiser import Denoiser, check_channels
-from .scaled import Scaled
+from ..utils.errors import UserError
+from .base import Denoiser, check_channels
+from .noise_scaling import Scaled
 from .weights import WeightFile, fill
 
 SIGMA = 0.1

@@ -16,7 +16,7 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as write_safetensors
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ..utils.errors import UserError
 
 FOLDER = Path(__file__).parent / "weights"
 SUMS = FOLDER / "SHA256SUMS"
@@ -46,7 +46,7 @@ class WeightFile:
         data = _bytes(Path(self.source))
         if hashlib.sha256(data).hexdigest() != self.digest:
             raise UserError(f"the weights {self.source} have changed since the run began: start it again")
-        return parse(data, Path(self.source).name)
+        return parse_weights(data, Path(self.source).name)
 
 
 def weight_file(source: str) -> WeightFile:
@@ -56,14 +56,14 @@ def weight_file(source: str) -> WeightFile:
     return WeightFile(source, hashlib.sha256(_bytes(Path(source))).hexdigest())
 
 
-def save(network: nn.Module, name: str, dtype: torch.dtype = torch.float32) -> bytes:
+def weight_bytes(network: nn.Module, name: str, dtype: torch.dtype = torch.float32) -> bytes:
     """The weights of ``network`` in ``dtype`` as the bytes of a safetensors file that carries its ``name``."""
     return _written(network.state_dict(), name, dtype)
 
 
 def pack(file: Path, name: str, dtype: torch.dtype) -> bytes:
-    """The weights in ``file`` once more, in ``dtype``. Raises ``UserError`` as ``read`` does."""
-    return _written(read(file), name, dtype)
+    """The weights in ``file`` once more, in ``dtype``. Raises ``UserError`` as ``read_weights`` does."""
+    return _written(read_weights(file), name, dtype)
 
 
 def _written(tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype) -> bytes:
@@ -87,7 +87,7 @@ def shipped(name: str) -> dict[str, Tensor]:
         ) from error
     if hashlib.sha256(data).hexdigest() != wanted.get(file.name):
         raise UserError(f"the shipped weights {file.name} fail their checksum: check the project out again")
-    return parse(data, file.name)
+    return parse_weights(data, file.name)
 
 
 def download(model: str, file: str) -> dict[str, Tensor]:
@@ -111,17 +111,17 @@ def download(model: str, file: str) -> dict[str, Tensor]:
     return _state(found, file)
 
 
-def read(file: Path) -> dict[str, Tensor]:
+def read_weights(file: Path) -> dict[str, Tensor]:
     """The tensors of a weight file: safetensors, or torch's own format without any code in it.
 
     Raises:
         UserError: no such file, or neither format.
     """
-    return parse(_bytes(file), file.name)
+    return parse_weights(_bytes(file), file.name)
 
 
-def parse(data: bytes, name: str) -> dict[str, Tensor]:
-    """The tensors in the bytes of a weight file; its ``name`` tells the format. Raises ``UserError`` as ``read``."""
+def parse_weights(data: bytes, name: str) -> dict[str, Tensor]:
+    """Tensors in the bytes of a weight file, whose ``name`` tells the format. Raises ``UserError``."""
     if name.endswith(".safetensors"):
         try:
             return parse_safetensors(data)
@@ -144,7 +144,7 @@ def _state(found: object, name: str) -> dict[str, Tensor]:
     return {str(key): value for key, value in inner.items()}
 
 
-def fits(network: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
+def fits_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
     """Whether names and shapes are the network's."""
     return {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in tensors.items()}
 

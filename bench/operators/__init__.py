@@ -1,40 +1,21 @@
 """Operators ``T_θ(x; y, physics)``: one iteration of an algorithm as an ``nn.Module``."""
 
-from ._operator import Bound, Operator, Prior
-from .data_term import DataTerm, data_term
+from .base import BoundOperator, Operator, Prior
+from .data_fidelity import DataFidelity, data_fidelity
 from .forward_backward import ForwardBackward, Regulariser, contraction_factor
-from .groups import Groups
-from .plug_and_play import DENOISED, Denoised, PlugAndPlay, with_weights
-from .priors import PRIORS, Penalty, colours, huber, l1, orientations, orientations_colours, union
-from .synthesis import CoupledPenalty, SynthesisPenalty, UnionPenalty
-from .wavelets import Wavelets
-from .weighted import WeightedPenalty
+from .plug_and_play import PLUG_AND_PLAY_PRIORS, PlugAndPlay, PlugAndPlayPrior, with_weights
 
 __all__ = [
-    "DENOISED",
-    "PRIORS",
-    "Bound",
-    "CoupledPenalty",
-    "DataTerm",
-    "Denoised",
+    "PLUG_AND_PLAY_PRIORS",
+    "BoundOperator",
+    "DataFidelity",
     "ForwardBackward",
-    "Groups",
     "Operator",
-    "Penalty",
     "PlugAndPlay",
+    "PlugAndPlayPrior",
     "Prior",
     "Regulariser",
-    "SynthesisPenalty",
-    "UnionPenalty",
-    "Wavelets",
-    "WeightedPenalty",
-    "colours",
     "contraction_factor",
-    "data_term",
-    "huber",
-    "l1",
-    "orientations",
-    "orientations_colours",
-    "union",
+    "data_fidelity",
     "with_weights",
 ]

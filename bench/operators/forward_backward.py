@@ -9,10 +9,10 @@ import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
-from solvers import Regularity
+from solvers import DerivativeBounds
 
-from ._operator import Operator
-from .data_term import DataTerm, data_term
+from .base import Operator
+from .data_fidelity import DataFidelity, data_fidelity
 
 
 class Regulariser(nn.Module):
@@ -25,6 +25,8 @@ class Regulariser(nn.Module):
     ridge: float
     learns_synthesis: bool = False
     """Whether S has parameters."""
+    reads_parameters_on_host: bool = False
+    """Whether ``‖S‖`` or the prox reads a number of the parameters on the CPU."""
 
     @abstractmethod
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
@@ -38,7 +40,7 @@ class Regulariser(nn.Module):
         """``Sᵀ x``."""
         return image
 
-    def regularity(self, operator: ForwardBackward, data: DataTerm) -> Regularity | None:
+    def regularity(self, operator: ForwardBackward, data: DataFidelity) -> DerivativeBounds | None:
         """Bounds on the derivatives of forward–backward with this penalty, if known."""
         return None
 
@@ -71,14 +73,19 @@ class ForwardBackward(Operator):
         else:
             self.register_buffer("log_step", log_step)
 
+    @property
+    def reads_parameters_on_host(self) -> bool:
+        """See ``Regulariser``."""
+        return self.prior.reads_parameters_on_host
+
     def forward(
-        self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataTerm | None = None
+        self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataFidelity | None = None
     ) -> Tensor:
         """One iteration on states ``x`` with measurements ``y``; ``data`` is their data term, if it is there."""
-        z, step = self.descend(x, data or data_term(y, physics))
+        z, step = self.descend(x, data or data_fidelity(y, physics))
         return self.prior.prox(z, step)
 
-    def descend(self, x: Tensor, data: DataTerm) -> tuple[Tensor, Tensor]:
+    def descend(self, x: Tensor, data: DataFidelity) -> tuple[Tensor, Tensor]:
         """``x − τ Sᵀ Aᵀ(A S x − y)``, what the prox is given, and τ."""
         step = self.step()
         descent = self.prior.pull_back(data.descent(self.prior.image(x)))
@@ -106,7 +113,7 @@ class ForwardBackward(Operator):
         step = float(self.step())
         return contraction_factor((spectrum[0] * least, spectrum[1] * largest), step, self.prior.ridge)
 
-    def regularity(self, data: DataTerm) -> Regularity | None:
+    def regularity(self, data: DataFidelity) -> DerivativeBounds | None:
         """Known for every shrinkage; not for a learnable step, nor for a synthesis with parameters of its own."""
         if isinstance(self.log_step, nn.Parameter) or self.log_step.requires_grad:
             return None

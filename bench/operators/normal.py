@@ -10,7 +10,7 @@ from deepinv.physics import BlurFFT, Denoising, Inpainting, LinearPhysics
 from deepinv.physics.functional import filter_fft
 from torch import Tensor
 
-from .linear import Linear, tracked, wrapped
+from .linear_autograd import Linear, tracked, wrapped
 
 ULPS = 16 * torch.finfo(torch.float64).eps
 """What a spectrum is rounded outward by, relative to its largest value: the transforms of a kernel round off less."""
@@ -26,14 +26,14 @@ def normal(physics: LinearPhysics) -> Linear:
     if type(physics) is BlurFFT and isinstance(physics.mask, Tensor):
         size = cast(tuple[int, ...], tuple(physics.img_size))
         kernel = physics.filter if isinstance(physics.filter, Tensor) else None
-        return Spectral(physics.mask.square(), size, physics.mask, cast(Tensor, physics.angle), kernel)
+        return FourierNormal(physics.mask.square(), size, physics.mask, cast(Tensor, physics.angle), kernel)
     if type(physics) in (Inpainting, Denoising) and isinstance(physics.mask, Tensor):
-        return Diagonal(physics.mask.square(), physics.mask)
-    return Composed(physics)
+        return DiagonalNormal(physics.mask.square(), physics.mask)
+    return ComposedNormal(physics)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spectral:
+class FourierNormal:
     """A circular convolution with the real spectrum ``power``, once for each part of a complex number.
 
     Attributes:
@@ -77,35 +77,35 @@ class Spectral:
         """Whether somebody may ask for the derivative in the kernel, or in its transform."""
         return tracked(self.mask, self.angle, self.kernel)
 
-    def fresh(self) -> Spectral:
+    def fresh(self) -> FourierNormal:
         """The same, made anew of differentiable operations, so that a tape of its own leads to the kernel."""
         K = self.transform()
         return replace(self, power=self.mask.square() if K is None else _power(K))
 
-    def exact(self) -> Spectral:
+    def exact(self) -> FourierNormal:
         """The same in float64, of the same kernel."""
         mask, angle = self.mask.detach().double(), self.angle.detach().to(torch.complex128)
         kernel = None if self.kernel is None else self.kernel.detach().double()
         if kernel is not None:
             K = cast(Tensor, filter_fft(kernel, self.shape, dims=(-2, -1)))
             if _agree(K.abs().to(self.mask.dtype), self.mask[..., 0].detach()):
-                return Spectral(_power(K), self.shape, _pair(K.abs()), K.sgn(), kernel)
-        return Spectral(mask.square(), self.shape, mask, angle, None)
+                return FourierNormal(_power(K), self.shape, _pair(K.abs()), K.sgn(), kernel)
+        return FourierNormal(mask.square(), self.shape, mask, angle, None)
 
     def spectrum(self) -> tuple[float, float]:
         """Bounds on the eigenvalues, of the same kernel in exact arithmetic."""
         return _outward(self.exact().power)
 
-    def pick(self, index: Tensor, batch: int) -> Spectral:
+    def pick(self, index: Tensor, batch: int) -> FourierNormal:
         """That of the samples at ``index``, where each of ``batch`` has a kernel of its own."""
         if not batch == len(self.mask) > 1:
             return self
         kernel = None if self.kernel is None else self.kernel[index]
-        return Spectral(self.power[index], self.shape, self.mask[index], self.angle[index], kernel)
+        return FourierNormal(self.power[index], self.shape, self.mask[index], self.angle[index], kernel)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Diagonal:
+class DiagonalNormal:
     """A factor for each pixel.
 
     Attributes:
@@ -128,28 +128,28 @@ class Diagonal:
         """Whether somebody may ask for the derivative in the mask."""
         return tracked(self.mask)
 
-    def fresh(self) -> Diagonal:
+    def fresh(self) -> DiagonalNormal:
         """The same, made anew of differentiable operations."""
-        return Diagonal(self.mask.square(), self.mask)
+        return DiagonalNormal(self.mask.square(), self.mask)
 
-    def exact(self) -> Diagonal:
+    def exact(self) -> DiagonalNormal:
         """The same in float64, of the same mask."""
         mask = self.mask.detach().double()
-        return Diagonal(mask.square(), mask)
+        return DiagonalNormal(mask.square(), mask)
 
     def spectrum(self) -> tuple[float, float]:
         """Bounds on the eigenvalues, of the same mask in exact arithmetic."""
         return _outward(self.exact().power)
 
-    def pick(self, index: Tensor, batch: int) -> Diagonal:
+    def pick(self, index: Tensor, batch: int) -> DiagonalNormal:
         """That of the samples at ``index``, where each of ``batch`` has a mask of its own."""
         if self.mask.ndim < 4 or not batch == len(self.mask) > 1:
             return self
-        return Diagonal(self.power[index], self.mask[index])
+        return DiagonalNormal(self.power[index], self.mask[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Composed:
+class ComposedNormal:
     """Any other physics, by its own methods."""
 
     physics: LinearPhysics

@@ -23,9 +23,9 @@ from ..denoisers import (
     WeightFile,
     weight_file,
 )
-from ..errors import UserError
-from ._operator import Operator, Prior
-from .data_term import DataTerm, data_term
+from ..utils.errors import UserError
+from .base import Operator, Prior
+from .data_fidelity import DataFidelity, data_fidelity
 from .forward_backward import contraction_factor
 
 SIGMA = 0.05
@@ -57,11 +57,17 @@ class PlugAndPlay(Operator):
         self.log_sigma = nn.Parameter(like.new_full(shape, math.log(sigma)))
 
     def forward(
-        self, x: Tensor, y: Tensor, physics: LinearPhysics, layer: int = -1, *, data: DataTerm | None = None
+        self,
+        x: Tensor,
+        y: Tensor,
+        physics: LinearPhysics,
+        layer: int = -1,
+        *,
+        data: DataFidelity | None = None,
     ) -> Tensor:
         """One iteration on images ``x`` ``(B, C, H, W)``, with the parameters of ``layer`` where layers differ."""
         step, sigma = self._of(self.log_step, layer).exp(), self._of(self.log_sigma, layer).exp()
-        data = data or data_term(y, physics)
+        data = data or data_fidelity(y, physics)
         z = torch.addcmul(x, step, data.descent(x))
         if not self.autocast:
             return self.denoiser(z, sigma)
@@ -71,7 +77,7 @@ class PlugAndPlay(Operator):
 
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
         """``x -> T(x)``; where layers differ, its k-th application is that of layer k, later ones that of the last."""
-        return Layered(self, y, physics) if self.layers else super().bind(y, physics)
+        return LayeredMap(self, y, physics) if self.layers else super().bind(y, physics)
 
     def contraction(self, spectrum: tuple[float, float]) -> float:
         """``(1 + ε) max(|1 − τα|, |1 − τβ|)`` (THEORY C16), ε a certified bound for the residual ``x − D_σ(x)``.
@@ -91,14 +97,14 @@ class PlugAndPlay(Operator):
         return parameter[layer] if self.layers else parameter
 
 
-class Layered:
+class LayeredMap:
     """The map of one forward pass: it counts its applications, and each takes the parameters of its own layer."""
 
     def __init__(self, operator: PlugAndPlay, y: Tensor, physics: LinearPhysics) -> None:
         self.operator = operator
         self.y = y
         self.physics = physics
-        self.data = data_term(y, physics)
+        self.data = data_fidelity(y, physics)
         self.applied = 0
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -109,7 +115,7 @@ class Layered:
 
 
 @dataclass(frozen=True, slots=True)
-class Denoised:
+class PlugAndPlayPrior:
     """Plug-and-play with a denoiser, before it knows the size of an image.
 
     Attributes:
@@ -144,15 +150,15 @@ class Denoised:
         return PlugAndPlay(denoiser, step, self.sigma, self.layers, autocast=self.autocast)
 
 
-def with_weights(prior: Prior, source: str) -> Denoised:
+def with_weights(prior: Prior, source: str) -> PlugAndPlayPrior:
     """The prior with weights from the file ``source``, or ``"download"`` for deepinv's published network.
 
     Raises:
         UserError: the prior has no network, or the file cannot be read.
     """
-    if not isinstance(prior, Denoised):
+    if not isinstance(prior, PlugAndPlayPrior):
         raise UserError(
-            f"{prior.label} has no network: leave --weights out, or choose {' or '.join(DENOISED)}"
+            f"{prior.label} has no network: leave --weights out, or choose {' or '.join(PLUG_AND_PLAY_PRIORS)}"
         )
     if isinstance(prior.network, ScicoFamily):
         raise UserError("scico brings its own weights: leave --weights out")
@@ -164,7 +170,7 @@ def _with_word(label: str, word: str) -> str:
     return f"{label[:-1]}, {word})" if label.endswith(")") else f"{label}({word})"
 
 
-def drunet(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> Denoised:
+def drunet(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> PlugAndPlayPrior:
     """Plug-and-play with DRUNet, a U-net that takes the noise level.
 
     Args:
@@ -175,17 +181,19 @@ def drunet(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -
     return _denoised(DrunetFamily(), "", sigma, learn_weights, layers)
 
 
-def dncnn(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> Denoised:
+def dncnn(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> PlugAndPlayPrior:
     """Plug-and-play with a scaled DnCNN; the shipped residual is contractive, so L is certified. As ``drunet``."""
     return _denoised(DncnnFamily(), "", sigma, learn_weights, layers)
 
 
-def gsdrunet(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> Denoised:
+def gsdrunet(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> PlugAndPlayPrior:
     """Plug-and-play with the gradient-step DRUNet; it needs ``with_weights``. As ``drunet``."""
     return _denoised(GsDrunetFamily(), "", sigma, learn_weights, layers)
 
 
-def scico(sigma: float = SIGMA, depth: int = 6, learn_weights: bool = False, layers: int = 0) -> Denoised:
+def scico(
+    sigma: float = SIGMA, depth: int = 6, learn_weights: bool = False, layers: int = 0
+) -> PlugAndPlayPrior:
     """Plug-and-play with the scaled DnCNN of the package scico, of 6 or 17 layers. As ``drunet``."""
     if isinstance(depth, bool) or depth not in (6, 17):
         raise UserError(f"depth must be 6 or 17, not {depth!r}")
@@ -194,7 +202,7 @@ def scico(sigma: float = SIGMA, depth: int = 6, learn_weights: bool = False, lay
     )
 
 
-DENOISED: dict[str, Callable[..., Denoised]] = {
+PLUG_AND_PLAY_PRIORS: dict[str, Callable[..., PlugAndPlayPrior]] = {
     "drunet": drunet,
     "dncnn": dncnn,
     "gsdrunet": gsdrunet,
@@ -202,7 +210,7 @@ DENOISED: dict[str, Callable[..., Denoised]] = {
 }
 
 
-def _denoised(network: Family, word: str, sigma: float, learn_weights: bool, layers: int) -> Denoised:
+def _denoised(network: Family, word: str, sigma: float, learn_weights: bool, layers: int) -> PlugAndPlayPrior:
     """The prior with checked values; its label leaves out defaults, and ``word`` stands after sigma."""
     if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma <= 1:
         raise UserError(f"sigma must lie in (0, 1] (images are in [0, 1]), not {sigma!r}")
@@ -215,4 +223,4 @@ def _denoised(network: Family, word: str, sigma: float, learn_weights: bool, lay
     words += ["learn_weights=True"] if learn_weights else []
     words += [f"layers={layers}"] if layers else []
     label = f"{network.name}({', '.join(words)})" if words else network.name
-    return Denoised(label, network, float(sigma), learn_weights, layers)
+    return PlugAndPlayPrior(label, network, float(sigma), learn_weights, layers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ._task import Batch, Instance, Task, instance, loss, spectrum
+from .base import Batch, Problem, Task, build_problem, loss, spectrum
 from .deblurring import deblurring, deblurring_colour
 from .denoising import denoising, denoising_colour
 from .inpainting import inpainting, inpainting_colour
@@ -16,4 +16,4 @@ ROSTER: dict[str, Callable[..., Task]] = {
     "inpainting_colour": inpainting_colour,
 }
 
-__all__ = ["ROSTER", "Batch", "Instance", "Task", "instance", "loss", "spectrum"]
+__all__ = ["ROSTER", "Batch", "Problem", "Task", "build_problem", "loss", "spectrum"]

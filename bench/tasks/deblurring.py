@@ -8,10 +8,11 @@ import torch
 from deepinv.physics import BlurFFT, DecomposablePhysics
 from deepinv.physics.functional import gaussian_blur
 
-from ..errors import UserError
-from ..operators import Prior, huber
-from ._task import Task
-from ._values import label, noise_level
+from ..operators import Prior
+from ..penalties import huber
+from ..utils.errors import UserError
+from .arguments import label, noise_level
+from .base import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ import torch
 from deepinv.physics import DecomposablePhysics
 from deepinv.physics import Denoising as IdentityPhysics
 
-from ..operators import Prior, huber
-from ._task import Task
-from ._values import label, noise_level
+from ..operators import Prior
+from ..penalties import huber
+from .arguments import label, noise_level
+from .base import Task
 
 
 @dataclass(frozen=True, slots=True)

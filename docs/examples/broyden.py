@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import GMRES, Equilibrium, Implicit, Map, Report, Solver
+from solvers import GMRES, FixedPoint, ImplicitDifferentiation, Map, Solver, SolveReport
 
 LEAST = 0.1
 """A secant pair that would stretch the inverse more than 1/LEAST times is damped."""
@@ -49,7 +49,7 @@ class Broyden:
     memory: int = 10
     shared: bool = False
 
-    def __call__(self, T: Map, x0: Tensor, /) -> Equilibrium:
+    def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
         """The best point of every sample, with its own residual."""
         x = _rows(x0)
         terms: deque[tuple[Tensor, Tensor]] = deque(maxlen=self.memory)
@@ -75,9 +75,9 @@ class Broyden:
             x_next = torch.where(lost, best_y, x - _inverse(terms, f))
             s, f_before, x = torch.where(lost, 0, x_next - x), f, x_next
         worst = float(best.max()) if len(best) else 0.0
-        report = Report(applications, worst, worst <= self.tol)
+        report = SolveReport(applications, worst, worst <= self.tol)
         kept = tuple(terms)
-        return Equilibrium(_back(best_x, x0), report, _adjoint(kept) if self.shared else None)
+        return FixedPoint(_back(best_x, x0), report, _adjoint(kept) if self.shared else None)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -138,4 +138,4 @@ def _adjoint(terms: tuple[tuple[Tensor, Tensor], ...]) -> Map:
 def broyden(tol: float = 1e-6, memory: int = 10) -> Solver:
     """Broyden for the equilibrium, GMRES to 40 times its tolerance for the adjoint equation."""
     label = f"broyden({tol:g})" if memory == 10 else f"broyden({tol:g}, memory={memory})"
-    return Solver(label, Broyden(tol, memory=memory), Implicit(GMRES(40 * tol)))
+    return Solver(label, Broyden(tol, memory=memory), ImplicitDifferentiation(GMRES(40 * tol)))

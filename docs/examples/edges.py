@@ -15,7 +15,7 @@ import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
-from bench.operators import DataTerm, Operator, data_term
+from bench.operators import DataFidelity, Operator, data_fidelity
 
 SMOOTHING = 0.1
 """δ of ``√(t² + δ²)``, in grey levels of [0, 1]; its second derivative is at most 1/δ."""
@@ -36,10 +36,10 @@ class EdgeStep(Operator):
         return RIDGE + 4 * self.log_weights.exp().sum() / SMOOTHING
 
     def forward(
-        self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataTerm | None = None
+        self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataFidelity | None = None
     ) -> Tensor:
         """One step on images ``(B, C, H, W)``, as long as the bound allows for ``‖A‖ ≤ 1``."""
-        data = data or data_term(y, physics)
+        data = data or data_fidelity(y, physics)
         slope = RIDGE * (x - 0.5)
         for weight, axis in zip(self.log_weights.exp(), (-2, -1), strict=True):
             d = x.roll(-1, axis) - x

@@ -14,7 +14,8 @@ import torch
 from deepinv.physics import DecomposablePhysics
 from torch import Tensor
 
-from bench.operators import Prior, huber
+from bench.operators import Prior
+from bench.penalties import huber
 from bench.tasks import Task
 
 

@@ -9,7 +9,8 @@ import sys
 
 import solvers
 
-for _module in pkgutil.iter_modules(solvers.__path__):
-    sys.modules[f"{__name__}.{_module.name}"] = importlib.import_module(f"solvers.{_module.name}")
+for _module in pkgutil.walk_packages(solvers.__path__, "solvers."):
+    _name = _module.name.removeprefix("solvers")
+    sys.modules[f"{__name__}{_name}"] = importlib.import_module(_module.name)
 # What is imported is what stands here once this file was run.
 sys.modules[__name__] = solvers

@@ -14,17 +14,17 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from .._core import Solver
+from .._core.solver import Solver
 from ._maps import (
-    Apart,
     Complex,
     Contraction,
-    Counted,
-    Pairs,
+    CountedMap,
+    RealPairs,
+    SampleBySample,
     SoftThreshold,
     demand,
     dense_oracle,
-    gradient,
+    gradient_of,
     quadratic,
     relative_error,
     start,
@@ -46,7 +46,7 @@ def keeps_shape_and_dtype(solver: Solver) -> None:
 def reaches_every_parameter(solver: Solver) -> None:
     """Every parameter of T gets a finite gradient that is not zero."""
     T = Contraction()
-    gradient(solver, T, start(2, 6))
+    gradient_of(solver, T, start(2, 6))
     for name, p in T.named_parameters():
         if p.grad is None:
             raise AssertionError(f"no gradient reaches {name}")
@@ -57,7 +57,7 @@ def reaches_every_parameter(solver: Solver) -> None:
 def agrees_with_closed_form(solver: Solver) -> None:
     """Where T is constant in x every estimator is exact: the derivative of soft thresholding."""
     T = SoftThreshold()
-    found, _ = gradient(solver, T, torch.zeros_like(T.y), lambda x: x.sum())
+    found, _ = gradient_of(solver, T, torch.zeros_like(T.y), lambda x: x.sum())
     error = relative_error(found, T.derivative())
     demand(error <= 1e-14, f"off the closed form by {error:.1e}")
 
@@ -66,14 +66,14 @@ def agrees_with_oracle(solver: Solver, tolerance: float = 1e-9) -> None:
     """The estimate equals the dense float64 implicit gradient."""
     T = Contraction()
     exact = dense_oracle(T, start(2, 6))
-    error = relative_error(gradient(solver, T, start(2, 6))[0], exact)
+    error = relative_error(gradient_of(solver, T, start(2, 6))[0], exact)
     demand(error <= tolerance, f"off the oracle by {error:.1e}, more than {tolerance:.0e}")
 
 
 def counts_truly(solver: Solver) -> None:
     """The applications and vector-Jacobian products of the solution are those that T saw."""
     T = Contraction()
-    counted = Counted(T)
+    counted = CountedMap(T)
     solution = solver(counted, start(2, 6))
     quadratic(solution.x).backward()
     demand(
@@ -86,9 +86,9 @@ def counts_truly(solver: Solver) -> None:
 def scales_with_the_loss(solver: Solver) -> None:
     """Scaling the loss by c scales the estimate by c: to the bit for powers of two, else to rounding."""
     T = Contraction()
-    plain, _ = gradient(solver, T, start(2, 6))
+    plain, _ = gradient_of(solver, T, start(2, 6))
     for c, tolerance in ((2.0**-20, 0.0), (2.0**20, 0.0), (1e-4, 1e-11), (1e5, 1e-11)):
-        scaled, _ = gradient(solver, T, start(2, 6), lambda x, c=c: c * quadratic(x))
+        scaled, _ = gradient_of(solver, T, start(2, 6), lambda x, c=c: c * quadratic(x))
         error = relative_error(scaled, c * plain)
         demand(error <= tolerance, f"the loss times {c:g}: the estimate is off by {error:.1e}")
 
@@ -98,20 +98,20 @@ def treats_samples_alone(solver: Solver) -> None:
     T = Contraction()
     x0 = start(3, 6)
     target = start(3, 6).flip(0)
-    together, _ = gradient(solver, T, x0, lambda x: (x - target).square().sum())
+    together, _ = gradient_of(solver, T, x0, lambda x: (x - target).square().sum())
     alone = torch.stack(
         [
-            gradient(solver, T, x0[i : i + 1], lambda x, i=i: (x - target[i]).square().sum())[0]
+            gradient_of(solver, T, x0[i : i + 1], lambda x, i=i: (x - target[i]).square().sum())[0]
             for i in range(3)
         ]
     )
     error = relative_error(together, alone.sum(0))
     demand(error <= 1e-9, f"the batch differs from its samples by {error:.1e}")
-    batch = Apart(0, 1, 2)
-    rows = gradient(solver, batch, torch.zeros_like(batch.theta), batch.loss)[0].view(3, -1)
+    batch = SampleBySample(0, 1, 2)
+    rows = gradient_of(solver, batch, torch.zeros_like(batch.theta), batch.loss)[0].view(3, -1)
     for i, row in enumerate(rows):
-        one = Apart(i)
-        error = relative_error(row, gradient(solver, one, torch.zeros_like(one.theta), one.loss)[0])
+        one = SampleBySample(i)
+        error = relative_error(row, gradient_of(solver, one, torch.zeros_like(one.theta), one.loss)[0])
         demand(
             error <= 1e-9,
             f"a sample of size {float(one.size):.0e} differs by {error:.1e} beside larger and faster ones: it is "
@@ -123,9 +123,9 @@ def takes_complex_states(solver: Solver) -> None:
     """A complex state is a pair of real ones: value and gradient are those of the map of the pairs."""
     T, z0 = Complex(), torch.complex(start(2, 6), start(2, 6).flip(1))
     target = z0.flip(0)
-    found, solution = gradient(solver, T, z0, lambda z: (z - target).abs().square().sum())
-    pairs = Pairs(T)
-    right, real = gradient(
+    found, solution = gradient_of(solver, T, z0, lambda z: (z - target).abs().square().sum())
+    pairs = RealPairs(T)
+    right, real = gradient_of(
         solver,
         pairs,
         torch.view_as_real(z0).clone(),
@@ -141,13 +141,13 @@ def takes_complex_states(solver: Solver) -> None:
 
 def shows_nan(solver: Solver) -> None:
     """Where one sample is nan its gradient is; those of the others are right, nan, or said not to be: never 0."""
-    T, right = Apart(0, 1, 2), Apart(0, 1, 2)
+    T, right = SampleBySample(0, 1, 2), SampleBySample(0, 1, 2)
     with torch.no_grad():
         T.theta[1] = math.nan
     x0 = torch.zeros_like(T.theta)
-    found, solution = gradient(solver, T, x0, T.loss)
+    found, solution = gradient_of(solver, T, x0, T.loss)
     rows = found.view(3, -1)
-    exact = gradient(solver, right, x0, right.loss)[0].view(3, -1)
+    exact = gradient_of(solver, right, x0, right.loss)[0].view(3, -1)
     demand(not rows[1].isfinite().any(), f"T is nan in a sample, whose gradient is {rows[1].tolist()}")
     allowed = 1e-9 if solution.converged else 0.5
     for i in (0, 2):
@@ -162,7 +162,7 @@ def takes_an_empty_batch(solver: Solver) -> None:
     """Of no samples there is no value, and the gradient is 0."""
     T = Contraction()
     try:
-        found, solution = gradient(solver, T, start(0, 6))
+        found, solution = gradient_of(solver, T, start(0, 6))
     except (RuntimeError, IndexError, ValueError, ZeroDivisionError) as error:
         raise AssertionError(f"an empty batch is refused: {error}") from error
     demand(solution.x.shape == (0, 6), f"an empty batch became {tuple(solution.x.shape)}")
@@ -173,16 +173,16 @@ def repeats_itself(solver: Solver) -> None:
     """A second call gives the same bits, and a call after an optimiser step sees the new parameters."""
     untouched = copy.deepcopy(solver)
     T = Contraction()
-    first, _ = gradient(solver, T, start(2, 6))
-    second, _ = gradient(solver, T, start(2, 6))
+    first, _ = gradient_of(solver, T, start(2, 6))
+    second, _ = gradient_of(solver, T, start(2, 6))
     demand(torch.equal(first, second), "two calls on the same problem differ")
     with torch.no_grad():
         for p in T.parameters():
             p.mul_(0.9)
     fresh = Contraction()
     fresh.load_state_dict(T.state_dict())
-    moved, _ = gradient(solver, T, start(2, 6))
-    expected, _ = gradient(untouched, fresh, start(2, 6))
+    moved, _ = gradient_of(solver, T, start(2, 6))
+    expected, _ = gradient_of(untouched, fresh, start(2, 6))
     demand(torch.equal(moved, expected), "something of the old parameters is still in use after a step")
 
 
@@ -190,11 +190,11 @@ def leaves_no_tape(solver: Solver) -> None:
     """Nothing autograd saved outlives ``backward()``, nor a solution dropped without it; no collector needed."""
     with _collector_off():
         for backward in (True, False):
-            alive: list[weakref.ref[_Saved]] = []
+            alive: list[weakref.ref[_SavedTensor]] = []
 
-            def pack(tensor: Tensor, alive: list[weakref.ref[_Saved]] = alive) -> _Saved:
+            def pack(tensor: Tensor, alive: list[weakref.ref[_SavedTensor]] = alive) -> _SavedTensor:
                 # Detached: an operation that saves its own output would hold itself through it.
-                saved = _Saved(tensor.detach())
+                saved = _SavedTensor(tensor.detach())
                 alive.append(weakref.ref(saved))
                 return saved
 
@@ -226,7 +226,7 @@ def leaks_nothing(solver: Solver) -> None:
 
     T = Contraction()
     before = state()
-    _, solution = gradient(solver, T, start(2, 6))
+    _, solution = gradient_of(solver, T, start(2, 6))
     demand(state() == before, "the solver changed a global setting")
     with torch.no_grad():
         plain = solver(T, start(2, 6))
@@ -235,7 +235,7 @@ def leaks_nothing(solver: Solver) -> None:
     demand(torch.equal(plain.x, solution.x.detach()), "the value differs under no_grad")
 
 
-class _Saved:
+class _SavedTensor:
     """A saved tensor that can be watched: plain tensors are re-wrapped by autograd."""
 
     def __init__(self, tensor: Tensor) -> None:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from .._core import Map, Solution, Solver
+from .._core.maps import Map
+from .._core.results import Solution
+from .._core.solver import Solver
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -70,7 +72,7 @@ class SoftThreshold(nn.Module):
         return torch.where(self.y.abs() > w, -w * self.y.sign(), 0.0)[0]
 
 
-class Apart(nn.Module):
+class SampleBySample(nn.Module):
     """Samples that have nothing in common: ``xᵢ -> dᵢrᵢ·tanh(Wxᵢ/dᵢ + θᵢ)``, W orthogonal.
 
     The smaller a sample, the slower it is: who stops on a norm of the whole batch leaves it where it began.
@@ -124,7 +126,7 @@ class Complex(nn.Module):
         return self.s * z / (1 + z.abs().square()).sqrt()
 
 
-class Pairs(nn.Module):
+class RealPairs(nn.Module):
     """``Complex`` on the real and imaginary parts, ``(samples, 6, 2)``."""
 
     def __init__(self, T: Complex) -> None:
@@ -142,7 +144,7 @@ def quadratic(x: Tensor) -> Tensor:
     return 0.5 * (x - target).square().sum()
 
 
-def gradient(solver: Solver, T: nn.Module, x0: Tensor, loss: Loss = quadratic) -> tuple[Tensor, Solution]:
+def gradient_of(solver: Solver, T: nn.Module, x0: Tensor, loss: Loss = quadratic) -> tuple[Tensor, Solution]:
     """The estimate of the gradient in all parameters of ``T``, flattened; and the solution it came by."""
     T.zero_grad()
     solution = solver(T, x0, loss)
@@ -172,7 +174,7 @@ def relative_error(estimate: Tensor, exact: Tensor) -> float:
 
 
 @dataclass(slots=True)
-class Counted:
+class CountedMap:
     """A map that counts its applications, and the vector-Jacobian products taken through it."""
 
     T: Map
@@ -188,7 +190,7 @@ class Counted:
 
 class _CountVJP(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, y: Tensor, counted: Counted) -> Tensor:
+    def forward(ctx: FunctionCtx, y: Tensor, counted: CountedMap) -> Tensor:
         ctx.counted = counted  # pyright: ignore[reportAttributeAccessIssue]
         return y.view_as(y)
 

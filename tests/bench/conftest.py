@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import drawing
-from bench.locks import held
-from bench.matrix import load_profile
-from bench.records import Record
-from bench.runner import run
+from bench.config.matrix import load_profile
+from bench.execution.runner import run_profile
+from bench.records.record import Record
+from bench.report import figure_style
+from bench.utils.file_locks import held
 
 TINY = """
 name = "tiny"
@@ -49,13 +49,13 @@ def sealed(record: dict) -> str:
 def png_alone(request, monkeypatch):
     """Half of the time of a report is that of its figures, drawn three times."""
     if not request.node.get_closest_marker("figures"):
-        monkeypatch.setattr(drawing, "METADATA", {"png": drawing.METADATA["png"]})
+        monkeypatch.setattr(figure_style, "METADATA", {"png": figure_style.METADATA["png"]})
 
 
 @pytest.fixture
 def without_figures(monkeypatch):
     """For what is asked of the rest of a report: figures are most of its time."""
-    monkeypatch.setattr("bench.figures.write_figures", lambda *parts: [])
+    monkeypatch.setattr("bench.report.figures.write_figures", lambda *parts: [])
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def tiny_run(tmp_path_factory) -> Path:
     with held(folder / "lock", wait=True):
         if not made.exists():
             file.write_text(TINY)
-            outcome = run(load_profile(str(file)), folder / "out", device=torch.device("cpu"), jobs=2)
+            outcome = run_profile(load_profile(str(file)), folder / "out", device=torch.device("cpu"), jobs=2)
             assert outcome == {"stored": 0, "ok": 18}
             made.touch()
     return folder / "out"

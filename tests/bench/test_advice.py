@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.advice import LOSS_ALIKE, WORK, Option, best, by_heading, cheapest, options, stops
-from bench.pareto import COSTS
+from bench.analysis.pareto import COSTS
+from bench.analysis.recommendation import (
+    LOSS_ALIKE,
+    WORK,
+    Candidate,
+    best,
+    by_heading,
+    cheapest_setting,
+    options,
+    stops,
+)
 
 NAN = math.nan
 MS = COSTS[1]
@@ -33,7 +42,7 @@ def option(
     seeds = tuple(range(len(losses))) if seeds is None else seeds
     psnrs = (20.0,) * len(losses) if psnrs is None else psnrs
     images = images or ((),) * len(losses)
-    return Option(
+    return Candidate(
         heading="t",
         solver=solver,
         family=solver[0],
@@ -61,31 +70,31 @@ def test_the_cheapest_is_within_the_error_and_the_memory():
     large = option("large(1)", work=5, tape=100)
     small = option("small(1)", work=9, tape=2)
     every = [rough, large, small]
-    assert cheapest(every) is large
-    assert cheapest(every, memory=50) is small
-    assert cheapest(every, within=0.1) is rough
-    assert cheapest(every, within=0.02) is rough  # a limit is kept by what lies on it
-    assert cheapest(every, memory=2) is small
-    assert cheapest(every, memory=1.9, within=0.01) is None
-    assert cheapest([], within=1) is None
+    assert cheapest_setting(every) is large
+    assert cheapest_setting(every, memory=50) is small
+    assert cheapest_setting(every, within=0.1) is rough
+    assert cheapest_setting(every, within=0.02) is rough  # a limit is kept by what lies on it
+    assert cheapest_setting(every, memory=2) is small
+    assert cheapest_setting(every, memory=1.9, within=0.01) is None
+    assert cheapest_setting([], within=1) is None
 
 
 def test_of_equal_costs_the_smaller_tape_is_taken():
     first, second = option("a(1)", tape=3), option("b(1)", tape=2)
-    assert cheapest([first, second]) is second
-    assert cheapest([second, first]) is second
+    assert cheapest_setting([first, second]) is second
+    assert cheapest_setting([second, first]) is second
     again = option("c(1)", tape=2)
-    assert cheapest([again, second]) is again  # then the first
+    assert cheapest_setting([again, second]) is again  # then the first
 
 
 def test_what_was_not_measured_is_no_answer():
     untimed, timed = option("a(1)", work=1), option("b(1)", work=9, ms=5.0)
-    assert cheapest([untimed, timed], cost=MS) is timed
-    assert cheapest([untimed], cost=MS) is None
-    assert cheapest([option(error=NAN)]) is None
+    assert cheapest_setting([untimed, timed], cost=MS) is timed
+    assert cheapest_setting([untimed], cost=MS) is None
+    assert cheapest_setting([option(error=NAN)]) is None
     unknown = option(tape=NAN)
-    assert cheapest([unknown]) is unknown
-    assert cheapest([unknown], memory=1e9) is None
+    assert cheapest_setting([unknown]) is unknown
+    assert cheapest_setting([unknown], memory=1e9) is None
 
 
 def chosen(every, **further):
@@ -202,17 +211,17 @@ def test_options_are_means_over_seeds_that_all_ended_well():
 def test_an_error_that_one_seed_does_not_know_is_not_known():
     (found,) = options(rows(("t", "a(1)", 0, "ok", 20.0, 0.001, 1.0), ("t", "a(1)", 1, "ok", 20.0, NAN, 1.0)))
     assert math.isnan(found.error)
-    assert cheapest([found]) is None
+    assert cheapest_setting([found]) is None
 
 
 def test_within_one_per_cent_is_said_of_every_seed_and_draw():
     """Audit 21: 0.1 and 1.8 % have a mean below 1 %; so do draws whose largest is above it."""
     frame = rows(("t", "a(1)", 0, "ok", 20.0, 0.001, 1.0), ("t", "a(1)", 1, "ok", 20.0, 0.018, 1.0))
-    assert cheapest(options(frame)) is None
-    assert cheapest(options(frame), within=0.018) is not None
+    assert cheapest_setting(options(frame)) is None
+    assert cheapest_setting(options(frame), within=0.018) is not None
     drawn = frame.assign(hypergradient_error=0.005, hypergradient_error_worst=[0.006, 0.02])
-    assert cheapest(options(drawn)) is None
-    assert cheapest(options(drawn.assign(hypergradient_error_worst=0.01))) is not None
+    assert cheapest_setting(options(drawn)) is None
+    assert cheapest_setting(options(drawn.assign(hypergradient_error_worst=0.01))) is not None
 
 
 @pytest.mark.parametrize(
@@ -257,7 +266,7 @@ def test_the_cheapest_is_what_its_definition_says(every, memory, cost):
         and not math.isnan(getattr(o, cost.name))
         and (memory == math.inf or (not math.isnan(o.saved_mib) and o.saved_mib <= memory))
     ]
-    found = cheapest(every, memory=memory, cost=cost)
+    found = cheapest_setting(every, memory=memory, cost=cost)
     assert (found is None) == (not allowed)
     if found is not None:
         assert any(found is o for o in allowed)
@@ -295,7 +304,8 @@ def test_the_stops_let_something_through_and_keep_something_out(every):
 @given(many, costs)
 def test_room_makes_nothing_dearer_and_nothing_worse(every, cost):
     answers = [
-        (cheapest(every, memory=m, cost=cost), best(every, memory=m)) for m in (0.4, 0.5, 1.0, 64.0, math.inf)
+        (cheapest_setting(every, memory=m, cost=cost), best(every, memory=m))
+        for m in (0.4, 0.5, 1.0, 64.0, math.inf)
     ]
     prices = [a.cost(cost) if a else math.inf for a, _ in answers]
     tops = [b.top.training_loss if b else math.inf for _, b in answers]

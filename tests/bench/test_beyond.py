@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from bench.beyond import MULTIPLES, iterate_past
-from bench.lipschitz import jacobian_norm, verdict
+from bench.measurement.jacobian_norm import jacobian_norm, verdict
+from bench.measurement.past_depth import MULTIPLES, iterate_past
 
 F64 = torch.float64
 

@@ -8,16 +8,26 @@ import bibtexparser
 import pytest
 from pylatexenc.latex2text import LatexNodes2Text
 
-from bench.bibliography import BY_KEY, ENTRIES, SOURCES, Entry, named, to_bibtex, to_markdown, works
-from bench.operators import DENOISED, PRIORS
-from bench.peers import PEERS
-from solvers import PARTS, ROSTER
+from bench.external import EXTERNAL_SOLVERS
+from bench.operators import PLUG_AND_PLAY_PRIORS
+from bench.penalties import PRIORS
+from bench.report.bibliography import (
+    BY_KEY,
+    ENTRIES,
+    SOURCES,
+    Entry,
+    named,
+    sources_markdown,
+    to_bibtex,
+    works,
+)
+from solvers import ESTIMATORS, SOLVER_PARTS
 
-MAKERS = {name: estimator.make for name, estimator in ROSTER.items()} | PARTS
+MAKERS = {name: estimator.make for name, estimator in ESTIMATORS.items()} | SOLVER_PARTS
 
 
 def test_every_name_on_a_roster_has_a_source_or_a_reason_why_not():
-    assert set(SOURCES) == {*ROSTER, *PARTS, *PEERS, *PRIORS, *DENOISED}
+    assert set(SOURCES) == {*ESTIMATORS, *SOLVER_PARTS, *EXTERNAL_SOLVERS, *PRIORS, *PLUG_AND_PLAY_PRIORS}
     for name, source in SOURCES.items():
         assert bool(source.keys) != bool(source.why), name
         assert len(set(source.keys)) == len(source.keys), name
@@ -105,7 +115,7 @@ def test_a_work_that_two_names_share_is_there_once():
 
 
 def test_the_list_names_keys_or_says_why_there_are_none():
-    lines = to_markdown(["cg", "picard", "deq"]).splitlines()
+    lines = sources_markdown(["cg", "picard", "deq"]).splitlines()
     assert lines == [
         "- `cg`: hestenes1952methods",
         "- `picard`: none (plain applications, to a residual)",

@@ -9,36 +9,35 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.budget import ROUND, SPARE, Budget, seconds_of
-from bench.cost.conftest import default_jobs
-from bench.cost.launch import measure_costs
-from bench.errors import UserError
-from bench.images import find_images
-from bench.isolate import Pool
-from bench.locks import held, machine
-from bench.matrix import cells, load_profile, parse_solver
-from bench.preparation import plan
-from bench.records import Store
-from bench.runner import run
-from bench.timings import run_cost
-
-from .conftest import TINY
+from bench.config.matrix import cells, load_profile, parse_solver
+from bench.execution.preparation import plan
+from bench.execution.process_pool import ProcessPool
+from bench.execution.runner import run_profile
+from bench.execution.time_budget import ROUND, SPARE, Budget, seconds_of
+from bench.execution.timing_run import run_cost
+from bench.records.store import Store
+from bench.tasks.images import find_images
+from bench.timing.conftest import default_jobs
+from bench.timing.launch import measure_costs
+from bench.utils.errors import UserError
+from bench.utils.file_locks import held, machine
+from tests.bench.conftest import TINY
 
 CPU = torch.device("cpu")
 SLOW = """
 import time
 from dataclasses import dataclass
-from solvers import Equilibrium, Report, Solver, Tracked
+from solvers import FixedPoint, SolveReport, Solver, TruncatedBackprop
 
 @dataclass(frozen=True)
 class Slow:
     seconds: float
     def __call__(self, T, x0):
         time.sleep(self.seconds)
-        return Equilibrium(T(x0), Report(1))
+        return FixedPoint(T(x0), SolveReport(1))
 
 def slow(seconds):
-    return Solver(f"slow({seconds:g})", Slow(seconds), Tracked(1))
+    return Solver(f"slow({seconds:g})", Slow(seconds), TruncatedBackprop(1))
 """
 
 
@@ -119,20 +118,11 @@ def test_parts_of_a_profile_come_as_they_are_written_and_none_alone_that_is_smal
         [f"{job.cell.solver.label} {job.profile.images.crop}" for job in part if job.kind == "quality"]
         for part in rounds
     ]
-    # Six cells, at 32² as all but one; the single cell of the second part together with those of the third.
+    # Six cells; the only one of the second part with four solvers of the third, those of first before the others.
     assert [sorted(part) for part in found] == [
         sorted(2 * ["unrolled(2) 32", "restarted_jfb(2, 3) 32", "deq(1e-08) 32"]),
-        sorted(
-            [
-                "unrolled(2) 64",
-                "unrolled(2) 32",
-                "jfb(5) 32",
-                "jfb(9) 32",
-                "jfb(8) 32",
-                "jfb(7) 32",
-                "jfb(6) 32",
-            ]
-        ),
+        ["jfb(5) 32", "jfb(8) 32", "jfb(9) 32", "unrolled(2) 32", "unrolled(2) 64"],
+        ["jfb(6) 32", "jfb(7) 32"],
     ]
     for some in rounds:
         assert {job.cell for job in some if job.kind == "cost"} == {
@@ -206,7 +196,7 @@ def test_a_pool_asks_for_a_task_when_it_has_a_process_for_it_and_ends_all_in_tim
             yield seconds
 
     seen = []
-    with Pool(nap, 1, end=time.monotonic() + 20) as pool:
+    with ProcessPool(nap, 1, end=time.monotonic() + 20) as pool:
         for ended in pool(tasks()):
             seen.append((ended.task, ended.answer, ended.late))
             pool.end = min(pool.end, time.monotonic() + 1)
@@ -239,12 +229,12 @@ def test_what_the_time_ends_runs_next_time(tmp_path, tiny_file, capsys):
     profile = load_profile(str(tiny_file))
     options = {"device": CPU, "tasks": ["denoising(l1)"], "solvers": [f"{file}:slow(100)"]}
     begin = time.monotonic()
-    outcome = run(profile, out, within=4.0, jobs=2, **options)
+    outcome = run_profile(profile, out, within=4.0, jobs=2, **options)
     assert outcome == {"stored": 0, "left": 3}
     assert time.monotonic() - begin < 60
     assert not list(Store(out).records())
     plain = {"device": CPU, "tasks": ["denoising(l1)"], "solvers": ["unrolled(2)"]}
-    assert run(profile, out, **plain) == {"stored": 0, "ok": 3}
+    assert run_profile(profile, out, **plain) == {"stored": 0, "ok": 3}
     words = ["run", str(tiny_file), "--out", str(out), "--device", "cpu", "--within", "1s"]
     capsys.readouterr()
     assert entry(words) == 0

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.calls import LONGEST, signature
-from bench.errors import UserError
-from bench.matrix import parse_solver, parse_task
-from solvers import ROSTER, deq, restarted_jfb
+from bench.config.call_syntax import LONGEST, signature
+from bench.config.matrix import parse_solver, parse_task
+from bench.utils.errors import UserError
+from solvers import ESTIMATORS, deq, restarted_jfb
 
 
 def test_a_call_becomes_its_value():
@@ -26,7 +26,7 @@ def test_a_label_reads_back_as_itself(K, R):
     assert (again, again.label) == (solver, solver.label)
 
 
-@pytest.mark.parametrize("estimator", ROSTER.values(), ids=ROSTER)
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 def test_every_example_reads_back_as_itself(estimator):
     assert parse_solver(estimator.example.label) == estimator.example
 

@@ -10,20 +10,34 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.certificates.depths import Depth, Path, backpropagated, fixed
-from bench.certificates.overhead import Overhead
-from bench.certificates.step import Counted, flat, known, plain, take, timed_audit
-from bench.certificates.study import Plan, study
-from bench.certificates.tables import against_best, frame, judged, overheads, summary, to_markdown
-from bench.certificates.trials import Trial, matrix_solvers, matrix_tasks, reference
-from bench.errors import UserError
-from bench.images import Layout, find_images
-from bench.matrix import parse_solver, parse_task
-from bench.tasks import instance
-from bench.training import parameters
+from bench.config.matrix import parse_solver, parse_task
+from bench.measurement.training import parameters
+from bench.studies.certificates.certified_step import (
+    CountingMap,
+    flatten,
+    known_constants,
+    plain,
+    take,
+    timed_audit,
+)
+from bench.studies.certificates.cheapest_depth import GradientAtDepth, TapedIteration, backpropagated, fixed
+from bench.studies.certificates.overhead import Overhead
+from bench.studies.certificates.study import CertificateStudy, certificate_study
+from bench.studies.certificates.tables import (
+    against_best,
+    certificates_markdown,
+    judged,
+    overheads,
+    rows_frame,
+    trial_summary,
+)
+from bench.studies.certificates.trials import CertificateTrial, matrix_solvers, matrix_tasks, trial_reference
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from bench.utils.errors import UserError
 from solvers import jfb, neumann, phantom, restarted_jfb, unrolled
 
-TINY = Plan(
+TINY = CertificateStudy(
     tasks=("denoising(huber)", "deblurring(l1)"),
     networks=(),
     solvers=("jfb(2)", "neumann(4, 3)", "deq(1e-06)"),
@@ -42,14 +56,16 @@ TINY = Plan(
 def trial(**changed):
     fields = {"task": "t", "solver": "jfb(2)", "seed": 0, "image": 0, "crop": 32, "matrix": True, "L": 0.5}
     fields |= {"part": "rigorous", "way": "plain", "bound": 1.0, "least": 0.0, "error": 0.5, "exact": 1.0}
-    return asdict(Trial(**(fields | changed)))
+    return asdict(CertificateTrial(**(fields | changed)))
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     out = tmp_path_factory.mktemp("study")
     told = []
-    files = study(out, ("rigorous", "estimates", "depths", "overhead"), plan=TINY, progress=told.append)
+    files = certificate_study(
+        out, ("rigorous", "estimates", "depths", "overhead"), plan=TINY, progress=told.append
+    )
     return out, files, told, json.loads((out / "rows.json").read_text())
 
 
@@ -72,45 +88,46 @@ def test_the_study_measures_contractive_tasks_alone(tiny):
 def test_its_bounds_hold_and_its_parts_differ_in_what_they_know(tiny):
     rows = tiny[3]["rows"]
     for part, rigorous in (("rigorous", True), ("estimates", False)):
-        trials = judged(frame(rows, part))
+        trials = judged(rows_frame(rows, part))
         assert len(trials) == 6
         assert not trials["violated"].any()
         assert not trials["above"].any()
         assert set(trials["rigorous"]) == {rigorous}
         assert (trials["looks"] > 0).all() == rigorous
     used = {
-        part: frame(rows, part).query("way == 'plain'")["used"].iloc[0] for part in ("rigorous", "estimates")
+        part: rows_frame(rows, part).query("way == 'plain'")["used"].iloc[0]
+        for part in ("rigorous", "estimates")
     }
     assert used["rigorous"] == pytest.approx(1 / 2.02)
     assert used["estimates"] == pytest.approx(1 - (1 - 1 / 2.02) / 2, abs=1e-3)
 
 
 def test_the_search_for_a_depth_finds_what_the_solvers_do(tiny):
-    table = against_best(frame(tiny[3]["rows"], "depths"))
+    table = against_best(rows_frame(tiny[3]["rows"], "depths"))
     assert len(table) == 2
     assert table["reached"].all()
     assert table["met"].all()
     assert (table["error"] <= table["bound"]).all()
-    problem = instance(
+    problem = build_problem(
         parse_task("denoising(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
     )
-    exact = reference(problem, problem.train)
+    exact = trial_reference(problem, problem.train)
     for row in table.itertuples():
         step = take(
             parse_solver(row.fixed), problem, problem.train, problem.bind(problem.train), watched=False
         )
         assert step.applications + step.products == row.fixed_cost
-        assert torch.linalg.vector_norm(flat(step.gradient) - exact) <= row.rtol * torch.linalg.vector_norm(
-            exact
-        )
+        assert torch.linalg.vector_norm(
+            flatten(step.gradient) - exact
+        ) <= row.rtol * torch.linalg.vector_norm(exact)
 
 
 def test_no_cheaper_depth_was_overlooked():
-    problem = instance(
+    problem = build_problem(
         parse_task("inpainting(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
     )
-    batch, exact = problem.train, reference(problem, problem.train)
-    path = Path(
+    batch, exact = problem.train, trial_reference(problem, problem.train)
+    path = TapedIteration(
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]
     )
     rtol = 0.5
@@ -126,7 +143,7 @@ def test_no_cheaper_depth_was_overlooked():
             phantom(K * R, K, 1.0),
         ):
             step = take(solver, problem, batch, problem.bind(batch), watched=False)
-            error = torch.linalg.vector_norm(flat(step.gradient) - exact) / torch.linalg.vector_norm(exact)
+            error = torch.linalg.vector_norm(flatten(step.gradient) - exact) / torch.linalg.vector_norm(exact)
             assert error > rtol or step.applications + step.products >= below, solver
 
 
@@ -134,24 +151,24 @@ def test_no_cheaper_depth_was_overlooked():
     "solver", [restarted_jfb(3, 2), neumann(6, 4), unrolled(5), jfb(4), phantom(4, 3, 1.0)]
 )
 def test_a_path_gives_the_gradients_of_the_solvers(solver):
-    problem = instance(
+    problem = build_problem(
         parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
     )
     batch = problem.train
-    path = Path(
+    path = TapedIteration(
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]
     )
     step = take(solver, problem, batch, problem.bind(batch), watched=False)
     M, K = int(step.applications), int(step.products)  # of a batch of one: whole
     ends = [M - 1] * K if solver.label.startswith("neumann") else range(M - 1, M - 1 - K, -1)
     *_, gradient = path.gradients(ends, M)
-    torch.testing.assert_close(gradient, flat(step.gradient))
+    torch.testing.assert_close(gradient, flatten(step.gradient))
 
 
 def problem_of(task):
-    problem = instance(parse_task(task), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
+    problem = build_problem(parse_task(task), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
     batch = problem.train
-    path = Path(
+    path = TapedIteration(
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]
     )
     return problem, batch, path
@@ -159,7 +176,7 @@ def problem_of(task):
 
 def test_the_search_agrees_with_trying_everything():
     problem, batch, path = problem_of("denoising(huber)")
-    exact = reference(problem, batch)
+    exact = trial_reference(problem, batch)
     found = fixed(path, exact, [3e-1, 1e-2, 1e-4])
     size = torch.linalg.vector_norm(exact)
     costs = {rtol: [math.inf] for rtol in found.best}
@@ -177,12 +194,12 @@ def test_a_depth_is_called_what_makes_it(M, K):
     problem, batch, path = problem_of("deblurring(huber)")
     step = take(parse_solver(backpropagated(M, K)), problem, batch, problem.bind(batch), watched=False)
     *_, gradient = path.gradients(range(M - 1, M - 1 - K, -1), M)
-    torch.testing.assert_close(gradient, flat(step.gradient))
+    torch.testing.assert_close(gradient, flatten(step.gradient))
     assert (step.applications, step.products) == (M, K)
 
 
 def test_a_hidden_audit_is_told_nothing_of_the_loss_either(monkeypatch):
-    from bench.certificates import step as module
+    from bench.studies.certificates import certified_step as module
     from solvers import Smooth
 
     problem, batch, _ = problem_of("denoising(huber)")
@@ -198,7 +215,7 @@ def test_a_hidden_audit_is_told_nothing_of_the_loss_either(monkeypatch):
 def test_parts_are_measured_by_themselves_and_the_others_stay(tiny, tmp_path):
     out, _, _, before = tiny
     (tmp_path / "rows.json").write_text((out / "rows.json").read_text())
-    study(tmp_path, ("rigorous",), plan=TINY, progress=lambda _: None)
+    certificate_study(tmp_path, ("rigorous",), plan=TINY, progress=lambda _: None)
     after = json.loads((tmp_path / "rows.json").read_text())
     key = ("part", "way", "solver", "bound", "error")
 
@@ -233,11 +250,11 @@ def test_a_violation_shows_and_the_shares_are_right():
         trial(status="no certificate", bound=math.inf),
         trial(status="no reference", error=math.nan),
     ]
-    (every,) = summary(frame(rows, "rigorous")).itertuples()
+    (every,) = trial_summary(rows_frame(rows, "rigorous")).itertuples()
     assert (every.trials, every.violations, every.above) == (102, 2, 1)
     assert every.share == pytest.approx(2 / 102)
     assert (every.no_certificate, every.no_reference, every.unranked) == (1, 1, 1)
-    page = to_markdown(rows, ["a fact"])
+    page = certificates_markdown(rows, ["a fact"])
     assert "plain: 102 trials, 2 bounds below the actual error (1.96 %)" in page
     assert "- a fact" in page
 
@@ -246,7 +263,7 @@ def test_quantiles_are_over_errors_that_the_reference_can_tell():
     rows = [trial(bound=0.5 * factor) for factor in (1, 2, 3, 4, 11)]
     rows += [trial(bound=1.0, error=1e-11)] * 9
     rows += [trial(way="audit", bound=0.6)]
-    plain_, audit = summary(frame(rows, "rigorous")).itertuples()
+    plain_, audit = trial_summary(rows_frame(rows, "rigorous")).itertuples()
     assert (plain_.median, plain_.unranked) == (3, 9)
     assert plain_.p90 == pytest.approx(4 + 0.6 * 7)
     assert (audit.way, audit.median) == ("audit", 1.2)
@@ -254,7 +271,9 @@ def test_quantiles_are_over_errors_that_the_reference_can_tell():
 
 def depth(kind, rtol=0.01, **changed):
     fields = {"part": "depths", "task": "t", "crop": 32, "L": 0.5, "rtol": rtol, "kind": kind, "call": "c"}
-    return asdict(Depth(**(fields | {"applications": 10, "products": 10, "error": 0.005} | changed)))
+    return asdict(
+        GradientAtDepth(**(fields | {"applications": 10, "products": 10, "error": 0.005} | changed))
+    )
 
 
 def test_costs_are_held_against_the_best_and_misses_are_shown():
@@ -268,11 +287,11 @@ def test_costs_are_held_against_the_best_and_misses_are_shown():
         depth("fixed depth", rtol=0.001, call="", applications=0, products=0, error=math.nan),
         depth("tolerances", rtol=0.001),
     ]
-    easy, hard = against_best(frame(rows, "depths")).itertuples()
+    easy, hard = against_best(rows_frame(rows, "depths")).itertuples()
     assert (easy.cost, easy.looks, easy.times_fixed, easy.times_tolerances) == (31, 7, 1.55, 3.1)
     assert (easy.reached, hard.reached) == (True, False)
     assert math.isnan(hard.times_fixed)
-    page = to_markdown(rows, [])
+    page = certificates_markdown(rows, [])
     assert "within 0.01 on 1 of 1 tasks, and it costs at most 1.5 × the best fixed depth on 0 of 1" in page
     assert "within 0.001 on 0 of 1 tasks" in page
 
@@ -283,20 +302,22 @@ def test_overheads_are_shares_of_a_step():
         asdict(Overhead(*fields, "plain", [1.1, 1.3, 9.0], [1.0, 1.0, 1.0])),
         asdict(Overhead(*fields, "audit", [1.0, 2.0, 3.0], [1.0, 1.0, 1.0])),
     ]
-    each, audit = overheads(frame(rows, "overhead")).itertuples(index=False)
+    each, audit = overheads(rows_frame(rows, "overhead")).itertuples(index=False)
     assert each.each == pytest.approx(0.3)
     assert audit.each == pytest.approx(2.0)
     assert audit[5:7] == pytest.approx((0.1, 0.02))
 
 
 def test_hiding_hides_and_counting_counts():
-    problem = instance(
+    problem = build_problem(
         parse_task("denoising(huber)"), find_images(), Layout(32, 2, 1), 0, dtype=torch.float64
     )
     batch = problem.train
-    T = Counted(problem.bind(batch))
-    assert isinstance(known(Counted(problem.bind(batch), hidden=True), problem.criterion(batch)), str)
-    constants = known(T, problem.criterion(batch))
+    T = CountingMap(problem.bind(batch))
+    assert isinstance(
+        known_constants(CountingMap(problem.bind(batch), hidden=True), problem.criterion(batch)), str
+    )
+    constants = known_constants(T, problem.criterion(batch))
     step = take(restarted_jfb(3, 2), problem, batch, T)
     assert (T.counts.applications, T.counts.products, T.counts.looks) == (9, 3, 0)
     plain(step, constants)
@@ -332,4 +353,4 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(words, message, t
 def test_an_out_that_holds_something_else_is_refused(tmp_path):
     (tmp_path / "rows.json").write_text("[]")
     with pytest.raises(UserError, match="holds no rows of this study"):
-        study(tmp_path, ("rigorous",), plan=TINY, progress=lambda _: None)
+        certificate_study(tmp_path, ("rigorous",), plan=TINY, progress=lambda _: None)

@@ -8,8 +8,7 @@ import math
 import pytest
 
 from bench.__main__ import entry
-
-from .conftest import TINY
+from tests.bench.conftest import TINY
 
 PLAIN = TINY.replace("train = 2", "train = 2\nmirror = true")
 
@@ -122,10 +121,10 @@ def test_a_coupled_penalty_can_be_estimated(certify):
 
 
 def test_a_map_that_is_measured_to_expand_gets_no_certificate(certify, monkeypatch):
-    from bench.certificates import step
-    from bench.lipschitz import Estimate
+    from bench.measurement.jacobian_norm import JacobianNorm
+    from bench.studies.certificates import certified_step
 
-    monkeypatch.setattr(step, "jacobian_norm", lambda *_: Estimate(1.25, 0.0))
+    monkeypatch.setattr(certified_step, "jacobian_norm", lambda *_: JacobianNorm(1.25, 0.0))
     code, out, _ = certify("denoising(huber)", "jfb(3)", "--estimate")
     assert code == 0
     assert "no certificate: L = 1.25 is not below 1" in out

@@ -16,15 +16,14 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.cluster import Cluster, Remote, RemotePool, connected, environment, local
-from bench.errors import UserError
-from bench.locks import held, machine
-from bench.matrix import load_profile
-from bench.provenance import ROOT
-from bench.records import Manifest, Store
-from bench.runner import run
-
-from .conftest import TINY
+from bench.config.matrix import load_profile
+from bench.execution.dask_cluster import Cluster, Remote, RemotePool, connected, environment, local
+from bench.execution.runner import run_profile
+from bench.records.store import Manifest, Store
+from bench.utils.errors import UserError
+from bench.utils.file_locks import held, machine
+from bench.utils.provenance import ROOT
+from tests.bench.conftest import TINY
 
 psutil = pytest.importorskip("psutil")
 pytest.importorskip("distributed")
@@ -56,8 +55,10 @@ def plain(tmp_path_factory) -> dict[str, tuple[str, dict[str, object]]]:
     folder = tmp_path_factory.mktemp("plain")
     (folder / "few.toml").write_text(FEW)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.runner.run_cost", lambda jobs, store, budget: iter(()))
-        run(load_profile(str(folder / "few.toml")), folder / "out", device=torch.device("cpu"), jobs=1)
+        patch.setattr("bench.execution.runner.run_cost", lambda jobs, store, budget: iter(()))
+        run_profile(
+            load_profile(str(folder / "few.toml")), folder / "out", device=torch.device("cpu"), jobs=1
+        )
     found = table(folder / "out")
     assert len(found) == QUALITY
     return found
@@ -80,7 +81,7 @@ def two(gate) -> Generator[Cluster]:
 
 @pytest.fixture
 def without_timings(monkeypatch):
-    monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store, budget: iter(()))
+    monkeypatch.setattr("bench.execution.runner.run_cost", lambda jobs, store, budget: iter(()))
 
 
 def soon(what: Callable[[], object], seconds: float = 60.0) -> object:
@@ -154,7 +155,7 @@ def test_what_is_killed_in_the_middle_of_a_cell_is_not_missed(two, gate, plain, 
                 closed.close()  # or the run would wait for ever where something above has failed
 
         with meanwhile(kill):
-            outcome = run(
+            outcome = run_profile(
                 load_profile(str(few)),
                 out,
                 device=torch.device("cpu"),
@@ -183,7 +184,7 @@ def test_a_cell_that_another_run_is_at_is_waited_for(two, plain, few, tmp_path):
             other.close()
 
         with meanwhile(release):
-            outcome = run(profile, out, device=torch.device("cpu"), cluster=two)
+            outcome = run_profile(profile, out, device=torch.device("cpu"), cluster=two)
     assert released == [QUALITY - 1]
     assert outcome == {"stored": 0, "ok": QUALITY}
     assert table(out) == plain
@@ -219,7 +220,7 @@ def test_without_dask_there_is_one_line(few, tmp_path, monkeypatch, capsys):
     "address", ["tcp://127.0.0.1:1", "nowhere.json", "nonsense", "no/such/file", "udp://1"]
 )
 def test_a_bad_address_is_one_line_within_seconds(few, tmp_path, monkeypatch, capfd, address):
-    monkeypatch.setattr("bench.cluster.ANSWER", 1.0)
+    monkeypatch.setattr("bench.execution.dask_cluster.ANSWER", 1.0)
     begin = time.monotonic()
     assert entry(["run", str(few), "--out", str(tmp_path / "out"), "--scheduler", address]) == 2
     assert time.monotonic() - begin < 10
@@ -304,7 +305,7 @@ def test_a_killed_scheduler_is_one_line_and_the_next_one_goes_on(plain, few, tmp
 
 @pytest.mark.slow
 def test_a_cluster_without_workers_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.cluster.ARRIVAL", 1.0)
+    monkeypatch.setattr("bench.execution.dask_cluster.ARRIVAL", 1.0)
     with running(tmp_path) as (file, (_, worker)):
         worker.kill()
         time.sleep(1)

@@ -9,9 +9,8 @@ import sys
 import pytest
 
 from bench.__main__ import entry
-from bench.provenance import ROOT
-
-from .conftest import TINY, sealed
+from bench.utils.provenance import ROOT
+from tests.bench.conftest import TINY, sealed
 
 
 def command(*words, **options):
@@ -143,7 +142,7 @@ def test_a_cell_is_one_json_object_on_standard_output(tiny_file):
 
 
 def test_a_cell_of_a_run_is_the_same_cell_by_itself(tiny_run, capsys):
-    from bench.records import Store
+    from bench.records.store import Store
 
     words = [
         "--task",
@@ -225,7 +224,7 @@ def test_a_run_from_nothing_to_figures(tmp_path, capsys, monkeypatch):
     assert "cells: 6 ok" in ran.stderr
     for name in ("tables/tables.md", "tables/denoising-huber.tex", "figures/panels-denoising-huber.png"):
         assert (tmp_path / "out" / name).stat().st_size > 500
-    monkeypatch.setattr("bench.figures.write_figures", lambda *parts: [])
+    monkeypatch.setattr("bench.report.figures.write_figures", lambda *parts: [])
     assert entry(words) == 0
     assert "cells: 6 stored" in capsys.readouterr().err
     assert entry(["compare", str(tmp_path / "out"), str(tmp_path / "out"), "--fail-on", "any"]) == 0

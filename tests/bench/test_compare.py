@@ -13,29 +13,37 @@ import pandas as pd
 import pytest
 
 from bench.__main__ import entry
-from bench.comparing import Part, Run, Verdict, compare_runs, compare_solvers, read, tables, write
-from bench.comparing.noise import Spread, difference, mean_of, moderated, sharing, within
-from bench.comparing.runs import Pairs
-from bench.comparing.times import drift, times
-from bench.comparing.values import TOLERANCES, Tolerance
-from bench.comparing.verdict import regressions
-from bench.cost.test_step import paired_ratios
-from bench.errors import UserError
-from bench.frame import place
-from bench.records import Store
-
-from .conftest import sealed
-from .test_report import folder_of, sized
+from bench.analysis.tidy import place
+from bench.comparison import (
+    Aspect,
+    Outcome,
+    StoredRun,
+    compare_runs,
+    compare_solvers,
+    output,
+    read_run,
+    tables,
+)
+from bench.comparison.change import regressions
+from bench.comparison.pairing import PairedRecords
+from bench.comparison.significance import VarianceEstimate, difference, mean_of, moderated, sharing, within
+from bench.comparison.timing import drift, times
+from bench.comparison.values import TOLERANCES, Tolerance
+from bench.records.store import Store
+from bench.timing.test_step import paired_ratios
+from bench.utils.errors import UserError
+from tests.bench.conftest import sealed
+from tests.bench.test_report import folder_of, sized
 
 QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
 ONE = ("inpainting(huber)", 64, 2, "unrolled(10)")
 
 
 @pytest.fixture(scope="module")
-def quick() -> Run:
+def quick() -> StoredRun:
     """The reference with the timings of one quiet run: the next one may be noisier."""
     frozen = json.loads((Path(__file__).parent / "timings.json").read_text(encoding="utf-8"))
-    run = read(QUICK)
+    run = read_run(QUICK)
     names = ["|".join(map(str, place(record))) if record.kind == "cost" else "" for record in run.records]
     assert set(frozen) <= set(names)
     records = [
@@ -59,7 +67,7 @@ def with_values(run, change, only=lambda record: True):
             change(values)
             record = replace(record, values=values)
         records.append(record)
-    return Run("changed", tuple(records))
+    return StoredRun("changed", tuple(records))
 
 
 def of_one(kind="quality", seed=0):
@@ -70,7 +78,7 @@ def loud(comparison, part=None):
     return [
         change
         for change in comparison.changes
-        if change.verdict not in (Verdict.SAME, Verdict.NOISE) and part in (None, change.part)
+        if change.verdict not in (Outcome.SAME, Outcome.NOISE) and part in (None, change.part)
     ]
 
 
@@ -123,13 +131,13 @@ def study(timings, pairs, code, machine, slow=lambda place: True):
             )
             for i, r in enumerate(chosen)
         ]
-        yield times(Pairs(tuple(both), (), (), ()), 0.02)
+        yield times(PairedRecords(tuple(both), (), (), ()), 0.02)
 
 
 def test_chance_is_called_a_slowdown_in_at_most_one_comparison_of_twenty(timings):
     """And a machine that is 1.7 times slower is told as the machine."""
     found = list(study(timings, 200, code=1.0, machine=1.7))
-    worse = [any(change.verdict == Verdict.WORSE for change in changes) for changes, _ in found]
+    worse = [any(change.verdict == Outcome.WORSE for change in changes) for changes, _ in found]
     assert np.mean(worse) <= 0.05
     # Not because nothing is ever found: intervals are no wider than they have to be.
     held = [change for changes, _ in found for change in changes if change.place is not None]
@@ -150,16 +158,16 @@ def test_chance_is_called_a_slowdown_in_at_most_one_comparison_of_twenty(timings
 def test_a_slowdown_is_found(timings, code, least):
     """Over all cells always; in a cell by itself as often as its rounds and its noise allow."""
     found = list(study(timings, 60, code, machine=1.0))
-    assert all(changes[0].verdict == Verdict.WORSE for changes, _ in found)
-    cells = [change.verdict == Verdict.WORSE for changes, _ in found for change in changes[1:]]
+    assert all(changes[0].verdict == Outcome.WORSE for changes, _ in found)
+    cells = [change.verdict == Outcome.WORSE for changes, _ in found for change in changes[1:]]
     assert np.mean(cells) >= least
 
 
 def test_one_slow_cell_is_told_apart_from_the_others(timings):
     long = [r for r in timings if len(r.values["ratios"]) >= 4]
     found = list(study(long, 60, code=1.15, machine=0.8, slow=lambda i: i == 7))
-    assert np.mean([changes[8].verdict == Verdict.WORSE for changes, _ in found]) >= 0.9
-    others = [c.verdict == Verdict.WORSE for changes, _ in found for c in (*changes[:8], *changes[9:])]
+    assert np.mean([changes[8].verdict == Outcome.WORSE for changes, _ in found]) >= 0.9
+    others = [c.verdict == Outcome.WORSE for changes, _ in found for c in (*changes[:8], *changes[9:])]
     assert np.mean(others) <= 0.004
 
 
@@ -177,7 +185,7 @@ def test_moderated_variances_find_what_cells_have_in_common(prior):
     rng = np.random.default_rng(2)
     true = np.full(3000, 4.0) if math.isinf(prior) else 4.0 * prior / rng.chisquare(prior, 3000)
     drawn = true * rng.chisquare(4, 3000) / 4
-    found = moderated({i: Spread(float(v), 4.0) for i, v in enumerate(drawn)})
+    found = moderated({i: VarianceEstimate(float(v), 4.0) for i, v in enumerate(drawn)})
     assert found[0].freedom == pytest.approx(prior + 4, rel=0.15) or (
         math.isinf(prior) and found[0].freedom > 100
     )
@@ -200,7 +208,7 @@ def test_intervals_are_those_of_the_textbook():
     assert (mean.low, mean.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
     assert mean_of([1.0], 0.05) is None
     assert within([[1.0], []]) is None
-    assert within([[1.0, 3.0], [7.0, 9.0], [5.0]]) == Spread(2.0, 2.0)
+    assert within([[1.0, 3.0], [7.0, 9.0], [5.0]]) == VarianceEstimate(2.0, 2.0)
 
 
 # Verdicts -------------------------------------------------------------------------------------------------------------
@@ -208,11 +216,11 @@ def test_intervals_are_those_of_the_textbook():
 
 def test_a_run_is_the_same_as_itself(quick):
     (found,) = compare_runs(quick, [quick])
-    assert {change.verdict for change in found.changes} == {Verdict.SAME}
+    assert {change.verdict for change in found.changes} == {Outcome.SAME}
     assert [column.name for column in found.columns] == list(TOLERANCES)
     assert {column.cells for column in found.columns} == {137}
-    assert {change.part for change in found.changes} == set(Part) - {Part.VALUES}
-    timed = [c for c in found.changes if c.part == Part.TIME and c.place is not None]
+    assert {change.part for change in found.changes} == set(Aspect) - {Aspect.VALUES}
+    timed = [c for c in found.changes if c.part == Aspect.TIME and c.place is not None]
     assert len(timed) == 71
     assert found.warnings == ()
     assert found.overall[0].milliseconds.value == 1.0
@@ -262,12 +270,12 @@ def test_a_run_is_the_same_as_itself(quick):
 def test_a_change_of_every_seed_is_told_in_its_part(quick, change, columns, parts):
     run = with_values(quick, change, lambda r: of_one(seed=r.seed)(r))
     (found,) = compare_runs(run, [quick])
-    assert {c.quantity for c in loud(found, Part.VALUES)} == columns
-    rest = [c for c in loud(found) if c.part != Part.VALUES]
+    assert {c.quantity for c in loud(found, Aspect.VALUES)} == columns
+    rest = [c for c in loud(found) if c.part != Aspect.VALUES]
     assert {(c.quantity, str(c.verdict)) for c in rest} == parts
     assert {c.place for c in loud(found)} == {ONE}
-    assert bool(regressions(found.changes, [Part.VALUES])) == bool(columns)
-    assert bool(regressions(found.changes, [Part.MEMORY, Part.QUALITY])) == ("worse" in str(parts))
+    assert bool(regressions(found.changes, [Aspect.VALUES])) == bool(columns)
+    assert bool(regressions(found.changes, [Aspect.MEMORY, Aspect.QUALITY])) == ("worse" in str(parts))
 
 
 def test_quality_that_goes_up_and_down_is_noise(quick):
@@ -278,7 +286,7 @@ def test_quality_that_goes_up_and_down_is_noise(quick):
     run = with_values(quick, shake, lambda r: of_one(seed=r.seed)(r))
     (found,) = compare_runs(run, [quick])
     (psnr,) = [c for c in found.changes if c.place == ONE and c.quantity == "PSNR, dB"]
-    assert psnr.verdict == Verdict.NOISE
+    assert psnr.verdict == Outcome.NOISE
     assert psnr.change == pytest.approx(0.15)
     assert psnr.low < 0 < psnr.high
     assert {c.quantity for c in loud(found)} == {"psnr"}, "but the values are not those of the reference"
@@ -293,21 +301,21 @@ def test_images_that_move_by_chance_in_every_cell_are_noise(quick):
 
     (found,) = compare_runs(with_values(quick, shake), [quick])
     psnrs = [c for c in found.changes if c.quantity == "PSNR, dB"]
-    assert {c.verdict for c in psnrs} == {Verdict.SAME, Verdict.NOISE}
-    assert sum(c.verdict == Verdict.NOISE for c in psnrs) > 40
+    assert {c.verdict for c in psnrs} == {Outcome.SAME, Outcome.NOISE}
+    assert sum(c.verdict == Outcome.NOISE for c in psnrs) > 40
 
 
 def test_images_that_are_lost_are_worse(quick):
     run = with_values(quick, lambda v: v.update(psnr_trained=[None, *v["psnr_trained"][1:]]), of_one())
     (found,) = compare_runs(run, [quick])
-    (psnr,) = loud(found, Part.QUALITY)
-    assert (psnr.verdict, psnr.why) == (Verdict.WORSE, "1 images have none here, 0 none in the reference")
+    (psnr,) = loud(found, Aspect.QUALITY)
+    assert (psnr.verdict, psnr.why) == (Outcome.WORSE, "1 images have none here, 0 none in the reference")
     (back,) = compare_runs(quick, [run])
-    assert [c.verdict for c in loud(back, Part.QUALITY)] == [Verdict.BETTER]
+    assert [c.verdict for c in loud(back, Aspect.QUALITY)] == [Outcome.BETTER]
     # As in the tables: images from no equilibrium mean nothing.
     lost = with_values(quick, lambda v: v.update(equilibrium_residual=1.0), of_one())
     (found,) = compare_runs(lost, [quick])
-    assert {c.quantity for c in loud(found, Part.QUALITY)} == {"PSNR at eq., dB", "SSIM at eq."}
+    assert {c.quantity for c in loud(found, Aspect.QUALITY)} == {"PSNR at eq., dB", "SSIM at eq."}
 
 
 def slowed(values, by=1.3):
@@ -318,7 +326,7 @@ def slowed(values, by=1.3):
 def test_slow_code_is_worse_and_a_slow_machine_is_not(quick):
     (found,) = compare_runs(with_values(quick, slowed, of_one("cost")), [quick])
     (slow,) = loud(found)
-    assert (slow.place, slow.verdict) == (ONE, Verdict.WORSE)
+    assert (slow.place, slow.verdict) == (ONE, Outcome.WORSE)
     assert slow.change == pytest.approx(1.3)
     assert slow.machine == pytest.approx(1.0)
     assert slow.low < 1.3 < slow.high
@@ -333,7 +341,9 @@ def test_slow_code_is_worse_and_a_slow_machine_is_not(quick):
     assert found.overall[0].milliseconds.value == pytest.approx(1.7)
     assert tables.overall([found])["what moved"].iloc[0] == "the machine: slower"
     other = tuple(replace(r, provenance=r.provenance | {"fingerprint": "x"}) for r in quick.records)
-    (found,) = compare_runs(with_values(quick, elsewhere, lambda r: r.kind == "cost"), [Run("b", other)])
+    (found,) = compare_runs(
+        with_values(quick, elsewhere, lambda r: r.kind == "cost"), [StoredRun("b", other)]
+    )
     assert "its libraries or the operators" in tables.overall([found])["what moved"].iloc[0]
 
 
@@ -353,20 +363,20 @@ def test_the_tolerance_of_the_time_is_the_users(quick):
     def part(tolerance):
         run = with_values(quick, lambda v: slowed(v, 1.08), of_one("cost"))
         (found,) = compare_runs(run, [quick], tolerance)
-        return {c.verdict for c in found.changes if c.part == Part.TIME and c.place == ONE}
+        return {c.verdict for c in found.changes if c.part == Aspect.TIME and c.place == ONE}
 
-    assert part(0.02) == {Verdict.WORSE}
-    assert part(0.1) == {Verdict.SAME}
+    assert part(0.02) == {Outcome.WORSE}
+    assert part(0.1) == {Outcome.SAME}
 
 
 def test_missing_cells_are_told_and_further_ones_are_only_counted(quick):
-    less = Run("less", tuple(r for r in quick.records if place(r) != ONE))
+    less = StoredRun("less", tuple(r for r in quick.records if place(r) != ONE))
     (found,) = compare_runs(less, [quick])
     told = [(c.part, c.quantity, c.seed, c.verdict) for c in loud(found)]
     assert told == [
-        (Part.VALUES, "cell", 0, Verdict.MISSING),
-        (Part.VALUES, "cell", 1, Verdict.MISSING),
-        (Part.TIME, "step, ms", None, Verdict.MISSING),
+        (Aspect.VALUES, "cell", 0, Outcome.MISSING),
+        (Aspect.VALUES, "cell", 1, Outcome.MISSING),
+        (Aspect.TIME, "step, ms", None, Outcome.MISSING),
     ]
     assert found.warnings == (f"3 records of {QUICK} have no counterpart",)
     (back,) = compare_runs(quick, [less])
@@ -379,22 +389,22 @@ def test_a_timing_that_failed_is_missing(quick):
         replace(r, status="oom", reason="no memory", values={}) if of_one("cost")(r) else r
         for r in quick.records
     )
-    (found,) = compare_runs(Run("failed", failed), [quick])
+    (found,) = compare_runs(StoredRun("failed", failed), [quick])
     (gone,) = loud(found)
-    assert (gone.verdict, gone.why) == (Verdict.MISSING, "oom here: no memory")
-    (both,) = compare_runs(Run("failed", failed), [Run("too", failed)])
+    assert (gone.verdict, gone.why) == (Outcome.MISSING, "oom here: no memory")
+    (both,) = compare_runs(StoredRun("failed", failed), [StoredRun("too", failed)])
     assert loud(both) == []
 
 
 def test_another_outcome_is_a_changed_value(quick):
-    run = Run("r", tuple(replace(r, status="diverged") if of_one()(r) else r for r in quick.records))
+    run = StoredRun("r", tuple(replace(r, status="diverged") if of_one()(r) else r for r in quick.records))
     (found,) = compare_runs(run, [quick])
-    assert [(c.quantity, c.verdict) for c in loud(found)] == [("status", Verdict.CHANGED)]
+    assert [(c.quantity, c.verdict) for c in loud(found)] == [("status", Outcome.CHANGED)]
 
 
 def test_cells_under_other_settings_are_left_out_and_counted(quick):
     def apart(table, **entries):
-        return Run(
+        return StoredRun(
             "apart",
             tuple(
                 replace(r, settings=r.settings | {table: r.settings[table] | entries}) if of_one()(r) else r
@@ -403,9 +413,11 @@ def test_cells_under_other_settings_are_left_out_and_counted(quick):
         )
 
     (found,) = compare_runs(apart("training", steps=31), [quick])
-    assert [(c.quantity, c.verdict) for c in loud(found)] == [("cell", Verdict.MISSING)]
+    assert [(c.quantity, c.verdict) for c in loud(found)] == [("cell", Outcome.MISSING)]
     assert found.warnings == ("1 records left out, their settings differ: 1 in training",)
-    everything = Run("all", tuple(replace(r, settings=r.settings | {"dtype": "f"}) for r in quick.records))
+    everything = StoredRun(
+        "all", tuple(replace(r, settings=r.settings | {"dtype": "f"}) for r in quick.records)
+    )
     with pytest.raises(UserError, match="differ in dtype: compare runs of the same profile"):
         compare_runs(everything, [quick])
 
@@ -415,14 +427,14 @@ def test_a_setting_that_older_records_do_not_know_has_its_default(quick):
         training = {k: v for k, v in r.settings.get("training", {}).items() if k != "look"}
         return replace(r, settings=r.settings | {"training": training})
 
-    (found,) = compare_runs(quick, [Run("old", tuple(map(aged, quick.records)))])
+    (found,) = compare_runs(quick, [StoredRun("old", tuple(map(aged, quick.records)))])
     assert loud(found) == []
     looked = tuple(
         replace(r, settings=r.settings | {"training": r.settings["training"] | {"look": 5}})
         for r in quick.records
     )
     with pytest.raises(UserError, match="differ in training"):
-        compare_runs(Run("looked", looked), [Run("old", tuple(map(aged, quick.records)))])
+        compare_runs(StoredRun("looked", looked), [StoredRun("old", tuple(map(aged, quick.records)))])
 
 
 def test_machines_and_versions_that_differ_are_told_and_compared(quick):
@@ -434,7 +446,7 @@ def test_machines_and_versions_that_differ_are_told_and_compared(quick):
         )
         for r in quick.records
     )
-    (found,) = compare_runs(quick, [Run("other", other)])
+    (found,) = compare_runs(quick, [StoredRun("other", other)])
     assert loud(found) == []
     assert found.warnings == (
         "device differs: cpu here, cuda there",
@@ -451,7 +463,7 @@ def test_two_solvers_of_one_run(quick):
         "deblurring(huber)",
         "inpainting(huber)",
     }
-    slow = {c.place[0]: c for c in found.changes if c.part == Part.TIME}
+    slow = {c.place[0]: c for c in found.changes if c.part == Aspect.TIME}
     seconds = {
         record.solver: np.median(record.values["seconds"])
         for record in quick.of("cost")
@@ -459,12 +471,12 @@ def test_two_solvers_of_one_run(quick):
     }
     ratio = seconds["restarted_jfb(10, 16)"] / seconds["deq(1e-06)"]
     assert slow["denoising(huber)"].change == pytest.approx(ratio)
-    assert slow["denoising(huber)"].verdict == Verdict.WORSE
+    assert slow["denoising(huber)"].verdict == Outcome.WORSE
     errors = [c for c in found.changes if c.quantity == "gradient error"]
-    assert {c.verdict for c in errors} == {Verdict.WORSE}
+    assert {c.verdict for c in errors} == {Outcome.WORSE}
     assert found.columns == ()
     back = compare_solvers(quick, "deq(1e-06)", "restarted_jfb(10, 16)")
-    opposite = {Verdict.WORSE: Verdict.BETTER, Verdict.BETTER: Verdict.WORSE}
+    opposite = {Outcome.WORSE: Outcome.BETTER, Outcome.BETTER: Outcome.WORSE}
     expected = [opposite.get(c.verdict, c.verdict) for c in found.changes]
     key = {(c.quantity, c.place[0]): c.verdict for c in back.changes}
     assert [key[c.quantity, c.place[0]] for c in found.changes] == expected
@@ -487,7 +499,7 @@ def test_the_drift_of_a_run_is_what_prices_of_work_do_not_explain(quick):
 
 
 def test_sizes_are_compared_with_their_own(tmp_path):
-    run = read(folder_of(sized(), tmp_path / "run"))
+    run = read_run(folder_of(sized(), tmp_path / "run"))
     only = lambda r: (r.kind, r.crop, r.batch, r.solver) == ("quality", 64, 2, "jfb(1)")  # noqa: E731
     (found,) = compare_runs(with_values(run, lambda v: v.update(saved_bytes=1), only), [run])
     assert {c.place for c in loud(found)} == {("deblurring(huber)", 64, 2, "jfb(1)")}
@@ -533,8 +545,8 @@ def edited(tmp_path_factory) -> Path:
 def test_the_same_records_give_the_same_bytes_of_every_file(edited, tmp_path):
     contents = []
     for name in ("a", "b"):
-        found = compare_runs(read(edited), [read(QUICK)] * 2)
-        files = write.write(found, tmp_path / name)
+        found = compare_runs(read_run(edited), [read_run(QUICK)] * 2)
+        files = output.write_comparison(found, tmp_path / name)
         contents.append({f.name: f.read_bytes() for f in files})
     assert contents[0] == contents[1]
     assert set(contents[0]) == {"compare.md", "compare.csv", "index.html"}
@@ -551,7 +563,7 @@ def test_the_same_records_give_the_same_bytes_of_every_file(edited, tmp_path):
 
 
 def test_two_solvers_have_a_page_too(quick, tmp_path):
-    write.write([compare_solvers(quick, "jfb(10)", "deq(1e-06)")], tmp_path)
+    output.write_comparison([compare_solvers(quick, "jfb(10)", "deq(1e-06)")], tmp_path)
     text = (tmp_path / "compare.md").read_text()
     assert "# jfb(10) against deq(1e-06)" in text
     assert "the machine ×" not in text
@@ -562,7 +574,7 @@ def test_exit_codes_are_those_of_the_parts_that_were_asked_for(edited, capsys):
     both = [str(edited), str(QUICK)]
     assert entry(["compare", *both]) == 0
     assert "1.300" in capsys.readouterr().out
-    codes = {part: entry(["compare", *both, "--fail-on", part]) for part in (*Part, "any")}
+    codes = {part: entry(["compare", *both, "--fail-on", part]) for part in (*Aspect, "any")}
     assert codes == {"values": 1, "time": 1, "memory": 1, "quality": 0, "any": 1}
     told = capsys.readouterr().err
     assert f"regressed against {QUICK}: 1 of values, 1 of time, 1 of memory" in told

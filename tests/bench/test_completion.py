@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.completion import script
-from bench.errors import UserError
+from bench.cli.completion import completion_script
+from bench.utils.errors import UserError
 
 ASKED = """
 {script}
@@ -21,7 +21,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def completed(words: str) -> set[str]:
-    made = script("bash", "python -m bench").replace("python -m", f"{sys.executable} -m")
+    made = completion_script("bash", "python -m bench").replace("python -m", f"{sys.executable} -m")
     done = subprocess.run(
         ["bash", "-c", ASKED.format(script=made, words=words)], capture_output=True, text=True, timeout=60
     )
@@ -45,7 +45,7 @@ def test_bash_completes(words, some):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_asks_the_command_and_defines_the_function(shell):
-    made = script(shell, "python -m bench")
+    made = completion_script(shell, "python -m bench")
     assert "_BENCH_COMPLETE" in made
     asking = [line for line in made.splitlines() if "_BENCH_COMPLETE" in line]
     for line in asking:
@@ -54,7 +54,7 @@ def test_the_script_asks_the_command_and_defines_the_function(shell):
 
 def test_other_shells_are_told_in_a_line():
     with pytest.raises(UserError, match="bash"):
-        script("csh", "python -m bench")
+        completion_script("csh", "python -m bench")
 
 
 def test_the_command_answers_help_without_the_libraries_that_it_computes_with():

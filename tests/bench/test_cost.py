@@ -16,23 +16,23 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench.budget import Budget
-from bench.cost import launch
-from bench.cost import test_step as timing
-from bench.cost.conftest import default_jobs
-from bench.cost.floor import Work, bare_step
-from bench.cost.test_step import paired_ratios, spin
-from bench.images import Layout, find_images
-from bench.matrix import parse_solver, parse_task
-from bench.provenance import ROOT, gpu_state, provenance
-from bench.records import Store
-from bench.resilience.corpus import a_record
-from bench.resilience.runs import members
-from bench.tasks import instance, loss
-from bench.timings import run_cost
-from bench.training import parameters, training_step
-from solvers import Anderson, Report, Solution
-from solvers.conformance import Counted
+from bench.config.matrix import parse_solver, parse_task
+from bench.execution.time_budget import Budget
+from bench.execution.timing_run import run_cost
+from bench.measurement.training import parameters, training_step
+from bench.records.store import Store
+from bench.tasks import build_problem, loss
+from bench.tasks.images import Layout, find_images
+from bench.timing import launch
+from bench.timing import test_step as timing
+from bench.timing.bare_loop import StepCounts, bare_step
+from bench.timing.conftest import default_jobs
+from bench.timing.test_step import paired_ratios, spin
+from bench.utils.provenance import ROOT, gpu_state, provenance
+from solvers import Anderson, Solution, SolveReport
+from solvers.conformance import CountedMap
+from tests.resilience.corpus import a_record
+from tests.resilience.runs import members
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ from solvers.conformance import Counted
 )
 def test_the_floor_makes_the_same_gradient_with_the_same_counts(text):
     task = parse_task("deblurring(huber)")
-    problem = instance(task, find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
+    problem = build_problem(task, find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
     batch = problem.train
     solution, _ = training_step(parse_solver(text), problem, batch)
     wanted = [p.grad.clone() for p in parameters(problem)]
     problem.operator.zero_grad()
-    counted = Counted(problem.bind(batch))
-    bare_step(counted, batch.x0, lambda x: loss(x, batch.truth), Work.of(solution))
+    counted = CountedMap(problem.bind(batch))
+    bare_step(counted, batch.x0, lambda x: loss(x, batch.truth), StepCounts.of(solution))
     assert counted.applications == solution.applications
     assert counted.vjps == solution.vjps
     # An accelerated solver makes the same number of steps, but better ones.
@@ -70,10 +70,12 @@ def test_the_floor_makes_the_same_gradient_with_the_same_counts(text):
 
 
 def test_the_floor_counts_what_was_made_on_a_share_of_the_batch_as_that_share():
-    done = Solution(torch.zeros(1), Report(10, share=0.5), 3, [Report(8, share=0.3), Report(1)])
-    assert Work.of(done) == Work(untaped=5, recorded=3, adjoint=3)  # 2.4 + 1
-    again = Solution(torch.zeros(1), Report(10), 1, [Report(8)], [0.25, 0.25, 0.5])
-    assert Work.of(again) == Work(untaped=10, recorded=1, adjoint=8, again=1)
+    done = Solution(
+        torch.zeros(1), SolveReport(10, share=0.5), 3, [SolveReport(8, share=0.3), SolveReport(1)]
+    )
+    assert StepCounts.of(done) == StepCounts(untaped=5, recorded=3, adjoint=3)  # 2.4 + 1
+    again = Solution(torch.zeros(1), SolveReport(10), 1, [SolveReport(8)], [0.25, 0.25, 0.5])
+    assert StepCounts.of(again) == StepCounts(untaped=10, recorded=1, adjoint=8, again=1)
 
 
 class Weighed:
@@ -113,7 +115,7 @@ class Weighed:
 )
 def test_counts_are_of_whole_batches_and_the_same_everywhere(text):
     """One sample begins where it settles, so that it is left out early on."""
-    problem = instance(
+    problem = build_problem(
         parse_task("deblurring(huber)"), find_images(), Layout(32, 3, 1), 0, dtype=torch.float64
     )
     batch = problem.train
@@ -129,7 +131,7 @@ def test_counts_are_of_whole_batches_and_the_same_everywhere(text):
     if "1e-06" in text:
         assert solution.work < solution.applications + solution.vjps, "nobody was left out"
     floor = Weighed(problem.bind(batch))
-    bare_step(floor, start, lambda x: problem.loss(x, batch), Work.of(solution))
+    bare_step(floor, start, lambda x: problem.loss(x, batch), StepCounts.of(solution))
     assert floor.counts["applications"] / 3 == pytest.approx(solution.evaluations, abs=1)
     assert floor.counts["products"] / 3 == pytest.approx(solution.products, abs=0.5)
 
@@ -204,8 +206,8 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from bench.cost.conftest import default_jobs
-from bench.cost.launch import measure_costs
+from bench.timing.conftest import default_jobs
+from bench.timing.launch import measure_costs
 
 (job, *_) = default_jobs()
 timing = job.profile.timing.model_copy(update={"rounds": 1_000_000, "seconds": 600.0})
@@ -280,8 +282,8 @@ def test_a_thousand_timings_hold_a_hundred_files_open(tmp_path, monkeypatch):
         assert len(held) == len(jobs) + 1  # and the machine
         return iter(replace(a_record(), key=job.key) for job in jobs)
 
-    monkeypatch.setattr("bench.timings.held", counted)
-    monkeypatch.setattr("bench.cost.measure_costs", measured)
+    monkeypatch.setattr("bench.execution.timing_run.held", counted)
+    monkeypatch.setattr("bench.timing.measure_costs", measured)
     jobs = [SimpleNamespace(key=f"{i:020x}") for i in range(250)]
     assert [record.key for record in run_cost(jobs, store, Budget())] == [job.key for job in jobs]
     assert batches == [100, 100, 50]

@@ -25,22 +25,21 @@ from bench.denoisers import (
     GsDrunetFamily,
     Scaled,
     ScicoFamily,
-    evaluate,
     scico,
-    train,
     weight_file,
     weights,
 )
-from bench.denoisers._denoiser import level_map
-from bench.denoisers.compact import (
+from bench.denoisers.architectures import (
     ARCHITECTURES,
     SIGMA_0,
     convolution_norm,
     limit_lipschitz,
     residual_lipschitz,
 )
+from bench.denoisers.base import level_map
 from bench.denoisers.gsdrunet import COMPACT, gradient_step
-from bench.errors import UserError
+from bench.studies.denoiser_training import evaluate, train
+from bench.utils.errors import UserError
 
 F64 = torch.float64
 SHIPPED = sorted(ARCHITECTURES)
@@ -61,7 +60,7 @@ def small(seed=0, channels=1, bound=None):
 
 def write(folder: Path, name: str, network: nn.Module, dtype=torch.float32):
     file = folder / f"{name}.safetensors"
-    file.write_bytes(weights.save(network, name, dtype))
+    file.write_bytes(weights.weight_bytes(network, name, dtype))
     return weight_file(str(file))
 
 
@@ -261,10 +260,10 @@ def test_the_published_dncnn_is_recognised_by_its_shapes(tmp_path):
 def test_packing_halves_a_file_and_rounds(tmp_path):
     network = ARCHITECTURES["drunet_grey"].build()
     file = tmp_path / "w.safetensors"
-    file.write_bytes(weights.save(network, "drunet_grey"))
+    file.write_bytes(weights.weight_bytes(network, "drunet_grey"))
     packed = weights.pack(file, "drunet_grey", torch.float16)
     assert len(packed) < 0.55 * file.stat().st_size
-    for key, value in weights.parse(packed, "w.safetensors").items():
+    for key, value in weights.parse_weights(packed, "w.safetensors").items():
         assert value.dtype == torch.float16
         torch.testing.assert_close(value.float(), network.state_dict()[key], rtol=2**-11, atol=1e-7)
 
@@ -278,7 +277,7 @@ class Evil:
 
 def corrupt(folder: Path, how: str) -> Path:
     """A weight file with something wrong in it."""
-    good = weights.save(ARCHITECTURES["dncnn_grey"].build(), "dncnn_grey")
+    good = weights.weight_bytes(ARCHITECTURES["dncnn_grey"].build(), "dncnn_grey")
     name = {"pickle": "w.pth", "text as torch": "w.pth", "list": "w.pth"}.get(how, "w.safetensors")
     file = folder / name
     nan = ARCHITECTURES["dncnn_grey"].build()
@@ -292,9 +291,9 @@ def corrupt(folder: Path, how: str) -> Path:
         "text as torch": b"these are no weights\n",
         "pickle": pickle.dumps(Evil()),
         "list": (folder / "list").read_bytes(),
-        "other network": weights.save(ARCHITECTURES["drunet_grey"].build(), "drunet_grey"),
-        "other channels": weights.save(DnCNN(3, 3, depth=6, nf=32, pretrained=None), "dncnn_colour"),
-        "nan": weights.save(nan, "dncnn_grey"),
+        "other network": weights.weight_bytes(ARCHITECTURES["drunet_grey"].build(), "drunet_grey"),
+        "other channels": weights.weight_bytes(DnCNN(3, 3, depth=6, nf=32, pretrained=None), "dncnn_colour"),
+        "nan": weights.weight_bytes(nan, "dncnn_grey"),
     }
     file.write_bytes(contents[how])
     return file
@@ -463,7 +462,7 @@ def photographs(tmp_path) -> Path:
 def test_an_interrupted_training_ends_in_the_same_weights(tmp_path, monkeypatch, photographs, name):
     recipe = train.Recipe(name, steps=4, batch=1, crop=32, rate=1e-3, seed=7)
     images = train.read_folders([photographs], recipe.network.channels, 32)
-    whole = train.fit(recipe, images, tmp_path / "whole", "cpu", every=2)
+    whole = train.fit_network(recipe, images, tmp_path / "whole", "cpu", every=2)
     advance = train.Training.advance
 
     def stopped(self, given):
@@ -473,30 +472,30 @@ def test_an_interrupted_training_ends_in_the_same_weights(tmp_path, monkeypatch,
 
     monkeypatch.setattr(train.Training, "advance", stopped)
     with pytest.raises(KeyboardInterrupt):
-        train.fit(recipe, images, tmp_path / "parts", "cpu", every=2)
+        train.fit_network(recipe, images, tmp_path / "parts", "cpu", every=2)
     monkeypatch.setattr(train.Training, "advance", advance)
     torch.manual_seed(99)
-    parts = train.fit(recipe, images, tmp_path / "parts", "cpu", every=2)
+    parts = train.fit_network(recipe, images, tmp_path / "parts", "cpu", every=2)
     assert all(
         torch.equal(a, b)
         for a, b in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True)
     )
     other = train.Recipe(name, steps=5, batch=1, crop=32, rate=1e-3, seed=7)
     with pytest.raises(UserError, match="of another run"):
-        train.fit(other, images, tmp_path / "parts", "cpu")
+        train.fit_network(other, images, tmp_path / "parts", "cpu")
     (tmp_path / "parts").write_bytes(b"damaged")
     with pytest.raises(UserError, match="damaged: remove it to start again"):
-        train.fit(recipe, images, tmp_path / "parts", "cpu")
+        train.fit_network(recipe, images, tmp_path / "parts", "cpu")
 
 
 def test_the_commands_run(tmp_path, monkeypatch, photographs, capsys):
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     out = tmp_path / "w.safetensors"
     line = ["dncnn_grey", "--images", str(photographs), "--out", str(out), "--steps", "2", "--batch", "1"]
-    assert train.call(train.app, "train", line) == 0
+    assert train.run_command(train.app, "train", line) == 0
     assert sorted(f.name for f in tmp_path.iterdir()) == ["photographs", "w.safetensors"]
     line = ["dncnn_grey", "--images", str(photographs), "--weights", str(out)]
-    assert evaluate.call(evaluate.app, "evaluate", line) == 0
+    assert evaluate.run_command(evaluate.app, "evaluate", line) == 0
     shown = capsys.readouterr().out.split()
     certified, measured = float(shown[-2]), float(shown[-1])
     assert 0 < measured <= certified <= 0.99 * 1.0001
@@ -513,5 +512,5 @@ def test_the_commands_run(tmp_path, monkeypatch, photographs, capsys):
     ],
 )
 def test_a_training_that_cannot_be_gets_one_clear_line(photographs, capsys, line, message):
-    assert train.call(train.app, "train", [*line, "--images", str(photographs)]) == 2
+    assert train.run_command(train.app, "train", [*line, "--images", str(photographs)]) == 2
     assert message in capsys.readouterr().err

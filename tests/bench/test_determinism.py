@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.determinism import deterministic
-from bench.resilience.runs import ask, begin, table
+from bench.utils.determinism import deterministic
+from tests.resilience.runs import ask, begin, table
 
 
 def test_the_names_of_undetermined_operations_are_noted_and_other_warnings_pass():
@@ -36,7 +36,7 @@ def test_what_was_set_before_is_set_again():
 
 
 def warn_like_cuda():
-    from bench import cell_process
+    from bench.execution import cell_process
 
     measure = cell_process.measure
 
@@ -48,7 +48,7 @@ def warn_like_cuda():
 
 
 def test_fresh_processes_give_the_same_values_however_many_there_are(tmp_path):
-    from bench.records import Store
+    from bench.records.store import Store
 
     asked = [ask(tmp_path / name, jobs=jobs) for name, jobs in (("a", 1), ("b", 2))]
     asked[1] = replace(asked[1], prepare=warn_like_cuda)

@@ -23,17 +23,18 @@ from hypothesis import strategies as st
 from pylatexenc.latex2text import LatexNodes2Text
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
-from bench import latex
 from bench.__main__ import entry
-from bench.benchopt import METRICS, OUTCOME, TRAINING, results
-from bench.bibliography import BY_KEY
-from bench.drawing import save
-from bench.errors import UserError
-from bench.frame import tidy
-from bench.parquet import columns, frame_table, read_parquet, records_table, to_bytes
-from bench.records import SCHEMA, Manifest, Record, Store
-from bench.report import write_report
-from bench.tables import printable, summarise, to_latex
+from bench.analysis.tidy import tidy
+from bench.records.record import SCHEMA, Record
+from bench.records.store import Manifest, Store
+from bench.report import latex
+from bench.report.benchopt_export import METRICS, OUTCOME, TRAINING, benchopt_rows
+from bench.report.bibliography import BY_KEY
+from bench.report.figure_style import save_figure
+from bench.report.parquet import flat_columns, frame_table, read_parquet, records_table, to_bytes
+from bench.report.report import write_report
+from bench.report.tables import printable, summarise, to_latex
+from bench.utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = Manifest("made", "", "i", "cpu", [])
@@ -128,7 +129,7 @@ def test_every_value_of_every_record_comes_back(drawn):
     rows = table.to_pylist()
     assert [row["key"] for row in rows] == [record.key for record in records]
     for record, row in zip(records, rows, strict=True):
-        meant = columns(record)
+        meant = flat_columns(record)
         for name, value in row.items():
             expected = meant.get(name)
             assert plain(value, expected) == expected if expected is not None else value is None
@@ -235,7 +236,11 @@ def drawn():
 def test_fonts_are_embedded_and_nothing_tells_when_it_was_drawn(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        assert {file.suffix for file in save(drawn(), "x", tmp_path / name)} == {".png", ".pdf", ".svg"}
+        assert {file.suffix for file in save_figure(drawn(), "x", tmp_path / name)} == {
+            ".png",
+            ".pdf",
+            ".svg",
+        }
     for suffix in ("png", "pdf", "svg"):
         first, second = ((tmp_path / name / f"x.{suffix}").read_bytes() for name in ("a", "b"))
         assert first == second
@@ -333,7 +338,7 @@ def test_the_best_and_only_the_best_are_bold():
 @pytest.mark.parametrize("columns", [1, 2, 9, 10, 15, 17, 18])
 def test_a_wide_table_goes_on_below_and_loses_no_column(columns):
     frame = pd.DataFrame({f"c{i}": [f"a{i}", f"b{i}"] for i in range(columns)})
-    parts = parsed(latex.table(frame, latex.Heading("c", "d"), "l" + "r" * (columns - 1)))
+    parts = parsed(latex.latex_table(frame, latex.Heading("c", "d"), "l" + "r" * (columns - 1)))
     assert len(parts) == (1 if columns <= 9 else 2 if columns <= 17 else 3)
     for row in range(3):
         cells = [[cell.strip() for cell in rows[row]] for _, rows in parts]
@@ -345,7 +350,7 @@ def test_a_wide_table_goes_on_below_and_loses_no_column(columns):
 
 def test_a_table_that_does_not_align_every_column_is_refused():
     with pytest.raises(ValueError, match="2 alignments for 1 columns"):
-        latex.table(pd.DataFrame({"a": ["b"]}), latex.Heading("c", "d"), "lr")
+        latex.latex_table(pd.DataFrame({"a": ["b"]}), latex.Heading("c", "d"), "lr")
 
 
 # BibTeX
@@ -372,7 +377,7 @@ def test_the_report_cites_what_stands_in_its_tables_and_nothing_else(run):
 
 
 def test_rows_are_those_of_benchopt():
-    frame = results(some_cells())
+    frame = benchopt_rows(some_cells())
     once, curves = frame[frame["objective_name"] == OUTCOME], frame[frame["objective_name"] == TRAINING]
     assert len(once) == 4
     first = once.iloc[0]
@@ -396,11 +401,11 @@ def test_rows_are_those_of_benchopt():
 def test_what_was_not_timed_or_trained_is_exported_all_the_same():
     (quality, _) = cell("deblurring(l1)", "jfb(10)")
     quality.settings["training"]["steps"] = 0
-    (row,) = results([quality]).to_dict("records")
+    (row,) = benchopt_rows([quality]).to_dict("records")
     assert (row["stop_val"], row["time"]) == (1, pytest.approx(float("nan"), nan_ok=True))
-    timed = results([quality, cell("deblurring(l1)", "jfb(10)")[1]])
+    timed = benchopt_rows([quality, cell("deblurring(l1)", "jfb(10)")[1]])
     assert list(timed["time"]) == [0.5], "of one step"
-    assert "version-numpy" in results([replace(quality, provenance={})]), "benchopt asks for it"
+    assert "version-numpy" in benchopt_rows([replace(quality, provenance={})]), "benchopt asks for it"
 
 
 def test_benchopt_plots_what_was_exported(run, tmp_path):

@@ -10,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import linregress
 
-from bench.growth import exponent, fits, interval, sizes, to_markdown, transform_exponent
-from bench.images import crops, find_images, read_image
-from bench.records import Record
+from bench.analysis.scaling import (
+    exponent,
+    exponent_interval,
+    exponents_markdown,
+    fitted_exponents,
+    sizes,
+    transform_exponent,
+)
+from bench.records.record import Record
+from bench.tasks.images import crops, find_images, read_image
 
 CROPS = (64, 128, 256, 512, 1024)
 
@@ -70,17 +77,17 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     inside = 0
     for _ in range(60):
         rounds = [n**0.9 * np.exp(0.1 * rng.standard_normal(25)) for n in x]
-        low, high = interval(x, rounds)
+        low, high = exponent_interval(x, rounds)
         assert low < exponent(x, [float(np.median(r)) for r in rounds])[0] < high
         inside += low <= 0.9 <= high
     assert 50 <= inside <= 60
-    assert interval(x, rounds) == interval(x, rounds)
+    assert exponent_interval(x, rounds) == exponent_interval(x, rounds)
     wide, narrow = ([n * np.exp(s * rng.standard_normal(25)) for n in x] for s in (0.3, 0.01))
-    assert np.diff(interval(x, wide)) > 10 * np.diff(interval(x, narrow))
+    assert np.diff(exponent_interval(x, wide)) > 10 * np.diff(exponent_interval(x, narrow))
 
 
 def test_exponents_against_pixels_and_against_the_batch_are_kept_apart():
-    found = fits(sizes(grown(0.8, batches=(1, 4, 32))))
+    found = fitted_exponents(sizes(grown(0.8, batches=(1, 4, 32))))
     assert set(zip(found["against"], found["fixed"], strict=True)) == {
         *(("pixels", b) for b in (1, 4, 32)),
         *(("batch", c) for c in CROPS),
@@ -98,28 +105,28 @@ def test_exponents_against_pixels_and_against_the_batch_are_kept_apart():
 
 
 def test_solvers_and_tasks_have_lines_of_their_own():
-    found = fits(sizes(grown(0.5) + grown(1.5, solver="deq(1)")))
+    found = fitted_exponents(sizes(grown(0.5) + grown(1.5, solver="deq(1)")))
     seconds = found[found["quantity"] == "seconds"].set_index("solver")["exponent"]
     assert dict(seconds) == {"jfb(1)": pytest.approx(0.5), "deq(1)": pytest.approx(1.5)}
-    text = to_markdown(found)
+    text = exponents_markdown(found)
     for word in ("## t, against pixels at batch 1", "0.50 ± 0.00 [0.5", "1.092", "n log n", "1.00 ± 0.00"):
         assert word in text
 
 
 def test_fewer_than_three_sizes_have_no_line():
-    assert fits(sizes(grown(1, crop_sizes=(64, 128)))).empty
-    assert fits(sizes([])).empty
+    assert fitted_exponents(sizes(grown(1, crop_sizes=(64, 128)))).empty
+    assert fitted_exponents(sizes([])).empty
     broken = [
         record(r.kind, r.crop, 1, r.values, status="nan") if r.crop == 256 and r.kind == "quality" else r
         for r in grown(1, crop_sizes=(64, 128, 256))
     ]
-    assert fits(sizes(broken)).empty
+    assert fitted_exponents(sizes(broken)).empty
 
 
 def test_what_was_not_timed_has_its_bytes_all_the_same():
-    found = fits(sizes([r for r in grown(1) if r.kind == "quality"]))
+    found = fitted_exponents(sizes([r for r in grown(1) if r.kind == "quality"]))
     assert set(found["quantity"]) == {"peak_mib", "saved_mib", "work"}
-    assert "—" not in to_markdown(found)
+    assert "—" not in exponents_markdown(found)
 
 
 def test_small_images_are_mirrored_and_large_ones_are_left_alone():

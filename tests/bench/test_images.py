@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.errors import UserError
-from bench.images import COLOURLESS, TEST, TRAIN, crops, find_images, read_image
+from bench.tasks.images import COLOURLESS, TEST, TRAIN, crops, find_images, read_image
+from bench.utils.errors import UserError
 
 
 def picture(path, size=(48, 40), value=0.5):

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.child import Last
-from bench.isolate import Pool
-from bench.measure import Measured
-from bench.memory import out_of_memory
-from bench.records import Store
-from bench.resilience.runs import ask, begin, members
-from bench.resilience.stops import stops
+from bench.execution.child_process import Last
+from bench.execution.process_pool import ProcessPool
+from bench.measurement.measure import CellResult
+from bench.measurement.memory import out_of_memory
+from bench.records.store import Store
+from tests.resilience.runs import ask, begin, members
+from tests.resilience.stops import stops
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Odd:
 @pytest.mark.parametrize("most", [1, 4])
 def test_what_crashes_or_hangs_hurts_no_other(most, tmp_path):
     tasks = ["fine", "crashes", "hangs", "crashes once", "leaves", "fine too"]
-    with Pool(Odd(tmp_path), 2, limit=3.0, max_tasks_per_child=most) as pool:
+    with ProcessPool(Odd(tmp_path), 2, limit=3.0, max_tasks_per_child=most) as pool:
         found = {ended.task: ended for ended in pool(tasks)}
     assert {task: found[task].answer for task in tasks} == {
         "fine": "FINE", "crashes": None, "hangs": None, "crashes once": "CRASHES ONCE", "leaves": None,
@@ -79,7 +79,7 @@ class Counts:
 
 def test_a_process_does_as_many_tasks_as_it_may_and_none_after_its_last(tmp_path):
     tasks = ["a", "b", "c", "d", "last", "e"]
-    with Pool(Counts(tmp_path), 1, max_tasks_per_child=3) as pool:
+    with ProcessPool(Counts(tmp_path), 1, max_tasks_per_child=3) as pool:
         found = [(ended.task, *ended.answer) for ended in pool(tasks)]
         assert not pool.running
     assert [task for task, *_ in found] == tasks
@@ -88,14 +88,14 @@ def test_a_process_does_as_many_tasks_as_it_may_and_none_after_its_last(tmp_path
 
 
 def test_a_task_that_is_run_again_has_a_process_that_did_no_other(tmp_path):
-    with Pool(Counts(tmp_path), 1, max_tasks_per_child=9) as pool:
+    with ProcessPool(Counts(tmp_path), 1, max_tasks_per_child=9) as pool:
         found = {ended.task: ended.answer for ended in pool(["a", "dies once", "b", "c"])}
     assert {task: done for task, (_, done) in found.items()} == {"a": 1, "b": 1, "c": 2, "dies once": 1}
     assert len({process for process, _ in found.values()}) == 3
 
 
 def test_a_process_that_dies_between_two_tasks_is_no_tasks_fault(tmp_path):
-    with Pool(Counts(tmp_path), 1, max_tasks_per_child=9) as pool:
+    with ProcessPool(Counts(tmp_path), 1, max_tasks_per_child=9) as pool:
         seen = []
         for ended in pool("abc"):
             seen.append(ended.answer)
@@ -108,7 +108,7 @@ def test_a_process_that_dies_between_two_tasks_is_no_tasks_fault(tmp_path):
 
 @pytest.mark.parametrize("most", [1, 9])
 def test_a_pool_that_is_left_leaves_nothing_running(most, tmp_path):
-    with Pool(Odd(tmp_path), 2, max_tasks_per_child=most) as pool:
+    with ProcessPool(Odd(tmp_path), 2, max_tasks_per_child=most) as pool:
         next(pool(["fine", "hangs"]))
         running = [run.process for run in pool.running]
     assert running
@@ -124,9 +124,9 @@ def odd_measure(notes, usual, cell, profile, images, device, checkpoint=None, al
         case "denoising(l1) unrolled(1) 0":
             raise ValueError("of no\nuse")
         case "denoising(l1) unrolled(1) 1":
-            return Measured("nan", "not finite")
+            return CellResult("nan", "not finite")
         case "denoising(l1) jfb(2) 0":
-            return Measured("diverged", "too large")
+            return CellResult("diverged", "too large")
         case "denoising(l1) jfb(2) 1" if not alone:
             raise torch.OutOfMemoryError("once")
         case "denoising(l1) neumann(1, 1) 0":
@@ -146,7 +146,7 @@ def odd_measure(notes, usual, cell, profile, images, device, checkpoint=None, al
 
 
 def make_odd(notes):
-    from bench import cell_process
+    from bench.execution import cell_process
 
     cell_process.measure = functools.partial(odd_measure, notes, cell_process.measure)
 
@@ -210,7 +210,7 @@ def hang(notes, *_):
 
 
 def make_hang(notes):
-    from bench import cell_process
+    from bench.execution import cell_process
 
     cell_process.measure = functools.partial(hang, notes)
 
@@ -243,5 +243,5 @@ def test_a_long_name_for_temporary_files_is_no_matter(tmp_path, monkeypatch):
     deep = tmp_path / ("a" * 60) / ("b" * 60)
     deep.mkdir(parents=True)
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    with Pool(one_more, 1) as pool:
+    with ProcessPool(one_more, 1) as pool:
         assert [ended.answer for ended in pool([1])] == [2]

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.__main__ import entry
-from bench.errors import UserError
-from bench.images import Layout, find_images
-from bench.largest import search as searching
-from bench.largest.search import Search, next_side, search
-from bench.largest.study import to_markdown
-from bench.largest.trial import Trial, attempt, bytes_of, limit_on, made_up
-from bench.matrix import parse_solver, parse_task
-from bench.memory import peak_bytes
-from bench.tasks import instance
-from bench.training import training_step
+from bench.config.matrix import parse_solver, parse_task
+from bench.measurement.memory import peak_bytes
+from bench.measurement.training import training_step
+from bench.studies.largest_image import search as searching
+from bench.studies.largest_image.search import Search, next_side, search
+from bench.studies.largest_image.study import to_markdown
+from bench.studies.largest_image.trial import Trial, attempt, bytes_of, limit_on, made_up
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from bench.utils.errors import UserError
 
 CPU = torch.device("cpu")
 WAVELETS, NETWORK = "deblurring_colour(l1)", "deblurring_colour(drunet)"
@@ -60,7 +60,7 @@ def test_bytes_in_proportion_to_pixels_take_three_trials():
 @pytest.mark.parametrize("solver", ["unrolled(4)", "neumann(3, 3)"])
 def test_a_trial_counts_the_bytes_of_a_step_on_real_images(solver):
     task, solver = parse_task("deblurring(huber)"), parse_solver(solver)
-    real = instance(task, find_images(), Layout(64, 1, 1), 0)
+    real = build_problem(task, find_images(), Layout(64, 1, 1), 0)
     with peak_bytes(CPU) as found:
         training_step(solver, real, real.train)
     problem = made_up(task, 64, CPU)
@@ -90,7 +90,7 @@ def test_want_of_memory_is_too_large_and_other_errors_end_a_search(monkeypatch):
         def step(*given):
             raise error
 
-        monkeypatch.setattr("bench.largest.trial.training_step", step)
+        monkeypatch.setattr("bench.studies.largest_image.trial.training_step", step)
 
     raises(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
     assert attempt(task, solver, 64, CPU, 10**9) == Trial(64, False)

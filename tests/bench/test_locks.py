@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.locks import held, machine
-from bench.records import Store
-from bench.resilience.twins import twins
-from bench.runner import _let_go
+from bench.execution.runner import _let_go
+from bench.records.store import Store
+from bench.utils.file_locks import held, machine
+from tests.resilience.twins import twins
 
 
 def test_one_owner_at_a_time_and_any_number_that_share(tmp_path):
@@ -79,7 +79,7 @@ def test_cells_of_another_run_are_asked_for_again_when_they_are_free_and_not_bef
         if len(looks) == 3:
             owners["b"].__exit__(None, None, None)
 
-    monkeypatch.setattr("bench.runner.time.sleep", wait)
+    monkeypatch.setattr("bench.execution.runner.time.sleep", wait)
     assert _let_go(jobs, store) == [jobs[1]]
     assert len(looks) == 3
     assert _let_go([], store) == []

@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.images import Layout, find_images
-from bench.matrix import Cell, load_profile, parse_solver, parse_task
-from bench.measure import measure
-from bench.memory import peak_bytes
-from bench.reference import reference
-from bench.settling import LOST, residuals, settle, stay
-from bench.tasks import instance
-from bench.training import parameters, training_step
-from solvers import Anderson, Report, Solution, neumann, restarted_jfb
+from bench.config.matrix import Cell, load_profile, parse_solver, parse_task
+from bench.measurement.equilibrium import LOST, residuals, settle, stay
+from bench.measurement.measure import measure
+from bench.measurement.memory import peak_bytes
+from bench.measurement.reference_cache import cached_reference
+from bench.measurement.training import parameters, training_step
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from solvers import Anderson, Solution, SolveReport, neumann, restarted_jfb
 from solvers.conformance import relative_error
 
 CPU = torch.device("cpu")
@@ -60,9 +60,9 @@ def test_without_training_the_gradient_and_the_costs_are_measured_and_nothing_el
 
 
 def test_a_profile_may_do_without_the_reference(tiny_file, monkeypatch):
-    from bench import drawn as module
+    from bench.measurement import gradient_draws as module
 
-    monkeypatch.setattr(module, "reference", lambda *_: pytest.fail("was asked for"))
+    monkeypatch.setattr(module, "cached_reference", lambda *_: pytest.fail("was asked for"))
     profile = tiny(tiny_file, steps=0)
     profile = profile.model_copy(update={"oracle": profile.oracle.model_copy(update={"budget": 0})})
     values = measure(cell("inpainting(huber)", "unrolled(2)"), profile, find_images(), CPU).values
@@ -72,13 +72,13 @@ def test_a_profile_may_do_without_the_reference(tiny_file, monkeypatch):
 
 
 def test_no_gradient_is_there_before_a_step_whose_peak_is_measured(tiny_file, monkeypatch):
-    from bench import drawn as module
+    from bench.measurement import gradient_draws as module
 
     seen = []
     profile, images = tiny(tiny_file), find_images()
     profile = profile.model_copy(update={"oracle": profile.oracle.model_copy(update={"budget": 0})})
     one = cell("denoising(huber)", "jfb(2)")
-    problem = instance(one.task, images, profile.images.layout(), 0)
+    problem = build_problem(one.task, images, profile.images.layout(), 0)
 
     @contextmanager
     def looked(device):
@@ -95,10 +95,10 @@ def test_no_gradient_is_there_before_a_step_whose_peak_is_measured(tiny_file, mo
 
 
 def test_a_cell_asks_for_its_reference_on_its_own_device(tiny_file, monkeypatch):
-    from bench import drawn as module
+    from bench.measurement import gradient_draws as module
 
     asked = []
-    monkeypatch.setattr(module, "reference", lambda *given: asked.append(given) or "none today")
+    monkeypatch.setattr(module, "cached_reference", lambda *given: asked.append(given) or "none today")
     values = measure(cell("denoising(huber)", "jfb(2)"), tiny(tiny_file, steps=0), find_images(), CPU).values
     assert values["oracle"] == "none today"
     assert [given[-1] for given in asked] == [CPU]
@@ -116,7 +116,13 @@ def test_a_look_is_at_the_solvers_own_reconstruction(tiny_file):
 
 
 def test_work_counts_shares_and_what_was_made_again():
-    done = Solution(torch.zeros(1), Report(10, share=0.5), 3, [Report(8, share=0.25), Report(1)], [0.25, 0.5])
+    done = Solution(
+        torch.zeros(1),
+        SolveReport(10, share=0.5),
+        3,
+        [SolveReport(8, share=0.25), SolveReport(1)],
+        [0.25, 0.5],
+    )
     assert done.evaluations == 10 * 0.5 + 3 + 0.75
     assert done.products == 3 + 8 * 0.25 + 1
     assert done.work == done.evaluations + done.products
@@ -140,8 +146,8 @@ def test_errors_are_of_every_draw(tiny_file, tmp_path):
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
     layout, size = profile.images.layout(), profile.training.batch
     for draw in range(3):
-        exact = reference(one.task, images, layout, size, 0, draw=draw)
-        problem = instance(one.task, images, layout, 0, dtype=torch.float64, draw=draw)
+        exact = cached_reference(one.task, images, layout, size, 0, draw=draw)
+        problem = build_problem(one.task, images, layout, 0, dtype=torch.float64, draw=draw)
         training_step(one.solver, problem, problem.train.pick(torch.arange(size)))
         found = torch.cat([p.grad.flatten() for p in parameters(problem)])
         assert relative_error(found, exact.gradient) == pytest.approx(errors[draw])
@@ -152,13 +158,13 @@ def test_errors_are_of_every_draw(tiny_file, tmp_path):
     "right: its largest error is infinite, and the cell goes on",
 )
 def test_a_draw_that_diverges_has_an_infinite_error(tiny_file, monkeypatch):
-    from bench import drawn as module
-    from bench.frame import tidy
-    from bench.job import Job
-    from bench.training import Stop
+    from bench.analysis.tidy import tidy
+    from bench.measurement import gradient_draws as module
+    from bench.measurement.training import TrainingStopped
+    from bench.records.job import Job
 
     def drawn(*_):
-        raise Stop("diverged", "a value exceeds 1000 times the peak of the images")
+        raise TrainingStopped("diverged", "a value exceeds 1000 times the peak of the images")
 
     monkeypatch.setattr(module, "_drawn", drawn)
     profile = tiny(tiny_file)
@@ -180,7 +186,7 @@ def test_the_training_loss_and_the_validation_are_at_the_equilibrium(tiny_file):
     profile = profile.model_copy(update={"images": profile.images.model_copy(update={"validation": 2})})
     images, one = find_images(), cell("deblurring(huber)", "deq(1e-06)")
     values = measure(one, profile, images, CPU).values
-    problem = instance(one.task, images, profile.images.layout(), 0, dtype=torch.float64)
+    problem = build_problem(one.task, images, profile.images.layout(), 0, dtype=torch.float64)
     weights = problem.operator.get_parameter("prior.log_weights")
     with torch.no_grad():
         weights.copy_(torch.tensor(values["learned"]["prior.log_weights"], dtype=torch.float64))
@@ -260,7 +266,7 @@ def test_training_lowers_the_loss(tiny_file):
 def test_the_recorded_error_is_that_of_the_gradient(tiny_file):
     profile, images = tiny(tiny_file), find_images()
     values = measure(cell("inpainting(huber)", "unrolled(2)"), profile, images, CPU).values
-    exact = reference(parse_task("inpainting(huber)"), images, profile.images.layout(), 1, 0)
+    exact = cached_reference(parse_task("inpainting(huber)"), images, profile.images.layout(), 1, 0)
     estimate = torch.tensor(values["gradient"], dtype=torch.float64)
     assert values["hypergradient_error"] == pytest.approx(relative_error(estimate, exact.gradient), rel=1e-12)
     assert 0.1 < values["hypergradient_error"] < 10
@@ -276,8 +282,8 @@ def test_the_recorded_error_is_that_of_the_gradient(tiny_file):
 def test_the_errors_of_the_quick_table_behave_as_the_theory_says(text):
     """DEQ is exact; restarted JFB improves with K, and with R tends to K-layer JFB at the equilibrium."""
     task, images, layout = parse_task(text), find_images(), Layout(32, 2, 1)
-    exact = reference(task, images, layout, 2, 0)
-    problem = instance(task, images, layout, 0, dtype=torch.float64)
+    exact = cached_reference(task, images, layout, 2, 0)
+    problem = build_problem(task, images, layout, 0, dtype=torch.float64)
 
     def gradient(solver):
         training_step(solver, problem, problem.train)
@@ -318,14 +324,14 @@ def test_a_nan_is_a_row_that_keeps_what_was_measured(tiny_file):
 
 
 def test_where_there_is_no_reference_the_row_says_so(tiny_file, monkeypatch):
-    from bench import reference as module
-    from bench.oracle import NoOracle
+    from bench.measurement import reference_cache as module
+    from bench.measurement.hypergradient import NoReference
 
     def none(*_):
-        raise NoOracle("the equilibrium is known to 1e-3 only")
+        raise NoReference("the equilibrium is known to 1e-3 only")
 
     module._computed.cache_clear()
-    monkeypatch.setattr(module, "hypergradient", none)
+    monkeypatch.setattr(module, "reference_gradient", none)
     found = measure(cell("inpainting(l1)", "unrolled(1)"), tiny(tiny_file), find_images(), CPU)
     module._computed.cache_clear()
     assert found.status == "ok"
@@ -361,17 +367,19 @@ def test_where_anderson_finds_nothing_plain_iteration_may(tiny_file):
 
 
 def test_cells_share_a_reference_and_a_broken_one_is_made_again(tmp_path, monkeypatch):
-    from bench import reference as module
+    from bench.measurement import reference_cache as module
 
     images, layout, one = find_images(), Layout(32, 2, 1), cell("denoising(huber)", "jfb(1)").task
-    made = module.reference(one, images, layout, 1, 0, 3000, tmp_path)
+    made = module.cached_reference(one, images, layout, 1, 0, 3000, tmp_path)
     module._computed.cache_clear()
-    monkeypatch.setattr(module, "hypergradient", lambda *_: pytest.fail("computed again"))
-    again = module.reference(one, images, layout, 1, 0, 3000, tmp_path)
+    monkeypatch.setattr(module, "reference_gradient", lambda *_: pytest.fail("computed again"))
+    again = module.cached_reference(one, images, layout, 1, 0, 3000, tmp_path)
     assert torch.equal(again.gradient, made.gradient)
     assert (again.residual, again.adjoint_residual) == (made.residual, made.adjoint_residual)
     monkeypatch.undo()
     (file,) = tmp_path.glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
-    assert torch.equal(module.reference(one, images, layout, 1, 0, 3000, tmp_path).gradient, made.gradient)
+    assert torch.equal(
+        module.cached_reference(one, images, layout, 1, 0, 3000, tmp_path).gradient, made.gradient
+    )
     assert len(list(tmp_path.glob("*.safetensors"))) == 1

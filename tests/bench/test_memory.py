@@ -8,12 +8,13 @@ import time
 import pytest
 import torch
 
-from bench import memory, runner
-from bench.images import Layout, find_images
-from bench.matrix import parse_solver, parse_task
-from bench.memory import peak_bytes, saved_bytes
-from bench.tasks import instance
-from bench.training import training_step
+from bench.config.matrix import parse_solver, parse_task
+from bench.execution import cell_process
+from bench.measurement import memory
+from bench.measurement.memory import peak_bytes, saved_bytes
+from bench.measurement.training import training_step
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
 
 CPU = torch.device("cpu")
 N = 1000
@@ -112,13 +113,13 @@ def test_the_largest_allocation_of_a_process_outlives_the_reset_of_a_peak(cuda):
         with peak_bytes(torch.device("cuda", 0)):
             cuda.take(512)
     assert cuda.peak["allocated"] == 1024
-    assert runner._spent(time.perf_counter(), torch.device("cuda"))["peak_gpu"] == 5120
+    assert cell_process._spent(time.perf_counter(), torch.device("cuda"), 0)["peak_gpu"] == 5120
 
 
 @pytest.mark.parametrize("text", ["deblurring(huber)", "inpainting(l1)"])
 def test_the_tape_is_affine_in_the_depth_and_blind_to_restarts(text):
     """THEORY C23: restarted JFB is affine in K and independent of R; the one-layer series is independent of K."""
-    problem = instance(parse_task(text), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
+    problem = build_problem(parse_task(text), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
     batch = problem.train
 
@@ -138,7 +139,7 @@ def test_the_tape_is_affine_in_the_depth_and_blind_to_restarts(text):
 
 
 def test_one_layer_takes_a_fiftieth_of_the_tape_of_a_hundred():
-    problem = instance(parse_task("deblurring(huber)"), find_images(), Layout(64, 1, 1), 0)
+    problem = build_problem(parse_task("deblurring(huber)"), find_images(), Layout(64, 1, 1), 0)
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
 
     def tape(solver):
@@ -151,7 +152,7 @@ def test_one_layer_takes_a_fiftieth_of_the_tape_of_a_hundred():
 
 
 def test_the_peak_of_a_step_holds_its_tape():
-    problem = instance(
+    problem = build_problem(
         parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
     )
     solver = parse_solver("unrolled(8)")
@@ -182,7 +183,7 @@ HOLDERS = (
 )
 def test_the_tape_holds_all_that_is_alive_between_the_passes(text):
     """Counted apart: tensors that the garbage collector knows, and those that autograd saved, by their storages."""
-    problem = instance(
+    problem = build_problem(
         parse_task("deblurring(huber)"), find_images(), Layout(32, 2, 1), 0, dtype=torch.float64
     )
     batch, solver = problem.train, parse_solver(text)
@@ -211,7 +212,7 @@ def living():
 
 def test_objects_of_a_solver_count_and_its_value_does_not():
     """With saved tensors alone, the vectors of a shared inverse took no memory: 16 of a state's size."""
-    problem = instance(
+    problem = build_problem(
         parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
     )
     state = problem.start(problem.train).untyped_storage().nbytes()

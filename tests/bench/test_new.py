@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.errors import UserError
-from bench.given import given_solver, given_task
-from bench.new import Kind, write
-from bench.provenance import ROOT
+from bench.cli.new import Kind, write_templates
+from bench.config.lookup import given_solver, given_task
+from bench.utils.errors import UserError
+from bench.utils.provenance import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     """Three templates, as a user gets them."""
     into = tmp_path_factory.mktemp("mine")
     for kind in Kind:
-        write(kind, f"my_{kind}", into)
+        write_templates(kind, f"my_{kind}", into)
     return into
 
 
@@ -113,17 +113,17 @@ def test_a_name_that_cannot_be_taken_is_one_line(tmp_path, capsys, words, messag
 def test_nothing_is_written_over(tmp_path, there):
     (tmp_path / there).write_text("mine already")
     with pytest.raises(UserError, match="is there already"):
-        write(Kind.solver, "mine", tmp_path)
+        write_templates(Kind.solver, "mine", tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text() == "mine already"
     with pytest.raises(UserError, match="is no folder"):
-        write(Kind.solver, "mine", tmp_path / "nowhere")
+        write_templates(Kind.solver, "mine", tmp_path / "nowhere")
 
 
 def test_no_class_has_the_name_of_what_the_template_imports(tmp_path):
     for name in ("prior", "solver", "task", "report", "solution"):
         if importlib.util.find_spec(name) is None:
-            write(Kind.operator, name, tmp_path)
+            write_templates(Kind.operator, name, tmp_path)
             task = given_task(f"denoising({tmp_path}/{name}.py:{name}(0.1))").value
             assert task.label == f"denoising({name}(0.1))"
             assert task.prior.operator((1, 8, 8), 1.0, torch.float64, "cpu").contraction((0.0, 1.0)) > 0

@@ -14,11 +14,12 @@ from deepinv.physics import Blur, BlurFFT, Denoising, Inpainting
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import UserError
-from bench.memory import saved_bytes
-from bench.operators import ForwardBackward, Wavelets, contraction_factor, huber, l1
-from bench.operators.data_term import Composed, data_term, normal
-from bench.operators.wavelets import check_size
+from bench.measurement.memory import saved_bytes
+from bench.operators import ForwardBackward, contraction_factor
+from bench.operators.data_fidelity import ComposedNormal, data_fidelity, normal
+from bench.penalties import Wavelets, huber, l1
+from bench.penalties.wavelets import check_size
+from bench.utils.errors import UserError
 
 F64 = torch.float64
 priors = st.sampled_from([l1(), huber(), huber(0.3, 0.5)])
@@ -217,7 +218,7 @@ def test_the_normal_operator_is_the_adjoint_after_the_measurement(name):
     N = normal(physics)
     torch.testing.assert_close(N(x), expected, rtol=0, atol=1e-13)
     torch.testing.assert_close(N(x[None].expand(3, -1, -1, -1, -1))[2], expected, rtol=0, atol=1e-13)
-    assert isinstance(N, Composed) == (name in ("a subclass", "no singular values"))
+    assert isinstance(N, ComposedNormal) == (name in ("a subclass", "no singular values"))
 
 
 @measurements
@@ -228,7 +229,7 @@ def test_the_slope_of_the_data_term_and_its_derivatives(name):
     value = 0.5 * (physics.A(x) - y).square().sum()
     (slope,) = torch.autograd.grad(value, x, create_graph=True)
     (hessian,) = torch.autograd.grad(slope, x, v)
-    term = data_term(y, physics)
+    term = data_fidelity(y, physics)
     descent = term.descent(x)
     torch.testing.assert_close(descent, -slope, rtol=0, atol=1e-12)
     torch.testing.assert_close(torch.autograd.grad(descent, x, v)[0], -hessian, rtol=0, atol=1e-12)

@@ -7,25 +7,25 @@ import math
 import pytest
 import torch
 
-from bench import oracle
-from bench import reference as references
-from bench.images import Layout, find_images
-from bench.matrix import parse_task
-from bench.oracle import NoOracle, Oracle, hypergradient
-from bench.reference import reference as shared
-from bench.stability import destination, spectral_radius
-from bench.tasks import instance, loss
+from bench.config.matrix import parse_task
+from bench.measurement import hypergradient
+from bench.measurement import reference_cache as references
+from bench.measurement.hypergradient import NoReference, ReferenceGradient, reference_gradient
+from bench.measurement.reference_cache import cached_reference as shared
+from bench.measurement.stability import destination, spectral_radius
+from bench.tasks import build_problem, loss
+from bench.tasks.images import Layout, find_images
 from solvers import Picard
 from solvers.conformance import relative_error
 
 
 def problem(text, seed=0):
-    return instance(parse_task(text), find_images(), Layout(32, 1, 1), seed, dtype=torch.float64)
+    return build_problem(parse_task(text), find_images(), Layout(32, 1, 1), seed, dtype=torch.float64)
 
 
 def reference(found, budget=3000):
     batch = found.train
-    return hypergradient(
+    return reference_gradient(
         found.bind(batch), list(found.operator.parameters()), batch.x0, lambda x: loss(x, batch.truth), budget
     )
 
@@ -67,7 +67,7 @@ def test_it_agrees_with_central_differences_of_the_solved_problem(text):
 
 
 def test_there_is_none_where_it_cannot_be_certified():
-    with pytest.raises(NoOracle, match="the equilibrium is known to"):
+    with pytest.raises(NoReference, match="the equilibrium is known to"):
         reference(problem("deblurring(huber)"), budget=5)
     found = problem("deblurring(huber)")
     batch = found.train
@@ -77,20 +77,20 @@ def test_there_is_none_where_it_cannot_be_certified():
         """Converges forward, but ``I − J = 0``: the adjoint equation has no solution."""
         return T(x).detach() + (x - x.detach())
 
-    with pytest.raises(NoOracle, match="the adjoint equation is solved to"):
-        hypergradient(
+    with pytest.raises(NoReference, match="the adjoint equation is solved to"):
+        reference_gradient(
             singular, list(found.operator.parameters()), batch.x0, lambda x: loss(x, batch.truth), 300
         )
 
 
 def test_it_insists_on_float64():
     with pytest.raises(TypeError, match="float64"):
-        hypergradient(lambda x: x, [], torch.zeros(1, 3), torch.sum)
+        reference_gradient(lambda x: x, [], torch.zeros(1, 3), torch.sum)
 
 
 def test_an_interpolating_loss_has_a_zero_gradient():
     found = problem("denoising(huber)")
-    exact = hypergradient(
+    exact = reference_gradient(
         found.bind(found.train), list(found.operator.parameters()), found.train.x0, lambda x: 0 * x.sum()
     )
     assert torch.equal(exact.gradient, torch.zeros_like(exact.gradient))
@@ -138,8 +138,8 @@ def test_the_equilibrium_is_that_of_plain_iteration(gain):
                 x = T(x)
             stays = float((T(x) - x).norm()) < 1e-13
         try:
-            found = hypergradient(T, [theta], x0, half_square)
-        except NoOracle:
+            found = reference_gradient(T, [theta], x0, half_square)
+        except NoReference:
             found = None
         assert stays == (found is not None), seed
         if found is None:
@@ -157,8 +157,8 @@ def test_a_saddle_on_which_the_start_lies_is_no_equilibrium_of_plain_iteration()
     def T(x):  # 0 repels in the first coordinate, and x0 = (0, 1) never leaves it
         return torch.tanh(x * torch.tensor([1.5, 0.5], dtype=F64) + 0 * theta) + 0 * theta
 
-    with pytest.raises(NoOracle, match=r"spectral radius of J there is 1\.5"):
-        hypergradient(T, [theta], torch.tensor([[0.0, 1.0]], dtype=F64), half_square)
+    with pytest.raises(NoReference, match=r"spectral radius of J there is 1\.5"):
+        reference_gradient(T, [theta], torch.tensor([[0.0, 1.0]], dtype=F64), half_square)
 
 
 @pytest.mark.misuse(
@@ -166,8 +166,8 @@ def test_a_saddle_on_which_the_start_lies_is_no_equilibrium_of_plain_iteration()
 )
 def test_a_cycle_has_no_reference():
     theta = torch.zeros(1, dtype=F64, requires_grad=True)
-    with pytest.raises(NoOracle, match="settles nowhere"):
-        hypergradient(
+    with pytest.raises(NoReference, match="settles nowhere"):
+        reference_gradient(
             lambda x: 3.5 * x * (1 - x) + theta, [theta], torch.full((1, 1), 0.3, dtype=F64), half_square
         )
 
@@ -186,10 +186,10 @@ def test_an_iteration_that_creeps_is_solved_or_its_error_is_told(start):
             return torch.stack((x[:, 0] / 2 + 5 + theta * x[:, 1], x[:, 1] + rate * (3 - x[:, 1])), 1)
 
         try:
-            found = hypergradient(
+            found = reference_gradient(
                 T, [theta], torch.tensor([[10.0, start]], dtype=F64), lambda x: x[:, 0].sum()
             )
-        except NoOracle:
+        except NoReference:
             continue
         given += 1
         assert abs(float(found.gradient) - 6) / 6 <= max(found.error, 1e-13), rate
@@ -204,14 +204,16 @@ def test_an_equilibrium_that_rounding_hides_has_no_reference():
     def T(x):
         return torch.stack((x[:, 0] / 2 + 5 + theta * x[:, 1], x[:, 1] + 1e-15 * (3 - x[:, 1])), 1)
 
-    with pytest.raises(NoOracle):
-        hypergradient(T, [theta], torch.tensor([[10.0, 1.0]], dtype=F64), lambda x: x[:, 0].sum())
+    with pytest.raises(NoReference):
+        reference_gradient(T, [theta], torch.tensor([[10.0, 1.0]], dtype=F64), lambda x: x[:, 0].sum())
 
 
 @pytest.mark.misuse("the oracle on a state of one dimension", "right: it is a single sample")
 def test_a_state_of_one_dimension_is_a_single_sample():
     theta = torch.ones(3, dtype=F64, requires_grad=True)
-    found = hypergradient(lambda x: 0.5 * x + theta, [theta], torch.zeros(3, dtype=F64), lambda x: x.sum())
+    found = reference_gradient(
+        lambda x: 0.5 * x + theta, [theta], torch.zeros(3, dtype=F64), lambda x: x.sum()
+    )
     torch.testing.assert_close(found.gradient, torch.full((3,), 2.0, dtype=F64), rtol=1e-14, atol=0)
 
 
@@ -220,7 +222,9 @@ def test_a_state_of_one_dimension_is_a_single_sample():
 )
 def test_a_complex_state_is_refused():
     with pytest.raises(TypeError, match="complex128"):
-        hypergradient(lambda x: x, [], torch.zeros(1, 3, dtype=torch.complex128), lambda x: x.abs().sum())
+        reference_gradient(
+            lambda x: x, [], torch.zeros(1, 3, dtype=torch.complex128), lambda x: x.abs().sum()
+        )
 
 
 @pytest.mark.parametrize(
@@ -232,7 +236,7 @@ def test_a_reference_says_how_wrong_it_may_be_and_another_start_agrees(text, bas
     batch, parameters = found.train, [p for p in found.operator.parameters() if p.requires_grad]
     start = found.start(batch)
     one, other = (
-        hypergradient(found.limit(batch), parameters, x0, found.criterion(batch))
+        reference_gradient(found.limit(batch), parameters, x0, found.criterion(batch))
         for x0 in (start, start + 0.1 * draw(3, *start.shape))
     )
     assert one.basis == basis
@@ -258,14 +262,14 @@ def test_an_estimate_counts_what_is_left_of_an_adjoint_that_cannot_be_refined(sl
     theta = torch.zeros(2, dtype=F64, requires_grad=True)
     J = torch.tensor([0.5, slow], dtype=F64)
     u = torch.tensor([[2.0, (1 - left) / (1 - slow)]], dtype=F64)
-    monkeypatch.setattr(oracle._At, "_solve", lambda at, start: u)
-    found = hypergradient(
+    monkeypatch.setattr(hypergradient._At, "_solve", lambda at, start: u)
+    found = reference_gradient(
         lambda x: J * x + theta, [theta], torch.ones(1, 2, dtype=F64), lambda x: x.sum(), 10_000
     )
     exact = 1 / (1 - J)
     actual = relative_error(found.gradient, exact)
     assert actual > 0.9 * left
-    assert actual <= found.error <= 3 * actual + 3 * oracle.NOISE / (1 - slow)
+    assert actual <= found.error <= 3 * actual + 3 * hypergradient.NOISE / (1 - slow)
 
 
 class Computed:
@@ -274,7 +278,7 @@ class Computed:
     def __init__(self, monkeypatch, make):
         self.devices = []
         references._computed.cache_clear()
-        monkeypatch.setattr(references, "instance", self.instance)
+        monkeypatch.setattr(references, "build_problem", self.instance)
         self.make = make
 
     def instance(self, *given, device, **further):
@@ -283,11 +287,11 @@ class Computed:
 
 
 def test_a_stored_reference_knows_the_kind_of_device_that_computed_it(tmp_path, monkeypatch):
-    made = Computed(monkeypatch, lambda *given, device, **further: instance(*given, **further))
+    made = Computed(monkeypatch, lambda *given, device, **further: build_problem(*given, **further))
     given = (parse_task("denoising(huber)"), find_images(), Layout(32, 1, 1), 1, 0, 300, tmp_path)
     for name in ("cpu", "cuda", "cuda:1", "cpu"):
         found = shared(*given, device=torch.device(name))
-        assert isinstance(found, Oracle)
+        assert isinstance(found, ReferenceGradient)
         assert found.gradient.device.type == "cpu"
     assert made.devices == ["cpu", "cuda"]
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
@@ -300,14 +304,14 @@ def test_a_reference_that_does_not_fit_on_its_device_is_computed_on_the_cpu(monk
     def small(*given, device, **further):
         if device.type == "cuda":
             raise error
-        return instance(*given, device=device, **further)
+        return build_problem(*given, device=device, **further)
 
     made = Computed(monkeypatch, small)
     given = (parse_task("denoising(huber)"), find_images(), Layout(32, 1, 1), 1, 0, 300)
     error = torch.OutOfMemoryError("CUDA out of memory")
     found, right = (shared(*given, device=torch.device(name)) for name in ("cuda", "cpu"))
-    assert isinstance(found, Oracle)
-    assert isinstance(right, Oracle)
+    assert isinstance(found, ReferenceGradient)
+    assert isinstance(right, ReferenceGradient)
     assert torch.equal(found.gradient, right.gradient)
     assert made.devices == ["cuda", "cpu", "cpu"]
     references._computed.cache_clear()

@@ -13,21 +13,22 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.errors import UserError
-from bench.given import given_solver, given_task, own_of, parse_solver, parse_task
-from bench.matrix import Cell, cells, load_profile
-from bench.own import taken
-from bench.preparation import images_for, plan
-from bench.provenance import ROOT, fingerprint, versions
-from bench.records import SCHEMA, Store, key_of
-from bench.report import write_report
-from bench.runner import run
-from solvers import Implicit, Iterate, Picard, deq
+from bench.config.lookup import given_solver, given_task, own_of, parse_solver, parse_task
+from bench.config.matrix import Cell, cells, load_profile
+from bench.config.user_files import taken
+from bench.execution.preparation import images_for, plan
+from bench.execution.runner import run_profile
+from bench.records.record import SCHEMA, key_of
+from bench.records.store import Store
+from bench.report.report import write_report
+from bench.utils.errors import UserError
+from bench.utils.provenance import ROOT, TIMING, fingerprint, versions
+from solvers import FixedSteps, ImplicitDifferentiation, Picard, deq
 
 MINE = """
 from dataclasses import dataclass
-from solvers import Equilibrium, Implicit, Iterate, Picard, Report, Solver
-from bench.operators import huber
+from solvers import FixedPoint, ImplicitDifferentiation, FixedSteps, Picard, SolveReport, Solver
+from bench.penalties import huber
 from bench.tasks import Task
 from bench.tasks.denoising import Identity
 
@@ -38,12 +39,12 @@ class Reach:
         x = x0
         for _ in range(self.steps):
             x = T(x)
-        return Equilibrium(x, Report(self.steps))
+        return FixedPoint(x, SolveReport(self.steps))
 
 def mine(N, tol=1e-3):
     if N > 50:
         raise ValueError("N is at most 50")
-    return Solver(f"mine({N})", Reach(N), Implicit(Picard(tol)))
+    return Solver(f"mine({N})", Reach(N), ImplicitDifferentiation(Picard(tol)))
 
 def noisy(prior=huber(), noise=0.2):
     return Task(f"noisy({prior.label}, {noise:g})", Identity(), (noise,), prior, 0.5)
@@ -78,12 +79,12 @@ def written(tmp_path, body, name="bad.py"):
 def test_a_reference_may_stand_wherever_a_name_may(mine):
     given = given_solver(f"{mine}:mine(7, tol=1e-4)")
     assert given.value.label == "mine(7)"
-    assert given.value.pull == Implicit(Picard(1e-4))
+    assert given.value.pull == ImplicitDifferentiation(Picard(1e-4))
     assert [source.file for source in given.sources] == ["mine.py"]
     nested = given_solver(f"implicit( {mine}:Reach(3), picard(0.01))")
     assert (nested.value.label, nested.value.pull) == (
         "implicit(reach(3), picard(0.01))",
-        Implicit(Picard(0.01)),
+        ImplicitDifferentiation(Picard(0.01)),
     )
     assert given_task(f"{mine}:noisy(l1)").value.prior == parse_task("denoising(l1)").prior
     assert (
@@ -109,7 +110,7 @@ def test_what_is_data_names_no_file(mine, tmp_path, capsys):
         with pytest.raises(UserError, match="profiles are data"):
             parse(text)
     profile = tmp_path / "p.toml"
-    content = (ROOT / "bench/profiles/smoke.toml").read_text()
+    content = (ROOT / "bench/config/profiles/smoke.toml").read_text()
     profile.write_text(content.replace('"jfb(20)"', f'"{bomb}:x(1)"').replace('"smoke"', '"mine"'))
     assert entry(["run", str(profile), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
@@ -153,7 +154,7 @@ def test_cells_without_files_have_the_keys_they_had():
         "solver": repr(cell.solver),
         "seed": 0,
     }
-    decides |= {"settings": {"a": 1}, "fingerprint": fingerprint(), "versions": versions()}
+    decides |= {"settings": {"a": 1}, "fingerprint": fingerprint(TIMING), "versions": versions()}
     text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
     assert key_of(cell, {"a": 1}, "cost") == hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -195,7 +196,7 @@ def test_a_run_adds_rows_and_keeps_the_stored_ones(mine, tiny_run, tiny_file, tm
     stored = {file.name for file in (out / "rows").glob("*.json")}
     profile = load_profile(str(tiny_file))
     options = {"device": torch.device("cpu"), "tasks": ["denoising(huber)"], "solvers": [f"{mine}:mine(7)"]}
-    assert run(profile, out, jobs=2, **options) == {"stored": 0, "ok": 3}
+    assert run_profile(profile, out, jobs=2, **options) == {"stored": 0, "ok": 3}
     records = list(Store(out).records())
     assert stored < {file.name for file in (out / "rows").glob("*.json")}
     assert len(records) == 18 + 3
@@ -207,7 +208,7 @@ def test_a_run_adds_rows_and_keeps_the_stored_ones(mine, tiny_run, tiny_file, tm
     assert "mine(7)" in text
     assert "unrolled(2)" in text
     assert entry(["compare", str(out), str(tiny_run)]) == 0
-    assert run(profile, out, jobs=2, **options) == {"stored": 3}
+    assert run_profile(profile, out, jobs=2, **options) == {"stored": 3}
     mine.write_text(MINE + "# edited\n")
     profile_cells = [c for part in cells(profile, options["tasks"], options["solvers"]) for c in part]
     parts = [(profile, profile_cells)]
@@ -217,7 +218,7 @@ def test_a_run_adds_rows_and_keeps_the_stored_ones(mine, tiny_run, tiny_file, tm
 
 def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
     """Two versions of a task print as the same; their reference gradients must not be shared."""
-    from bench.cell_process import run_cell
+    from bench.execution.cell_process import run_cell
 
     profile = load_profile("smoke")
     profile = profile.model_copy(
@@ -269,13 +270,13 @@ def test_what_is_wrong_with_a_file_is_one_line(mine, tmp_path, capsys, text, mes
         tmp_path,
         """\
         def fails(N): return 1 / 0
-        def masked(N): return Solver("jfb(3)", Iterate(3), Tracked(1))
-        def disguised(N): return Solver("deq(1, 2, 3)", Iterate(3), Tracked(1))
-        def unnamed(N): return Solver("two\\nlines", Iterate(3), Tracked(1))
+        def masked(N): return Solver("jfb(3)", FixedSteps(3), TruncatedBackprop(1))
+        def disguised(N): return Solver("deq(1, 2, 3)", FixedSteps(3), TruncatedBackprop(1))
+        def unnamed(N): return Solver("two\\nlines", FixedSteps(3), TruncatedBackprop(1))
         def nothing(N): pass
-        def step(T, x0): return Iterate(3)(T, x0)
-        def local(N): return Solver("local(3)", lambda T, x0: Iterate(3)(T, x0), Tracked(1))
-        def plain(N): return Solver("plain(3)", step, Tracked(1))
+        def step(T, x0): return FixedSteps(3)(T, x0)
+        def local(N): return Solver("local(3)", lambda T, x0: FixedSteps(3)(T, x0), TruncatedBackprop(1))
+        def plain(N): return Solver("plain(3)", step, TruncatedBackprop(1))
         """,
     )
     bad.write_text(bad.read_text().replace("def fails", "\ndef fails", 1))
@@ -312,7 +313,7 @@ def test_what_is_wrong_with_a_task_is_one_line_before_anything_is_written(
     (tmp_path / "task.py").write_text(
         textwrap.dedent("""\
         from dataclasses import dataclass
-        from bench.operators import huber
+        from bench.penalties import huber
         from bench.tasks import Task
 
         @dataclass(frozen=True)
@@ -355,10 +356,10 @@ def test_the_command_measures_one_cell_of_a_file(mine, capsys):
 
 
 def run_of(solver):
-    from bench.cell_process import run_cell
+    from bench.execution.cell_process import run_cell
 
     profile = load_profile("smoke")
     cell = Cell(parse_task("denoising(huber)"), solver, 0)
-    assert solver.reach == Iterate(30)
+    assert solver.reach == FixedSteps(30)
     (job,), _ = plan([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
     return run_cell(job, None).values["gradient"]

@@ -14,23 +14,23 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
-from bench.advice import by_heading, options, stops
-from bench.errors import UserError
-from bench.frame import tidy, trajectories
-from bench.page import cards, render, write_page
-from bench.page.grids import digits
-from bench.page.left_out import left_out
-from bench.page.lines import depths_of
-from bench.page.marks import marks
-from bench.page.page import page_of
-from bench.page.pictures import Taken, best_depths, collect
-from bench.page.specs import ticks
-from bench.page.theory import REFERENCE
-from bench.pareto import LEVELS
-from bench.records import Manifest, Record, Store
-from bench.report import load
-from bench.seeds import past_depth
-from bench.settled import AT, words
+from bench.analysis.convergence import AT, equilibrium_words
+from bench.analysis.over_seeds import past_depth
+from bench.analysis.pareto import LEVELS
+from bench.analysis.recommendation import by_heading, options, stops
+from bench.analysis.tidy import tidy, trajectories
+from bench.records.record import Record
+from bench.records.store import Manifest, Store, load
+from bench.report.page import recommendations, render, write_page
+from bench.report.page.depth_plots import depths_of
+from bench.report.page.family_style import marks
+from bench.report.page.images import UsedPanels, best_depths, collect
+from bench.report.page.left_out import left_out
+from bench.report.page.page import run_page
+from bench.report.page.tables import three_digits
+from bench.report.page.theory import REFERENCE
+from bench.report.page.vega_lite import ticks
+from bench.utils.errors import UserError
 
 QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -148,7 +148,7 @@ def browser():
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("quick") / "index.html"
-    file.write_bytes(page_of(QUICK))
+    file.write_bytes(run_page(QUICK))
     return file
 
 
@@ -190,8 +190,8 @@ def drawn(page, selector):
 
 def test_the_page_is_small_and_the_same_each_time(quick, made):
     assert quick.stat().st_size < 5 * MIB
-    assert quick.read_bytes() == page_of(QUICK)
-    assert made.read_bytes() == page_of(made.parent)
+    assert quick.read_bytes() == run_page(QUICK)
+    assert made.read_bytes() == run_page(made.parent)
 
 
 def test_it_opens_from_a_file_and_draws_its_plots(quick, opened):
@@ -250,15 +250,15 @@ def test_the_page_answers_as_the_library_does(which, opened, request):
     page = opened(file)
     frame = tidy(load(QUICK if which == "quick" else file.parent))
     known, limits = by_heading(options(frame)), stops(options(frame))
-    before = cards.measurements(frame)
+    before = recommendations.measurements(frame)
     assert page.locator("#memory").get_attribute("max") == str(len(limits) - 1)
     seen = set()
     for place, limit in enumerate(limits):
         for level, within in enumerate(LEVELS):
-            for counted, cost in enumerate(cards.COUNTED):
+            for counted, cost in enumerate(recommendations.COUNTED):
                 found = page.evaluate(ANSWERS, [place, level, counted])
                 for heading, choices in known.items():
-                    both = cards.answers(choices, before[heading], within, limit, cost)
+                    both = recommendations.answers(choices, before[heading], within, limit, cost)
                     expected = [[a.solver, a.value, a.cost, a.note] for a in both]
                     assert found[heading] == expected, (heading, within, limit, cost)
                     seen |= {(heading, a.solver) for a in both}
@@ -495,14 +495,14 @@ def test_any_text_is_a_title_and_data(tmp_path):
 
 def test_verdicts_come_from_the_folder_that_is_given(made, tmp_path, opened):
     with pytest.raises(UserError, match="tox -e bounds"):
-        page_of(made.parent, tmp_path)
+        run_page(made.parent, tmp_path)
     (tmp_path / "verdicts.json").write_text("[]")
     with pytest.raises(UserError, match="broken"):
-        page_of(made.parent, tmp_path)
+        run_page(made.parent, tmp_path)
     claim = {"id": "C0", "statement": HOSTILE, "verdict": "refuted", "worst": None, "median": 2.5}
     (tmp_path / "verdicts.json").write_text(json.dumps({"claims": [claim], "operators": []}))
     file = tmp_path / "index.html"
-    file.write_bytes(page_of(made.parent, tmp_path))
+    file.write_bytes(run_page(made.parent, tmp_path))
     page = opened(file)
     words = page.locator("#claims").inner_text()
     assert "0 of 1 claims hold" in words
@@ -524,10 +524,10 @@ def test_each_image_is_stored_once_while_there_is_room():
 
     found = {
         "t": {
-            "a(1)": Taken(0, arrays(1), AT),
-            "b(1)": Taken(0, arrays(2), AT),
-            "c(1)": Taken(1, arrays(3), AT),
-            "d(1)": Taken(0, arrays(1), AT),
+            "a(1)": UsedPanels(0, arrays(1), AT),
+            "b(1)": UsedPanels(0, arrays(2), AT),
+            "c(1)": UsedPanels(1, arrays(3), AT),
+            "d(1)": UsedPanels(0, arrays(1), AT),
         }
     }
     every = collect(found, set())
@@ -553,15 +553,20 @@ def unsettled(task="deblurring(l1)", solver="jfb(9)", seed=0, tol=1e-4, **values
     "an image is shown whose iteration has not converged", "right: it is labelled so, with its residual"
 )
 def test_an_image_that_has_not_converged_is_not_at_equilibrium():
-    assert words(unsettled(equilibrium_residual=9e-4)) == AT
-    assert words(unsettled(equilibrium_residual=5.6e-3)) == "iterated, not converged (residual 5.6e-03)"
-    assert words(unsettled(equilibrium_residual=5.6e-3, panel_equilibrium_residual=1e-5)) == AT
-    assert "iteration leaves" in words(unsettled(equilibrium_residual=1e-5, equilibrium_stays=False))
+    assert equilibrium_words(unsettled(equilibrium_residual=9e-4)) == AT
+    assert (
+        equilibrium_words(unsettled(equilibrium_residual=5.6e-3))
+        == "iterated, not converged (residual 5.6e-03)"
+    )
+    assert equilibrium_words(unsettled(equilibrium_residual=5.6e-3, panel_equilibrium_residual=1e-5)) == AT
+    assert "iteration leaves" in equilibrium_words(
+        unsettled(equilibrium_residual=1e-5, equilibrium_stays=False)
+    )
     arrays = {
         name: np.full((1, 8, 8), 9, np.uint8) for name in ("truth", "measurement", "trained", "equilibrium")
     }
-    said = words(unsettled(equilibrium_residual=5.6e-3))
-    (album,) = collect({"t": {"a(1)": Taken(0, arrays, said)}}, set()).albums
+    said = equilibrium_words(unsettled(equilibrium_residual=5.6e-3))
+    (album,) = collect({"t": {"a(1)": UsedPanels(0, arrays, said)}}, set()).albums
     (shot,) = [shot for shot in album.shots if shot.kind == "equilibrium"]
     assert shot.label == f"a(1), {said}"
     assert not shot.settled, "and it is not what the viewer opens with"
@@ -578,7 +583,7 @@ def test_what_is_left_out_of_a_card_is_said():
     )
     failed = replace(record("deblurring(drunet)", "jfb(2)"), status="nan", values={})
     lost = unsettled("deblurring(drunet)", "jfb(3)", equilibrium_residual=5.6e-3, contraction=1.5)
-    (card,) = cards.cards(tidy([stays, leaves, failed, lost]))
+    (card,) = recommendations.cards(tidy([stays, leaves, failed, lost]))
     assert "plain iteration leaves the equilibrium of jfb(1)" in card.left_out
     assert "no equilibrium was found for jfb(3) (residuals from 5.6e-03)" in card.left_out
     assert "jfb(2) did not end well on every seed" in card.left_out
@@ -612,13 +617,13 @@ def test_test_images_choose_nothing_where_nothing_else_was_recorded():
     old = [
         record("t", s, contraction=0.9, loss=None, settled=p) for s, p in (("jfb(1)", 30.0), ("deq(1)", 20.0))
     ]
-    (card,) = cards.cards(tidy(old))
+    (card,) = recommendations.cards(tidy(old))
     assert card.best.solver == ""
     assert "not recorded" in card.best.note
 
 
 def test_numbers_are_told_to_three_digits_and_thousands_in_full():
-    assert [digits(value) for value in (0, 1e-7, 0.12345, 12.34, 1000, 2164.2)] == [
+    assert [three_digits(value) for value in (0, 1e-7, 0.12345, 12.34, 1000, 2164.2)] == [
         "0",
         "1e-07",
         "0.123",

@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.headline import alike, headline, sections
-from bench.headline import to_markdown as headline_markdown
-from bench.oracle import TOLERANCE
-from bench.pareto import brief, cheapest, front, points, reaching, table, to_markdown
+from bench.analysis.cost_at_error import alike, cost_at_error, sections
+from bench.analysis.cost_at_error import cost_at_error_markdown as headline_markdown
+from bench.analysis.pareto import (
+    brief,
+    cheapest_rows,
+    front,
+    frontier_markdown,
+    frontier_table,
+    points,
+    reaching,
+)
+from bench.measurement.hypergradient import TOLERANCE
 
 NONE = pd.DataFrame(columns=["heading", "solver", "family", "peer", "step", "work", "seconds", "psnr"])
 
@@ -72,7 +80,7 @@ def test_a_front_is_what_no_other_point_beats(cells):
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 9)), max_size=14))
 def test_the_cheapest_of_each_family(cells):
     part = pd.DataFrame(cells, columns=["family", "work"]).astype({"work": float})
-    found = cheapest(part, "work")
+    found = cheapest_rows(part, "work")
     least = {f: min(w for g, w in cells if g == f) for f, _ in cells}
     assert dict(zip(found["family"], found["work"], strict=True)) == least
     assert list(found["work"]) == sorted(found["work"])
@@ -81,7 +89,7 @@ def test_the_cheapest_of_each_family(cells):
 
 def test_of_equal_tapes_the_least_work_is_taken():
     part = pd.DataFrame({"family": ["a", "a"], "saved_mib": [1.0, 1.0], "work": [9.0, 4.0]})
-    assert list(cheapest(part, "saved_mib")["work"]) == [4.0]
+    assert list(cheapest_rows(part, "saved_mib")["work"]) == [4.0]
 
 
 def test_what_was_not_measured_is_on_no_front():
@@ -89,12 +97,12 @@ def test_what_was_not_measured_is_on_no_front():
         {"step_ms": [math.nan, 2.0], "error": [0.1, 0.5], "work": [1.0, 1.0], "family": ["a", "b"]}
     )
     assert list(front(part, "step_ms")["error"]) == [0.5]
-    assert list(cheapest(part, "step_ms")["family"]) == ["b"]
+    assert list(cheapest_rows(part, "step_ms")["family"]) == ["b"]
 
 
 def test_it_reads_as_one_says_it():
     """To 1 %: deq(2), 88 products; peer_deq(1) 2 ×, restarted_jfb(1) 5 ×; never jfb."""
-    found = table(FRAME, NONE)
+    found = frontier_table(FRAME, NONE)
     part = found[(found["goal"] == "0.01") & (found["cost"] == "applications + VJPs")]
     assert list(part["solver"]) == ["deq(2)", "peer_deq(1)", "restarted_jfb(1)", ""]
     assert list(part["value"])[:3] == [88, 176, 440]
@@ -104,7 +112,9 @@ def test_it_reads_as_one_says_it():
     # In seconds another one is the cheapest, and with 10 % to spare a rougher one.
     assert found[(found["goal"] == "0.01") & (found["unit"] == "ms")]["solver"].iloc[0] == "restarted_jfb(1)"
     assert found[(found["goal"] == "0.1") & (found["unit"] == "products")]["solver"].iloc[0] == "deq(1)"
-    lines = [line for line in to_markdown(found).splitlines() if line.startswith("| applications + VJPs")]
+    lines = [
+        line for line in frontier_markdown(found).splitlines() if line.startswith("| applications + VJPs")
+    ]
     words = [[word.strip() for word in line.strip("|").split("|")][1:] for line in lines]
     assert [word[0] for word in words] == ["deq", "peer_deq", "restarted_jfb", "jfb"]
     assert [word[2] for word in words] == [
@@ -121,11 +131,11 @@ def test_many_arguments_are_cut_short():
 
 
 def test_a_level_that_nobody_reaches():
-    found = table(FRAME[FRAME["family"] != "deq"], NONE)
+    found = frontier_table(FRAME[FRAME["family"] != "deq"], NONE)
     part = found[(found["goal"] == "0.001") & (found["unit"] == "products")]
     assert part["value"].isna().all()
     assert sorted(part["family"]) == ["jfb", "peer_deq", "restarted_jfb"]
-    assert "| —" in to_markdown(found)
+    assert "| —" in frontier_markdown(found)
 
 
 def test_two_solvers_make_no_front_and_a_failed_one_does_not_count():
@@ -137,7 +147,7 @@ def test_two_solvers_make_no_front_and_a_failed_one_does_not_count():
     unknown = FRAME.head(3).copy()
     unknown.loc[0, "hypergradient_error"] = math.nan
     assert points(unknown).empty
-    assert table(FRAME.head(2), NONE).empty
+    assert frontier_table(FRAME.head(2), NONE).empty
 
 
 @pytest.mark.misuse(
@@ -172,7 +182,7 @@ def test_the_headline_has_one_setting_a_family_for_all_tasks():
     other = FRAME.assign(heading="u", hypergradient_error=[0.001, 0.5, 0.02, 0.3, 0.9])
     both = pd.concat([FRAME, other]).assign(contraction=0.98)
     assert alike(both) == [["t", "u"]]
-    found = headline(both, "t")
+    found = cost_at_error(both, "t")
     assert list(found["solver"].unique()) == ["deq(2)", "peer_deq(1)", "restarted_jfb(1)"]
     lines = headline_markdown(both, "t", ["t", "u"]).splitlines()
     assert lines[2] == "| `deq(2)` | 88, 90, 1 (0.05 %) | 88, 90, 1 (50 %) |"
@@ -185,7 +195,7 @@ def test_the_headline_has_one_setting_a_family_for_all_tasks():
 
 def test_tasks_do_not_mix():
     other = FRAME.assign(heading="u", applications=FRAME["applications"] / 2)
-    found = table(pd.concat([FRAME, other]), NONE)
+    found = frontier_table(pd.concat([FRAME, other]), NONE)
     for heading, work in (("t", 88), ("u", 58)):
         part = found[(found["heading"] == heading) & (found["goal"] == "0.01")]
         assert part["value"].iloc[0] == work
@@ -220,7 +230,7 @@ def test_the_cheapest_way_to_the_best_psnr():
     found = reaching(looked)
     assert [(r.solver, r.step, r.work) for r in found.itertuples()] == [("a(1)", 2, 20), ("b(1)", 2, 200)]
     assert (found["best"] == 30.0).all()
-    rows_of = table(FRAME.head(0), looked)
+    rows_of = frontier_table(FRAME.head(0), looked)
     assert list(rows_of["goal"].unique()) == ["psnr"]
     work = rows_of[rows_of["unit"] == "products"]
     assert [(r.family, r.solver) for r in work.itertuples()] == [("a", "a(1)"), ("b", "b(1)"), ("c", "")]
@@ -230,7 +240,7 @@ def test_the_cheapest_way_to_the_best_psnr():
         1.0,
         2.0,
     )
-    assert "best PSNR − 0.1 dB" in to_markdown(rows_of)
+    assert "best PSNR − 0.1 dB" in frontier_markdown(rows_of)
 
 
 def test_the_psnr_that_counts_is_the_mean_over_seeds():

@@ -8,15 +8,14 @@ import os
 import pytest
 
 from bench.__main__ import entry
+from tests.bench.conftest import TINY
 from theory_checks.__main__ import entry as theory
-
-from .conftest import TINY
 
 LONG = "x" * 300
 PRINTS = """
 import sys
 print("loading")
-from solvers import Iterate, Solver, Tracked
+from solvers import FixedSteps, Solver, TruncatedBackprop
 from dataclasses import dataclass
 
 @dataclass(frozen=True)
@@ -25,14 +24,14 @@ class Reach:
     def __call__(self, T, x0):
         print("reaching")
         sys.stdout.write("and more\\n")
-        return Iterate(self.K)(T, x0)
+        return FixedSteps(self.K)(T, x0)
 
 def mine(K):
     print("making")
-    return Solver(f"mine({K})", Reach(K), Tracked(1))
+    return Solver(f"mine({K})", Reach(K), TruncatedBackprop(1))
 
 def bracketed(K):
-    return Solver(f"mine[/b]({K})", Iterate(K), Tracked(1))
+    return Solver(f"mine[/b]({K})", FixedSteps(K), TruncatedBackprop(1))
 
 def leaves():
     sys.exit(7)
@@ -235,15 +234,15 @@ def test_a_library_that_is_missing_is_named(capsys, monkeypatch):
 
 
 def test_profiles_are_listed_without_the_libraries_of_some(capsys, monkeypatch):
-    from bench.errors import UserError
-    from bench.matrix import load_profile
+    from bench.config.matrix import load_profile
+    from bench.utils.errors import UserError
 
     def lacking(name):
         if name == "pareto":
             raise UserError("torchdeq is not installed")
         return load_profile(name)
 
-    monkeypatch.setattr("bench.matrix.load_profile", lacking)
+    monkeypatch.setattr("bench.config.matrix.load_profile", lacking)
     assert entry(["list", "profiles"]) == 0
     out = capsys.readouterr().out
     assert "torchdeq is not installed" in out

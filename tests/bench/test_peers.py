@@ -12,23 +12,32 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import peers
-from bench.calls import parse
-from bench.errors import UserError
-from bench.images import Layout, find_images
-from bench.matrix import parse_task
+from bench import external
+from bench.config.call_syntax import parse_call
+from bench.config.matrix import parse_task
+from bench.external import EXTERNAL_SOLVERS, DeepInverse, ExternalSolver
+from bench.external import base as peer_module
+from bench.measurement.training import parameters, training_step
 from bench.operators import ForwardBackward
-from bench.peers import PEERS, DeepInverse, Peer
-from bench.peers import _peer as peer_module
-from bench.tasks import instance
-from bench.training import parameters, training_step
-from solvers import Implicit, Iterate, Solution, Solver, Tracked, jfb, neumann, unrolled
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from bench.utils.errors import UserError
+from solvers import (
+    FixedSteps,
+    ImplicitDifferentiation,
+    Solution,
+    Solver,
+    TruncatedBackprop,
+    jfb,
+    neumann,
+    unrolled,
+)
 from solvers.conformance import (
     Contraction,
-    Counted,
+    CountedMap,
     counts_truly,
     dense_oracle,
-    gradient,
+    gradient_of,
     leaves_no_tape,
     quadratic,
     relative_error,
@@ -58,11 +67,11 @@ DEEPINV = [
 
 
 def peer(text):
-    return parse(text, PEERS, "peer")
+    return parse_call(text, EXTERNAL_SOLVERS, "peer")
 
 
 def problem(text="deblurring(huber)", crops=1):
-    return instance(parse_task(text), find_images(), Layout(32, crops, 1), 0, dtype=torch.float64)
+    return build_problem(parse_task(text), find_images(), Layout(32, crops, 1), 0, dtype=torch.float64)
 
 
 def left(found):
@@ -74,7 +83,7 @@ def test_a_label_is_the_call_that_makes_it(text):
     one = peer(text)
     again = peer(one.label)
     assert (again, again.label) == (one, one.label)
-    assert isinstance(one, Peer)
+    assert isinstance(one, ExternalSolver)
     assert one.composition.startswith(("torchdeq 0.1.0: ", "deepinv 0.5."))
 
 
@@ -99,9 +108,11 @@ def test_every_setting_is_in_the_composition():
         ("deepinv_anderson(9, 7)", "deepinv_anderson"),
     ):
         base = peer(text).composition
-        for key, p in list(inspect.signature(PEERS[name]).parameters.items())[2:]:
+        for key, p in list(inspect.signature(EXTERNAL_SOLVERS[name]).parameters.items())[2:]:
             changed = (not p.default) if isinstance(p.default, bool) else (p.default or 2) * 2
-            assert parse(f"{text[:-1]}, {key}={changed})", PEERS, "peer").composition != base, key
+            assert (
+                parse_call(f"{text[:-1]}, {key}={changed})", EXTERNAL_SOLVERS, "peer").composition != base
+            ), key
 
 
 @pytest.mark.parametrize("text", TORCHDEQ)
@@ -115,7 +126,7 @@ def test_deepinv_is_counted_truly(text):
     found = problem()
     assert isinstance(found.operator, ForwardBackward)
     penalty, step = found.operator.prior, found.operator.log_step.exp()
-    seen = Counted(partial(type(penalty).prox, penalty, step=step))
+    seen = CountedMap(partial(type(penalty).prox, penalty, step=step))
     penalty.prox = lambda z, step: seen(z)
     solution, _ = training_step(peer(text), found, found.train)
     assert (solution.applications, solution.vjps) == (seen.applications, seen.vjps)
@@ -159,7 +170,7 @@ def test_each_way_stops_by_a_tolerance_of_its_own(method):
 
 
 def test_counting_takes_microseconds():
-    tally = peer_module.Tally(1)
+    tally = peer_module.CallCounter(1)
     y = torch.ones(1, requires_grad=True)
     seconds = []
     for _ in range(200):
@@ -175,7 +186,7 @@ def _one_further(N, K):
 
     def solve(T, x0, loss=None):
         with torch.no_grad():
-            x = Iterate(N)(T, x0).x
+            x = FixedSteps(N)(T, x0).x
         y = T(x)
         h = y.detach().requires_grad_()
         f = T(h)
@@ -188,7 +199,7 @@ def _one_further(N, K):
             return u
 
         y.register_hook(exchange)
-        return Solution(y, Iterate(N)(T, x0).report, 2)
+        return Solution(y, FixedSteps(N)(T, x0).report, 2)
 
     return solve
 
@@ -199,8 +210,8 @@ def _one_further(N, K):
         ("deepinv_unfolded(7)", unrolled(7)),
         ("deepinv_jfb(9)", jfb(9)),
         ("deepinv_deq(9, 7, thres=0)", _one_further(9, 8)),
-        ("torchdeq_phantom(9, 4, tol=0)", Solver("", Iterate(9), Tracked(4))),
-        ("torchdeq_phantom(9, 4, damping=0.5, tol=0)", Solver("", Iterate(9), Tracked(4, 0.5))),
+        ("torchdeq_phantom(9, 4, tol=0)", Solver("", FixedSteps(9), TruncatedBackprop(4))),
+        ("torchdeq_phantom(9, 4, damping=0.5, tol=0)", Solver("", FixedSteps(9), TruncatedBackprop(4, 0.5))),
         ("torchdeq_phantom(9, tol=0)", jfb(9)),
         ("torchdeq_ift(9, 7, hook=True, tol=0, tol_backward=0)", neumann(9, 7)),
         ("torchdeq_ift(9, 7, tol=0, tol_backward=0)", _one_further(9, 7)),
@@ -230,7 +241,7 @@ def test_a_peer_is_the_solver_of_ours_that_does_the_same(text, same, task):
 )
 def test_with_budget_enough_torchdeq_is_exact(text):
     T = Contraction()
-    assert relative_error(gradient(peer(text), T, start(2, 6))[0], dense_oracle(T, start(2, 6))) < 1e-9
+    assert relative_error(gradient_of(peer(text), T, start(2, 6))[0], dense_oracle(T, start(2, 6))) < 1e-9
 
 
 @pytest.mark.parametrize(
@@ -242,7 +253,7 @@ def test_with_budget_enough_torchdeq_is_exact(text):
 )
 def test_with_budget_enough_deepinv_is_exact(text):
     found = problem("deblurring(huber(0.05, 0.1))")
-    training_step(Solver("", Iterate(250), Implicit(Iterate(250))), found, found.train)
+    training_step(Solver("", FixedSteps(250), ImplicitDifferentiation(FixedSteps(250))), found, found.train)
     exact = left(found)
     training_step(peer(text), found, found.train)
     assert relative_error(left(found), exact) < 1e-5
@@ -264,8 +275,8 @@ def test_samples_of_a_batch_do_not_mix():
 def test_a_vector_is_a_single_sample():
     T = Contraction()
     one = peer("torchdeq_ift(30, 20, tol=1e-3)")
-    alone, _ = gradient(one, T, start(6))
-    assert torch.equal(alone, gradient(one, T, start(6)[None])[0])
+    alone, _ = gradient_of(one, T, start(6))
+    assert torch.equal(alone, gradient_of(one, T, start(6)[None])[0])
     p = torch.ones(6, dtype=torch.float64, requires_grad=True)
     shapes = []
     one(lambda x: shapes.append(x.shape) or 0.5 * (x + p), start(6)).x.sum().backward()
@@ -275,8 +286,8 @@ def test_a_vector_is_a_single_sample():
 @pytest.mark.parametrize("change", ["m=3", "lam=1e-2", "tau=0.7", "lam_backward=1e-2"])
 def test_what_torchdeqs_anderson_is_given_it_uses(change):
     T, base = Contraction(), "tol=0, tol_backward=0"
-    plain, _ = gradient(peer(f"torchdeq_anderson(9, 9, {base})"), T, start(2, 6))
-    changed, _ = gradient(peer(f"torchdeq_anderson(9, 9, {base}, {change})"), T, start(2, 6))
+    plain, _ = gradient_of(peer(f"torchdeq_anderson(9, 9, {base})"), T, start(2, 6))
+    changed, _ = gradient_of(peer(f"torchdeq_anderson(9, 9, {base}, {change})"), T, start(2, 6))
     assert not torch.equal(plain, changed)
 
 
@@ -312,9 +323,9 @@ def test_deepinv_says_what_it_cannot_take():
     learned = ForwardBackward(problem().operator.prior, learn_step=True)
     assert not DeepInverse.admits(learned), "deepinv would hold its step constant"
     for text in ("denoising(union)", "denoising(dncnn)"):
-        assert peers.TorchDEQ.admits(parse_task(text).prior), text
+        assert external.TorchDEQ.admits(parse_task(text).prior), text
     assert not DeepInverse.admits(parse_task("denoising(dncnn)").prior)
-    assert not peers.TorchDEQ.admits(parse_task("denoising(dncnn(layers=3))").prior)
+    assert not external.TorchDEQ.admits(parse_task("denoising(dncnn(layers=3))").prior)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +364,7 @@ def test_a_missing_torchdeq_is_named_with_what_to_install(monkeypatch):
 
 
 def test_nothing_imports_torchdeq_before_it_is_called():
-    for file in Path(peers.__file__).parent.glob("*.py"):
+    for file in Path(external.__file__).parent.glob("*.py"):
         for node in ast.parse(file.read_text()).body:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []

@@ -13,9 +13,8 @@ from deepinv.physics import BlurFFT, Denoising
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.calls import parse
-from bench.errors import UserError
-from bench.operators import (
+from bench.config.call_syntax import parse_call
+from bench.penalties import (
     PRIORS,
     Groups,
     Penalty,
@@ -27,8 +26,9 @@ from bench.operators import (
     orientations_colours,
     union,
 )
-from bench.operators.groups import Spread, join, split
-from bench.operators.synthesis import free_entries
+from bench.penalties.groups import ExpandBands, join, split
+from bench.penalties.synthesis import free_entries
+from bench.utils.errors import UserError
 from solvers import deq
 
 F64 = torch.float64
@@ -116,7 +116,7 @@ def test_a_plane_taken_apart_has_the_bands_of_the_wavelets_and_joins_again():
 def test_a_number_a_band_is_spread_over_its_places(size, levels):
     bands = replace(l1(), wavelet="haar", levels=levels).build((1, *size)).wavelets.bands
     numbers = draw(0, 2, 3, 1 + 3 * levels).requires_grad_()
-    found = Spread(bands)(numbers)
+    found = ExpandBands(bands)(numbers)
     assert torch.equal(found, numbers[..., bands])
     v = draw(1, *found.shape)
     (expected,) = torch.autograd.grad(numbers[..., bands], numbers, v)
@@ -485,7 +485,7 @@ def test_labels_are_the_shortest_call(make):
 
 @pytest.mark.parametrize("prior", [orientations(0.01), colours(0, 1e-3, True), union(0.1234567891, 2), l1()])
 def test_a_label_makes_its_value_again(prior):
-    made = parse(prior.label, PRIORS, "penalty")
+    made = parse_call(prior.label, PRIORS, "penalty")
     assert made == pickle.loads(pickle.dumps(prior)) == prior
     assert len({prior, made}) == 1
 

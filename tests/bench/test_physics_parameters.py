@@ -14,10 +14,11 @@ from deepinv.physics import (
     Physics,
 )
 
-from bench.errors import UserError
-from bench.operators import DataTerm, ForwardBackward, Penalty, data_term
+from bench.measurement.hypergradient import reference_gradient
+from bench.operators import DataFidelity, ForwardBackward, data_fidelity
 from bench.operators.plug_and_play import PlugAndPlay, dncnn
-from bench.oracle import hypergradient
+from bench.penalties import Penalty
+from bench.utils.errors import UserError
 from solvers import Picard, checkpointed, deq, jfb, unrolled
 
 F64, N = torch.float64, 16
@@ -88,7 +89,7 @@ LEARNED = {
 def checked(value, make, T, differences=2):
     """Relative gap between the oracle's derivative along three directions, and differences of re-solved problems."""
     leaf = value.clone().requires_grad_()
-    gradient = hypergradient(T(make(leaf)), [leaf], Y, loss).gradient.view_as(value)
+    gradient = reference_gradient(T(make(leaf)), [leaf], Y, loss).gradient.view_as(value)
     solve = Picard(1e-14, 1000)
 
     def solved(at):
@@ -330,8 +331,8 @@ def test_states_that_do_not_fit_the_measurements_get_a_clear_sentence(x):
 
 
 def test_a_data_term_says_whether_it_is_learned():
-    assert not data_term(Y, Denoising()).learned()
-    assert data_term(Y.clone().requires_grad_(), Denoising()).learned()
-    found = data_term(Y, BlurFFT((1, N, N), KERNEL.clone().requires_grad_()))
-    assert isinstance(found, DataTerm)
+    assert not data_fidelity(Y, Denoising()).learned()
+    assert data_fidelity(Y.clone().requires_grad_(), Denoising()).learned()
+    found = data_fidelity(Y, BlurFFT((1, N, N), KERNEL.clone().requires_grad_()))
+    assert isinstance(found, DataFidelity)
     assert found.learned()

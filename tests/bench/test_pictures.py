@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from bench.errors import UserError
-from bench.images import crops, find_images
-from bench.pictures import TEXT, read_image
+from bench.tasks.image_files import TEXT, read_image
+from bench.tasks.images import crops, find_images
+from bench.utils.errors import UserError
 
 RED = (200, 30, 40)
 

@@ -8,22 +8,22 @@ from dataclasses import replace
 import pytest
 
 from bench.__main__ import entry
-from bench.errors import UserError
-from bench.forecast import checks, halves, matrix_table, need_of, needs_of, precedents, workers_table
-from bench.matrix import Cell, load_profile, parse_solver, parse_task
-from bench.plan import Need, Seen, check, fit, wall
-from bench.records import Record, Store
-from bench.work import Counts, Known, counts_of, known, work_of
+from bench.config.matrix import Cell, load_profile, parse_solver, parse_task
+from bench.planning.cost_model import PastRun, Requirement, fit_cost_model, validate, wall
+from bench.planning.forecast import checks, halves, matrix_table, need_of, needs_of, precedents, workers_table
+from bench.planning.workload import OperationCounts, PastWork, counts_of, past_work, work_of
+from bench.records.record import Record
+from bench.records.store import Store
+from bench.utils.errors import UserError
+from tests.bench.conftest import TINY
 
-from .conftest import TINY
-
-NOTHING = Known()
+NOTHING = PastWork()
 
 
-def need(text: str, task: str = "denoising(huber)", kind="quality", **images: int) -> Need:
+def need(text: str, task: str = "denoising(huber)", kind="quality", **images: int) -> Requirement:
     profile = load_profile("quick")
     table = profile.images.model_copy(update=images)
-    return Need(
+    return Requirement(
         kind, Cell(parse_task(task), parse_solver(text), 0), profile.model_copy(update={"images": table})
     )
 
@@ -31,10 +31,10 @@ def need(text: str, task: str = "denoising(huber)", kind="quality", **images: in
 @pytest.mark.parametrize(
     ("text", "counts"),
     [
-        ("unrolled(7)", Counts(7, 7, 7)),
-        ("jfb(12)", Counts(13, 1, 1)),
-        ("restarted_jfb(5, 4)", Counts(25, 5, 5)),
-        ("neumann(20, 6)", Counts(21, 1, 6)),
+        ("unrolled(7)", OperationCounts(7, 7, 7)),
+        ("jfb(12)", OperationCounts(13, 1, 1)),
+        ("restarted_jfb(5, 4)", OperationCounts(25, 5, 5)),
+        ("neumann(20, 6)", OperationCounts(21, 1, 6)),
     ],
 )
 def test_a_solver_of_fixed_depth_is_counted_without_a_record(text, counts):
@@ -42,7 +42,7 @@ def test_a_solver_of_fixed_depth_is_counted_without_a_record(text, counts):
 
 
 def test_a_solver_that_stops_by_a_rule_takes_what_it_took(tiny_run):
-    found = known(Store(tiny_run).records())
+    found = past_work(Store(tiny_run).records())
     cell = need("deq(1e-08)").cell
     (told, *_) = [r for r in Store(tiny_run).records() if r.solver == "deq(1e-08)" and "denoising" in r.task]
     assert counts_of(cell, found).applications == pytest.approx(told.values["applications"], rel=0.2)
@@ -50,7 +50,7 @@ def test_a_solver_that_stops_by_a_rule_takes_what_it_took(tiny_run):
 
 
 def test_work_grows_with_pixels_batch_steps_and_depth():
-    def size(one: Need) -> float:
+    def size(one: Requirement) -> float:
         return work_of(one.cell, one.profile, one.kind, NOTHING).size
 
     small = need("unrolled(10)")
@@ -63,13 +63,13 @@ def test_work_grows_with_pixels_batch_steps_and_depth():
     assert size(larger) == pytest.approx(2 * size(replace(small, kind="cost")))
 
 
-def planted(start: float, price: dict[str, float]) -> list[Seen]:
+def planted(start: float, price: dict[str, float]) -> list[PastRun]:
     """Cells whose seconds are exactly those of the model, and two that something held up."""
     cells = [
         need(f"unrolled({n})", task, crop=crop) for n in (5, 10, 40) for task in price for crop in (32, 64)
     ]
     exact = [
-        Seen(
+        PastRun(
             c, start + price[c.cell.task.label] * work_of(c.cell, c.profile, c.kind, NOTHING).size, None, None
         )
         for c in cells
@@ -79,7 +79,7 @@ def planted(start: float, price: dict[str, float]) -> list[Seen]:
 
 def test_the_model_finds_prices_in_spite_of_cells_that_were_held_up():
     price = {"denoising(huber)": 1e-8, "deblurring(huber)": 3e-8, "inpainting(l1)": 2e-8}
-    model = fit(planted(1e-3, price), [])
+    model = fit_cost_model(planted(1e-3, price), [])
     for task, each in price.items():
         guess = model.guess(need("jfb(60)", task, crop=256))
         work = work_of(guess.need.cell, guess.need.profile, "quality", NOTHING).size
@@ -88,7 +88,7 @@ def test_the_model_finds_prices_in_spite_of_cells_that_were_held_up():
     assert model.guess(need("jfb(60)", "inpainting(huber)")).level == 1
     assert model.guess(need("jfb(60)", "inpainting(colours)")).level == 2
     assert model.guess(need("jfb(60)", "deblurring(dncnn)")).precedent == "anything"
-    assert math.isnan(fit([], []).guess(need("jfb(60)")).seconds)
+    assert math.isnan(fit_cost_model([], []).guess(need("jfb(60)")).seconds)
 
 
 def test_workers_take_the_next_cell_and_timings_come_last():
@@ -100,9 +100,9 @@ def test_workers_take_the_next_cell_and_timings_come_last():
 
 
 def test_factors_are_those_of_half_and_of_nine_in_ten():
-    found = check([(1, 1), (2, 1), (1, 2), (1, 1.5), (10, 1)])
+    found = validate([(1, 1), (2, 1), (1, 2), (1, 1.5), (10, 1)])
     assert (found.cells, found.factor, found.worst) == (5, pytest.approx(2), pytest.approx(10))
-    assert check([]) is None
+    assert validate([]) is None
 
 
 def test_a_prediction_knows_nothing_of_what_it_is_held_against(tiny_run):

@@ -13,13 +13,21 @@ from deepinv.physics import BlurFFT, Denoising
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.calls import parse
+from bench.config.call_syntax import parse_call
 from bench.denoisers import Scaled, weights
-from bench.denoisers.compact import ARCHITECTURES, SIGMA_0, limit_lipschitz
+from bench.denoisers.architectures import ARCHITECTURES, SIGMA_0, limit_lipschitz
 from bench.denoisers.gsdrunet import COMPACT, gradient_step
-from bench.errors import UserError
-from bench.operators import huber
-from bench.operators.plug_and_play import DENOISED, PlugAndPlay, dncnn, drunet, gsdrunet, scico, with_weights
+from bench.operators.plug_and_play import (
+    PLUG_AND_PLAY_PRIORS,
+    PlugAndPlay,
+    dncnn,
+    drunet,
+    gsdrunet,
+    scico,
+    with_weights,
+)
+from bench.penalties import huber
+from bench.utils.errors import UserError
 from solvers import deq, unrolled
 
 F64 = torch.float64
@@ -49,7 +57,7 @@ def saved(folder, name):
     torch.manual_seed(0)
     network = gradient_step(1, COMPACT) if name == "gsdrunet" else ARCHITECTURES[f"{name}_grey"].build()
     file = folder / f"{name}.safetensors"
-    file.write_bytes(weights.save(network, name))
+    file.write_bytes(weights.weight_bytes(network, name))
     return str(file)
 
 
@@ -141,7 +149,7 @@ def test_the_contraction_bounds_the_jacobian(seed, step, sigma, bound):
 
 def test_a_constant_is_claimed_only_where_it_is_certified(tmp_path):
     for name in ("drunet", "gsdrunet"):
-        prior = with_weights(DENOISED[name](), saved(tmp_path, name))
+        prior = with_weights(PLUG_AND_PLAY_PRIORS[name](), saved(tmp_path, name))
         assert math.isnan(prior.operator((1, 32, 32), 0.5, F64, "cpu").contraction((1, 1)))
     assert math.isnan(PlugAndPlay(small(), 0.5, 0.1, autocast=True).contraction((1, 1)))
 
@@ -164,7 +172,7 @@ def test_what_learns(tmp_path, learn):
 @pytest.mark.parametrize("dtype", [torch.float32, F64])
 def test_autocast_is_near_and_keeps_the_dtype(tmp_path, dtype):
     for name in ("drunet", "dncnn", "gsdrunet"):
-        prior = with_weights(DENOISED[name](), saved(tmp_path, name))
+        prior = with_weights(PLUG_AND_PLAY_PRIORS[name](), saved(tmp_path, name))
         x, y = draw(0, 1, 1, 32, 32).to(dtype), draw(1, 1, 1, 32, 32).to(dtype)
         exact = prior.operator((1, 32, 32), 0.5, dtype, "cpu")(x, y, Denoising())
         fast = replace(prior, autocast=True).operator((1, 32, 32), 0.5, dtype, "cpu")
@@ -189,7 +197,7 @@ LABELS = {
 def test_a_label_is_the_call_that_makes_it(label):
     prior = LABELS[label]
     assert prior.label == label
-    again = parse(label, DENOISED, "denoiser")
+    again = parse_call(label, PLUG_AND_PLAY_PRIORS, "denoiser")
     assert again == prior
     assert hash(again) == hash(prior)
     assert pickle.loads(pickle.dumps(prior)) == prior
@@ -230,7 +238,7 @@ def test_weights_are_told_apart_by_their_contents(tmp_path):
 )
 def test_a_wrong_value_gets_one_clear_line(call, message):
     with pytest.raises(UserError, match=message):
-        parse(call, DENOISED, "denoiser")
+        parse_call(call, PLUG_AND_PLAY_PRIORS, "denoiser")
 
 
 @pytest.mark.parametrize("shape", [(1, 36, 32), (1, 24, 32), (3, 32, 100)])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench import cell_process, certify
-from bench.cost import test_step as timing
-from bench.images import find_images
-from bench.matrix import cells, load_profile
-from bench.precision import BACKENDS, whole_float32
-from bench.preparation import plan
+from bench.config.matrix import cells, load_profile
+from bench.execution import cell_process
+from bench.execution.preparation import plan
+from bench.studies.certificates import certify
+from bench.tasks.images import find_images
+from bench.timing import test_step as timing
+from bench.utils.precision import BACKENDS, whole_float32
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_cells_timings_and_certificates_are_measured_so(tiny_file, monkeypatch):
     profile, images = load_profile(str(tiny_file)), find_images()
     parts = list(zip(profile.parts(), cells(profile), strict=True))
     (job, *_), (cost, *_) = plan(parts, images, torch.device("cpu"))
-    for module, name in ((cell_process, "measure"), (timing, "instance"), (certify, "instance")):
+    for module, name in ((cell_process, "measure"), (timing, "build_problem"), (certify, "build_problem")):
         monkeypatch.setattr(module, name, look)
     for call in (
         lambda: cell_process.run_cell(job, None),

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.errors import UserError
-from bench.matrix import cells, load_profile, profile_names
-from bench.provenance import ROOT
-from solvers import ROSTER
-
-from .conftest import TINY
+from bench.config.matrix import cells, load_profile
+from bench.config.profile_schema import profile_names
+from bench.utils.errors import UserError
+from bench.utils.provenance import ROOT
+from solvers import ESTIMATORS
+from tests.bench.conftest import TINY
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -130,7 +130,7 @@ def test_growth_and_gpu_ask_for_enough_sizes_and_no_reference():
 def test_the_rows_of_readme_that_need_no_other_library_are_measured_on_a_gpu():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = readme.split("quoted: costs")[1].split("end of the quote")[0]
-    ours = {row for row in re.findall(r"^\| `([^`]+)` \|", rows, re.M) if row.split("(")[0] in ROSTER}
+    ours = {row for row in re.findall(r"^\| `([^`]+)` \|", rows, re.M) if row.split("(")[0] in ESTIMATORS}
     (part,) = [part for part in load_profile("gpu").parts() if part.dtype == "float64"]
     assert set(part.solvers) == ours
     assert (part.images.crop, part.tasks) == (256, ["deblurring(huber)"])

@@ -9,15 +9,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench import provenance
-from bench.errors import UserError
-from bench.frame import tidy
-from bench.images import find_images
-from bench.matrix import cells, load_profile
-from bench.preparation import plan
-from bench.provenance import ROOT
-from bench.records import Manifest, Record, Store, key_of, settings, write_atomically
-from bench.runner import run
+from bench.analysis.tidy import tidy
+from bench.config.matrix import cells, load_profile
+from bench.execution.preparation import plan
+from bench.execution.runner import run_profile
+from bench.records.record import Record, key_of, settings
+from bench.records.store import Manifest, Store, write_atomically
+from bench.tasks.images import find_images
+from bench.utils import provenance
+from bench.utils.errors import UserError
+from bench.utils.provenance import ROOT
 
 RECORD = Record("k", "quality", "t", "s", "c", 0, "ok", "", {}, {"a": 1.0}, {})
 
@@ -159,7 +160,7 @@ def test_a_key_changes_with_everything_that_decides_the_result(tiny_file, monkey
         key(profile=profile.model_copy(update={"training": training})),
         *(key(other) for other in others),
     ]
-    monkeypatch.setattr("bench.provenance.fingerprint", lambda: "edited")
+    monkeypatch.setattr("bench.utils.provenance.fingerprint", lambda *_: "edited")
     keys.append(key())
     assert len(set(keys)) == len(keys)
     monkeypatch.undo()
@@ -170,11 +171,15 @@ def test_a_key_changes_with_everything_that_decides_the_result(tiny_file, monkey
 
 
 def test_a_finished_run_measures_nothing(tiny_run, monkeypatch):
-    monkeypatch.setattr("bench.runner._run_quality", lambda jobs, *_: jobs and pytest.fail("ran again"))
     monkeypatch.setattr(
-        "bench.cost.measure_costs", lambda jobs, end: (jobs and pytest.fail("timed again")) or []
+        "bench.execution.runner._run_quality", lambda jobs, *_: jobs and pytest.fail("ran again")
     )
-    outcome = run(load_profile(str(tiny_run.parent / "tiny.toml")), tiny_run, device=torch.device("cpu"))
+    monkeypatch.setattr(
+        "bench.timing.measure_costs", lambda jobs, end: (jobs and pytest.fail("timed again")) or []
+    )
+    outcome = run_profile(
+        load_profile(str(tiny_run.parent / "tiny.toml")), tiny_run, device=torch.device("cpu")
+    )
     assert outcome == {"stored": 18}
 
 
@@ -187,7 +192,7 @@ def test_only_what_is_missing_runs(tiny_run, tmp_path):
     quality, _ = plan([(profile, *cells(profile))], find_images(), torch.device("cpu"))
     lost = quality[3].key
     (copy / "rows" / f"{lost}.json").unlink()
-    outcome = run(profile, copy, device=torch.device("cpu"), jobs=1)
+    outcome = run_profile(profile, copy, device=torch.device("cpu"), jobs=1)
     assert outcome == {"stored": 17, "ok": 1}
     again, before = Store(copy).read(lost), Store(tiny_run).read(lost)
     assert again.values == before.values, "the same cell gave another result"
@@ -205,7 +210,7 @@ def test_stale_records_are_listed_and_kept(tiny_run, tmp_path):
 
 
 def test_a_cell_that_raises_is_a_row_and_the_others_go_on(tiny_file, tmp_path, monkeypatch):
-    from bench import cell_process
+    from bench.execution import cell_process
 
     profile = load_profile(str(tiny_file))
     quality, _ = plan([(profile, *cells(profile))], find_images(), torch.device("cpu"))

@@ -14,18 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.operators import (
-    ForwardBackward,
-    Penalty,
-    colours,
-    huber,
-    l1,
-    orientations,
-    orientations_colours,
-    union,
-)
-from bench.operators._operator import Bound
-from solvers import Change, Regularity
+from bench.operators import ForwardBackward
+from bench.operators.base import BoundOperator
+from bench.penalties import Penalty, colours, huber, l1, orientations, orientations_colours, union
+from solvers import DerivativeBounds, DerivativeChange
 
 F64 = torch.float64
 SMOOTH, RIDGED = (0.05, 0.0), (0.05, 0.3)
@@ -65,7 +57,7 @@ PHYSICS = {"denoising": Denoising, "deblurring": blur, "inpainting": lost}
 class At:
     """A step at a state ``x`` of two images, whose derivatives are looked at."""
 
-    T: Bound
+    T: BoundOperator
     x: Tensor
 
     def __post_init__(self) -> None:
@@ -74,7 +66,7 @@ class At:
         self.weights = self.operator.prior.log_weights
         found = self.T.regularity()
         assert found is not None
-        self.regularity: Regularity = found
+        self.regularity: DerivativeBounds = found
 
     def pull(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """``J(x)ᵀu`` and ``B(x)ᵀu``."""
@@ -119,12 +111,12 @@ class At:
         # Norms are convex: their slope overestimates how fast they shrink, but hardly so at this distance.
         return self.x + slope * gaps[near] * 1.001 / slope.square().sum(), slope
 
-    def actual(self, there: Tensor, u: Tensor) -> Change:
+    def actual(self, there: Tensor, u: Tensor) -> DerivativeChange:
         """What the derivatives do between ``x`` and ``there``."""
         (a, b), (c, d) = self.pull(self.x, u), self.pull(there, u)
-        return Change(float((a - c).norm()), float((b - d).norm()), self.size(there))
+        return DerivativeChange(float((a - c).norm()), float((b - d).norm()), self.size(there))
 
-    def bound(self, there: Tensor, u: Tensor) -> Change:
+    def bound(self, there: Tensor, u: Tensor) -> DerivativeChange:
         """What the regularity says of a ball that just holds ``there``."""
         return self.regularity.change(self.x, u, float((there - self.x).norm()))
 
@@ -136,11 +128,11 @@ def at(prior: Penalty, physics: str, seed: int, step: float = 1.0) -> At:
     operator.prior.log_weights.data.copy_(0.5 * draw(seed, *operator.prior.log_weights.shape) - 1.5)
     image = 0.5 + 0.3 * draw(seed + 1, 2, 3, 16, 16)
     T = operator.bind(image + 0.1 * draw(seed + 2, 2, 3, 16, 16), PHYSICS[physics]())
-    assert isinstance(T, Bound)
+    assert isinstance(T, BoundOperator)
     return At(T, operator.start(image).detach())
 
 
-def assert_bounded(actual: Change, bound: Change) -> None:
+def assert_bounded(actual: DerivativeChange, bound: DerivativeChange) -> None:
     for name in ("J", "B", "size"):
         assert getattr(actual, name) <= getattr(bound, name) * EXACT + 1e-13, (name, actual, bound)
 

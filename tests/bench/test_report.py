@@ -12,21 +12,21 @@ import sys
 import pandas as pd
 import pytest
 
-from bench import curves
 from bench.__main__ import entry
-from bench.columns import COLUMNS, PAST
-from bench.errors import UserError
-from bench.frame import looks, tidy, trajectories
-from bench.growth import fits, sizes
-from bench.page.render import _vega
-from bench.pareto import table
-from bench.parquet import write_parquet
-from bench.records import Manifest, Record, Store
-from bench.report import load, write_report
-from bench.summary import printable, summarise
-from bench.tables import to_latex, to_markdown, write_tables
-
-from .conftest import sealed
+from bench.analysis.metrics import COLUMNS, PAST
+from bench.analysis.pareto import frontier_table
+from bench.analysis.scaling import fitted_exponents, sizes
+from bench.analysis.tidy import looks, tidy, trajectories
+from bench.records.record import Record
+from bench.records.store import Manifest, Store, load
+from bench.report import figure_curves
+from bench.report.page.render import _vega
+from bench.report.parquet import write_parquet
+from bench.report.report import write_report
+from bench.report.summary import printable, summarise
+from bench.report.tables import table_markdown, to_latex, write_tables
+from bench.utils.errors import UserError
+from tests.bench.conftest import sealed
 
 
 @pytest.fixture
@@ -144,11 +144,11 @@ def test_what_was_not_measured_has_no_column_and_no_table(tmp_path):
 
 def test_too_little_for_a_front_or_a_line_makes_neither():
     records = [r for r in sized() if r.crop < 256]
-    assert curves.growth(sizes(records)) is None
-    assert fits(sizes(records)).empty
-    assert len(table(tidy(records), looks(records)))
+    assert figure_curves.growth(sizes(records)) is None
+    assert fitted_exponents(sizes(records)).empty
+    assert len(frontier_table(tidy(records), looks(records)))
     two = [r for r in records if r.solver.startswith("deq")]
-    assert table(tidy(two), looks(two)).empty
+    assert frontier_table(tidy(two), looks(two)).empty
 
 
 def test_looks_are_against_work_and_the_seconds_of_a_timed_step():
@@ -174,7 +174,7 @@ def test_looks_are_against_work_and_the_seconds_of_a_timed_step():
     step = 1e-9 * 4 * 64**2 * 1.1
     assert list(first["seconds"]) == pytest.approx([5 * step, 10 * step])
     assert seen[seen["solver"] == "deq(0.1)"]["seconds"].isna().all()
-    work, seconds = curves.learning(seen).axes
+    work, seconds = figure_curves.learning(seen).axes
     assert (len(work.lines), len(seconds.lines)) == (4 + 1, 3 + 1), "a line a solver, and the level"
 
 
@@ -222,7 +222,7 @@ def test_the_best_of_a_task_is_marked(frame):
         summarise(frame).query("task == 'denoising(l1)'")["hypergradient_error_worst"].reset_index(drop=True)
     )
     assert list(best["gradient error"]) == [i == errors.idxmin() for i in range(3)]
-    assert "**" in to_markdown(text, best)
+    assert "**" in table_markdown(text, best)
     latex = to_latex(text, best, "denoising(l1)")
     for word in (r"\toprule", r"\textbf{", r"restarted\_jfb(2, 3)", r"$\pm$", r"$\times$ floor"):
         assert word in latex

@@ -10,14 +10,14 @@ import pytest
 import torch
 from deepinv.physics import BlurFFT, Denoising, Inpainting
 
-from bench.images import Layout, find_images
-from bench.matrix import parse_task
-from bench.operators import Penalty, colours, orientations, union
-from bench.operators._axis import analysis
-from bench.tasks import instance
-from bench.training import training_step
+from bench.config.matrix import parse_task
+from bench.measurement.training import training_step
+from bench.penalties import Penalty, colours, orientations, union
+from bench.penalties.wavelet_matrix import analysis
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
 from solvers import GMRES, Anderson, SmoothLoss, StagnationWarning, certified, implicit
-from solvers._search import Search
+from solvers._certificates.search import CertifiedSearch
 
 F32, F64 = torch.float32, torch.float64
 
@@ -173,14 +173,14 @@ def test_the_distance_to_the_equilibrium_holds_with_weights_of_300():
 
 def test_certified_approaches_no_more_once_rounding_holds_its_residual_up(monkeypatch):
     """Further approaches, of 31 applications and more each, leave the residual and the certificate where they are."""
-    found = instance(parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=F32)
-    approach, begun = Search.approach, []
+    found = build_problem(parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=F32)
+    approach, begun = CertifiedSearch.approach, []
 
     def noted(search, tol):
         begun.append(search.reached.residual)
         return approach(search, tol)
 
-    monkeypatch.setattr(Search, "approach", noted)
+    monkeypatch.setattr(CertifiedSearch, "approach", noted)
     with pytest.warns(StagnationWarning, match="solve in float64"):
         solution, _ = training_step(certified(0.01), found, found.train)
     nearest = 10 * torch.finfo(F32).eps

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import entry
-from bench.provenance import ROOT
-from bench.records import Store
-
-from .test_cluster import FEW
+from bench.records.store import Store
+from bench.utils.provenance import ROOT
+from tests.bench.test_cluster import FEW
 
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do

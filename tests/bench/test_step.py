@@ -9,17 +9,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import bench.step
-from bench.cost import test_step as timing
-from bench.cost.conftest import default_jobs
-from bench.graphs import Capture, capture
-from bench.images import Layout, find_images
-from bench.matrix import parse_solver, parse_task
-from bench.memory import peak_bytes, saved_bytes
-from bench.operators import Bound, CoupledPenalty
-from bench.step import channels_last, wrap
-from bench.tasks import instance
-from bench.training import parameters, training_step
+import bench.operators.compiled
+from bench.config.matrix import parse_solver, parse_task
+from bench.measurement.memory import peak_bytes, saved_bytes
+from bench.measurement.training import parameters, training_step
+from bench.operators import BoundOperator
+from bench.operators.compiled import channels_last, wrap
+from bench.operators.cuda_graphs import Capture, capture
+from bench.penalties import CoupledPenalty
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from bench.timing import test_step as timing
+from bench.timing.conftest import default_jobs
 from solvers import deq, neumann, unrolled
 
 F64 = torch.float64
@@ -29,7 +30,7 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def problem(text="deblurring(huber)", dtype=F64, device="cpu", size=32, applied="eager", train=2):
     task = parse_task(text)
     images = find_images(colour=task.channels == 3)
-    return instance(task, images, Layout(size, train, 1), 0, dtype=dtype, device=device, applied=applied)
+    return build_problem(task, images, Layout(size, train, 1), 0, dtype=dtype, device=device, applied=applied)
 
 
 def draw(seed, like):
@@ -40,7 +41,7 @@ def draw(seed, like):
 @pytest.fixture
 def clean(monkeypatch):
     """A process that has compiled nothing."""
-    monkeypatch.setattr(bench.step, "_FAILED", {})
+    monkeypatch.setattr(bench.operators.compiled, "_FAILED", {})
     torch.compiler.reset()
     yield
     torch.compiler.reset()
@@ -49,13 +50,13 @@ def clean(monkeypatch):
 @pytest.fixture
 def traced(clean, monkeypatch):
     """Everything but the code generator, which takes its seconds."""
-    monkeypatch.setattr(bench.step, "BACKEND", "aot_eager")
+    monkeypatch.setattr(bench.operators.compiled, "BACKEND", "aot_eager")
 
 
 @pytest.fixture
 def read(clean, monkeypatch):
     """The bytecode alone is read, which decides what is compiled again."""
-    monkeypatch.setattr(bench.step, "BACKEND", "eager")
+    monkeypatch.setattr(bench.operators.compiled, "BACKEND", "eager")
 
 
 def assert_same(made, T, x, learned, atol=1e-13):
@@ -139,7 +140,7 @@ def test_generated_code_rounds_as_the_map_does():
 def test_what_stays_eager_says_why():
     p = problem()
     T, x = p.bind(p.train), p.start(p.train)
-    assert wrap(T, x, "eager") == bench.step.Wrapped(T, "eager")
+    assert wrap(T, x, "eager") == bench.operators.compiled.PreparedMap(T, "eager")
     found = wrap(torch.cos, x, "compiled")
     assert (found.T, found.how) == (torch.cos, "eager")
     assert "no operator of this benchmark" in found.why
@@ -159,7 +160,7 @@ def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeyp
         tried.append(len(inputs))
         raise RuntimeError("\nno compiler\nfor this machine")
 
-    monkeypatch.setattr(bench.step, "BACKEND", broken)
+    monkeypatch.setattr(bench.operators.compiled, "BACKEND", broken)
     for _ in range(2):  # another instance, of the same kind and shape
         p = problem(applied="compiled", train=3)
         for index in ([0], [1], [2]):
@@ -175,7 +176,9 @@ def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeyp
 
 
 def test_compiled_code_that_is_wrong_is_not_used(clean, monkeypatch):
-    monkeypatch.setattr(bench.step, "BACKEND", lambda graph, inputs: lambda *a: [o + 1e-6 for o in graph(*a)])
+    monkeypatch.setattr(
+        bench.operators.compiled, "BACKEND", lambda graph, inputs: lambda *a: [o + 1e-6 for o in graph(*a)]
+    )
     p = problem()
     assert "differ from the eager ones by" in wrap(p.bind(p.train), p.start(p.train), "compiled").why
 
@@ -187,7 +190,7 @@ def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
         warnings.warn("scripting is deprecated", DeprecationWarning, stacklevel=2)
         return graph
 
-    monkeypatch.setattr(bench.step, "BACKEND", talkative)
+    monkeypatch.setattr(bench.operators.compiled, "BACKEND", talkative)
     p = problem()
     found = wrap(p.bind(p.train), p.start(p.train), "compiled")
     assert (found.how, found.why) == ("compiled", "")
@@ -282,20 +285,20 @@ class Static:
 @pytest.fixture
 def static(monkeypatch):
     monkeypatch.setattr(Static, "made", 0)
-    monkeypatch.setattr(bench.step, "Capture", Static)
+    monkeypatch.setattr(bench.operators.compiled, "Capture", Static)
 
 
 def test_replays_are_the_map_and_parameters_cost_nothing_until_asked_for(monkeypatch):
     p = problem()
     T, x = p.bind(p.train), p.start(p.train)
-    made, calls, call = capture(T, x, Static), [], Bound.__call__
+    made, calls, call = capture(T, x, Static), [], BoundOperator.__call__
 
     def counting(bound, x):
         if bound is T:
             calls.append(x)
         return call(bound, x)
 
-    monkeypatch.setattr(Bound, "__call__", counting)
+    monkeypatch.setattr(BoundOperator, "__call__", counting)
     # Of its own, so that only what the graphs ask of T is counted.
     assert_same(made, p.bind(p.train), x, parameters(p))
     assert len(calls) == 2  # once each time that parameters were asked for
@@ -416,7 +419,7 @@ def test_graphs_that_are_wrong_are_not_used(monkeypatch):
         def pull(self, v):
             return super().pull(v) + 1e-6
 
-    monkeypatch.setattr(bench.step, "Capture", Wrong)
+    monkeypatch.setattr(bench.operators.compiled, "Capture", Wrong)
     p = problem()
     found = wrap(p.bind(p.train), p.start(p.train), "graphed")
     assert found.how == "eager"

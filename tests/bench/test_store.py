@@ -8,16 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from bench.errors import UserError
-from bench.files import Unwritable, make_folder, publish, write_atomically
-from bench.records import Manifest, Record, Store
-from bench.resilience import kills as killing
-from bench.resilience.corpus import KEY, a_record
-from bench.resilience.disk import calls
-from bench.resilience.kills import kills
-from bench.resilience.runs import ask, begin, complete, table
-from bench.resilience.study import page, read, store
-from bench.resilience.throughput import Side, Throughput
+from bench.records.record import Record
+from bench.records.store import Manifest, Store
+from bench.utils.atomic_files import Unwritable, make_folder, publish, write_atomically
+from bench.utils.errors import UserError
+from tests.resilience import kills as killing
+from tests.resilience.corpus import KEY, a_record
+from tests.resilience.disk import calls
+from tests.resilience.kills import kills
+from tests.resilience.runs import ask, begin, complete, table
+from tests.resilience.study import page, read, store
+from tests.resilience.throughput import Side, Throughput
 
 MANIFEST = Manifest("p", "", "i", "cpu", [KEY])
 
@@ -221,9 +222,9 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_with_room(tmp_path):
 
 def test_the_page_has_a_command_beside_every_figure(tmp_path):
     row = killing.Tally(finished=1, equal=1).row()
-    store(tmp_path, "kills", "python -m bench.resilience kills --times 3", 1.0, [row])
+    store(tmp_path, "kills", "python -m tests.resilience kills --times 3", 1.0, [row])
     text = (tmp_path / "report.md").read_text()
-    assert "| `python -m bench.resilience kills --times 3` | 1 | 0 kill −9" in text
+    assert "| `python -m tests.resilience kills --times 3` | 1 | 0 kill −9" in text
     assert page(read(tmp_path)) == text
     (tmp_path / "rows.json").write_text("[")
     with pytest.raises(UserError, match="is broken"):

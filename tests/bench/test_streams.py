@@ -9,11 +9,11 @@ from typing import get_args
 import pytest
 import torch
 
-from bench.images import Layout, find_images
-from bench.matrix import parse_task
-from bench.streams import Purpose, number, stream
-from bench.tasks import instance
-from bench.training import _batches
+from bench.config.matrix import parse_task
+from bench.measurement.training import _batches
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from bench.utils.random_streams import Purpose, stream, stream_seed
 
 F64 = torch.float64
 PURPOSES = get_args(Purpose)
@@ -22,16 +22,16 @@ MANY = 4096
 
 def test_every_purpose_seed_and_draw_has_a_number_of_its_own():
     places = list(itertools.product((0, 1, 2, 7, 2**31), PURPOSES, (0, 1, 2)))
-    numbers = [number(seed, purpose, draw) for seed, purpose, draw in places]
+    numbers = [stream_seed(seed, purpose, draw) for seed, purpose, draw in places]
     assert len(set(numbers)) == len(places)
     # More bits would be thrown away by the generator, and two numbers could then be one.
     assert all(0 <= n < 2**32 for n in numbers)
-    assert numbers == [number(seed, purpose, draw) for seed, purpose, draw in places]
+    assert numbers == [stream_seed(seed, purpose, draw) for seed, purpose, draw in places]
 
 
 @pytest.mark.misuse("a seed beyond 32 bits", "right: every bit of it counts")
 def test_every_bit_of_a_seed_counts():
-    assert number(5, "masks") != number(5 + 2**32, "masks")
+    assert stream_seed(5, "masks") != stream_seed(5 + 2**32, "masks")
     same = [torch.rand(3, generator=torch.Generator().manual_seed(s)) for s in (5, 5 + 2**32)]
     assert torch.equal(*same), "the reason is gone: torch's generator looks at all bits now"
 
@@ -60,7 +60,7 @@ def test_uniform_numbers_of_one_purpose_tell_nothing_of_normal_ones_of_another(s
 )
 def test_a_mask_tells_nothing_of_the_noise_on_the_pixels_that_it_keeps(text, layout, seed):
     task = parse_task(text)
-    problem = instance(task, find_images(colour=task.channels == 3), layout, seed, dtype=F64)
+    problem = build_problem(task, find_images(colour=task.channels == 3), layout, seed, dtype=F64)
     kept = (problem.physics.mask.expand(1, *problem.train.truth.shape[1:]) > 0)[0]
     late = torch.arange(kept.numel()).view(kept.shape) % 16 >= 8
     for batch in (problem.train, problem.test):
@@ -79,7 +79,7 @@ def test_no_two_batches_of_any_seed_have_noise_in_common():
         (batch.y - batch.truth)[i].flatten()
         for seed in range(4)
         for draw in range(2)
-        for problem in [instance(task, images, layout, seed, dtype=F64, draw=draw)]
+        for problem in [build_problem(task, images, layout, seed, dtype=F64, draw=draw)]
         for batch in (problem.train, problem.test)
         for i in range(2)
     ]
@@ -89,7 +89,7 @@ def test_no_two_batches_of_any_seed_have_noise_in_common():
 
 def test_a_draw_is_another_mask_and_other_noise_on_the_same_crops():
     task, images, layout = parse_task("inpainting(huber)"), find_images(), Layout(32, 2, 2)
-    first, again, other = (instance(task, images, layout, 0, dtype=F64, draw=d) for d in (0, 0, 1))
+    first, again, other = (build_problem(task, images, layout, 0, dtype=F64, draw=d) for d in (0, 0, 1))
     assert torch.equal(first.train.y, again.train.y)
     assert torch.equal(first.train.truth, other.train.truth)
     assert not torch.equal(first.physics.mask, other.physics.mask)
@@ -102,7 +102,7 @@ def test_training_and_test_crops_lie_at_places_of_their_own():
     """At seed 0 both were drawn from one state: the same places in other photographs."""
     images = find_images()
     same = type(images)(images.source, images.train, images.train, images.digest)
-    problem = instance(parse_task("denoising(huber)"), same, Layout(32, 4, 4), 0, dtype=F64)
+    problem = build_problem(parse_task("denoising(huber)"), same, Layout(32, 4, 4), 0, dtype=F64)
     assert not any(torch.equal(a, b) for a, b in zip(problem.train.truth, problem.test.truth, strict=True))
 
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench.__main__ import entry
-from bench.command import console
+from bench.utils.console import console
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -91,8 +91,8 @@ def text(stream):
 def test_no_letter_is_too_much_for_a_terminal(encoding, monkeypatch):
     import pandas as pd
 
-    from bench.command import print_frame, say
-    from bench.terminal import spell
+    from bench.utils.console import print_frame, say
+    from bench.utils.terminal import spell
 
     out, err = streams(monkeypatch, encoding)
     spell()
@@ -114,7 +114,7 @@ def test_no_letter_is_too_much_for_a_terminal(encoding, monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_json_is_json_on_any_terminal(encoding, monkeypatch):
-    from bench.terminal import printed_json, spell
+    from bench.utils.terminal import printed_json, spell
 
     out, _ = streams(monkeypatch, encoding)
     spell()
@@ -128,7 +128,7 @@ def test_a_pipe_that_is_closed_is_no_error(capfd):
     import subprocess
     import sys
 
-    from bench.provenance import ROOT
+    from bench.utils.provenance import ROOT
 
     code = "import sys; from bench.__main__ import entry; sys.exit(entry(['completion', 'bash']))"
     with subprocess.Popen(

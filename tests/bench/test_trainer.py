@@ -13,12 +13,12 @@ from deepinv.loss import SupLoss
 from deepinv.loss.metric import PSNR
 from torch.utils.data import DataLoader, Dataset
 
-from bench.images import Layout, find_images
-from bench.matrix import parse_solver, parse_task
-from bench.oracle import hypergradient
-from bench.tasks import instance
-from bench.training import parameters
-from solvers import Monitor
+from bench.config.matrix import parse_solver, parse_task
+from bench.measurement.hypergradient import reference_gradient
+from bench.measurement.training import parameters
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from solvers import GradientMonitor
 
 DOCS = Path(__file__).parents[2] / "docs" / "certificates.md"
 
@@ -35,7 +35,7 @@ def page():
 
 
 def problem(task="denoising(huber)"):
-    return instance(parse_task(task), find_images(), Layout(32, 4, 1), 0, dtype=torch.float64)
+    return build_problem(parse_task(task), find_images(), Layout(32, 4, 1), 0, dtype=torch.float64)
 
 
 class Pairs(Dataset):
@@ -125,13 +125,13 @@ def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
         got = torch.cat([p.grad.flatten() for p in parameters(given)])
         batch = given.train.pick(torch.arange(2) if step == 0 else torch.arange(2, 4))
         T, start = given.operator.bind(batch.y, given.physics), given.physics.A_adjoint(batch.y)
-        truth = hypergradient(
+        truth = reference_gradient(
             T, parameters(given), given.operator.start(start), lambda x: (x - batch.truth).square().mean()
         )
         exact.append(float((got - truth.gradient).norm()))
         log.append(found)
 
-    monitor = Monitor(parse_solver("jfb(10)"), note, every=1, audit=True)
+    monitor = GradientMonitor(parse_solver("jfb(10)"), note, every=1, audit=True)
     train(given, page["TruthfulTrainer"], page["told"](given.operator, monitor), [PSNR()], epochs=1)
     assert len(log) == 2
     for found, error in zip(log, exact, strict=True):
@@ -154,11 +154,11 @@ def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
 def test_the_gradients_of_other_libraries_are_certified(text, audit):
     given = problem("deblurring(huber)")
     batch, log = given.train.pick(torch.arange(2)), []
-    monitor = Monitor(parse_solver(text), lambda step, found: log.append(found), every=1, audit=audit)
+    monitor = GradientMonitor(parse_solver(text), lambda step, found: log.append(found), every=1, audit=audit)
     T, criterion = given.bind(batch), given.criterion(batch)
     criterion(monitor(T, given.start(batch), criterion).x).backward()
     got = torch.cat([p.grad.flatten() for p in parameters(given)])
-    truth = hypergradient(T, parameters(given), given.start(batch), criterion)
+    truth = reference_gradient(T, parameters(given), given.start(batch), criterion)
     error = float((got - truth.gradient).norm())
     ((found),) = log
     assert found.rigorous, found.why

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from bench import training
-from bench.images import Layout, find_images
-from bench.matrix import Cell, TrainingTable, parse_solver, parse_task
-from bench.tasks import instance
-from bench.training import Stop, optimiser_for, parameters, train
-from solvers import ROSTER
+from bench.config.matrix import Cell, parse_solver, parse_task
+from bench.config.profile_schema import TrainingTable
+from bench.measurement import training
+from bench.measurement.training import TrainingStopped, optimiser_for, parameters, train
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from solvers import ESTIMATORS
 
 CELL = Cell(parse_task("deblurring(huber)"), parse_solver("unrolled(3)"), 0)
 
@@ -23,7 +24,7 @@ def table(**changes):
 
 
 def problem(task=CELL.task):
-    return instance(task, find_images(), Layout(32, 3, 1), 0, dtype=torch.float64)
+    return build_problem(task, find_images(), Layout(32, 3, 1), 0, dtype=torch.float64)
 
 
 def outcome(found):
@@ -184,7 +185,7 @@ def test_a_gradient_that_is_not_finite_ends_the_training(monkeypatch):
 
     step = training.training_step
     monkeypatch.setattr(training, "training_step", poisoned)
-    with pytest.raises(Stop, match="the gradient of a training step is not finite"):
+    with pytest.raises(TrainingStopped, match="the gradient of a training step is not finite"):
         train(CELL, problem(), table(), None)
 
 
@@ -202,11 +203,11 @@ def test_networks_learn_at_their_own_rate():
 
 
 @pytest.mark.filterwarnings("ignore::solvers.StagnationWarning")  # 1e-10 is asked for, whatever can be had
-@pytest.mark.parametrize("name", sorted(ROSTER))
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_every_estimator_trains_all_the_weights_of_a_denoiser(name):
     """One step through each solver moves every weight of the network, and log τ and log σ."""
-    cell = Cell(parse_task("inpainting(drunet(learn_weights=True), lost=0.1)"), ROSTER[name].example, 0)
-    found = instance(cell.task, find_images(), Layout(32, 1, 1), 0)
+    cell = Cell(parse_task("inpainting(drunet(learn_weights=True), lost=0.1)"), ESTIMATORS[name].example, 0)
+    found = build_problem(cell.task, find_images(), Layout(32, 1, 1), 0)
     before = [p.detach().clone() for p in parameters(found)]
     train(cell, found, table(steps=1, rate=0.01, clip=1.0), None)
     moved = [bool((p != q).any()) for p, q in zip(parameters(found), before, strict=True)]

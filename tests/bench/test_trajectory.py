@@ -12,18 +12,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import training
 from bench.__main__ import entry
-from bench.errors import UserError
-from bench.images import Layout, find_images
-from bench.matrix import Cell, ScheduleTable, TrainingTable, load_profile, parse_solver, parse_task
-from bench.records import key_of
-from bench.records import settings as settings_of
-from bench.tasks import instance
-from bench.training import parameters, train
-from bench.trajectory import Course, Objective, bends, bound, descend, reference, rows, secants, step_size
-from bench.trajectory_report import summary
-from solvers import Lipschitz, Schedule, SmoothLoss, certified, jfb, restarted_jfb
+from bench.config.matrix import Cell, load_profile, parse_solver, parse_task
+from bench.config.profile_schema import ScheduleTable, TrainingTable
+from bench.measurement import training
+from bench.measurement.training import parameters, train
+from bench.records.record import key_of
+from bench.records.record import settings as settings_of
+from bench.studies.trajectory.descent import (
+    DescentMethod,
+    TrainingObjective,
+    bends,
+    certified_error,
+    deq_trajectory,
+    descend,
+    secants,
+    step_size,
+    trace_rows,
+)
+from bench.studies.trajectory.report import descent_summary
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
+from bench.utils.errors import UserError
+from solvers import LipschitzConstants, SmoothLoss, ToleranceSchedule, certified, jfb, restarted_jfb
 from theory_checks.claims.c12_learning import bilevel_objective as quadratic
 from theory_checks.instances import synthetic
 
@@ -41,14 +52,14 @@ class Known:
 
     def regularity(self):
         size = float(torch.linalg.matrix_norm(self.case.T.V, 2))
-        return Lipschitz(self.case.L, 0.0, 0.0, lambda x: size, parameters=[self.case.T.theta])
+        return LipschitzConstants(self.case.L, 0.0, 0.0, lambda x: size, parameters=[self.case.T.theta])
 
 
 def affine(seed, L=0.8):
     """``F(θ) = q/2 ‖Aθ − s‖²`` with fewer parameters than unknowns: strongly convex, with exact m and G."""
     case = synthetic.affine(6, 3, L, seed)
     loss = SmoothLoss(lambda x: case.loss.q / 2 * (x[0] - case.loss.target).square().sum(), case.loss.q)
-    F = Objective(lambda: Known(case), loss, case.x0[None], [case.T.theta])
+    F = TrainingObjective(lambda: Known(case), loss, case.x0[None], [case.T.theta])
     return F, quadratic(case.T, case)
 
 
@@ -63,9 +74,9 @@ def affine(seed, L=0.8):
 def test_the_bound_is_rigorous_where_the_constants_are_exact(seed, fraction, solver, scheduled, warm):
     F, exact = affine(seed)
     eta = fraction / exact.G
-    schedule = Schedule(0.5, 1e-3) if scheduled else None
+    schedule = ToleranceSchedule(0.5, 1e-3) if scheduled else None
     begin = F.theta
-    points, passed = reference(F, eta, 8), descend(F, Course("", solver, schedule, warm), eta, 8)
+    points, passed = deq_trajectory(F, eta, 8), descend(F, DescentMethod("", solver, schedule, warm), eta, 8)
     assert torch.equal(F.theta, begin)
     assert passed.rigorous
     for point in (*points, *passed.exact):
@@ -76,7 +87,7 @@ def test_the_bound_is_rigorous_where_the_constants_are_exact(seed, fraction, sol
     distances = [float((a.theta - b.theta).norm()) for a, b in zip(passed.exact, points, strict=True)]
     floor = 1e-9 * max(float(p.theta.norm()) for p in points)
     for rho in (rate, 1.0):
-        limits = bound(eta, [rho] * 8, passed.errors)
+        limits = certified_error(eta, [rho] * 8, passed.errors)
         assert all(d <= b + floor for d, b in zip(distances, limits, strict=True))
     measured = [rho for rho in secants(eta, passed.exact, points) if not math.isnan(rho)]
     assert all(rho <= rate * (1 + 1e-6) for rho in measured)
@@ -86,9 +97,9 @@ def test_the_bound_is_rigorous_where_the_constants_are_exact(seed, fraction, sol
 
 
 def test_the_bound_by_hand():
-    assert bound(0.5, [0.5, 0.5, 0.5], [4.0, 2.0, 8.0]) == [0.0, 2.0, 2.0, 5.0]
-    assert bound(2.0, [9.0, 3.0], [1.0, 0.0]) == [0.0, 2.0, 6.0]
-    assert bound(1.0, [], []) == [0.0]
+    assert certified_error(0.5, [0.5, 0.5, 0.5], [4.0, 2.0, 8.0]) == [0.0, 2.0, 2.0, 5.0]
+    assert certified_error(2.0, [9.0, 3.0], [1.0, 0.0]) == [0.0, 2.0, 6.0]
+    assert certified_error(1.0, [], []) == [0.0]
 
 
 def test_the_step_size_is_the_inverse_of_the_curvature():
@@ -124,14 +135,14 @@ def test_no_row_is_above_its_bound(found):
     eta = json.loads((found / "rows.json").read_text())["eta"]
     for _, part in table.groupby("course"):
         for name, rhos in (("bound_convex", [1.0] * 7), ("bound_measured", part["secant"].fillna(1.0))):
-            limits = bound(eta, list(rhos)[:6], list(part["certified"])[:6])
+            limits = certified_error(eta, list(rhos)[:6], list(part["certified"])[:6])
             assert list(part[name]) == pytest.approx(limits, rel=1e-9)
         assert part["work"].is_monotonic_increasing
         assert (part["exact_loss"].diff().dropna() < 0).all()
 
 
 def test_the_schedule_spends_less_and_warm_starts_less_still(found):
-    ends = summary(pd.read_csv(found / "rows.csv")).set_index("course")["products"]
+    ends = descent_summary(pd.read_csv(found / "rows.csv")).set_index("course")["products"]
     loose, tight = "schedule 0.3 to 0.001", "certified(0.001)"
     assert ends[loose] < ends[tight]
     # Six loose steps are few products, and each adjoint solve pays one to measure itself, warm or not.
@@ -183,14 +194,14 @@ def test_bad_input_is_one_line(tmp_path, capsys):
 
 def test_where_there_is_no_reference_it_says_so():
     theta = torch.ones(2, dtype=torch.float64, requires_grad=True)
-    F = Objective(
+    F = TrainingObjective(
         lambda: lambda x: torch.nan * x + theta,
         lambda x: x.square().sum(),
         torch.ones_like(theta)[None],
         [theta],
     )
     with pytest.raises(UserError, match="no reference gradient along the trajectory"):
-        list(rows(F, [Course("", jfb(2))], 0.1, 2))
+        list(trace_rows(F, [DescentMethod("", jfb(2))], 0.1, 2))
 
 
 CELL = Cell(parse_task("deblurring(huber)"), certified(1e-3), 0)
@@ -202,7 +213,7 @@ def table(**changes):
 
 
 def problem():
-    return instance(CELL.task, find_images(), Layout(32, 2, 1), 0, dtype=torch.float64)
+    return build_problem(CELL.task, find_images(), Layout(32, 2, 1), 0, dtype=torch.float64)
 
 
 def outcome(learned):

@@ -16,30 +16,32 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench.errors import UserError
-from bench.images import Layout, find_images
-from bench.matrix import load_profile, parse_solver, parse_task
-from bench.operators import ForwardBackward, Wavelets, WeightedPenalty
-from bench.oracle import hypergradient
-from bench.peers import _traps_deepinv, _traps_torchdeq, torchdeq_ift
-from bench.peers.traps import TRAPS, markdown
-from bench.tasks import instance
+from bench.config.matrix import load_profile, parse_solver, parse_task
+from bench.external import torchdeq_ift
+from bench.measurement.hypergradient import reference_gradient
+from bench.measurement.training import parameters
+from bench.operators import ForwardBackward
+from bench.penalties import Wavelets, WeightedPenalty
+from bench.studies.external import issues_deepinv, issues_torchdeq
+from bench.studies.external.issues_table import TRAPS, markdown
+from bench.tasks import build_problem
 from bench.tasks.deblurring import MotionBlur, _blur
-from bench.training import parameters
-from solvers import ROSTER, Anderson, Implicit, Picard, Solver, deq, jfb, unrolled
+from bench.tasks.images import Layout, find_images
+from bench.utils.errors import UserError
+from solvers import ESTIMATORS, Anderson, ImplicitDifferentiation, Picard, Solver, deq, jfb, unrolled
 from solvers.conformance import CHECKS, Contraction, leaves_no_tape, relative_error, start
 
 F64 = torch.float64
-SOLVERS = {name: e.example for name, e in ROSTER.items()} | {
+SOLVERS = {name: e.example for name, e in ESTIMATORS.items()} | {
     "deq(0.001)": deq(1e-3),
     "deq(1e-06)": deq(1e-6),
-    "picard": Solver("picard", Picard(1e-3, 500), Implicit(Picard(1e-3, 500))),
+    "picard": Solver("picard", Picard(1e-3, 500), ImplicitDifferentiation(Picard(1e-3, 500))),
 }
 
 
 @pytest.fixture(scope="module")
 def problem():
-    return instance(parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=F64)
+    return build_problem(parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=F64)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def settled(problem):
 @pytest.fixture(scope="module")
 def exact(problem):
     batch = problem.train
-    return hypergradient(
+    return reference_gradient(
         problem.bind(batch), parameters(problem), problem.start(batch), lambda x: problem.loss(x, batch)
     ).gradient
 
@@ -79,7 +81,9 @@ def test_the_size_of_the_loss_matters_to_torchdeq(problem):
     assert relative_error(gradient(one, problem, 1e-4), gradient(one, problem)) > 0.1
 
 
-@pytest.mark.parametrize("name", [name for name in SOLVERS if not getattr(ROSTER.get(name), "damped", False)])
+@pytest.mark.parametrize(
+    "name", [name for name in SOLVERS if not getattr(ESTIMATORS.get(name), "damped", False)]
+)
 def test_where_t_is_constant_the_adjoint_solution_is_the_right_hand_side(name):
     """hypertorch's CG returns 0 there. T(x) = p, so the gradient is that of the loss itself."""
     p = torch.linspace(-1, 1, 6, dtype=F64).requires_grad_()
@@ -174,7 +178,9 @@ class Dtypes(TorchDispatchMode):
 )
 def test_nothing_is_single_in_a_double_problem(text):
     """deepinv: float32 parameters, float32 noise levels, and a phase that becomes real or stays complex64."""
-    found = instance(parse_task(text), find_images(colour="colour" in text), Layout(32, 1, 1), 0, dtype=F64)
+    found = build_problem(
+        parse_task(text), find_images(colour="colour" in text), Layout(32, 1, 1), 0, dtype=F64
+    )
     kept = [*found.operator.parameters(), *found.operator.buffers()]
     assert {t.dtype for t in kept if t.is_floating_point() or t.is_complex()} <= {F64, torch.complex128}
     with Dtypes() as seen:
@@ -184,7 +190,9 @@ def test_nothing_is_single_in_a_double_problem(text):
     assert seen.found <= {F64, torch.complex128}
 
 
-@pytest.mark.parametrize("name", [n for n, s in SOLVERS.items() if isinstance(s.pull, Implicit)])
+@pytest.mark.parametrize(
+    "name", [n for n, s in SOLVERS.items() if isinstance(s.pull, ImplicitDifferentiation)]
+)
 def test_a_second_derivative_of_an_implicit_gradient_is_refused(name):
     """deepinv and torchdeq give one that is wrong; so would autograd's ``once_differentiable`` here, in silence."""
     T = Contraction()
@@ -211,18 +219,18 @@ def test_a_second_derivative_of_an_unrolled_network_is_right():
     assert relative_error(twice, (columns[0] - columns[1]) / (2 * h)) < 1e-8
 
 
-@pytest.mark.parametrize("name", ROSTER)
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_a_misspelt_argument_is_refused(name):
     """torchdeq takes it and runs with its default."""
     with pytest.raises(TypeError):
-        ROSTER[name].make(tolerence=1e-3)
+        ESTIMATORS[name].make(tolerence=1e-3)
     with pytest.raises(UserError, match="tolerence"):
         parse_solver(f"{name}(tolerence=0.001)")
 
 
 def test_a_misspelt_key_of_a_profile_is_refused(tmp_path):
     file = tmp_path / "mine.toml"
-    text = (Path(__file__).parents[2] / "bench" / "profiles" / "smoke.toml").read_text()
+    text = (Path(__file__).parents[2] / "bench" / "config" / "profiles" / "smoke.toml").read_text()
     file.write_text(text.replace("threads =", "treads ="))
     with pytest.raises(UserError, match="unknown key 'treads'"):
         load_profile(str(file))
@@ -230,7 +238,7 @@ def test_a_misspelt_key_of_a_profile_is_refused(tmp_path):
 
 def test_the_adjoint_solve_does_not_stop_when_the_forward_one_does(problem, settled, exact):
     """deepinv's backward iteration stops by the forward threshold."""
-    solver = Solver("", Picard(1e-2, 10), Implicit(Anderson(1e-8, 500)))
+    solver = Solver("", Picard(1e-2, 10), ImplicitDifferentiation(Anderson(1e-8, 500)))
     assert solver(problem.bind(problem.train), settled).reached.applications <= 2
     assert relative_error(gradient(solver, problem, x0=settled), exact) < 1e-5
 
@@ -240,7 +248,7 @@ def test_jacobian_free_is_wrong_at_the_equilibrium_itself_and_residuals_do_not_s
 ):
     """Intrinsic, and why a table needs the error beside the residual."""
     assert relative_error(gradient(jfb(1), problem, x0=settled), exact) > 0.5
-    loose = Solver("", Picard(1e-4, 500), Implicit(Anderson(1e-10, 500)))
+    loose = Solver("", Picard(1e-4, 500), ImplicitDifferentiation(Anderson(1e-10, 500)))
     assert relative_error(gradient(loose, problem), exact) > 10 * 1e-4, "the residual would do"
 
 
@@ -259,19 +267,19 @@ def test_motion_blur_of_even_length_is_a_convolution():
 @pytest.mark.parametrize(
     ("trap", "measured"),
     [
-        (_traps_torchdeq.hook_overrules, "21 VJPs"),
-        (_traps_torchdeq.misspelt, "nothing raised, 41 applications"),
-        (_traps_torchdeq.kept_tape, "5 of 5"),
-        (_traps_torchdeq.taped_twice, "1"),
-        (_traps_torchdeq.one_more, "11"),
-        (_traps_torchdeq.twice_differentiated, "4.5; 4.5"),
-        (_traps_deepinv.taped_twice, "2"),
-        (_traps_deepinv.twice_differentiated, "2.625"),
-        (_traps_deepinv.float32_parameters, "float32, 1.5e-09"),
-        (_traps_deepinv.cost_criterion, "KeyError: 'cost'"),
-        (_traps_deepinv.unused_cost, "10"),
-        (_traps_deepinv.tenth_of_lambda, "0.05"),
-        (_traps_deepinv.rotated_levels, "2, 3, 4, 1"),
+        (issues_torchdeq.hook_overrules, "21 VJPs"),
+        (issues_torchdeq.misspelt, "nothing raised, 41 applications"),
+        (issues_torchdeq.kept_tape, "5 of 5"),
+        (issues_torchdeq.torchdeq_tapes_twice, "1"),
+        (issues_torchdeq.one_more, "11"),
+        (issues_torchdeq.torchdeq_second_derivative, "4.5; 4.5"),
+        (issues_deepinv.deepinv_tapes_twice, "2"),
+        (issues_deepinv.deepinv_second_derivative, "2.625"),
+        (issues_deepinv.float32_parameters, "float32, 1.5e-09"),
+        (issues_deepinv.cost_criterion, "KeyError: 'cost'"),
+        (issues_deepinv.unused_cost, "10"),
+        (issues_deepinv.tenth_of_lambda, "0.05"),
+        (issues_deepinv.rotated_levels, "2, 3, 4, 1"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

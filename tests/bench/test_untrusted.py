@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import UserError
-from bench.matrix import parse_solver, parse_task
-from bench.records import Manifest, Record
-from bench.resilience.corpus import a_record
-from bench.resilience.malformed import FAMILIES, malformed, refused
+from bench.config.matrix import parse_solver, parse_task
+from bench.records.record import Record
+from bench.records.store import Manifest
+from bench.utils.errors import UserError
+from tests.resilience.corpus import a_record
+from tests.resilience.malformed import FAMILIES, malformed, refused
 
 
 def test_malformed_input_is_a_line(tmp_path):

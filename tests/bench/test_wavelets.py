@@ -7,10 +7,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.errors import UserError
-from bench.memory import saved_bytes
-from bench.operators import Wavelets
-from bench.operators._axis import DENSE, NOISE, Axis, analysis
+from bench.measurement.memory import saved_bytes
+from bench.penalties import Wavelets
+from bench.penalties.wavelet_matrix import DENSE, NOISE, WaveletMatrix, analysis
+from bench.utils.errors import UserError
 
 F64 = torch.float64
 SIZES = [
@@ -151,8 +151,8 @@ def test_time_and_memory_are_linear_in_pixels():
 
 
 def test_a_side_up_to_the_bound_is_one_matrix():
-    assert {name for name, _ in Axis("haar", DENSE, F64).named_buffers()} == {"matrix"}
-    assert "blocks" in dict(Axis("haar", DENSE + 2, F64).named_buffers())
+    assert {name for name, _ in WaveletMatrix("haar", DENSE, F64).named_buffers()} == {"matrix"}
+    assert "blocks" in dict(WaveletMatrix("haar", DENSE + 2, F64).named_buffers())
 
 
 @pytest.mark.misuse(

@@ -12,7 +12,7 @@ import pytest
 import skimage
 from skimage.io import imsave
 
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 
 PAGE = ROOT / "docs" / "deepinv.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

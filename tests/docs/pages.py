@@ -11,7 +11,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "DESIGN.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]

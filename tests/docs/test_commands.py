@@ -19,19 +19,18 @@ import skimage
 import typer
 from skimage.io import imsave
 
-from bench import matrix
-from bench.command import call
-from bench.provenance import ROOT
+from bench.config import matrix
+from bench.utils.console import run_command
+from bench.utils.provenance import ROOT
+from tests.docs.pages import PAGES, commands, name, snippets
 from theory_checks.companions import GROUPS
 from theory_checks.operators import benchmark_operator
 from theory_checks.selection import BOUNDS, COMPANIONS
 
-from .pages import PAGES, commands, name, snippets
-
 STUDIES = {
     "bench": {"certificates", "largest", "trajectory"},
-    "bench.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
-    "bench.denoisers.train": {""},
+    "tests.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
+    "bench.studies.denoiser_training.train": {""},
     "theory_checks": {"attack", "mutations", "peers"},
 }
 """Minutes at any size."""
@@ -83,7 +82,7 @@ def home(tmp_path_factory):
     (snippet,) = snippets(ROOT / "docs" / "claims.md")
     (folder / "contraction.py").write_text(snippet.code, encoding="utf-8")
     for file, (template, title, klass) in OWN.items():
-        text = (ROOT / "bench" / "templates" / f"{template}.py.txt").read_text(encoding="utf-8")
+        text = (ROOT / "bench" / "cli" / "templates" / f"{template}.py.txt").read_text(encoding="utf-8")
         (folder / file).write_text(text.replace("NAME", title).replace("KLASS", klass), encoding="utf-8")
     (folder / "results").mkdir()
     (folder / "results" / "reference").symlink_to(ROOT / "results" / "reference")
@@ -96,8 +95,8 @@ def small(monkeypatch, home):
     """Small profiles, two operators, no timings, no figures, and a home of the reader's own."""
     load, operators = matrix.load_profile, benchmark_operator.benchmark_tasks()[:2]
     monkeypatch.setattr(matrix, "load_profile", lambda text: shrunk(load(text)))
-    monkeypatch.setattr("bench.runner.run_cost", lambda jobs, store, budget: iter(()))
-    monkeypatch.setattr("bench.figures.write_figures", lambda *parts: [])
+    monkeypatch.setattr("bench.execution.runner.run_cost", lambda jobs, store, budget: iter(()))
+    monkeypatch.setattr("bench.report.figures.write_figures", lambda *parts: [])
     monkeypatch.setattr(benchmark_operator, "benchmark_tasks", lambda: operators)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home)
@@ -146,7 +145,7 @@ def runs(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> 
         f"{module}.__main__" if Path(ROOT, *module.split(".")).is_dir() else module
     )
     if hasattr(package, "app"):
-        return call(package.app, f"python -m {module}", arguments)
+        return run_command(package.app, f"python -m {module}", arguments)
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     return package.main()
 
@@ -215,7 +214,7 @@ def test_the_lines_of_tox_are_read_by_their_parsers(line):
 def examples() -> list[str]:
     """The lines of the helps of all commands that show how they are called."""
     found = []
-    for module in ("bench", "theory_checks", "bench.resilience"):
+    for module in ("bench", "theory_checks", "tests.resilience"):
         group = typer.main.get_command(importlib.import_module(f"{module}.__main__").app)
         for command in (group, *group.commands.values()):
             shown = [line.strip() for line in (command.help or "").splitlines()]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-from bench.command import ENVIRONMENT
-from bench.provenance import ROOT
+from bench.utils.console import ENVIRONMENT
+from bench.utils.provenance import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 UV = find_uv_bin()

@@ -9,12 +9,11 @@ from dataclasses import replace
 import pytest
 
 from bench.__main__ import entry
-from bench.frame import tidy
-from bench.provenance import ROOT
-from bench.quoted import blocks, pages, prose, references
-from bench.records import Store
-
-from .test_snippets import agree
+from bench.analysis.tidy import tidy
+from bench.records.store import Store
+from bench.studies.quoted import blocks, pages, prose, references
+from bench.utils.provenance import ROOT
+from tests.docs.test_snippets import agree
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GIVEN = {
@@ -91,7 +90,7 @@ def test_a_sentence_that_is_gone_is_told():
 
 def test_a_sentence_that_the_records_do_not_bear_out_is_told(monkeypatch):
     wrong = replace(prose.CLAIMS[0], holds=lambda: False)
-    monkeypatch.setattr(prose, "CLAIMS", (wrong,))
+    monkeypatch.setattr(pages, "CLAIMS", (wrong,))
     assert [line for line in pages.problems() if "do not bear out" in line]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 import solvers
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 from theory_checks.claims import CLAIMS
 from theory_checks.report.docs_pages import API_SECTIONS, BEGIN, END, pages
 
 DOCS = ROOT / "docs"
-FUNCTIONS = {"PARTS", "ROSTER", "Map", "Loss"}
+FUNCTIONS = {"SOLVER_PARTS", "ESTIMATORS", "Map", "Loss"}
 """Public names that are no class and no function: rosters, and types of functions."""
 
 
@@ -31,7 +31,7 @@ def test_everything_in_the_reference_says_what_it_is():
     for entry in entries:
         prose = entry.split("```\n", 1)[1].strip()
         assert prose, entry.splitlines()[0]
-    for name in ("restarted_jfb", "certified", "Monitor"):
+    for name in ("restarted_jfb", "certified", "GradientMonitor"):
         (entry,) = [entry for entry in entries if entry.startswith(f"{name}\n")]
         assert "- `" in entry, "its arguments are listed"
         assert "``" not in entry.replace("```", "")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.budget import seconds_of
-from bench.matrix import Profile, cells, load_profile
-from bench.operators import Denoised
-from bench.provenance import ROOT
-
-from .test_commands import parts, reads
+from bench.config.matrix import cells, load_profile
+from bench.config.profile_schema import Profile
+from bench.execution.time_budget import seconds_of
+from bench.operators import PlugAndPlayPrior
+from bench.utils.provenance import ROOT
+from tests.docs.test_commands import parts, reads
 
 SCRIPT = ROOT / "docs" / "gpu_session.sh"
 MODES = [{"NAME": "mine"}, {"REHEARSE": "1"}, {"NAME": "mine", "BUDGET": "60"}]
@@ -69,7 +69,7 @@ def test_wheels_are_installed_and_the_commit_is_told(tmp_path):
 def kinds(profile: Profile) -> set[tuple[object, ...]]:
     """What sorts of cell a profile has: how T is applied, in which dtype, with which prior, several images at once."""
     return {
-        (part.step, part.dtype == profile.dtype, isinstance(cell.task.prior, Denoised))
+        (part.step, part.dtype == profile.dtype, isinstance(cell.task.prior, PlugAndPlayPrior))
         for part, matrix in zip(profile.parts(), cells(profile), strict=True)
         for cell in matrix
     }

@@ -6,9 +6,8 @@ import re
 
 import pytest
 
-from bench.provenance import ROOT
-
-from .pages import PAGES, anchors, links, name
+from bench.utils.provenance import ROOT
+from tests.docs.pages import PAGES, anchors, links, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 from theory_checks.report.misuse import OUTCOMES, misuse_page, misuse_rows
 
 LEAST = 60

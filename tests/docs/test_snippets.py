@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.provenance import ROOT
-
-from .pages import PAGES, name, snippets
+from bench.utils.provenance import ROOT
+from tests.docs.pages import PAGES, name, snippets
 
 ELSEWHERE = {
     "docs/deepinv.md": "tests/bench/test_wheel.py",  # where only the wheel is installed

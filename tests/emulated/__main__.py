@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .table import main
+from tests.emulated.table import main
 
 if __name__ == "__main__":
     sys.exit(main())

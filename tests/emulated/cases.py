@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
+from bench.config.matrix import parse_task
 from bench.denoisers.gsdrunet import COMPACT, gradient_step
-from bench.denoisers.weights import save
-from bench.images import Images, Layout, find_images
-from bench.matrix import parse_task
+from bench.denoisers.weights import weight_bytes
 from bench.operators import with_weights
-from bench.tasks import Instance, Task, instance
+from bench.tasks import Problem, Task, build_problem
+from bench.tasks.images import Images, Layout, find_images
 
 CROP = 32
 """Pixels of a side: the least that three levels of db4, and the motion blur, take."""
@@ -81,7 +81,7 @@ def task_of(text: str, folder: Path) -> Task:
     file = folder / "gsdrunet.safetensors"
     if not file.exists():
         torch.manual_seed(0)
-        file.write_bytes(save(gradient_step(task.channels, COMPACT), "gsdrunet"))
+        file.write_bytes(weight_bytes(gradient_step(task.channels, COMPACT), "gsdrunet"))
     return Task(task.label, task.physics, task.noise, with_weights(task.prior, str(file)), task.step)
 
 
@@ -92,7 +92,7 @@ def _images(colour: bool) -> Images:
 
 def problem(
     task: Task, device: torch.device | str, dtype: torch.dtype = torch.float64, crop: int = CROP
-) -> Instance:
+) -> Problem:
     """An instance of seed 0 with two images to train and one to test on."""
     layout = Layout(crop, SAMPLES, 1)
-    return instance(task, _images(task.channels == 3), layout, 0, dtype=dtype, device=device)
+    return build_problem(task, _images(task.channels == 3), layout, 0, dtype=dtype, device=device)

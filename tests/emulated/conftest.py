@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .cuda import emulated
+from tests.emulated.cuda import emulated
 
 
 @pytest.fixture

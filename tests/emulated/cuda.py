@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.utils._pytree import tree_map_only
 
-from .counts import now
-from .device import CUDA, MEMORY, CudaTensor, Factories, moved, moving
+from tests.emulated.counts import now
+from tests.emulated.device import CUDA, MEMORY, CudaTensor, Factories, moved, moving
 
 NAME = "emulated"
 PROPERTIES = SimpleNamespace(
@@ -42,6 +42,7 @@ ANSWERS: dict[str, Any] = {
     "get_device_properties": lambda *_: PROPERTIES,
     "current_stream": lambda *_: None,
     "stream": lambda *_: nullcontext(),
+    "device": lambda *_: nullcontext(),
     "is_current_stream_capturing": lambda: False,
     "default_generators": (torch.Generator(),),
     "manual_seed": lambda *_: None,
@@ -68,6 +69,9 @@ def emulated() -> Generator[torch.device]:
     with pytest.MonkeyPatch.context() as patch:
         for name, answer in ANSWERS.items():
             patch.setattr(torch.cuda, name, answer)
+        # What is freed between the cells of one process.
+        patch.setattr(torch._C, "_cuda_clearCublasWorkspaces", lambda: None)
+        patch.setattr(torch.backends.cuda, "cufft_plan_cache", SimpleNamespace(clear=lambda: None))
         # Adam asks whether a graph is being captured.
         stream = SimpleNamespace(is_capturing=lambda: False)
         patch.setattr(torch.accelerator, "current_stream", lambda *_: stream)

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .counts import now, place
-from .rules import admit, kind
+from tests.emulated.counts import now, place
+from tests.emulated.rules import admit, kind
 
 CUDA = torch.device("cuda", 0)
 CPU = torch.device("cpu")

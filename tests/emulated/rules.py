@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from .counts import now, place
+from tests.emulated.counts import now, place
 
 CHECKED = {"_linalg_svd", "_linalg_eigh", "linalg_eig", "linalg_lstsq", "_linalg_check_errors"}
 """Decompositions whose status the host reads."""
@@ -88,7 +88,7 @@ def kind(func: OpOverload) -> Kind:
         name,
         not view and name not in ALLOCATE,
         (reads and name not in ("index", "_unsafe_index")) or name in CHECKED,
-        torch.Tag.pointwise in tags or name.startswith("masked_fill"),
+        torch.Tag.pointwise in tags or name.startswith(("masked_fill", "fill")),
         writes,
         torch.Tag.inplace_view in tags,
     )
@@ -125,7 +125,7 @@ def admit(
     if kind.name in UNDETERMINED and _alerts(kind.name, args, kwargs):
         now().alert(kind.name)
         if torch.are_deterministic_algorithms_enabled():
-            # In the words of torch, which bench.determinism listens to.
+            # In the words of torch, which bench.utils.determinism listens to.
             warnings.warn(
                 f"{UNDETERMINED[kind.name]} does not have a deterministic implementation, but you set "
                 "'torch.use_deterministic_algorithms(True, warn_only=True)'.",

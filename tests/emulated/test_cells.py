@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.matrix import Cell, load_profile, parse_solver, parse_task
-from bench.records import Store
-from bench.runner import images_for, plan, run_cell
+from bench.config.matrix import Cell, load_profile, parse_solver, parse_task
+from bench.execution.cell_process import run_cell
+from bench.execution.preparation import images_for, plan
+from bench.records.store import Store
 
 TINY = """
 name = "tiny"
@@ -34,8 +35,8 @@ look = 1
 warm = true
 [equilibrium]
 tol = 1e-4
-budget = 30
-longest = 30
+budget = 10
+longest = 10
 [oracle]
 budget = 300
 [timing]
@@ -90,13 +91,14 @@ def numbers(value):
         yield float(value)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on(profile, tmp_path, cuda, monkeypatch):
     (job,) = cells(profile, "denoising(huber)", "unrolled(2)", ("cuda",))
     for name in ("whole", "out"):
         Store(tmp_path / name).rows.mkdir(parents=True)
     whole = run_cell(job, tmp_path / "whole").values["losses"]
     steps = [0]
-    from bench import training
+    from bench.measurement import training
 
     plain = training.training_step
 

@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from bench.determinism import deterministic
-from bench.runner import pick_device
-
-from .counts import counted
-from .cuda import NAME, emulated
-from .device import CudaTensor
-from .rules import MixedDevicesError
+from bench.utils.determinism import deterministic
+from bench.utils.device import pick_device
+from tests.emulated.counts import counted
+from tests.emulated.cuda import NAME, emulated
+from tests.emulated.device import CudaTensor
+from tests.emulated.rules import MixedDevicesError
 
 REFUSED = {
     "sum of two devices": lambda a, here: a + here,
@@ -39,6 +38,7 @@ ALLOWED = {
     "CPU index": lambda a, here: a[torch.tensor([0, 2])],
     "CPU mask": lambda a, here: a[torch.tensor([True, False, True])],
     "number written": lambda a, here: a.clone().masked_fill_(a > 0, here[0]),
+    "number spread": lambda a, here: a.clone().fill_(here[0]),
     "moved": lambda a, here: a + here.to(a),
     "copied": lambda a, here: torch.empty_like(a).copy_(here),
 }

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.lipschitz import jacobian_norm
-from bench.matrix import parse_task
-from bench.measure import Apart
-from bench.operators import DENOISED, PRIORS, ForwardBackward
-from bench.operators.synthesis import CoupledPenalty
-from bench.tasks import ROSTER, Instance
-from bench.training import parameters
-from solvers import Divisible, Regular
-
-from .cases import TASKS, problem, task_of
-from .counts import counted
-from .cuda import emulated
-from .device import CudaTensor
+from bench.config.matrix import parse_task
+from bench.measurement.jacobian_norm import jacobian_norm
+from bench.measurement.measure import SampleBySampleMap
+from bench.measurement.training import parameters
+from bench.operators import PLUG_AND_PLAY_PRIORS, ForwardBackward
+from bench.penalties import PRIORS
+from bench.penalties.synthesis import CoupledPenalty
+from bench.tasks import ROSTER, Problem
+from solvers import HasDerivativeBounds, SupportsSelect
+from tests.emulated.cases import TASKS, problem, task_of
+from tests.emulated.counts import counted
+from tests.emulated.cuda import emulated
+from tests.emulated.device import CudaTensor
 
 CLOSE = 1e-12
 
@@ -47,15 +49,17 @@ def cuda():
 
 
 @pytest.fixture(scope="module", params=TASKS)
-def pair(request, folder, cuda) -> tuple[Instance, Instance]:
+def pair(request, folder, cuda) -> tuple[Problem, Problem]:
     """An instance on the CPU and one on the device."""
+    if "scico" in request.param and find_spec("scico") is None:
+        pytest.skip("needs the weights of scico")
     task = task_of(request.param, folder)
     return problem(task, "cpu"), problem(task, cuda)
 
 
 def test_the_rosters_are_covered():
     words = " ".join(TASKS)
-    assert all(name in words for name in (*PRIORS, *DENOISED))
+    assert all(name in words for name in (*PRIORS, *PLUG_AND_PLAY_PRIORS))
     assert {text.partition("(")[0] for text in TASKS} == set(ROSTER)
 
 
@@ -68,7 +72,7 @@ def test_everything_is_on_the_device(pair):
     assert all(isinstance(p, nn.Parameter) for p in there.operator.parameters())
 
 
-def products(of: Instance) -> tuple[list[Tensor], list[Tensor]]:
+def products(of: Problem) -> tuple[list[Tensor], list[Tensor]]:
     """T without a tape, T with one, and the products with Jᵀ; and the products in x and θ."""
     T, x = of.bind(of.train), of.start(of.train)
     with torch.no_grad():
@@ -89,16 +93,20 @@ def test_applications_and_products_are_those_of_the_cpu(pair):
         same(found, expected)
 
 
-def scalars(of: Instance, index: Tensor) -> dict[str, object]:
+def scalars(of: Problem, index: Tensor) -> dict[str, object]:
     """What is asked of an operator beside T: samples picked and apart, norms, constants, the loss."""
     T, x = of.limit(of.train), of.start(of.train)
     state = T(x)
     found: dict[str, object] = {"image": of.operator.image(state), "loss": of.loss(state, of.train)}
-    assert isinstance(T, Divisible)
-    found |= {"norm": jacobian_norm(T, x, 2).value, "picked": T.pick(index)(x[index]), "apart": Apart(T)(x)}
+    assert isinstance(T, SupportsSelect)
+    found |= {
+        "norm": jacobian_norm(T, x, 2).value,
+        "picked": T.pick(index)(x[index]),
+        "apart": SampleBySampleMap(T)(x),
+    }
     if isinstance(of.operator, ForwardBackward):  # that of a network takes seconds: see below
         found["contraction"] = of.contraction
-    regularity = T.regularity() if isinstance(T, Regular) else None
+    regularity = T.regularity() if isinstance(T, HasDerivativeBounds) else None
     if regularity is not None:
         change = regularity.change(x, torch.cos(x), 0.1)
         found |= {"L": regularity.L, "J": change.J, "B": change.B, "rounding": regularity.rounding(x)}

@@ -5,23 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.matrix import parse_solver, parse_task
-from bench.memory import saved_bytes
-from bench.peers import PEERS as LIBRARIES
-from bench.tasks import Instance
-from bench.training import parameters, training_step
-from solvers import PARTS, ROSTER
+from bench.config.matrix import parse_solver, parse_task
+from bench.external import EXTERNAL_SOLVERS as LIBRARIES
+from bench.measurement.memory import saved_bytes
+from bench.measurement.training import parameters, training_step
+from bench.tasks import Problem
+from solvers import ESTIMATORS, SOLVER_PARTS
+from tests.emulated.cases import PEERS, SOLVERS, problem
+from tests.emulated.cuda import emulated
+from tests.emulated.device import CudaTensor
 
-from .cases import PEERS, SOLVERS, problem
-from .cuda import emulated
-from .device import CudaTensor
-
-OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours)")
+OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours(0.02, 0.05))")
 
 
 def test_the_rosters_are_covered():
     words = " ".join((*SOLVERS, *PEERS))
-    assert all(f"{name}(" in words for name in (*ROSTER, *PARTS, *LIBRARIES))
+    assert all(f"{name}(" in words for name in (*ESTIMATORS, *SOLVER_PARTS, *LIBRARIES))
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +31,13 @@ def cuda():
 
 
 @pytest.fixture(scope="module", params=OPERATORS)
-def pair(request, cuda) -> tuple[Instance, Instance]:
+def pair(request, cuda) -> tuple[Problem, Problem]:
     """An instance on the CPU and one on the device."""
     task = parse_task(request.param)
     return problem(task, "cpu"), problem(task, cuda)
 
 
-def step(text: str, of: Instance) -> tuple[object, torch.Tensor, list[torch.Tensor], int]:
+def step(text: str, of: Problem) -> tuple[object, torch.Tensor, list[torch.Tensor], int]:
     """Counts, the reconstruction, the gradient, and the bytes on the tape."""
     known = [*of.operator.parameters(), *of.operator.buffers(), *of.physics.buffers()]
     with saved_bytes(known) as tape:

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.beyond import MULTIPLES, iterate_past
-from bench.matrix import EquilibriumTable, parse_solver, parse_task
-from bench.settling import Settled, stay
-from bench.training import training_step
+from bench.config.matrix import parse_solver, parse_task
+from bench.config.profile_schema import EquilibriumTable
+from bench.measurement.equilibrium import LearnedEquilibrium, stay
+from bench.measurement.past_depth import MULTIPLES, iterate_past
+from bench.measurement.training import training_step
 from solvers import CG, GMRES, Anderson, Nesterov, Picard
-from solvers._adjoint import AdjointMap
-
-from .cases import problem
-from .counts import Counts, counted
-from .cuda import emulated
+from solvers._adjoint.adjoint_map import TapedAdjoint
+from tests.emulated.cases import problem
+from tests.emulated.counts import Counts, counted
+from tests.emulated.cuda import emulated
 
 ENDS = 3
 """Waits and uploads of a whole solve that are no look: where it starts, and where samples end."""
@@ -63,12 +63,12 @@ def test_nesterov_waits_once_an_application_besides(there):
     assert waits(seen) <= made + looks(made, 3) + ENDS, seen
 
 
-def adjoint(there) -> tuple[AdjointMap, Tensor]:
+def adjoint(there) -> tuple[TapedAdjoint, Tensor]:
     T, x = there.bind(there.train), there.start(there.train).requires_grad_()
     with torch.enable_grad():
         y = T(x)
     v = torch.cos(9 * y.detach())
-    return AdjointMap(x, y, v, None), v
+    return TapedAdjoint(x, y, v, None), v
 
 
 def test_gmres_waits_once_an_orthogonalisation(there):
@@ -117,7 +117,9 @@ def test_staying_waits_once_an_application(there):
     table = EquilibriumTable(tol=1e-4, budget=30, longest=30)
     start = there.start(there.train)
     with counted() as seen:
-        found = stay(there.bind(there.train), Settled(start, 1.0, 0, "", False), lambda x: 0.0, table)
+        found = stay(
+            there.bind(there.train), LearnedEquilibrium(start, 1.0, 0, "", False), lambda x: 0.0, table
+        )
     assert found.steps == 30
     assert waits(seen) <= found.steps + ENDS, seen
 

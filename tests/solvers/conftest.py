@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from solvers import Lipschitz, Regularity, SmoothLoss
+from solvers import DerivativeBounds, LipschitzConstants, SmoothLoss
 from solvers.conformance import quadratic
 
 F64 = torch.float64
@@ -33,7 +33,7 @@ class Known(nn.Module):
         """One application to rows."""
         return torch.tanh(x @ self.W.T + self.V @ self.theta)
 
-    def regularity(self) -> Regularity | None:
+    def regularity(self) -> DerivativeBounds | None:
         """M_J and M_B of THEORY C6; of a batch, B is the stack of those of its rows."""
         size = float(torch.linalg.matrix_norm(self.V, 2))
 
@@ -41,7 +41,7 @@ class Known(nn.Module):
             slopes = 1 - torch.tanh(x @ self.W.T + self.V @ self.theta.detach()).square()
             return float(torch.linalg.matrix_norm((slopes[..., None] * self.V).reshape(-1, 3), 2))
 
-        return Lipschitz(
+        return LipschitzConstants(
             self.L, TANH2 * self.L**2, TANH2 * self.L * size, norm_of_B, parameters=list(self.parameters())
         )
 

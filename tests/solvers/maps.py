@@ -19,12 +19,11 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
-from solvers._guard import Precision
-
-from .conftest import F64, matrix
+from solvers._core.map_guard import AutocastState
+from tests.solvers.conftest import F64, matrix
 
 W, C = matrix(6, 0.6, 0), matrix(6, 1.0, 1)[0]
-PLAIN = Precision("cpu")
+PLAIN = AutocastState("cpu")
 DEEP = [
     implicit(Picard(1e-11, 3000), GMRES(1e-11)),
     implicit(Nesterov(1e-11, 3000), GMRES(1e-11)),

@@ -9,12 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solvers import CG, GMRES, Anderson, Implicit, Iterate, Shared, Solver, implicit
-from solvers._gmres import NOISE, _orthogonalise
+from solvers import CG, GMRES, Anderson, FixedSteps, ImplicitDifferentiation, SharedInverse, Solver, implicit
+from solvers._adjoint.gmres import NOISE, _orthogonalise
 from solvers.conformance import start
-
-from .adjoints import SOLVES, Each, Linear, residuals
-from .conftest import F64, matrix
+from tests.solvers.adjoints import SOLVES, Each, Linear, residuals
+from tests.solvers.conftest import F64, matrix
 
 F32 = torch.float32
 DTYPES = [F32, F64]
@@ -238,9 +237,12 @@ def test_samples_that_interact_are_solved_by_the_reaches():
 @pytest.mark.parametrize("dtype", [F32, F64, torch.cdouble])
 def test_an_empty_batch_has_an_empty_solution_and_no_gradient(shape, name, dtype):
     weight = torch.tensor(0.5, dtype=dtype, requires_grad=True)
-    reach = Iterate(3) if name in ("gmres", "cg") else SOLVES[name](1e-3)
-    solver = Solver(name, reach, Implicit(SOLVES[name](1e-3)))
-    for chosen in (solver, Solver("shared", Anderson(1e-3, shared=True), Implicit(Shared(2)))):
+    reach = FixedSteps(3) if name in ("gmres", "cg") else SOLVES[name](1e-3)
+    solver = Solver(name, reach, ImplicitDifferentiation(SOLVES[name](1e-3)))
+    for chosen in (
+        solver,
+        Solver("shared", Anderson(1e-3, shared=True), ImplicitDifferentiation(SharedInverse(2))),
+    ):
         weight.grad = None
         solution = chosen(lambda x: weight * torch.tanh(x) + weight, torch.zeros(shape, dtype=dtype))
         assert solution.x.shape == shape
@@ -253,4 +255,6 @@ def test_an_empty_batch_has_an_empty_solution_and_no_gradient(shape, name, dtype
 def test_a_sample_without_entries_beside_none_is_no_division_by_zero():
     report = GMRES(1e-3)(T := Linear(torch.zeros(0, 0, dtype=F64), torch.zeros(2, 0, dtype=F64)), T.v).report
     assert (report.residual, report.converged) == (0.0, True)
-    assert not math.isnan(implicit(Iterate(2), GMRES(1e-3))(lambda x: x, torch.zeros(2, 0)).x.detach().sum())
+    assert not math.isnan(
+        implicit(FixedSteps(2), GMRES(1e-3))(lambda x: x, torch.zeros(2, 0)).x.detach().sum()
+    )

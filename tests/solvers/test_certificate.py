@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from solvers import (
     Certificate,
-    Lipschitz,
-    Regularity,
-    Taped,
-    Watch,
+    DerivativeBounds,
+    LipschitzConstants,
+    TapedApplication,
+    TapeRecorder,
     audit,
     certificate,
     certified,
@@ -26,19 +26,13 @@ from solvers import (
     phantom,
     restarted_jfb,
 )
-from solvers.conformance import (
-    dense_oracle,
-    leaves_no_tape,
-    quadratic,
-    start,
-)
-
-from .conftest import F64, SMOOTH, Known, gradient
+from solvers.conformance import dense_oracle, leaves_no_tape, quadratic, start
+from tests.solvers.conftest import F64, SMOOTH, Known, gradient
 
 
 def watched(T: nn.Module, solver, x0: Tensor):
     """The certificate of a solver's own trace, its gradient, and the exact one."""
-    watch, cotangent = Watch(T), []
+    watch, cotangent = TapeRecorder(T), []
     T.zero_grad()
     solution = solver(watch, x0)
     solution.x.register_hook(cotangent.append)
@@ -75,7 +69,7 @@ def test_the_trace_of_any_solver_certifies_it(solver, seed: int):
 
 def test_the_trace_of_a_loop_of_ones_own_certifies_it():
     T, x = Known(3, L=0.8), start(2, 5)
-    watch, cotangent = Watch(T), []
+    watch, cotangent = TapeRecorder(T), []
     for k in range(12):
         x = watch(x) if k % 3 else 0.5 * x + 0.5 * watch(x)
     x.register_hook(cotangent.append)
@@ -101,8 +95,8 @@ def test_the_certificate_is_attained():
         def forward(self, x: Tensor) -> Tensor:
             return 0.9 * x + self.theta
 
-        def regularity(self) -> Regularity:
-            return Lipschitz(0.9, 0.0, 0.0, lambda x: 1.0, parameters=[self.theta])
+        def regularity(self) -> DerivativeBounds:
+            return LipschitzConstants(0.9, 0.0, 0.0, lambda x: 1.0, parameters=[self.theta])
 
     T = Scaled()
     # At the equilibrium, where only the truncation of the series is left.
@@ -112,7 +106,7 @@ def test_the_certificate_is_attained():
 
 def test_what_has_not_been_differentiated_has_no_certificate():
     T = Known(0)
-    watch = Watch(T)
+    watch = TapeRecorder(T)
     with pytest.raises(ValueError, match="nothing was taped"):
         certificate(watch.taped, start(2, 5), start(2, 5), T.regularity(), 1.0)
     jfb(3)(watch, start(2, 5))
@@ -122,7 +116,7 @@ def test_what_has_not_been_differentiated_has_no_certificate():
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.label)
 def test_a_watch_holds_no_tape(solver):
-    leaves_no_tape(lambda T, x0: solver(Watch(T), x0))
+    leaves_no_tape(lambda T, x0: solver(TapeRecorder(T), x0))
 
 
 @given(st.integers(0, 10_000), st.floats(1e-6, 10), st.sampled_from((0.1, 0.5, 1.0)))
@@ -178,14 +172,14 @@ def error_and_bound(parameter, star, x, y, loss, exact, constants, smoothness, d
     (slope,) = torch.autograd.grad(y, x, torch.ones_like(y), retain_graph=True)
     u = v / (1 - slope)
     a, B = torch.autograd.grad(y, [x, parameter], u)
-    taped = Taped(x.detach(), y.detach(), u, a)
+    taped = TapedApplication(x.detach(), y.detach(), u, a)
     made = certificate([taped], y.detach(), v, constants, smoothness, direct)
     return abs(float(h + B - exact)), made.error
 
 
 def test_the_curvature_of_the_loss_is_charged_in_full():
     parameter, _, star, x, y = alone(0.8, 0.4)
-    constants = Lipschitz(0.8, 0.0, 0.0, lambda x: 1.0)
+    constants = LipschitzConstants(0.8, 0.0, 0.0, lambda x: 1.0)
     found = error_and_bound(
         parameter, star, x, y, lambda z: 1.5 * z.square().sum(), 3 * float(star) / 0.2, constants, 3.0, 0.0
     )
@@ -194,7 +188,7 @@ def test_the_curvature_of_the_loss_is_charged_in_full():
 
 def test_a_direct_dependence_is_charged_in_full():
     parameter, _, star, x, y = alone(0.8, 0.4)
-    constants = Lipschitz(0.8, 0.0, 0.0, lambda x: 1.0)
+    constants = LipschitzConstants(0.8, 0.0, 0.0, lambda x: 1.0)
     exact = float(star) + 0.4 / 0.2
     found = error_and_bound(
         parameter, star, x, y, lambda z: (parameter * z).sum(), exact, constants, 0.0, 1.0
@@ -204,14 +198,14 @@ def test_a_direct_dependence_is_charged_in_full():
 
 def test_a_moving_derivative_in_the_parameters_is_charged_in_full():
     parameter, _, star, x, y = alone(0.0, 0.8, scaled=True)
-    constants = Lipschitz(0.8, 0.0, 1.0, lambda x: float(x.abs()))
+    constants = LipschitzConstants(0.8, 0.0, 1.0, lambda x: float(x.abs()))
     found = error_and_bound(parameter, star, x, y, lambda z: z.sum(), float(star) / 0.2, constants, 0.0, 0.0)
     assert found[1] == pytest.approx(found[0], rel=1e-6)
 
 
 def test_a_moving_derivative_in_the_state_is_charged_in_full():
     parameter, _, star, x, y = alone(0.5, 0.01, M_J=0.02)
-    constants = Lipschitz(0.5, 0.02, 0.0, lambda x: 1.0)
+    constants = LipschitzConstants(0.5, 0.02, 0.0, lambda x: 1.0)
     exact = 1 / (0.5 + 0.02 * abs(float(star)))
     found = error_and_bound(parameter, star, x, y, lambda z: z.sum(), exact, constants, 0.0, 0.0)
     assert found[0] <= found[1] <= 1.05 * found[0]
@@ -220,7 +214,7 @@ def test_a_moving_derivative_in_the_state_is_charged_in_full():
 def test_what_lies_between_two_applications_is_charged():
     T, x0 = Known(3, L=0.8), start(2, 5)
     star = deq(1e-12)(T, x0).x.detach()
-    watch, cotangent = Watch(T), []
+    watch, cotangent = TapeRecorder(T), []
     # At the equilibrium, thrown off it, and thrown off again after the last application.
     far = watch(watch(star) + 0.5) + 0.5
     far.register_hook(cotangent.append)
@@ -230,7 +224,7 @@ def test_what_lies_between_two_applications_is_charged():
     error = float(torch.linalg.vector_norm(T.theta.grad - dense_oracle(T, x0)))
     assert error <= made.error
     assert made.distance >= float(torch.linalg.vector_norm(far.detach() - star))
-    apart = Lipschitz(0.8, 0.0, 1.0, lambda x: 0.0)
+    apart = LipschitzConstants(0.8, 0.0, 1.0, lambda x: 0.0)
     moved = certificate(watch.taped, star, torch.zeros_like(star), apart, 0.0)
     second = watch.taped[1]
     distance, size = torch.linalg.vector_norm(second.x - star), torch.linalg.vector_norm(second.u)

@@ -11,23 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from solvers import (
-    SmoothLoss,
-    StagnationWarning,
-    certified,
-    deq,
-    restarted_jfb,
-)
-from solvers.conformance import (
-    Contraction,
-    Counted,
-    dense_oracle,
-    quadratic,
-    relative_error,
-    start,
-)
-
-from .conftest import SMOOTH, Known, gradient
+from solvers import SmoothLoss, StagnationWarning, certified, deq, restarted_jfb
+from solvers.conformance import Contraction, CountedMap, dense_oracle, quadratic, relative_error, start
+from tests.solvers.conftest import SMOOTH, Known, gradient
 
 
 class Hidden(nn.Module):
@@ -193,7 +179,7 @@ def test_values_are_those_without_gradients():
 
 
 def test_everything_is_counted():
-    counted = Counted(Known(9))
+    counted = CountedMap(Known(9))
     solution = certified(1e-5)(counted, start(2, 5), quadratic)
     quadratic(solution.x).backward()
     assert (solution.applications, solution.vjps) == (counted.applications, counted.vjps)

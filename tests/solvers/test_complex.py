@@ -10,11 +10,11 @@ from solvers import (
     CG,
     GMRES,
     Anderson,
-    Implicit,
-    Iterate,
+    FixedSteps,
+    ImplicitDifferentiation,
     Nesterov,
     Picard,
-    Shared,
+    SharedInverse,
     Solver,
     certified,
     checkpointed,
@@ -25,10 +25,9 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
-from solvers._lanczos import lipschitz
+from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers.conformance import relative_error
-
-from .conftest import F64, matrix
+from tests.solvers.conftest import F64, matrix
 
 SOLVERS = [
     unrolled(250),
@@ -42,7 +41,7 @@ SOLVERS = [
     implicit(Nesterov(1e-12), Nesterov(1e-12)),
     implicit(Anderson(1e-12), GMRES(1e-12)),
     implicit(Anderson(1e-12), GMRES(1e-12, memory=3)),
-    implicit(Anderson(1e-12, shared=True), Shared(120)),
+    implicit(Anderson(1e-12, shared=True), SharedInverse(120)),
 ]
 
 
@@ -119,7 +118,7 @@ def test_the_gradient_of_a_complex_map_is_that_of_its_pairs(solver):
         implicit(Anderson(1e-5), GMRES(1e-5)),
         implicit(Picard(1e-5), CG(1e-5)),
         implicit(Nesterov(1e-5), Nesterov(1e-5)),
-        implicit(Anderson(1e-5, shared=True), Shared(60)),
+        implicit(Anderson(1e-5, shared=True), SharedInverse(60)),
         deq(1e-5),
     ],
     ids=lambda s: s.label,
@@ -165,7 +164,7 @@ def test_a_singular_value_of_a_complex_jacobian():
     T = Conjugates()
     x = torch.randn(1, 4, dtype=torch.cdouble)
     J = torch.autograd.functional.jacobian(Pairs(T), torch.view_as_real(x)).reshape(8, 8)
-    value, residual = lipschitz(T, x)
+    value, residual = largest_singular_value(T, x)
     assert value == pytest.approx(float(torch.linalg.matrix_norm(J, 2)), rel=1e-8)
     assert residual < 1e-4
 
@@ -173,7 +172,9 @@ def test_a_singular_value_of_a_complex_jacobian():
 def test_a_measured_residual_of_complex_states_is_their_own():
     T = Conjugates()
     for reach in (Picard(1e-9), Anderson(1e-9), Nesterov(1e-9)):
-        solution = Solver("s", reach, Implicit(Iterate(1)))(T, torch.zeros(2, 4, dtype=torch.cdouble))
+        solution = Solver("s", reach, ImplicitDifferentiation(FixedSteps(1)))(
+            T, torch.zeros(2, 4, dtype=torch.cdouble)
+        )
         with torch.no_grad():
             at = reach(T, torch.zeros(2, 4, dtype=torch.cdouble))
             y = T(at.x)

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from solvers import (
     GMRES,
     Anderson,
-    Divisible,
-    Iterate,
+    FixedSteps,
+    HasDerivativeBounds,
     Picard,
-    Regular,
     Solver,
-    Tracked,
+    SupportsSelect,
+    TruncatedBackprop,
     certified,
     checkpointed,
     deq,
@@ -29,17 +29,10 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
-from solvers._guard import Guard
+from solvers._core.map_guard import GuardedMap
 from solvers.conformance import Contraction, quadratic, relative_error, start
-
-from .conftest import F64, Known, matrix
-from .maps import (
-    DEEP,
-    PLAIN,
-    C,
-    Pure,
-    by_label,
-)
+from tests.solvers.conftest import F64, Known, matrix
+from tests.solvers.maps import DEEP, PLAIN, C, Pure, by_label
 
 WRONG = [
     pytest.param(
@@ -151,12 +144,12 @@ def test_classes_in_place_of_parts_are_refused():
         implicit(Anderson, GMRES)  # pyright: ignore
     with pytest.raises(ValueError, match="adjoint is the class GMRES"):
         implicit(Anderson(), GMRES)  # pyright: ignore
-    with pytest.raises(ValueError, match="reach is the class Iterate"):
-        Solver("mine", Iterate, Tracked(3))  # pyright: ignore
-    with pytest.raises(ValueError, match="pull is the class Tracked"):
-        Solver("mine", Iterate(3), Tracked)  # pyright: ignore
-    with pytest.raises(TypeError, match="a reach must return an Equilibrium"):
-        Solver("mine", lambda T, x0: x0, Tracked(3))(Contraction(), start(6))  # pyright: ignore
+    with pytest.raises(ValueError, match="reach is the class FixedSteps"):
+        Solver("mine", FixedSteps, TruncatedBackprop(3))  # pyright: ignore
+    with pytest.raises(ValueError, match="pull is the class TruncatedBackprop"):
+        Solver("mine", FixedSteps(3), TruncatedBackprop)  # pyright: ignore
+    with pytest.raises(TypeError, match="a reach must return a FixedPoint"):
+        Solver("mine", lambda T, x0: x0, TruncatedBackprop(3))(Contraction(), start(6))  # pyright: ignore
 
 
 class Slope(nn.Module):
@@ -225,15 +218,15 @@ def test_a_guard_can_do_what_its_map_can():
             return self
 
     for T, divisible, regular in ((Pure(), False, False), (Picks(), True, False), (Known(), False, True)):
-        guard = Guard(T, PLAIN)
-        assert isinstance(guard, Divisible) == divisible
-        assert isinstance(guard, Regular) == regular
+        guard = GuardedMap(T, PLAIN)
+        assert isinstance(guard, SupportsSelect) == divisible
+        assert isinstance(guard, HasDerivativeBounds) == regular
         assert list(guard.parameters()) == list(T.parameters())  # pyright: ignore
-        again = pickle.loads(pickle.dumps(Guard(Contraction(), PLAIN)))
+        again = pickle.loads(pickle.dumps(GuardedMap(Contraction(), PLAIN)))
         assert torch.equal(again(start(2, 6)), Contraction()(start(2, 6)))
-        assert isinstance(copy.deepcopy(guard), Divisible) == divisible
+        assert isinstance(copy.deepcopy(guard), SupportsSelect) == divisible
     with pytest.raises(ValueError, match="shape"):
-        Guard(Picks(), PLAIN).pick(torch.arange(1))(torch.zeros(2, 6, dtype=F64))[0] @ Guard(  # pyright: ignore
+        GuardedMap(Picks(), PLAIN).pick(torch.arange(1))(torch.zeros(2, 6, dtype=F64))[0] @ GuardedMap(  # pyright: ignore
             lambda x: x[0], PLAIN
         )(start(2, 6))
 
@@ -265,7 +258,12 @@ def test_any_layout_of_a_start_will_do(solver: Solver, x0: Tensor):
 
 
 @by_label(
-    [unrolled(30), deq(1e-10), implicit(Anderson(1e-10), GMRES(1e-10)), implicit(Picard(1e-10), Iterate(9))]
+    [
+        unrolled(30),
+        deq(1e-10),
+        implicit(Anderson(1e-10), GMRES(1e-10)),
+        implicit(Picard(1e-10), FixedSteps(9)),
+    ]
 )
 def test_a_number_may_be_a_state(solver: Solver):
     theta = torch.tensor(0.3, dtype=F64, requires_grad=True)

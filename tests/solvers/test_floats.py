@@ -9,13 +9,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solvers import Anderson, Implicit, Iterate, Nesterov, Picard, Shared, Solver, deq, implicit
-from solvers._batch import back, inner, inners, norm, norms, power, rows
-from solvers._lanczos import lipschitz
-from solvers.conformance import gradient, relative_error, start
-
-from .adjoints import SOLVES, Each, Linear, residuals
-from .conftest import F64, matrix
+from solvers import (
+    Anderson,
+    FixedSteps,
+    ImplicitDifferentiation,
+    Nesterov,
+    Picard,
+    SharedInverse,
+    Solver,
+    deq,
+    implicit,
+)
+from solvers._certificates.jacobian_norm import largest_singular_value
+from solvers._core.batch import back, inner, inners, norm, norms, power, rows
+from solvers.conformance import gradient_of, relative_error, start
+from tests.solvers.adjoints import SOLVES, Each, Linear, residuals
+from tests.solvers.conftest import F64, matrix
 
 F32 = torch.float32
 ADJOINTS = [*SOLVES, "shared"]
@@ -36,8 +45,8 @@ class Symmetric(torch.nn.Module):
 
 def solver(name: str, tol: float = 1e-5) -> Solver:
     if name == "shared":
-        return implicit(Anderson(tol, shared=True), Shared(4))
-    return Solver(name, Anderson(tol), Implicit(SOLVES[name](tol)))
+        return implicit(Anderson(tol, shared=True), SharedInverse(4))
+    return Solver(name, Anderson(tol), ImplicitDifferentiation(SOLVES[name](tol)))
 
 
 # Norms
@@ -101,8 +110,8 @@ def test_rows_come_back_as_they_were(shape, dtype):
 @pytest.mark.parametrize("exponent", [-100, -80, -70, -40, 40, 80, 100])
 def test_scaling_a_loss_in_float32_scales_the_gradient_to_the_bit(name, exponent):
     T, x0 = Symmetric(F32), start(2, 6, dtype=F32)
-    plain, _ = gradient(solver(name), T, x0, lambda x: x.square().sum())
-    scaled, solution = gradient(solver(name), T, x0, lambda x: 2.0**exponent * x.square().sum())
+    plain, _ = gradient_of(solver(name), T, x0, lambda x: x.square().sum())
+    scaled, solution = gradient_of(solver(name), T, x0, lambda x: 2.0**exponent * x.square().sum())
     assert solution.converged
     assert torch.equal(scaled.double(), 2.0**exponent * plain.double())
 
@@ -111,8 +120,8 @@ def test_scaling_a_loss_in_float32_scales_the_gradient_to_the_bit(name, exponent
 @pytest.mark.parametrize("exponent", [-900, -500, 500, 900])
 def test_scaling_a_loss_in_float64_scales_the_gradient_to_the_bit(name, exponent):
     T, x0 = Symmetric(F64), start(2, 6)
-    plain, _ = gradient(solver(name), T, x0, lambda x: x.square().sum())
-    scaled, solution = gradient(solver(name), T, x0, lambda x: 2.0**exponent * x.square().sum())
+    plain, _ = gradient_of(solver(name), T, x0, lambda x: x.square().sum())
+    scaled, solution = gradient_of(solver(name), T, x0, lambda x: 2.0**exponent * x.square().sum())
     assert solution.converged
     assert torch.equal(scaled, 2.0**exponent * plain)
 
@@ -145,7 +154,7 @@ def test_samples_of_very_different_size_are_each_solved(name):
 @pytest.mark.parametrize("exponent", [-60, 0, 60])
 def test_a_lipschitz_constant_is_found_whatever_its_size(exponent):
     M = 2.0**exponent * matrix(6, 0.9, 2).float()
-    value, _ = lipschitz(lambda x: x @ M, torch.zeros(2, 6))
+    value, _ = largest_singular_value(lambda x: x @ M, torch.zeros(2, 6))
     assert value == pytest.approx(0.9 * 2.0**exponent, rel=1e-4)
 
 
@@ -239,13 +248,13 @@ def test_an_acceleration_survives_a_nan_of_one_application(reach, broken):
 def test_half_precision_is_solved_as_well_as_it_can_be(name, dtype):
     T, exact = Symmetric(dtype), Symmetric(F64)
     for tol, met in ((3e-2, True), (1e-7, False)):
-        found, solution = gradient(
+        found, solution = gradient_of(
             solver(name, tol), T, start(2, 6, dtype=dtype), lambda x: x.square().mean()
         )
         assert solution.x.dtype == dtype
         if met:
             assert solution.converged
-    expected, _ = gradient(deq(1e-10), exact, start(2, 6), lambda x: x.square().mean())
+    expected, _ = gradient_of(deq(1e-10), exact, start(2, 6), lambda x: x.square().mean())
     assert relative_error(found.double(), expected) < 0.1
 
 
@@ -292,6 +301,6 @@ def test_a_map_under_autocast_is_solved_within_its_precision(name):
 
 
 def test_nothing_is_measured_of_a_fixed_number_of_steps():
-    report = Iterate(3)(lambda x: x * math.nan, start(2, 6)).report
+    report = FixedSteps(3)(lambda x: x * math.nan, start(2, 6)).report
     assert math.isnan(report.residual)
     assert report.converged is None

@@ -12,12 +12,12 @@ from torch import nn
 from solvers import (
     GMRES,
     Anderson,
-    Lipschitz,
-    Monitor,
+    GradientMonitor,
+    LipschitzConstants,
     Picard,
-    Shared,
+    SharedInverse,
     SmoothLoss,
-    Watch,
+    TapeRecorder,
     audit,
     certificate,
     certified,
@@ -26,9 +26,8 @@ from solvers import (
     neumann,
     unrolled,
 )
-
-from .conftest import F64, SMOOTH, Known, gradient
-from .test_monitor import Affine, log_of
+from tests.solvers.conftest import F64, SMOOTH, Known, gradient
+from tests.solvers.test_monitor import Affine, log_of
 
 misuse = pytest.mark.misuse
 
@@ -51,7 +50,9 @@ class Layer(nn.Module):
 
     def regularity(self):
         parameters = [self.c] if self.told else None
-        return Lipschitz(0.9, 0.7, 0.7, lambda x: 0.9 * 2**0.5, parameters=parameters, rounding=self.rounding)
+        return LipschitzConstants(
+            0.9, 0.7, 0.7, lambda x: 0.9 * 2**0.5, parameters=parameters, rounding=self.rounding
+        )
 
 
 def mse(x):
@@ -88,7 +89,7 @@ HOW = {
     "solver",
     [
         neumann(60, 3),
-        implicit(Anderson(1e-10, shared=True), Shared(1)),
+        implicit(Anderson(1e-10, shared=True), SharedInverse(1)),
         implicit(Anderson(1e-10), GMRES(0.3)),
     ],
     ids=lambda s: s.label,
@@ -111,7 +112,7 @@ def test_a_watch_makes_again_what_autograd_grad_left_out():
     T, cotangents = Layer(), []
     made = {}
     for how in ("backward", "grad"):
-        watch = Watch(T)
+        watch = TapeRecorder(T)
         x = neumann(60, 3)(watch, torch.zeros_like(T.y)).x
         x.register_hook(cotangents.append)
         HOW[how](mse(x), T.c)
@@ -122,7 +123,7 @@ def test_a_watch_makes_again_what_autograd_grad_left_out():
 
 def test_a_stale_product_is_never_taken_for_one_of_the_pass():
     T, watch = Layer(), None
-    watch = Watch(T)
+    watch = TapeRecorder(T)
     x = watch(torch.zeros_like(T.y).requires_grad_())
     torch.autograd.grad(x, next(iter(watch.taped)).leaves[:0] or T.c, torch.ones_like(x), retain_graph=True)
     torch.autograd.grad(mse(x), T.c)
@@ -174,7 +175,7 @@ class Cancelling(nn.Module):
         return (0.9 * x - 1e10) + self.theta
 
     def regularity(self):
-        return Lipschitz(0.9, 0.0, 0.0, lambda x: 1.0, parameters=[self.theta])
+        return LipschitzConstants(0.9, 0.0, 0.0, lambda x: 1.0, parameters=[self.theta])
 
 
 def test_without_the_allowance_for_rounding_a_certificate_is_false(monkeypatch):
@@ -187,7 +188,7 @@ def test_without_the_allowance_for_rounding_a_certificate_is_false(monkeypatch):
 
     assert 0 < ratio() <= 1
     # The name of the module is that of its function too.
-    monkeypatch.setattr(sys.modules["solvers.certificate"], "ROUNDING", 0.0)
+    monkeypatch.setattr(sys.modules["solvers._certificates.bound"], "ROUNDING", 0.0)
     assert ratio() > 1
 
 
@@ -279,13 +280,13 @@ def test_impossible_constants_are_refused(bad):
         constants = [0.5, 0.1, 0.1]
         constants[place] = bad
         with pytest.raises(ValueError, match=f"{name} must be a number of at least 0"):
-            Lipschitz(*constants, lambda x: 1.0)
+            LipschitzConstants(*constants, lambda x: 1.0)
     with pytest.raises(ValueError, match="smoothness must be"):
-        Monitor(deq(1e-3), print, smoothness=bad)
+        GradientMonitor(deq(1e-3), print, smoothness=bad)
 
     class Odd(Affine):
         def regularity(self):
-            return Lipschitz(0.8, 0.0, 0.0, lambda x: bad, parameters=[self.theta])
+            return LipschitzConstants(0.8, 0.0, 0.0, lambda x: bad, parameters=[self.theta])
 
     monitor, log = log_of(deq(1e-8), every=1)
     SMOOTH6(monitor(Odd(), torch.zeros(2, 6, dtype=F64), SMOOTH6).x).backward()
@@ -310,7 +311,7 @@ class Two(nn.Module):
         return x @ self.M.T + self.p + 3 * self.q
 
     def regularity(self):
-        return Lipschitz(0.8, 0.0, 0.0, lambda x: (2 * 10) ** 0.5, parameters=[self.p, self.q])
+        return LipschitzConstants(0.8, 0.0, 0.0, lambda x: (2 * 10) ** 0.5, parameters=[self.p, self.q])
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -381,7 +382,7 @@ def test_a_step_before_backward_leaves_no_certificate():
 
 def test_a_watch_whose_parameters_were_stepped_is_an_estimate():
     T, cotangents = Layer(), []
-    watch = Watch(T)
+    watch = TapeRecorder(T)
     x = neumann(60, 3)(watch, torch.zeros_like(T.y)).x
     x.register_hook(cotangents.append)
     mse(x).backward()
@@ -397,7 +398,7 @@ def test_a_watch_whose_parameters_were_stepped_is_an_estimate():
 def test_a_monitored_solution_may_be_changed_in_place(solver):
     T = Affine()
     grads = []
-    for each in (solver, Monitor(solver, lambda step, found: None, every=1, smoothness=2.0)):
+    for each in (solver, GradientMonitor(solver, lambda step, found: None, every=1, smoothness=2.0)):
         T.zero_grad()
         x = each(T, torch.zeros(2, 6, dtype=F64), SMOOTH6).x
         x.clamp_(-0.5, 0.5)

@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 
 from solvers import (
     Anderson,
-    Equilibrium,
-    Implicit,
-    Iterate,
+    FixedPoint,
+    FixedSteps,
+    ImplicitDifferentiation,
     Picard,
-    Report,
     Solver,
-    Tracked,
+    SolveReport,
+    TruncatedBackprop,
     deq,
     jfb,
     neumann,
     restarted_jfb,
     unrolled,
 )
-from solvers.conformance import Contraction, dense_oracle, gradient, relative_error, start
+from solvers.conformance import Contraction, dense_oracle, gradient_of, relative_error, start
 
 depth = st.integers(1, 8)
 restarts = st.integers(0, 5)
@@ -97,7 +97,7 @@ def test_restarted_jfb_is_the_tail_of_backpropagation(K, R):
 @pytest.mark.parametrize("reach", [Picard(1e-13), Anderson(1e-13), Anderson(1e-13, memory=1)])
 def test_every_reach_solves_both_directions(reach):
     T = Contraction()
-    found, solution = gradient(Solver("both", reach, Implicit(reach)), T, start(2, 6))
+    found, solution = gradient_of(Solver("both", reach, ImplicitDifferentiation(reach)), T, start(2, 6))
     assert solution.converged
     assert relative_error(found, dense_oracle(T, start(2, 6))) < 1e-11
 
@@ -115,7 +115,7 @@ def test_the_residual_is_that_of_the_point_returned(reach):
 
 def test_a_missed_tolerance_is_reported_in_both_directions():
     T = Contraction()
-    _, solution = gradient(deq(1e-12, 3), T, start(2, 6))
+    _, solution = gradient_of(deq(1e-12, 3), T, start(2, 6))
     assert solution.reached.converged is False
     assert solution.adjoint[0].converged is False
     assert not solution.converged
@@ -171,7 +171,7 @@ def test_a_map_that_breaks_ends_the_solve_and_says_so(bad):
 
 def test_an_expansive_map_is_reported():
     report = Picard(1e-6, 50)(lambda x: 2 * x + 1, torch.ones(1, 3, dtype=torch.float64)).report
-    assert report == Report(50, pytest.approx(0.5, rel=1e-6), False)
+    assert report == SolveReport(50, pytest.approx(0.5, rel=1e-6), False)
 
 
 def test_differentiating_twice_through_the_exchange_is_refused():
@@ -198,7 +198,7 @@ def test_backward_twice_reports_twice_and_agrees():
 def test_a_zero_cotangent_gives_a_zero_gradient():
     """C21: at an interpolating loss every estimate is zero, not nan."""
     for solver in (deq(1e-12), neumann(5, 3), restarted_jfb(2, 2)):
-        found, _ = gradient(solver, Contraction(), start(2, 6), lambda x: 0 * x.sum())
+        found, _ = gradient_of(solver, Contraction(), start(2, 6), lambda x: 0 * x.sum())
         assert torch.equal(found, torch.zeros_like(found))
 
 
@@ -214,8 +214,8 @@ def test_a_zero_cotangent_gives_a_zero_gradient():
         (lambda: deq(0.0), "tol must be a positive number, not 0.0"),
         (lambda: deq(1e-3, 0), "budget must be at least 1, not 0"),
         (lambda: Anderson(memory=0), "memory must be at least 1, not 0"),
-        (lambda: Tracked(0), "steps must be at least 1, not 0"),
-        (lambda: Iterate(-1), "steps must be at least 0, not -1"),
+        (lambda: TruncatedBackprop(0), "steps must be at least 1, not 0"),
+        (lambda: FixedSteps(-1), "steps must be at least 0, not -1"),
         (lambda: Picard(float("nan")), "tol must be a positive number, not nan"),
     ],
 )
@@ -230,6 +230,6 @@ def test_values_print_as_they_are_written():
     assert deq(1e-8).label == "deq(1e-08)"
     assert deq(1e-8, 50).label == "deq(1e-08, 50)"
     assert (
-        repr(Equilibrium(torch.zeros(1), Report(2)).report)
-        == "Report(applications=2, residual=nan, converged=None, share=1.0)"
+        repr(FixedPoint(torch.zeros(1), SolveReport(2)).report)
+        == "SolveReport(applications=2, residual=nan, converged=None, share=1.0)"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from solvers._loop import solve
+from solvers._forward.loop import run_until_converged
 
 F64 = torch.float64
 
@@ -43,7 +43,7 @@ def run(step, budget, tol=1e-12, samples=1):
         points.append(x.clone())
         return 0.9 * x + 1
 
-    found = solve(T, torch.zeros(samples, 2, dtype=F64), step, tol, budget, every=1)
+    found = run_until_converged(T, torch.zeros(samples, 2, dtype=F64), step, tol, budget, every=1)
     return found, points
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from solvers import (
-    Iterate,
-    Monitor,
+    FixedSteps,
+    GradientMonitor,
     Solver,
     checkpointed,
     deq,
@@ -18,10 +18,9 @@ from solvers import (
     phantom,
     unrolled,
 )
-from solvers._guard import PROBED
-from solvers.conformance import Counted, quadratic, relative_error, start
-
-from .maps import (
+from solvers._core.map_guard import PROBED
+from solvers.conformance import CountedMap, quadratic, relative_error, start
+from tests.solvers.maps import (
     DEEP,
     BehindTheBack,
     Buffers,
@@ -107,7 +106,7 @@ def test_a_first_layer_in_place_has_the_gradient_of_one_that_is_not(solver: Solv
 
 @by_label([unrolled(5), checkpointed(5), phantom(0, 3), neumann(0, 3), deq(1e-6)])
 def test_applications_are_counted_though_one_was_made_again(solver: Solver):
-    counted = Counted(Clamps())
+    counted = CountedMap(Clamps())
     solution = solver(counted, start(2, 6))
     quadratic(solution.x).backward()
     assert solution.applications == counted.applications
@@ -150,7 +149,7 @@ def test_a_constant_map_and_the_identity_are_maps_as_well(solver: Solver):
     torch.testing.assert_close(g, 1 - y.detach() ** 2)
     x0 = start(2, 6)
     with torch.no_grad():
-        same = implicit(Iterate(3), Iterate(0))(lambda x: x, x0).x
+        same = implicit(FixedSteps(3), FixedSteps(0))(lambda x: x, x0).x
     assert torch.equal(same, x0)
     same.add_(1)
     assert torch.equal(x0, start(2, 6))
@@ -159,6 +158,6 @@ def test_a_constant_map_and_the_identity_are_maps_as_well(solver: Solver):
 def test_a_monitor_of_a_map_in_place_is_right_or_says_that_it_knows_nothing():
     log = []
     for make in (Clamps, Clamped):
-        solver = Monitor(neumann(0, 4), lambda step, found: log.append(found), smoothness=1.0)
+        solver = GradientMonitor(neumann(0, 4), lambda step, found: log.append(found), smoothness=1.0)
         quadratic(solver(make(), start(2, 6)).x).backward()
     assert log[0].error in (pytest.approx(log[1].error), float("inf"))

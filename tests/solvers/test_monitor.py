@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from solvers import (
-    ROSTER,
-    Lipschitz,
-    Monitor,
+    ESTIMATORS,
+    GradientMonitor,
+    LipschitzConstants,
     SmoothLoss,
-    Watch,
+    TapeRecorder,
     certificate,
     certified,
     checkpointed,
@@ -27,11 +27,10 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
-from solvers._lanczos import lipschitz
-from solvers._watch import Taped
+from solvers._certificates.jacobian_norm import largest_singular_value
+from solvers._certificates.tape_recorder import TapedApplication
 from solvers.conformance import Contraction, dense_oracle, quadratic, start
-
-from .conftest import F64, matrix
+from tests.solvers.conftest import F64, matrix
 
 
 class Affine(nn.Module):
@@ -48,7 +47,7 @@ class Affine(nn.Module):
 
     def regularity(self):
         # A batch is one long vector, and θ acts on each of two samples.
-        return Lipschitz(self.known, 0.0, 0.0, lambda x: 1.5 * math.sqrt(2), parameters=[self.theta])
+        return LipschitzConstants(self.known, 0.0, 0.0, lambda x: 1.5 * math.sqrt(2), parameters=[self.theta])
 
 
 class Unknown(Affine):
@@ -62,7 +61,7 @@ SMOOTH = SmoothLoss(quadratic, 1.0)
 
 def log_of(solver, **settings):
     log: list = []
-    return Monitor(solver, lambda step, found: log.append((step, found)), **settings), log
+    return GradientMonitor(solver, lambda step, found: log.append((step, found)), **settings), log
 
 
 def backpropagate(solver, T, loss=quadratic, shape=(2, 6)):
@@ -73,9 +72,9 @@ def backpropagate(solver, T, loss=quadratic, shape=(2, 6)):
 
 
 @pytest.mark.parametrize("audit", [False, True])
-@pytest.mark.parametrize("name", list(ROSTER))
+@pytest.mark.parametrize("name", list(ESTIMATORS))
 def test_the_gradient_stays_what_it_was_to_the_bit(name, audit):
-    solver = ROSTER[name].example
+    solver = ESTIMATORS[name].example
     for T in (Contraction(), Affine()):
         expected, plain = backpropagate(solver, T)
         monitor, log = log_of(solver, every=1, audit=audit)
@@ -92,10 +91,10 @@ def test_the_gradient_stays_what_it_was_to_the_bit(name, audit):
 
 
 @pytest.mark.parametrize("audit", [False, True])
-@pytest.mark.parametrize("name", list(ROSTER))
+@pytest.mark.parametrize("name", list(ESTIMATORS))
 def test_what_is_logged_bounds_the_error(name, audit):
     T = Affine()
-    monitor, log = log_of(ROSTER[name].example, every=1, audit=audit)
+    monitor, log = log_of(ESTIMATORS[name].example, every=1, audit=audit)
     gradient, _ = backpropagate(monitor, T, SMOOTH)
     error = float((gradient - dense_oracle(T, start(2, 6))).norm())
     ((_, found),) = log
@@ -112,7 +111,7 @@ def test_it_is_the_certificate_that_a_watch_would_give():
     T, cotangents = Affine(), []
     monitor, log = log_of(neumann(40, 3), every=1)
     gradient, _ = backpropagate(monitor, T, SMOOTH)
-    watch = Watch(T)
+    watch = TapeRecorder(T)
     x = neumann(40, 3)(watch, start(2, 6)).x
     x.register_hook(cotangents.append)
     quadratic(x).backward()
@@ -143,7 +142,7 @@ def test_it_is_logged_when_the_gradient_is_there_and_nothing_has_moved():
         seen.append((T.theta.grad.clone(), torch.equal(T.theta, before)))
 
     optimiser = torch.optim.SGD(T.parameters(), 0.1)
-    gradient, _ = backpropagate(Monitor(deq(1e-6), log, every=1), T, SMOOTH)
+    gradient, _ = backpropagate(GradientMonitor(deq(1e-6), log, every=1), T, SMOOTH)
     optimiser.step()
     ((there, still),) = seen
     assert still
@@ -183,14 +182,14 @@ def test_by_a_given_smoothness_no_loss_is_needed():
 
 def test_neither_loss_nor_smoothness_is_refused_in_a_line():
     with pytest.raises(ValueError, match=r"curvature of the loss is not known.*smoothness") as caught:
-        Monitor(jfb(3), print)(Affine(), start(2, 6))
+        GradientMonitor(jfb(3), print)(Affine(), start(2, 6))
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="an audit needs the loss"):
-        Monitor(jfb(3), print, audit=True, smoothness=1.0)(Affine(), start(2, 6))
+        GradientMonitor(jfb(3), print, audit=True, smoothness=1.0)(Affine(), start(2, 6))
     with torch.no_grad():
-        Monitor(jfb(3), print)(Affine(), start(2, 6))
+        GradientMonitor(jfb(3), print)(Affine(), start(2, 6))
     with pytest.raises(ValueError, match="every must be at least 1, not 0"):
-        Monitor(jfb(3), print, every=0)
+        GradientMonitor(jfb(3), print, every=0)
 
 
 def test_what_cannot_be_certified_is_logged_and_the_training_goes_on():
@@ -221,18 +220,22 @@ def test_an_error_of_the_log_is_the_callers():
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        backpropagate(Monitor(jfb(3), log, every=1), Affine(), SMOOTH)
+        backpropagate(GradientMonitor(jfb(3), log, every=1), Affine(), SMOOTH)
 
 
 @pytest.mark.parametrize("audit", [False, True])
 @pytest.mark.parametrize("solver", [restarted_jfb(3, 10), checkpointed(7, 3)])
 def test_nothing_is_kept(solver, audit):
     gc.collect()
-    before = {id(kept): kept for kept in gc.get_objects() if type(kept) is Taped}  # those of other tests
+    before = {
+        id(kept): kept for kept in gc.get_objects() if type(kept) is TapedApplication
+    }  # those of other tests
     gc.disable()
 
-    def taped() -> list[Taped]:
-        return [kept for kept in gc.get_objects() if type(kept) is Taped and id(kept) not in before]
+    def taped() -> list[TapedApplication]:
+        return [
+            kept for kept in gc.get_objects() if type(kept) is TapedApplication and id(kept) not in before
+        ]
 
     try:
         monitor, log = log_of(solver, every=1, audit=audit)
@@ -333,7 +336,7 @@ def test_the_residual_of_lanczos_raises_its_value():
     T, x = Contraction(), start(2, 6)
     for _ in range(40):
         x = T(x).detach()
-    value, residual = lipschitz(T, x, 1)
+    value, residual = largest_singular_value(T, x, 1)
     assert residual > 0.1
     monitor, log = log_of(neumann(40, 3), every=1, steps=1)
     backpropagate(monitor, T)
@@ -363,7 +366,7 @@ def test_lanczos_finds_the_largest_singular_value_of_the_batch():
     exact = torch.linalg.svdvals(slope[:, :, None] * M)
     previous = 0.0
     for steps in (1, 3, 10, 40, 60):
-        value, residual = lipschitz(T, x, steps)
+        value, residual = largest_singular_value(T, x, steps)
         gap = (exact.square() - value**2).abs().min()
         assert gap <= (residual + 1e-12) * value**2
         assert previous <= value + 1e-14
@@ -374,19 +377,19 @@ def test_lanczos_finds_the_largest_singular_value_of_the_batch():
 
 
 def test_lanczos_at_its_edges():
-    assert lipschitz(lambda x: torch.ones_like(x), start(2, 6)) == (0.0, 0.0)
-    assert lipschitz(lambda x: 0 * x, start(2, 6)) == (0.0, 0.0)
-    assert lipschitz(lambda x: -0.5 * x, start(6)) == pytest.approx((0.5, 0.0), abs=1e-12)
-    assert math.isnan(lipschitz(lambda x: math.nan * x, start(2, 6))[0])
+    assert largest_singular_value(lambda x: torch.ones_like(x), start(2, 6)) == (0.0, 0.0)
+    assert largest_singular_value(lambda x: 0 * x, start(2, 6)) == (0.0, 0.0)
+    assert largest_singular_value(lambda x: -0.5 * x, start(6)) == pytest.approx((0.5, 0.0), abs=1e-12)
+    assert math.isnan(largest_singular_value(lambda x: math.nan * x, start(2, 6))[0])
     with pytest.raises(ValueError, match="steps must be at least 1, not 0"):
-        lipschitz(torch.tanh, start(6), 0)
-    value, _ = lipschitz(lambda x: 0.7 * torch.relu(x), start(2, 6, dtype=torch.float32))
+        largest_singular_value(torch.tanh, start(6), 0)
+    value, _ = largest_singular_value(lambda x: 0.7 * torch.relu(x), start(2, 6, dtype=torch.float32))
     assert value == pytest.approx(0.7, rel=1e-6)
 
 
 def test_a_loop_without_a_solver():
     T, cotangents = Affine(), []
-    watch, x = Watch(T), start(2, 6)
+    watch, x = TapeRecorder(T), start(2, 6)
     for _ in range(30):
         x = watch(x)
     x.register_hook(cotangents.append)

@@ -13,18 +13,17 @@ from hypothesis import strategies as st
 from solvers import (
     GMRES,
     Anderson,
-    Implicit,
-    Iterate,
+    FixedSteps,
+    ImplicitDifferentiation,
     Nesterov,
     Picard,
-    Shared,
+    SharedInverse,
     Solver,
     implicit,
     neumann,
 )
-from solvers.conformance import Contraction, dense_oracle, gradient, relative_error, start
-
-from .conftest import F64, matrix
+from solvers.conformance import Contraction, dense_oracle, gradient_of, relative_error, start
+from tests.solvers.conftest import F64, matrix
 
 REACHES = [Picard(1e-10), Nesterov(1e-10), Anderson(1e-10), Anderson(1e-10, memory=1, every=1)]
 
@@ -98,10 +97,10 @@ def test_the_adjoint_leaves_samples_out_too_and_says_what_that_cost(adjoint):
     T = Divided(torch.linspace(0, 2, 24, dtype=F64).view(4, 6))
     # Cotangents of three samples are as good as 0: the Neumann series of these ends at once.
     weight = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=F64)[:, None]
-    solver = Solver("divided", Iterate(200), Implicit(adjoint))
-    found, solution = gradient(solver, T, start(4, 6), lambda x: (weight * x * x).sum())
-    expected, _ = gradient(
-        implicit(Iterate(200), GMRES(1e-13)), T, start(4, 6), lambda x: (weight * x * x).sum()
+    solver = Solver("divided", FixedSteps(200), ImplicitDifferentiation(adjoint))
+    found, solution = gradient_of(solver, T, start(4, 6), lambda x: (weight * x * x).sum())
+    expected, _ = gradient_of(
+        implicit(FixedSteps(200), GMRES(1e-13)), T, start(4, 6), lambda x: (weight * x * x).sum()
     )
     assert relative_error(found, expected) < 1e-9
     assert solution.again == [0.25]
@@ -122,7 +121,7 @@ def test_an_application_taped_again_is_counted():
         lambda x, shift=T.shift[index]: (seen.append(len(x)), Contraction.forward(T, x) + shift)[1]
     )  # pyright: ignore
     weight = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=F64)[:, None]
-    solution = Solver("s", Iterate(20), Implicit(Anderson(1e-8)))(T, start(4, 6))
+    solution = Solver("s", FixedSteps(20), ImplicitDifferentiation(Anderson(1e-8)))(T, start(4, 6))
     (weight * solution.x.square()).sum().backward()
     assert len(seen) == solution.applications
     assert seen[-1] == 1
@@ -182,16 +181,17 @@ def test_sharing_the_inverse_beats_jfb_and_refining_it_helps():
     exact = dense_oracle(T, start(1, 6))
     reach = Anderson(1e-8, memory=8, every=1, shared=True)
     errors = [
-        relative_error(gradient(implicit(reach, Shared(k)), T, start(1, 6))[0], exact) for k in (0, 2, 8)
+        relative_error(gradient_of(implicit(reach, SharedInverse(k)), T, start(1, 6))[0], exact)
+        for k in (0, 2, 8)
     ]
-    jfb = relative_error(gradient(neumann(100, 1), T, start(1, 6))[0], exact)
+    jfb = relative_error(gradient_of(neumann(100, 1), T, start(1, 6))[0], exact)
     assert errors[0] < 0.5 * jfb
     assert errors[2] < errors[1] < errors[0]
 
 
 def test_sharing_needs_something_to_share():
     with pytest.raises(ValueError, match="shared=True"):
-        gradient(implicit(Anderson(1e-6), Shared()), Contraction(), start(2, 6))
+        gradient_of(implicit(Anderson(1e-6), SharedInverse()), Contraction(), start(2, 6))
 
 
 def test_anderson_forgets_a_nan_at_once():

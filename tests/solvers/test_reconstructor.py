@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from solvers import Monitor, Reconstructor, SmoothLoss, certified, deq, phantom, restarted_jfb
+from solvers import GradientMonitor, Reconstructor, SmoothLoss, certified, deq, phantom, restarted_jfb
 from solvers.conformance import quadratic
 
 PHYSICS = SimpleNamespace(A_adjoint=lambda y: 2 * y)
@@ -111,7 +111,7 @@ def test_certified_gradients_and_monitors_work_through_it():
         return SmoothLoss(lambda x: (x - truth).square().mean(), 2 / truth.numel())
 
     model = Reconstructor(
-        operator, Monitor(certified(1e-3), lambda step, found: log.append(found), 1), loss=mse
+        operator, GradientMonitor(certified(1e-3), lambda step, found: log.append(found), 1), loss=mse
     )
     x = model(Y, PHYSICS, truth=truth)
     mse(truth)(x).backward()
@@ -144,9 +144,9 @@ def test_what_only_makes_a_part_is_refused():
         with pytest.raises(TypeError, match="which makes one: call it"):
             Reconstructor(Iteration(), solver)  # pyright: ignore
     with pytest.raises(TypeError, match="solver is deq, which makes one: call it"):
-        Monitor(deq, lambda step, found: None)  # pyright: ignore
-    with pytest.raises(TypeError, match="solver is Monitor"):
-        Reconstructor(Iteration(), Monitor)  # pyright: ignore
+        GradientMonitor(deq, lambda step, found: None)  # pyright: ignore
+    with pytest.raises(TypeError, match="solver is GradientMonitor"):
+        Reconstructor(Iteration(), GradientMonitor)  # pyright: ignore
     with pytest.raises(TypeError, match=r"operator must be a map .* not the class Iteration"):
         Reconstructor(Iteration, deq(1e-6))  # pyright: ignore
     with pytest.raises(TypeError, match="solver must be a solver such as deq"):

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from solvers import Schedule, certified, deq, jfb
+from solvers import ToleranceSchedule, certified, deq, jfb
 
 norms = st.lists(st.floats(1e-12, 1e12), max_size=30)
 schedules = st.builds(
-    lambda first, share, power: Schedule(first, first * share, power),
+    lambda first, share, power: ToleranceSchedule(first, first * share, power),
     st.floats(1e-3, 0.999),
     st.floats(1e-6, 1),
     st.sampled_from((0.0, 0.5, 1.0, 2.0)),
@@ -36,14 +36,14 @@ def test_a_loss_that_is_scaled_leaves_it_as_it_is(schedule, sizes, power):
 
 
 def test_its_values_by_hand():
-    schedule = Schedule(0.4, 0.01)
+    schedule = ToleranceSchedule(0.4, 0.01)
     assert schedule.rtol([8.0]) == 0.4
     assert schedule.rtol([8.0, 2.0]) == pytest.approx(0.1)
     # A gradient that grows again, and one that is smaller still.
     assert schedule.rtol([8.0, 2.0, 6.0]) == pytest.approx(0.1)
     assert schedule.rtol([8.0, 2.0, 6.0, 1e-9]) == 0.01
-    assert Schedule(0.4, 0.01, 2.0).rtol([8.0, 4.0]) == pytest.approx(0.1)
-    assert Schedule(0.4, 0.01, 0).rtol([8.0, 1e-9]) == 0.4
+    assert ToleranceSchedule(0.4, 0.01, 2.0).rtol([8.0, 4.0]) == pytest.approx(0.1)
+    assert ToleranceSchedule(0.4, 0.01, 0).rtol([8.0, 1e-9]) == 0.4
     # Where it starts, nothing is left to do.
     assert schedule.rtol([0.0]) == 0.01
 
@@ -51,7 +51,7 @@ def test_its_values_by_hand():
 @pytest.mark.parametrize("sizes", [[1.0, -1.0], [math.nan], [math.inf, 1.0]])
 def test_norms_that_are_none_are_refused(sizes):
     with pytest.raises(ValueError, match="finite and not negative"):
-        Schedule().rtol(sizes)
+        ToleranceSchedule().rtol(sizes)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_norms_that_are_none_are_refused(sizes):
 )
 def test_values_out_of_range_are_refused(arguments, complaint):
     with pytest.raises(ValueError, match=complaint):
-        Schedule(*arguments)
+        ToleranceSchedule(*arguments)
 
 
 def test_a_certified_solver_gets_the_tolerance_and_keeps_label_and_budget():
-    schedule, own = Schedule(0.2, 1e-3), certified(1e-2, 77)
+    schedule, own = ToleranceSchedule(0.2, 1e-3), certified(1e-2, 77)
     found = schedule.tighten(own, [1.0, 0.5])
     assert found == certified(0.1, 77)
     assert found.label == own.label
@@ -104,7 +104,7 @@ def test_the_whole_trajectory_is_within_the_distance_that_is_promised(first, see
     def direction(_, slope):
         return slope * along if along else torch.randn(12, generator=rng, dtype=torch.float64)
 
-    distance, total, promised = descend(Schedule(first, 1e-300), 200, direction)
+    distance, total, promised = descend(ToleranceSchedule(first, 1e-300), 200, direction)
     assert distance <= total * (1 + 1e-12)
     assert total <= promised
 
@@ -115,6 +115,6 @@ def test_a_fixed_tolerance_keeps_no_such_promise():
     def direction(*_):
         return torch.randn(12, generator=rng, dtype=torch.float64)
 
-    fixed, follows = (descend(Schedule(0.1, 1e-300, power), 1000, direction) for power in (0.0, 1.0))
+    fixed, follows = (descend(ToleranceSchedule(0.1, 1e-300, power), 1000, direction) for power in (0.0, 1.0))
     assert fixed[1] > 1.2 * fixed[2]
     assert follows[1] < 0.6 * follows[2]

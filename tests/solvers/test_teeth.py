@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from solvers import (
-    Equilibrium,
-    Implicit,
-    Iterate,
-    Report,
+    FixedPoint,
+    FixedSteps,
+    ImplicitDifferentiation,
     Solution,
     Solver,
-    Tracked,
+    SolveReport,
+    TruncatedBackprop,
     deq,
     restarted_jfb,
     unrolled,
@@ -25,12 +25,12 @@ from solvers import (
 from solvers import conformance as c
 
 
-def wrap(pull: Callable, reach=Iterate(6)) -> Solver:
+def wrap(pull: Callable, reach=FixedSteps(6)) -> Solver:
     return Solver("wrong", reach, pull)
 
 
 def keeps_double(T, at, loss=None):
-    solved = Tracked(2)(T, at)
+    solved = TruncatedBackprop(2)(T, at)
     return replace(solved, x=solved.x.double())
 
 
@@ -41,12 +41,12 @@ def detached_parameters(T, at, loss=None):
 
 
 def one_layer_less_than_said(T, at, loss=None):
-    return replace(Tracked(2)(T, at), recorded=3)
+    return replace(TruncatedBackprop(2)(T, at), recorded=3)
 
 
 def a_residual_nobody_counted(T, at, loss=None):
     T(at.x)
-    return Tracked(2)(T, at)
+    return TruncatedBackprop(2)(T, at)
 
 
 @dataclass(frozen=True)
@@ -63,36 +63,36 @@ class Absolute:
             if torch.linalg.vector_norm(y - x) < self.tol:
                 break
             x = y
-        return Equilibrium(x, Report(steps, 0.0, True))
+        return FixedPoint(x, SolveReport(steps, 0.0, True))
 
 
 def one_tolerance_for_all(T, at, loss=None):
-    return Implicit(Absolute(1e-6))(T, at)
+    return ImplicitDifferentiation(Absolute(1e-6))(T, at)
 
 
 def a_hook_that_holds_its_output(T, at, loss=None):
-    solved = Tracked(2)(T, at)
+    solved = TruncatedBackprop(2)(T, at)
     solved.x.register_hook(lambda g: g if solved.x is not None else None)
     return solved
 
 
 def a_global_tape(T, at, loss=None, kept=[]):  # noqa: B006
-    solved = Tracked(2)(T, at)
+    solved = TruncatedBackprop(2)(T, at)
     kept.append(solved.x)
     return solved
 
 
 def tapes_always(T, at, loss=None):
     with torch.enable_grad():
-        return Tracked(2)(T, at)
+        return TruncatedBackprop(2)(T, at)
 
 
 def draws_noise(T, at, loss=None):
-    return Tracked(2)(T, Equilibrium(at.x + 1e-12 * torch.randn_like(at.x), at.report))
+    return TruncatedBackprop(2)(T, FixedPoint(at.x + 1e-12 * torch.randn_like(at.x), at.report))
 
 
 def mixes_samples(T, at, loss=None):
-    return Tracked(2)(T, Equilibrium(at.x.flip(0), at.report))
+    return TruncatedBackprop(2)(T, FixedPoint(at.x.flip(0), at.report))
 
 
 class Stale:
@@ -102,13 +102,13 @@ class Stale:
         self.x = None
 
     def __call__(self, T, x0):
-        self.x = Iterate(6)(T, x0).x if self.x is None or self.x.shape != x0.shape else self.x
-        return Equilibrium(self.x, Report(6))
+        self.x = FixedSteps(6)(T, x0).x if self.x is None or self.x.shape != x0.shape else self.x
+        return FixedPoint(self.x, SolveReport(6))
 
 
 def in_place(T, at, loss=None):
     at.x.add_(0)
-    return Tracked(1)(T, Equilibrium(at.x.mul_(0.5), at.report))
+    return TruncatedBackprop(1)(T, FixedPoint(at.x.mul_(0.5), at.report))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class WrongSign:
         u = v
         for _ in range(40):
             u = 2 * v - T(u)  # v − Jᵀu
-        return Equilibrium(u, Report(40))
+        return FixedPoint(u, SolveReport(40))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class WholeBatch:
             steps += 1
             residual = float(torch.linalg.vector_norm(y - x) / torch.linalg.vector_norm(y))
             x = y
-        return Equilibrium(x, Report(steps, residual, residual <= self.tol))
+        return FixedPoint(x, SolveReport(steps, residual, residual <= self.tol))
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ class Silent:
     """Gives up on the whole batch where a sample is nan."""
 
     def __call__(self, T, x0):
-        u = Iterate(400)(T, x0).x
-        return Equilibrium(u if u.isfinite().all() else torch.zeros_like(u), Report(400))
+        u = FixedSteps(400)(T, x0).x
+        return FixedPoint(u if u.isfinite().all() else torch.zeros_like(u), SolveReport(400))
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class RealInner:
         for _ in range(6):
             f = T(x) - x
             x = x + f * (1 + 0.1 * (f * f).sum())
-        return Equilibrium(x, Report(6))
+        return FixedPoint(x, SolveReport(6))
 
 
 @dataclass(frozen=True)
@@ -162,36 +162,36 @@ class Largest:
     def __call__(self, T, x0):
         y = T(x0)
         float((y - x0).abs().max())
-        return Equilibrium(y, Report(1))
+        return FixedPoint(y, SolveReport(1))
 
 
 @pytest.mark.parametrize(
     ("check", "solver"),
     [
-        (c.treats_samples_alone, wrap(Implicit(Iterate(400)), WholeBatch(1e-12))),
-        (c.treats_samples_alone, wrap(Implicit(WholeBatch(1e-12)), Iterate(400))),
-        (c.treats_samples_alone, wrap(Implicit(Iterate(400)), WholeBatch(1e-15))),
-        (c.shows_nan, wrap(Implicit(Silent()), Iterate(400))),
-        (c.takes_complex_states, wrap(Tracked(2), RealInner())),
-        (c.takes_an_empty_batch, wrap(Tracked(2), Largest())),
+        (c.treats_samples_alone, wrap(ImplicitDifferentiation(FixedSteps(400)), WholeBatch(1e-12))),
+        (c.treats_samples_alone, wrap(ImplicitDifferentiation(WholeBatch(1e-12)), FixedSteps(400))),
+        (c.treats_samples_alone, wrap(ImplicitDifferentiation(FixedSteps(400)), WholeBatch(1e-15))),
+        (c.shows_nan, wrap(ImplicitDifferentiation(Silent()), FixedSteps(400))),
+        (c.takes_complex_states, wrap(TruncatedBackprop(2), RealInner())),
+        (c.takes_an_empty_batch, wrap(TruncatedBackprop(2), Largest())),
         (c.keeps_shape_and_dtype, wrap(keeps_double)),
-        (c.keeps_shape_and_dtype, wrap(in_place, Iterate(0))),
+        (c.keeps_shape_and_dtype, wrap(in_place, FixedSteps(0))),
         (
             c.reaches_every_parameter,
-            wrap(lambda T, at, loss=None: Implicit(Iterate(0))(lambda x: x + 0 * T(x), at)),
+            wrap(lambda T, at, loss=None: ImplicitDifferentiation(FixedSteps(0))(lambda x: x + 0 * T(x), at)),
         ),
         (
             c.agrees_with_closed_form,
-            wrap(lambda T, at, loss=None: Tracked(2)(lambda x: 0.5 * (x + T(x)), at)),
+            wrap(lambda T, at, loss=None: TruncatedBackprop(2)(lambda x: 0.5 * (x + T(x)), at)),
         ),
-        (c.agrees_with_oracle, wrap(Implicit(WrongSign()), Iterate(200))),
-        (c.agrees_with_oracle, wrap(Implicit(Iterate(0)), Iterate(200))),
+        (c.agrees_with_oracle, wrap(ImplicitDifferentiation(WrongSign()), FixedSteps(200))),
+        (c.agrees_with_oracle, wrap(ImplicitDifferentiation(FixedSteps(0)), FixedSteps(200))),
         (c.counts_truly, wrap(one_layer_less_than_said)),
         (c.counts_truly, wrap(a_residual_nobody_counted)),
-        (c.scales_with_the_loss, wrap(one_tolerance_for_all, Iterate(200))),
+        (c.scales_with_the_loss, wrap(one_tolerance_for_all, FixedSteps(200))),
         (c.treats_samples_alone, wrap(mixes_samples)),
         (c.repeats_itself, wrap(draws_noise)),
-        (c.repeats_itself, wrap(Tracked(1), Stale())),
+        (c.repeats_itself, wrap(TruncatedBackprop(1), Stale())),
         (c.leaves_no_tape, wrap(a_hook_that_holds_its_output)),
         (c.leaves_no_tape, wrap(a_global_tape)),
         (c.leaks_nothing, wrap(tapes_always)),
@@ -207,9 +207,9 @@ def test_checks_bite_under_python_O():
     """``-O`` strips every ``assert``; a check must not be one."""
     code = (
         "import torch\n"
-        "from solvers import Implicit, Iterate, Solver, conformance as c\n"
+        "from solvers import ImplicitDifferentiation, FixedSteps, Solver, conformance as c\n"
         "assert False, 'asserts are on'\n"
-        "wrong, missed = Solver('wrong', Iterate(200), Implicit(Iterate(0))), 0\n"
+        "wrong, missed = Solver('wrong', FixedSteps(200), ImplicitDifferentiation(FixedSteps(0))), 0\n"
         "for check in (c.agrees_with_oracle, lambda s: c.demand(False, '')):\n"
         "    try:\n"
         "        check(wrong)\n"
@@ -229,7 +229,7 @@ def test_the_oracle_itself_agrees_with_central_differences():
 
     def objective() -> float:
         with torch.no_grad():
-            return float(c.quadratic(Iterate(200)(T, x0).x))
+            return float(c.quadratic(FixedSteps(200)(T, x0).x))
 
     found = []
     for p in T.parameters():
@@ -247,17 +247,17 @@ def test_the_oracle_itself_agrees_with_central_differences():
 @pytest.mark.parametrize(
     "wrong",
     [
-        Solver("gradient flows through the restarts", Iterate(0), Tracked(8)),
-        Solver("one layer too many", Iterate(6), Tracked(3)),
-        Solver("one layer too few", Iterate(6), Tracked(1)),
-        Solver("one restart too many", Iterate(8), Tracked(2)),
-        Solver("one restart too few", Iterate(4), Tracked(2)),
+        Solver("gradient flows through the restarts", FixedSteps(0), TruncatedBackprop(8)),
+        Solver("one layer too many", FixedSteps(6), TruncatedBackprop(3)),
+        Solver("one layer too few", FixedSteps(6), TruncatedBackprop(1)),
+        Solver("one restart too many", FixedSteps(8), TruncatedBackprop(2)),
+        Solver("one restart too few", FixedSteps(4), TruncatedBackprop(2)),
         unrolled(2),
         deq(1e-12),
     ],
 )
 def test_no_neighbour_is_taken_for_restarted_jfb(wrong):
     T = c.Contraction()
-    right, _ = c.gradient(restarted_jfb(2, 3), T, c.start(2, 6))
-    found, _ = c.gradient(wrong, T, c.start(2, 6))
+    right, _ = c.gradient_of(restarted_jfb(2, 3), T, c.start(2, 6))
+    found, _ = c.gradient_of(wrong, T, c.start(2, 6))
     assert c.relative_error(found, right) > 1e-9

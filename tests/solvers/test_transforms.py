@@ -10,9 +10,9 @@ from solvers import (
     GMRES,
     Anderson,
     Picard,
-    Shared,
+    SharedInverse,
     Solver,
-    Tracked,
+    TruncatedBackprop,
     checkpointed,
     deq,
     implicit,
@@ -23,14 +23,8 @@ from solvers import (
     unrolled,
 )
 from solvers.conformance import quadratic, relative_error, start
-
-from .conftest import F64
-from .maps import (
-    C,
-    Pure,
-    W,
-    by_label,
-)
+from tests.solvers.conftest import F64
+from tests.solvers.maps import C, Pure, W, by_label
 
 
 @by_label(
@@ -38,7 +32,7 @@ from .maps import (
         unrolled(4),
         deq(1e-3),
         implicit(Anderson(1e-3), GMRES(1e-3)),
-        implicit(Anderson(1e-3, shared=True), Shared(3)),
+        implicit(Anderson(1e-3, shared=True), SharedInverse(3)),
     ]
 )
 @pytest.mark.misuse(
@@ -108,7 +102,7 @@ def test_transforms_are_refused_by_name(solver: Solver):
 
 
 def test_a_reach_that_no_transform_sees_through_is_named():
-    f = by_transform(Solver("mine", Picard(1e-3), Tracked(2)))
+    f = by_transform(Solver("mine", Picard(1e-3), TruncatedBackprop(2)))
     with pytest.raises(RuntimeError, match=r"do not go through mine"):
         torch.func.vmap(f)(torch.stack([C, C]))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from solvers import (
     GMRES,
     Anderson,
-    Iterate,
+    FixedSteps,
     Picard,
     checkpointed,
     deq,
@@ -19,10 +19,9 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
-from solvers._pull import exchanged
+from solvers._backward.modes import exchanged
 from solvers.conformance import Contraction, leaves_no_tape, quadratic, relative_error, start
-
-from .conftest import F64, matrix
+from tests.solvers.conftest import F64, matrix
 
 W = matrix(6, 0.7, 3)
 EXACT = [
@@ -225,4 +224,4 @@ def test_an_exchange_keeps_nothing_of_the_callers():
 
 def test_nothing_of_a_segment_outlives_it():
     leaves_no_tape(checkpointed(9))
-    leaves_no_tape(implicit(Iterate(5), Iterate(5)))
+    leaves_no_tape(implicit(FixedSteps(5), FixedSteps(5)))

@@ -11,10 +11,10 @@ import torch
 from deepinv.physics import Blur, Denoising, Inpainting, LinearPhysics
 from torch import Tensor
 
-from bench.operators import ForwardBackward, Penalty
-from bench.operators.groups import Groups
-from bench.operators.weighted import portion
-from solvers import GMRES, Anderson, Lipschitz, Map, Regularity, SmoothLoss, implicit
+from bench.operators import ForwardBackward
+from bench.penalties import Penalty
+from bench.penalties.groups import Groups, portion
+from solvers import GMRES, Anderson, DerivativeBounds, LipschitzConstants, Map, SmoothLoss, implicit
 
 F64 = torch.float64
 PENALTIES = {
@@ -140,11 +140,11 @@ class _Layer:
         z = z + (self.c + self.y) if self.exact else z + self.c + self.y  # c and y cancel to the bit
         return 0.9 * torch.tanh(z) if self.kind == "layer" else z
 
-    def regularity(self) -> Lipschitz:
+    def regularity(self) -> LipschitzConstants:
         if self.kind != "layer":
             slope = 1.0 if self.kind == "affine" else float((self.c.detach() + 1).pow(-2).max())
-            return Lipschitz(0.9, 0.0, 0.0, lambda x: slope * math.sqrt(len(x)), parameters=[self.c])
-        return Lipschitz(0.9, 0.7, 0.7, lambda x: 0.9 * math.sqrt(len(x)), parameters=[self.c])
+            return LipschitzConstants(0.9, 0.0, 0.0, lambda x: slope * math.sqrt(len(x)), parameters=[self.c])
+        return LipschitzConstants(0.9, 0.7, 0.7, lambda x: 0.9 * math.sqrt(len(x)), parameters=[self.c])
 
     def numbers(self) -> list[Tensor]:
         return [self.W, self.c, self.y]
@@ -189,7 +189,7 @@ class _Step:
     def __call__(self, x: Tensor) -> Tensor:
         return self.T(x)
 
-    def regularity(self) -> Regularity | None:
+    def regularity(self) -> DerivativeBounds | None:
         return self.T.regularity()  # pyright: ignore
 
     def pick(self, index: Tensor) -> Map:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from bench.errors import UserError
+from bench.utils.errors import UserError
 
 from .problems import PENALTIES, AttackProblem
 from .trial import ESTIMATORS, AttackOutcome, AttackTrial, failed_outcome, run_trial

@@ -15,7 +15,7 @@ from solvers import (
     GMRES,
     Anderson,
     Certificate,
-    Monitor,
+    GradientMonitor,
     Picard,
     Solver,
     certified,
@@ -103,7 +103,7 @@ def run_trial(trial: AttackTrial) -> AttackOutcome:
     dtype = getattr(torch, trial.dtype)
     problem = build_attack_problem(trial.problem, dtype)
     certificates: list[Certificate] = []
-    monitor = Monitor(
+    monitor = GradientMonitor(
         ESTIMATORS[trial.estimator](trial.tol, trial.depth),
         lambda step, certificate: certificates.append(certificate),
         every=1,

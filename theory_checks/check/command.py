@@ -9,16 +9,17 @@ from typing import cast
 
 import pandas as pd
 
-from bench.calls import LONGEST
-from bench.command import print_frame, say
-from bench.errors import UserError
-from bench.given import SOLVERS, made
-from bench.operators import DENOISED, PRIORS, Prior
-from bench.peers import Peer
+from bench.config.call_syntax import LONGEST
+from bench.config.lookup import SOLVERS, made
+from bench.external import ExternalSolver
+from bench.operators import PLUG_AND_PLAY_PRIORS, Prior
+from bench.penalties import PRIORS
 from bench.tasks import ROSTER as TASKS
 from bench.tasks import Task
-from bench.terminal import aside, printed_json
-from solvers import GMRES, PARTS, Implicit, Reach, Solver
+from bench.utils.console import print_frame, say
+from bench.utils.errors import UserError
+from bench.utils.terminal import aside, printed_json
+from solvers import GMRES, SOLVER_PARTS, ForwardSolver, ImplicitDifferentiation, Solver
 
 from ..operators.operator_claims import check_operator_claims
 from ..operators.user_operator import UserOperator, operator_case, validate_operator
@@ -69,8 +70,10 @@ def resolve_call(text: str) -> object:
     Raises:
         UserError: there is no such call, or a file in it cannot be read or raises an error.
     """
-    names = {**SOLVERS, **TASKS, **PRIORS, **DENOISED}
-    return made(text, names, "solver, task or operator", {**PARTS, **PRIORS, **DENOISED})[0]
+    names = {**SOLVERS, **TASKS, **PRIORS, **PLUG_AND_PLAY_PRIORS}
+    return made(text, names, "solver, task or operator", {**SOLVER_PARTS, **PRIORS, **PLUG_AND_PLAY_PRIORS})[
+        0
+    ]
 
 
 def run_checks(value: object, within: float | None = None, text: str = "it") -> list[CheckOutcome]:
@@ -95,11 +98,13 @@ def run_checks(value: object, within: float | None = None, text: str = "it") -> 
     if all(hasattr(value, name) for name in ("label", "layers", "operator")):
         prior = cast(Prior, value)
         return [_check_label(prior.label), *check_prior(prior)]
-    if isinstance(value, Peer):
+    if isinstance(value, ExternalSolver):
         raise UserError(f"{text} is another library's: only solvers.Solver can be checked")
     if callable(value) and dataclasses.is_dataclass(value):
-        reach = cast(Reach, value)
-        return check_solver(Solver(f"implicit({text}, …)", reach, Implicit(GMRES(1e-12))), within)
+        reach = cast(ForwardSolver, value)
+        return check_solver(
+            Solver(f"implicit({text}, …)", reach, ImplicitDifferentiation(GMRES(1e-12))), within
+        )
     raise UserError(
         f"{text} returns {'nothing' if value is None else type(value).__name__}: give what returns a solvers.Solver, "
         "a bench.tasks.Task, a prior (label, layers, operator) or a theory_checks.operators.UserOperator"

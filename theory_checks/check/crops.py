@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.errors import UserError
-from bench.images import Layout, find_images
-from bench.tasks import Batch, Instance, Task, instance
+from bench.tasks import Batch, Problem, Task, build_problem
+from bench.tasks.images import Layout, find_images
+from bench.utils.errors import UserError
 from solvers import Map
 
 SIDES = (32, 64)
@@ -27,7 +27,7 @@ class TaskOnCrops:
         x: its start.
     """
 
-    problem: Instance
+    problem: Problem
     batch: Batch
     T: Map
     x: Tensor
@@ -42,7 +42,7 @@ def build_task(task: Task, dtype: torch.dtype = torch.float64) -> TaskOnCrops:
     images = find_images(colour=task.channels == 3)
     for side in SIDES:
         try:
-            problem = instance(task, images, Layout(side, 2, 1), 0, dtype=dtype)
+            problem = build_problem(task, images, Layout(side, 2, 1), 0, dtype=dtype)
         except UserError:
             if side == SIDES[-1]:
                 raise

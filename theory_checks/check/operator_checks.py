@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bench.lipschitz import jacobian_norm
-from bench.oracle import NoOracle, hypergradient
+from bench.measurement.hypergradient import NoReference, reference_gradient
+from bench.measurement.jacobian_norm import jacobian_norm
 from solvers import Anderson
 
 from ..instances.synthetic import standard_normal
@@ -142,10 +142,10 @@ def _gradient(crops: TaskOnCrops) -> str:
     parameters = [p for p in crops.problem.operator.parameters() if p.requires_grad]
     T = crops.problem.limit(crops.batch)
     try:
-        exact = hypergradient(
+        exact = reference_gradient(
             T, parameters, crops.x, lambda x: crops.problem.loss(x, crops.batch), BUDGET
         ).gradient
-    except NoOracle as error:
+    except NoReference as error:
         raise Note(f"no equilibrium to check a gradient at: {error}") from error
     require(
         bool(exact.any()),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.errors import UserError, in_a_line
+from bench.utils.errors import UserError, in_a_line
 
 from ..operators.operator_claims import OperatorCheck
 

@@ -7,14 +7,15 @@ import math
 
 import torch
 
-from bench.errors import UserError
-from bench.images import find_images
-from bench.operators import Penalty, Prior
-from bench.own import check_portable
-from bench.tasks import Task, instance
+from bench.config.user_files import check_portable
+from bench.operators import Prior
+from bench.penalties import Penalty
+from bench.tasks import Task, build_problem
 from bench.tasks.deblurring import GaussianBlur
 from bench.tasks.denoising import STEP, Identity
+from bench.tasks.images import find_images
 from bench.tasks.inpainting import LostPixels
+from bench.utils.errors import UserError
 
 from ..instances.synthetic import Case, QuadraticLoss
 from ..operators.benchmark_operator import LAYOUT, BenchmarkMap, benchmark_case
@@ -94,7 +95,7 @@ def _task_case(task: Task) -> Case:
     """The operator of a task on the 16×16 crop with the highest contrast, as a case."""
     if isinstance(task.prior, Penalty):
         return benchmark_case(task)
-    problem = instance(task, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
+    problem = build_problem(task, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
     batch = problem.train.pick(problem.train.truth.flatten(1).std(1).argmax()[None])
     T = BenchmarkMap(problem, batch)
     if max(len(T.theta), T.start.numel()) > LARGEST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from solvers import Certified, Solver
+from solvers import CertifiedBackward, Solver
 from solvers import conformance as c
 
 from .outcome import require
@@ -52,12 +52,12 @@ def stops_each_sample_alone(solver: Solver) -> str:
     """Require the value and the gradient of each sample to be the same in any batch.
 
     The samples differ in size by ten orders of magnitude, and the large one converges first. A norm, a stop or a weight
-    over the batch is then that of the large sample, whatever the tolerance. ``Certified`` makes the gradient of the
-    whole batch to a tolerance, so only its values are checked.
+    over the batch is then that of the large sample, whatever the tolerance. ``CertifiedBackward`` makes the gradient of
+    the whole batch to a tolerance, so only its values are checked.
     """
     b = unequal_samples()
     batch = solve_batch(solver, b)
-    parts = ("value",) if isinstance(solver.pull, Certified) else ("value", "gradient")
+    parts = ("value",) if isinstance(solver.pull, CertifiedBackward) else ("value", "gradient")
     for i in range(len(b)):
         alone = solve_batch(solver, b[i : i + 1])
         for part, in_batch, single in zip(parts, batch, alone, strict=False):

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bench.matrix import parse_task
-from bench.own import check_portable
-from solvers import Iterate, Solver
+from bench.config.matrix import parse_task
+from bench.config.user_files import check_portable
+from solvers import FixedSteps, Solver
 from solvers import conformance as c
 
 from ..claims import CLAIMS
@@ -32,7 +32,7 @@ HINTS: dict[Callable[[Solver], None], str] = {
     c.keeps_shape_and_dtype: "nothing may change x0 in place (add_, mul_, +=), and nothing may change its dtype",
     c.reaches_every_parameter: (
         "the last application of T must be on the tape; look for .detach(), .data, .item() or torch.no_grad() "
-        "between it and the value, or let Tracked or Implicit tape it"
+        "between it and the value, or let TruncatedBackprop or ImplicitDifferentiation tape it"
     ),
     c.counts_truly: (
         "Report.applications counts every call of T without a tape, those that only measure something too; "
@@ -113,7 +113,7 @@ def _factor(estimate: Tensor, right: Tensor) -> float | None:
 def _closed_form(solver: Solver) -> str:
     """The gradient is exact on a map that is constant in x."""
     T = c.SoftThreshold()
-    estimate, _ = c.gradient(solver, T, torch.zeros_like(T.y), lambda x: x.sum())
+    estimate, _ = c.gradient_of(solver, T, torch.zeros_like(T.y), lambda x: x.sum())
     error = _require_direction(estimate, T.derivative(), "the closed form of a T that is constant in x")
     if (factor := _factor(estimate, T.derivative())) is not None:
         raise Note(
@@ -149,7 +149,7 @@ def _dense_reference(solver: Solver, within: float | None) -> str:
     """The gradient on a small contraction, compared with dense algebra and with gradients of common mistakes."""
     T, x0 = c.Contraction(), c.start(2, 6)
     right = c.dense_oracle(T, x0)
-    estimate, _ = c.gradient(solver, T, x0)
+    estimate, _ = c.gradient_of(solver, T, x0)
     error = _require_direction(estimate, right, "the exact gradient")
     factor = _factor(estimate, right)
     if factor is not None:
@@ -168,7 +168,7 @@ def _dense_reference(solver: Solver, within: float | None) -> str:
 
 def _mistakes(T: c.Contraction, x0: Tensor) -> dict[str, Tensor]:
     """Gradients by wrong adjoint equations that are common mistakes."""
-    x = Iterate(500)(T, x0).x.detach()
+    x = FixedSteps(500)(T, x0).x.detach()
     n = x.numel()
     J = torch.func.jacrev(T)(x).detach().reshape(n, n)
     leaf = x.clone().requires_grad_()

@@ -18,13 +18,13 @@ from torch import Tensor
 
 from solvers import (
     GMRES,
-    Adjoint,
+    AdjointSolver,
     Anderson,
-    Equilibrium,
-    Implicit,
+    FixedPoint,
+    ForwardSolver,
+    ImplicitDifferentiation,
     Nesterov,
     Picard,
-    Reach,
     Solver,
 )
 
@@ -36,12 +36,12 @@ from ..instances.exact import cotangents, jacobians, solve_exactly, two_norm
 from ..instances.synthetic import Case
 
 
-def _solved(case: Case, reach: Reach, adjoint: Adjoint) -> tuple[Equilibrium, Tensor, Tensor]:
+def _solved(case: Case, reach: ForwardSolver, adjoint: AdjointSolver) -> tuple[FixedPoint, Tensor, Tensor]:
     """The equilibrium ``x̂``, the adjoint ``û`` and the gradient. û is the gradient in a constant added to T."""
     T, x0 = solver_map(case, divisible=False), solver_state(case, case.x0)
     shift = torch.zeros_like(x0, requires_grad=True)
     case.T.zero_grad()
-    solution = Solver("", reach, Implicit(adjoint))(lambda x: T(x) + shift, x0)
+    solution = Solver("", reach, ImplicitDifferentiation(adjoint))(lambda x: T(x) + shift, x0)
     with torch.no_grad():
         equilibrium = reach(T, x0)
     case.loss(solution.x.flatten(), case.T.theta).backward()
@@ -49,7 +49,7 @@ def _solved(case: Case, reach: Reach, adjoint: Adjoint) -> tuple[Equilibrium, Te
     return equilibrium, shift.grad.flatten(), case.T.theta.grad.clone()
 
 
-def _sides(case: Case, reach: Reach, adjoint: Adjoint, factor: float) -> Sides:
+def _sides(case: Case, reach: ForwardSolver, adjoint: AdjointSolver, factor: float) -> Sides:
     e = solve_exactly(case)
     equilibrium, u, gradient = _solved(case, reach, adjoint)
     x = equilibrium.x.flatten()

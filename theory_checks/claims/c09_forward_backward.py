@@ -23,8 +23,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.operators import Operator, Penalty, contraction_factor
-from bench.operators.groups import Groups
+from bench.operators import Operator, contraction_factor
+from bench.penalties import Penalty
+from bench.penalties.groups import Groups
 from bench.tasks.denoising import Identity
 from solvers import Map, unrolled
 

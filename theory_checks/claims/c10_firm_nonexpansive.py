@@ -18,7 +18,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.operators import Penalty
+from bench.penalties import Penalty
 
 from ..engine.claim import Claim
 from ..engine.inequality import Sides

@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bench.operators import Penalty
+from bench.penalties import Penalty
 from solvers import Solver, deq, jfb, neumann, restarted_jfb, unrolled
 
 from ..engine.claim import Claim

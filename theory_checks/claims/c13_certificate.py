@@ -8,7 +8,7 @@ it returned, ``v = ∇ℓ(y)`` and ``ϱ = v + Σ (J(x_k)ᵀu_k − u_k)``. Resid
 
 For restarted JFB, ϱ is the last cotangent ``w_0`` (PROOFS B1); for an adjoint solve it is the residual (S6,
 B3). At the equilibrium only the term of ϱ is left, which is attained with ``J = L·I``. The claim checks
-``solvers.certificate``.
+``solvers._certificates.bound``.
 
 Assumes that L < 1 and that L, M_J, M_B, Λ and H, the Lipschitz constants of T, J, B, ∇ₓℓ and ∇_θℓ, hold on a
 set that contains all x_k, y and x*. J of the benchmark's operators jumps; there the operators' own bounds on
@@ -17,7 +17,7 @@ set that contains all x_k, y and x*. J of the benchmark's operators jumps; there
 A certificate is a sum of bounds, and slack ones could hide a false one. So each bound is also compared with the
 largest change that a search of its ball finds (``derivative_checks``).
 
-Source: PROOFS B1, S6, B3. ``solvers/certificate.py`` has the proof for any algorithm.
+Source: PROOFS B1, S6, B3. ``solvers/_certificates/bound.py`` has the proof for any algorithm.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import CG, Implicit, Iterate, Solution, Solver, neumann
+from solvers import CG, FixedSteps, ImplicitDifferentiation, Solution, Solver, neumann
 
 from ..engine.claim import Claim
 from ..engine.inequality import Sides, conjunction, disjunction
@@ -81,7 +81,7 @@ def solved_adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
 
 def conjugate_gradients(case: Case, K: int) -> Tensor:
     """The adjoint after K steps of the library's CG from 0; one more product measures the residual."""
-    return solved_adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-15, K + 1))), case)[0]
+    return solved_adjoint(Solver("cg", FixedSteps(0), ImplicitDifferentiation(CG(1e-15, K + 1))), case)[0]
 
 
 def _parts(
@@ -118,7 +118,7 @@ def _sides(n: int, L: float, seed: int, indefinite: bool, K: int, samples: int) 
 def _asymmetric(n: int, L: float, seed: int, samples: int) -> Sides:
     """On a J that is not symmetric, CG stops within ``STEPS`` products, unless it converges."""
     case = chebyshev_spectrum(n + 2, L, seed, True, samples, skew=0.5)
-    _, solution = solved_adjoint(Solver("cg", Iterate(0), Implicit(CG(1e-12, 200))), case)
+    _, solution = solved_adjoint(Solver("cg", FixedSteps(0), ImplicitDifferentiation(CG(1e-12, 200))), case)
     return Sides(float(solution.adjoint[0].applications if not solution.converged else 0), STEPS, 0.0)
 
 

@@ -19,19 +19,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import (
-    CG,
-    GMRES,
-    Anderson,
-    Nesterov,
-    Picard,
-    Shared,
-    Solver,
-    deq,
-    implicit,
-    jfb,
-    phantom,
-)
+from solvers import CG, GMRES, Anderson, Nesterov, Picard, SharedInverse, Solver, deq, implicit, jfb, phantom
 
 from ..engine.claim import Claim
 from ..engine.inequality import Sides, conjunction
@@ -118,7 +106,7 @@ EARLY = (
     implicit(Nesterov(1e-2), Nesterov(1e-1)),
     implicit(Anderson(1e-2), GMRES(1e-2)),
     implicit(Anderson(1e-2, memory=2, every=1), CG(1e-2)),
-    implicit(Anderson(1e-3, shared=True), Shared(1)),
+    implicit(Anderson(1e-3, shared=True), SharedInverse(1)),
     phantom(2, 3),
 )
 """Solvers that stop long before rounding, so that a stopping criterion that is not homogeneous shows."""

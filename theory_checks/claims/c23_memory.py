@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from bench.memory import saved_bytes
+from bench.measurement.memory import saved_bytes
 from bench.tasks import loss
 from solvers import Solver, neumann, restarted_jfb
 

@@ -19,7 +19,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import CG, GMRES, Adjoint, Anderson, Equilibrium, Nesterov, Picard, Reach
+from solvers import CG, GMRES, AdjointSolver, Anderson, FixedPoint, ForwardSolver, Nesterov, Picard
 
 from ..engine.claim import Claim
 from ..engine.inequality import Sides, conjunction
@@ -45,13 +45,13 @@ class SolveCheck:
         better: by what fraction ``‖T(x) − x‖`` of the best point that was seen is below that of the returned one.
     """
 
-    equilibrium: Equilibrium
+    equilibrium: FixedPoint
     residual: Tensor
     rounding: float
     better: float
 
 
-def solve_forward(case: Case, reach: Reach, single: bool, divisible: bool) -> SolveCheck:
+def solve_forward(case: Case, reach: ForwardSolver, single: bool, divisible: bool) -> SolveCheck:
     """Solve for the equilibrium of a batch.
 
     Args:
@@ -82,7 +82,7 @@ def _better(recorder: RecordingMap, x: Tensor, residual: Tensor, tol: float) -> 
     return float(gap.max())
 
 
-def solve_adjoint(case: Case, adjoint: Adjoint, single: bool, far: bool) -> SolveCheck:
+def solve_adjoint(case: Case, adjoint: AdjointSolver, single: bool, far: bool) -> SolveCheck:
     """Solve the adjoint equation of a batch, from the cotangent, or from far away."""
     T = build_adjoint_equation(case, torch.float32 if single else torch.float64)
     start = 30 * standard_normal(case.samples, *T.v.shape).to(T.v) if far else T.v
@@ -93,7 +93,12 @@ def solve_adjoint(case: Case, adjoint: Adjoint, single: bool, far: bool) -> Solv
 
 
 def _sides(
-    case: Case, solve: Reach | Adjoint, single: bool, other: bool, linear: bool, later: bool = False
+    case: Case,
+    solve: ForwardSolver | AdjointSolver,
+    single: bool,
+    other: bool,
+    linear: bool,
+    later: bool = False,
 ) -> Sides:
     adjoint = linear or isinstance(solve, GMRES | CG)  # every solver can solve the adjoint equation
     make = partial(solve_adjoint, far=other) if adjoint else partial(solve_forward, divisible=other)

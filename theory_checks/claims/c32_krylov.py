@@ -2,7 +2,7 @@
 
 After k products from 0, GMRES has the least norm of ``v − (I − Jᵀ)u`` over the Krylov space
 ``v, Jᵀv, …, (Jᵀ)^{k−1}v``. The minimum is computed by dense least squares on an orthogonalised basis. On an
-affine map the secants in the history of Anderson acceleration are exact, so ``Shared`` returns ``(I − Jᵀ)⁻¹v``
+affine map the secants in the history of Anderson acceleration are exact, so ``SharedInverse`` returns ``(I − Jᵀ)⁻¹v``
 once they span the space.
 
 Source: Saad & Schultz (1986); Ramzi et al. (arXiv 2106.00553).
@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import GMRES, Anderson, Equilibrium, Implicit, Map, Shared, Solver
+from solvers import GMRES, Anderson, FixedPoint, ImplicitDifferentiation, Map, SharedInverse, Solver
 
 from ..engine.claim import Claim
 from ..engine.inequality import Sides, conjunction, disjunction
@@ -73,11 +73,13 @@ def general_batch(n: int, L: float, seed: int, samples: int) -> Case:
 
 
 def _shared_inverse(n: int, L: float, seed: int, samples: int, memory: int) -> Sides:
-    """The adjoint by ``Shared``, after Anderson acceleration has seen ``memory`` differences; exact if that is n."""
+    """The adjoint by ``SharedInverse`` after Anderson acceleration with ``memory`` differences; exact for n of them."""
     case = general_batch(n, L, seed, samples)
     reach = Anderson(1e-300, memory + 1, memory, memory + 1, shared=True)
     # From another start than the equilibrium, where all differences are 0.
-    u, solution = solved_adjoint(Solver("", _From(reach, case.x0), Implicit(Shared())), case)
+    u, solution = solved_adjoint(
+        Solver("", _From(reach, case.x0), ImplicitDifferentiation(SharedInverse())), case
+    )
     v = case.loss.cotangent(solution.x.detach().flatten(), case.T.theta.detach())
     J = solve_exactly(case).J
     expected = torch.linalg.solve(torch.eye(len(v), dtype=F64) - J.T, v).view_as(u)
@@ -90,7 +92,7 @@ class _From:
     def __init__(self, reach: Anderson, x0: Tensor) -> None:
         self.reach, self.x0 = reach, x0
 
-    def __call__(self, T: Map, x0: Tensor, /) -> Equilibrium:
+    def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
         return self.reach(T, self.x0.view_as(x0))
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import GMRES, Certificate, Iterate, implicit
+from solvers import GMRES, Certificate, FixedSteps, implicit
 
 from ..engine.claim import Claim
 from ..engine.inequality import Sides, conjunction
@@ -67,7 +67,7 @@ def far(case: Case) -> Case:
     return replace(case, name=f"far({case.name})", x0=30 * case.x0)
 
 
-crude = st.builds(implicit, st.builds(Iterate, st.integers(0, 3)), st.just(GMRES(1e-9)))
+crude = st.builds(implicit, st.builds(FixedSteps, st.integers(0, 3)), st.just(GMRES(1e-9)))
 # At a coarse point with the exact adjoint of that point the bound is attained, whether g or F' is longer.
 tight = st.builds(PerturbedGradient, crude, st.just(1.0), st.just(0.0), st.just(0))
 

@@ -1,7 +1,7 @@
 """C34. A monitor certifies the gradient of the loss that was backpropagated, also if it is scaled.
 
 A training loop that accumulates batches, or scales the loss for float16, backpropagates ``cℓ``, while the
-``Monitor`` knows ℓ. The certificate that it logs bounds the error of the gradient of ``cℓ``, and all its parts,
+``GradientMonitor`` knows ℓ. The certificate that it logs bounds the error of the gradient of ``cℓ``, and all its parts,
 including that of the curvature of the loss, are ``|c|`` times those of the certificate of ℓ, to rounding.
 
 Source: C13, for ``cℓ``, whose constants are ``cΛ`` and ``cH``.
@@ -12,7 +12,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import Certificate, Loss, Monitor, Solver
+from solvers import Certificate, GradientMonitor, Loss, Solver
 
 from ..engine.claim import Claim
 from ..engine.inequality import Sides, conjunction, disjunction
@@ -25,7 +25,7 @@ from .certified_runs import certifiable, estimators, smooth_loss, with_known_bou
 def monitored_step(case: Case, solver: Solver, c: float) -> tuple[Certificate, Tensor]:
     """The certificate that a monitor logs for one step with the loss times c, and the gradient of that step."""
     certificates: list[Certificate] = []
-    monitor = Monitor(solver, lambda _, certificate: certificates.append(certificate), every=1)
+    monitor = GradientMonitor(solver, lambda _, certificate: certificates.append(certificate), every=1)
     loss: Loss = smooth_loss(case)
     case.T.zero_grad()
     solution = monitor(with_known_bounds(case), solver_state(case, case.x0), loss)

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from solvers import Certificate, Monitor, restarted_jfb
+from solvers import Certificate, GradientMonitor, restarted_jfb
 
 from ..engine.claim import Claim
 from ..engine.inequality import Sides, conjunction
@@ -29,7 +29,9 @@ SAFETY = 2.0
 def estimated_certificate(case: Case, K: int) -> tuple[Certificate, float]:
     """The certificate that a monitor estimates for K layers from the start of a case, and the true error."""
     certificates: list[Certificate] = []
-    monitor = Monitor(restarted_jfb(K, 0), lambda _, certificate: certificates.append(certificate), every=1)
+    monitor = GradientMonitor(
+        restarted_jfb(K, 0), lambda _, certificate: certificates.append(certificate), every=1
+    )
     case.T.zero_grad()
     solution = monitor(case.T, case.x0, lambda x: case.loss(x, case.T.theta))
     case.loss(solution.x, case.T.theta).backward()

@@ -17,27 +17,27 @@ from solvers import (
     GMRES,
     Anderson,
     Certificate,
-    Divisible,
-    Iterate,
-    Lipschitz,
+    DerivativeBounds,
+    FixedSteps,
+    HasDerivativeBounds,
+    LipschitzConstants,
     Map,
     Nesterov,
     Picard,
-    Regular,
-    Regularity,
-    Shared,
+    SharedInverse,
     SmoothLoss,
     Solution,
     Solver,
-    Taped,
-    Watch,
+    SupportsSelect,
+    TapedApplication,
+    TapeRecorder,
     audit,
     certificate,
     checkpointed,
     deq,
     implicit,
     jfb,
-    last_pass,
+    last_backward_pass,
     neumann,
     phantom,
     restarted_jfb,
@@ -77,15 +77,15 @@ class MapWithKnownBounds:
         """Apply the map once, to a state as solvers see it."""
         return solver_map(self.case)(x)
 
-    def regularity(self) -> Regularity | None:
+    def regularity(self) -> DerivativeBounds | None:
         """The bounds that the map states itself, as operators of the benchmark do; else the constants of the case."""
         case = self.case
-        if isinstance(case.T, Regular):
+        if isinstance(case.T, HasDerivativeBounds):
             return case.T.regularity()
         if not (math.isfinite(case.M_J) and math.isfinite(case.M_B)):
             return None
         factor = FLOAT32_FACTOR if case.x0.dtype == torch.float32 else 1.0
-        return Lipschitz(
+        return LipschitzConstants(
             case.L,
             case.M_J,
             case.M_B,
@@ -102,13 +102,17 @@ class BatchWithKnownBounds(MapWithKnownBounds):
     def pick(self, index: Tensor) -> Map:
         """The map on the samples at ``index``."""
         T = solver_map(self.case)
-        assert isinstance(T, Divisible), "the map of the case does not separate its samples"
+        assert isinstance(T, SupportsSelect), "the map of the case does not separate its samples"
         return T.pick(index)
 
 
 def with_known_bounds(case: Case) -> MapWithKnownBounds:
     """The map of a case with bounds on its derivatives. Solvers can leave out samples of a batch if the map can."""
-    return BatchWithKnownBounds(case) if isinstance(solver_map(case), Divisible) else MapWithKnownBounds(case)
+    return (
+        BatchWithKnownBounds(case)
+        if isinstance(solver_map(case), SupportsSelect)
+        else MapWithKnownBounds(case)
+    )
 
 
 def smooth_loss(case: Case) -> SmoothLoss:
@@ -130,23 +134,27 @@ class SolverRun:
     """
 
     gradient: Tensor
-    taped: Sequence[Taped]
+    taped: Sequence[TapedApplication]
     y: Tensor
     v: Tensor
     solution: Solution
 
 
 def run_solver(solver: Solver, case: Case) -> SolverRun:
-    """Run a solver on a case, forward and backward, with ``Watch`` recording the tape."""
+    """Run a solver on a case, forward and backward, with ``TapeRecorder`` recording the tape."""
     case.T.zero_grad()
-    watch = Watch(solver_map(case))
+    watch = TapeRecorder(solver_map(case))
     solution = solver(watch, solver_state(case, case.x0))
     cotangents: list[Tensor] = []
     solution.x.register_hook(cotangents.append)
     case.loss(solution.x.flatten(), case.T.theta).backward()
     assert case.T.theta.grad is not None, "no gradient reached theta"
     return SolverRun(
-        case.T.theta.grad.clone(), last_pass(watch.taped), solution.x.detach(), cotangents[0], solution
+        case.T.theta.grad.clone(),
+        last_backward_pass(watch.taped),
+        solution.x.detach(),
+        cotangents[0],
+        solution,
     )
 
 
@@ -199,7 +207,7 @@ def look_ahead(case: Case, run: SolverRun, m: int) -> tuple[Tensor, SolverRun]:
     latest = max(application.run for application in run.taped)
     taped = [
         *run.taped,
-        Taped(x.detach(), y.detach(), delta, product, latest, leaves=run.taped[-1].leaves),
+        TapedApplication(x.detach(), y.detach(), delta, product, latest, leaves=run.taped[-1].leaves),
     ]
     return correction, SolverRun(run.gradient + correction, taped, run.y, run.v, run.solution)
 
@@ -211,7 +219,7 @@ reaches = st.one_of(
     st.builds(Anderson, tolerances), st.builds(Nesterov, tolerances), st.builds(Picard, tolerances)
 )
 adjoints = st.one_of(
-    st.builds(Iterate, st.integers(0, 12)),
+    st.builds(FixedSteps, st.integers(0, 12)),
     st.builds(Picard, tolerances),
     st.builds(Anderson, tolerances),
     st.builds(Nesterov, tolerances),
@@ -222,14 +230,14 @@ adjoints = st.one_of(
 shines = st.builds(
     implicit,
     st.builds(Anderson, tolerances, st.just(200), st.integers(2, 4), shared=st.just(True)),
-    st.builds(Shared, st.integers(0, 3)),
+    st.builds(SharedInverse, st.integers(0, 3)),
 )
 estimators = st.one_of(
     st.builds(restarted_jfb, depths, st.integers(0, 5)),
     st.builds(neumann, steps, depths),
     st.builds(phantom, steps, depths, st.sampled_from((0.3, 0.7, 1.0))),
     st.builds(deq, tolerances),
-    st.builds(implicit, st.one_of(st.builds(Iterate, steps), reaches), adjoints),
+    st.builds(implicit, st.one_of(st.builds(FixedSteps, steps), reaches), adjoints),
     shines,
     st.builds(checkpointed, depths, st.integers(0, 4)),
     st.builds(jfb, steps),

@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from solvers import Regularity
+from solvers import DerivativeBounds
 
 from ..engine.inequality import Sides
 from ..instances.batches import solver_state
@@ -74,7 +74,7 @@ def _pairs_along_lines(case: Case, x: Tensor) -> Iterator[StatePair]:
             yield StatePair(x, x + direction * (radius / size), all_cotangents)
 
 
-def _pair_inequalities(case: Case, regularity: Regularity, pair: StatePair) -> Iterator[Sides]:
+def _pair_inequalities(case: Case, regularity: DerivativeBounds, pair: StatePair) -> Iterator[Sides]:
     center, edge, U = pair.center, pair.edge, pair.cotangents
     (J, B), (J_edge, B_edge) = (_transposed_products(case, point, U) for point in (center, edge))
     radius = two_norm(edge - center)

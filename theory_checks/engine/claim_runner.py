@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import HypothesisException, Unsatisfiable
 
-from bench.errors import in_a_line
+from bench.utils.errors import in_a_line
 from solvers import Solver
 
 from .claim import OUTDATED_CHECK_ERRORS, Claim

@@ -10,14 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from .experiment import Experiment, ExperimentSettings, Measurement, S
-from .verdict import (
-    ASSUMPTION_NOT_MET,
-    CONTROL_NOT_REFUTED,
-    FAILS,
-    HOLDS,
-    NOT_MET_HERE,
-    ExperimentVerdict,
-)
+from .verdict import ASSUMPTION_NOT_MET, CONTROL_NOT_REFUTED, FAILS, HOLDS, NOT_MET_HERE, ExperimentVerdict
 
 
 def run_experiment(experiment: Experiment[S], settings: S) -> ExperimentVerdict:

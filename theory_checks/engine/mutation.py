@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from bench.errors import in_a_line
+from bench.utils.errors import in_a_line
 
 from .claim import OUTDATED_CHECK_ERRORS
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from bench.lipschitz import jacobian_norm
-from solvers import Iterate, Map
+from bench.measurement.jacobian_norm import jacobian_norm
+from solvers import FixedSteps, Map
 
 STALLED = 1.2
 """A regime index below this is not a linear rate: 2 is linear, 1 sublinear, 0 stagnation."""
@@ -55,7 +55,7 @@ def adjoint_decay(T: Map, x: Tensor, v: Tensor, steps: int = 64) -> float:
 def settled_point(T: Map, x0: Tensor) -> Tensor:
     """The state after 200 plain steps: the point at which a map is diagnosed."""
     with torch.no_grad():
-        return Iterate(200)(T, x0).x
+        return FixedSteps(200)(T, x0).x
 
 
 def why_not_contractive(T: Map, x: Tensor, *, rounding: float = 1e-9) -> str | None:

@@ -10,11 +10,12 @@ from deepinv.physics import DecomposablePhysics
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.images import crops, find_images
-from bench.operators import ForwardBackward, Penalty, WeightedPenalty, contraction_factor
+from bench.operators import ForwardBackward, contraction_factor
+from bench.penalties import Penalty, WeightedPenalty
 from bench.tasks import loss, spectrum
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
 from bench.tasks.denoising import Identity
+from bench.tasks.images import crops, find_images
 from bench.tasks.inpainting import LostPixels
 from solvers import Map, Solver, deq
 

@@ -9,16 +9,17 @@ from typing import Any
 
 from torch import Tensor
 
-from solvers import Certificate, Monitor
-from solvers._certified import Certified
-from solvers._curvature import slope
+from solvers import Certificate, GradientMonitor
+from solvers._backward.certified import CertifiedBackward
+from solvers._certificates.loss_curvature import slope
 
 from ..engine.mutation import Mutant
 
 CERTIFICATE, OBSERVED, CURVATURE = (
-    sys.modules[f"solvers.{n}"] for n in ("certificate", "_observed", "_curvature")
+    sys.modules[f"solvers.{n}"]
+    for n in ("_certificates.bound", "_certificates.estimated_bounds", "_certificates.loss_curvature")
 )
-RIGHT_CURVATURE = Monitor._curvature
+RIGHT_CURVATURE = GradientMonitor._curvature
 
 
 def _relative_to_g(self: Certificate) -> float:
@@ -31,7 +32,7 @@ def _cosine_of_its_own(self: Certificate) -> float:
     return math.sqrt(1 - (own_error / self.size) ** 2) if own_error < self.size else -1.0
 
 
-def _unscaled(self: Monitor, step: Any, towards: Tensor) -> Any:
+def _unscaled(self: GradientMonitor, step: Any, towards: Tensor) -> Any:
     curvature, distance, why = RIGHT_CURVATURE(self, step, towards)
     factor = abs(MULTIPLE(step, slope(step.loss, step.y)).factor)
     return (
@@ -46,13 +47,15 @@ def _unscaled(self: Monitor, step: Any, towards: Tensor) -> Any:
 MULTIPLE = sys.modules["solvers.monitor"]._multiple
 
 
-def _goal_without_safety(self: Certified, gradient: Any) -> float:
+def _goal_without_safety(self: CertifiedBackward, gradient: Any) -> float:
     return self.rtol * gradient.size
 
 
 CERTIFICATE_MUTANTS: tuple[Mutant, ...] = (
     Mutant("no allowance for rounding in certificates", ((CERTIFICATE, "ROUNDING", 0.0),), ("C36",)),
-    Mutant("certified's goal without 1/(1 + ρ)", ((Certified, "goal", _goal_without_safety),), ("C27",)),
+    Mutant(
+        "certified's goal without 1/(1 + ρ)", ((CertifiedBackward, "goal", _goal_without_safety),), ("C27",)
+    ),
     Mutant(
         "an error relative to ‖g‖", ((Certificate, "relative", property(_relative_to_g)),), ("C33", "C27")
     ),
@@ -61,7 +64,9 @@ CERTIFICATE_MUTANTS: tuple[Mutant, ...] = (
         ((Certificate, "cosine", property(_cosine_of_its_own)),),
         ("C33",),
     ),
-    Mutant("the curvature of a scaled loss unscaled", ((Monitor, "_curvature", _unscaled),), ("C34",)),
+    Mutant(
+        "the curvature of a scaled loss unscaled", ((GradientMonitor, "_curvature", _unscaled),), ("C34",)
+    ),
     Mutant(
         "estimated bounds without safety", ((OBSERVED, "SAFETY", 1.0), (CURVATURE, "SAFETY", 1.0)), ("C35",)
     ),

@@ -13,20 +13,13 @@ import torch
 from deepinv.physics import BlurFFT
 from torch import Tensor
 
-from bench.lipschitz import Estimate
-from bench.operators import ForwardBackward, Penalty, Wavelets, WeightedPenalty
-from bench.operators.regularity import ShrinkageRegularity
-from solvers import (
-    Anderson,
-    Equilibrium,
-    Iterate,
-    Picard,
-    Solution,
-    Solver,
-    Tracked,
-)
-from solvers import _pull as pull
-from solvers._adjoint import AdjointMap
+from bench.measurement.jacobian_norm import JacobianNorm
+from bench.operators import ForwardBackward
+from bench.penalties import Penalty, Wavelets, WeightedPenalty
+from bench.penalties.shrinkage import ShrinkageBounds
+from solvers import Anderson, FixedPoint, FixedSteps, Picard, Solution, Solver, TruncatedBackprop
+from solvers._adjoint.adjoint_map import TapedAdjoint
+from solvers._backward import modes as pull
 
 from ..claims import certified_runs
 from ..engine.mutation import Mutant
@@ -39,7 +32,7 @@ from .wrong_certificates import (
     patched_certificate,
 )
 
-TRACKED = Tracked.__call__
+TRACKED = TruncatedBackprop.__call__
 PROX, ANALYSE = WeightedPenalty.prox, Wavelets.analyse
 
 
@@ -48,8 +41,8 @@ def _through_restarts(self: Solver, T: Any, x0: Tensor, loss: Any = None, /) -> 
 
 
 def _layers(more: int) -> Callable[..., Solution]:
-    def call(self: Tracked, T: Any, equilibrium: Equilibrium, loss: Any = None, /) -> Solution:
-        return TRACKED(Tracked(max(1, self.steps + more)), T, equilibrium)
+    def call(self: TruncatedBackprop, T: Any, equilibrium: FixedPoint, loss: Any = None, /) -> Solution:
+        return TRACKED(TruncatedBackprop(max(1, self.steps + more)), T, equilibrium)
 
     return call
 
@@ -57,15 +50,15 @@ def _layers(more: int) -> Callable[..., Solution]:
 def _restarted(count_steps: Callable[[int, int], int]) -> Callable[..., Solver]:
     """A constructor of a solver whose forward solve makes another number of steps than K·R."""
 
-    def make(label: str, reach: Iterate, pulled: Tracked) -> Solver:
+    def make(label: str, reach: FixedSteps, pulled: TruncatedBackprop) -> Solver:
         K = pulled.steps
-        return Solver(label, Iterate(max(0, count_steps(K, reach.steps // K))), pulled)
+        return Solver(label, FixedSteps(max(0, count_steps(K, reach.steps // K))), pulled)
 
     return make
 
 
-def _from_start(label: str, reach: Iterate, pulled: Tracked) -> Solver:
-    return Solver(label, Iterate(min(pulled.steps, reach.steps)), pulled)
+def _from_start(label: str, reach: FixedSteps, pulled: TruncatedBackprop) -> Solver:
+    return Solver(label, FixedSteps(min(pulled.steps, reach.steps)), pulled)
 
 
 def _answer(change: Callable[[Tensor, Tensor], Tensor]) -> Any:
@@ -79,7 +72,7 @@ def _answer(change: Callable[[Tensor, Tensor], Tensor]) -> Any:
     return staticmethod(backward)
 
 
-def _not_transposed(self: AdjointMap, u: Tensor) -> Tensor:
+def _not_transposed(self: TapedAdjoint, u: Tensor) -> Tensor:
     with torch.enable_grad():
         w = torch.zeros_like(self.y, requires_grad=True)
         (g,) = torch.autograd.grad(self.y, self.x, w, create_graph=True, materialize_grads=True)
@@ -89,7 +82,7 @@ def _not_transposed(self: AdjointMap, u: Tensor) -> Tensor:
     return out.detach()
 
 
-def _minus(self: AdjointMap, u: Tensor) -> Tensor:
+def _minus(self: TapedAdjoint, u: Tensor) -> Tensor:
     return -LINEAR(self, u)
 
 
@@ -130,37 +123,39 @@ def _skewed(self: Wavelets, x: Tensor) -> Tensor:
     return c + 0.3 * c.roll(1, -1)
 
 
-def _single_precision(self: Tracked, T: Any, equilibrium: Equilibrium, loss: Any = None, /) -> Solution:
+def _single_precision(
+    self: TruncatedBackprop, T: Any, equilibrium: FixedPoint, loss: Any = None, /
+) -> Solution:
     solved = TRACKED(self, T, equilibrium)
     return replace(solved, x=solved.x.float().double())
 
 
-def _one_later(reach: type[Picard] | type[Anderson]) -> Callable[..., Equilibrium]:
+def _one_later(reach: type[Picard] | type[Anderson]) -> Callable[..., FixedPoint]:
     right = reach.__call__
 
-    def call(self: Any, T: Any, x0: Tensor, /) -> Equilibrium:
+    def call(self: Any, T: Any, x0: Tensor, /) -> FixedPoint:
         solved = right(self, T, x0)
-        return Equilibrium(T(solved.x), solved.report)
+        return FixedPoint(T(solved.x), solved.report)
 
     return call
 
 
-def _one_power_step(T: Any, x: Tensor, steps: int = 50) -> Estimate:
+def _one_power_step(T: Any, x: Tensor, steps: int = 50) -> JacobianNorm:
     return POWER(T, x, 1)
 
 
-LINEAR = AdjointMap.linear
+LINEAR = TapedAdjoint.linear
 POWER = diagnostics.jacobian_norm
 
 
 RESTARTED = sys.modules["solvers.restarted_jfb"]
-DATA_TERM = sys.modules["bench.operators.data_term"]
+DATA_TERM = sys.modules["bench.operators.data_fidelity"]
 EXCHANGE = pull._Exchange
 
 ESTIMATOR_MUTANTS: tuple[Mutant, ...] = (
     Mutant("gradient flows through the restarts", ((Solver, "__call__", _through_restarts),), ("C18", "C3")),
-    Mutant("K−1 recorded layers", ((Tracked, "__call__", _layers(-1)),), ("C3", "C18")),
-    Mutant("K+1 recorded layers", ((Tracked, "__call__", _layers(+1)),), ("C3", "C18")),
+    Mutant("K−1 recorded layers", ((TruncatedBackprop, "__call__", _layers(-1)),), ("C3", "C18")),
+    Mutant("K+1 recorded layers", ((TruncatedBackprop, "__call__", _layers(+1)),), ("C3", "C18")),
     Mutant("R−1 restarts", ((RESTARTED, "Solver", _restarted(lambda K, R: K * (R - 1))),), ("C18",)),
     Mutant("R+1 restarts", ((RESTARTED, "Solver", _restarted(lambda K, R: K * (R + 1))),), ("C18",)),
     Mutant("every restart begins again from x0", ((RESTARTED, "Solver", _from_start),), ("C18", "C7")),
@@ -174,10 +169,10 @@ ESTIMATOR_MUTANTS: tuple[Mutant, ...] = (
         ((BlurFFT, "A_adjoint", BlurFFT.A), (DATA_TERM, "normal", _twice)),
         ("real C1",),
     ),
-    Mutant("J in place of Jᵀ", ((AdjointMap, "linear", _not_transposed),), ("C1", "C2")),
+    Mutant("J in place of Jᵀ", ((TapedAdjoint, "linear", _not_transposed),), ("C1", "C2")),
     Mutant(
         "wrong sign in the adjoint equation",
-        ((AdjointMap, "linear", _minus),),
+        ((TapedAdjoint, "linear", _minus),),
         ("C1", "C3"),
     ),
     Mutant(
@@ -192,14 +187,16 @@ ESTIMATOR_MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the last Neumann term is missing",
-        ((sys.modules["solvers.neumann"], "Iterate", lambda n: Iterate(max(0, n - 1))),),
+        ((sys.modules["solvers.neumann"], "FixedSteps", lambda n: FixedSteps(max(0, n - 1))),),
         ("C3",),
     ),
     Mutant("mean in place of sum in the loss", ((QuadraticLoss, "__call__", _mean),), ("C3", "C18")),
     Mutant("the threshold forgets τ", ((WeightedPenalty, "prox", _threshold_without_step),), ("C20",)),
     Mutant("a transform that is not orthogonal", ((Wavelets, "analyse", _skewed),), ("C10",)),
     Mutant(
-        "float32 where the check says float64", ((Tracked, "__call__", _single_precision),), ("C18", "C3")
+        "float32 where the check says float64",
+        ((TruncatedBackprop, "__call__", _single_precision),),
+        ("C18", "C3"),
     ),
     Mutant(
         "power iteration stopped after one step", ((diagnostics, "jacobian_norm", _one_power_step),), ("C17",)
@@ -248,7 +245,7 @@ ESTIMATOR_MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "regularity that ignores the kinks",
-        ((ShrinkageRegularity, "change", change_without_kinks),),
+        ((ShrinkageBounds, "change", change_without_kinks),),
         ("real C13",),
     ),
 )

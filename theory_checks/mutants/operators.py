@@ -9,28 +9,28 @@ import torch
 from torch import Tensor
 
 from bench.operators import ForwardBackward
-from bench.operators.regularity import ShrinkageRegularity
-from solvers import Change
+from bench.penalties.shrinkage import ShrinkageBounds
+from solvers import DerivativeChange
 
 from ..engine.mutation import Mutant
 
-CHANGE = ShrinkageRegularity.change
+CHANGE = ShrinkageBounds.change
 
 
 def _divided(by: float) -> Any:
-    def change(self: ShrinkageRegularity, x: Tensor, u: Tensor, radius: float) -> Change:
+    def change(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         right = CHANGE(self, x, u, radius)
         return dataclasses.replace(right, J=right.J / by, B=right.B / by)
 
     return change
 
 
-def _without_sigma(self: ShrinkageRegularity, x: Tensor, u: Tensor, radius: float) -> Change:
+def _without_sigma(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
     """The radius of the ball of coefficients, computed as if σ were 1."""
     return CHANGE(self, x, u, radius / self.sigma)
 
 
-def _jump_alone(self: ShrinkageRegularity, x: Tensor, u: Tensor, radius: float) -> Change:
+def _jump_alone(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
     """At a kink only the jump ``s t/σ``, without the change beside it."""
     right = CHANGE(self, x, u, radius)
     with torch.no_grad():
@@ -46,7 +46,7 @@ def _jump_alone(self: ShrinkageRegularity, x: Tensor, u: Tensor, radius: float) 
     return dataclasses.replace(right, B=right.B * (1 - moved / most) if most else right.B)
 
 
-def _curved_at_the_centre(self: ShrinkageRegularity, x: Tensor, u: Tensor, radius: float) -> Change:
+def _curved_at_the_centre(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
     """The curvature ``(2/√3) t d/(σρ²)`` with ρ at the centre of the ball, where it must be at its edge."""
     right = CHANGE(self, x, u, radius)
     with torch.no_grad():
@@ -62,7 +62,7 @@ def _curved_at_the_centre(self: ShrinkageRegularity, x: Tensor, u: Tensor, radiu
     return dataclasses.replace(right, J=min(right.J, inflow))
 
 
-def _size_at_the_centre(self: ShrinkageRegularity, x: Tensor, u: Tensor, radius: float) -> Change:
+def _size_at_the_centre(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
     return dataclasses.replace(CHANGE(self, x, u, radius), size=CHANGE(self, x, u, 0.0).size)
 
 
@@ -71,7 +71,7 @@ def _whole_step(self: ForwardBackward) -> Tensor:
 
 
 def _bounds_mutant(name: str, change: Any) -> Mutant:
-    return Mutant(name, ((ShrinkageRegularity, "change", change),), ("real C13",))
+    return Mutant(name, ((ShrinkageBounds, "change", change),), ("real C13",))
 
 
 OPERATOR_MUTANTS: tuple[Mutant, ...] = (

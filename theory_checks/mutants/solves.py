@@ -14,17 +14,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from solvers import CG, GMRES, Anderson, Equilibrium, Nesterov, Picard, Report, Shared, Tracked
+from solvers import (
+    CG,
+    GMRES,
+    Anderson,
+    FixedPoint,
+    Nesterov,
+    Picard,
+    SharedInverse,
+    SolveReport,
+    TruncatedBackprop,
+)
 
 from ..engine.mutation import Mutant
 from ..instances.batches import SampleSubset
 
 LOOP, REACH, MIXING, KRYLOV = (
-    sys.modules[f"solvers.{name}"] for name in ("_loop", "_reach", "_anderson", "_gmres")
+    sys.modules[f"solvers.{name}"]
+    for name in ("_forward.loop", "_forward.picard", "_forward.anderson", "_adjoint.gmres")
 )
-USERS = tuple(sys.modules[f"solvers.{name}"] for name in ("_reach", "_anderson", "_nesterov"))
-SOLVE, REGULARISED, PICK, STEPS = LOOP.solve, MIXING._regularised, SampleSubset.pick, Tracked._steps
-CALLS = {kind: kind.__call__ for kind in (CG, GMRES, Anderson, Nesterov, Picard, Shared)}
+USERS = tuple(
+    sys.modules[f"solvers.{name}"] for name in ("_forward.picard", "_forward.anderson", "_forward.nesterov")
+)
+SOLVE, REGULARISED, PICK, STEPS = (
+    LOOP.run_until_converged,
+    MIXING._regularised,
+    SampleSubset.pick,
+    TruncatedBackprop._steps,
+)
+CALLS = {kind: kind.__call__ for kind in (CG, GMRES, Anderson, Nesterov, Picard, SharedInverse)}
 
 
 def with_source_replaced(function: Callable[..., Any], right: str, wrong: str) -> Callable[..., Any]:
@@ -45,32 +63,32 @@ def with_source_replaced(function: Callable[..., Any], right: str, wrong: str) -
 
 
 def _everywhere(wrong: Callable[..., Any]) -> tuple[tuple[object, str, object], ...]:
-    return tuple((module, "solve", wrong) for module in USERS)
+    return tuple((module, "run_until_converged", wrong) for module in USERS)
 
 
-def _reported(kind: type, change: Callable[[Any, Report], Report]) -> Any:
+def _reported(kind: type, change: Callable[[Any, SolveReport], SolveReport]) -> Any:
     """A solver whose report is changed."""
     right = CALLS[kind]
 
-    def call(self: Any, T: Any, u0: Tensor, /) -> Equilibrium:
+    def call(self: Any, T: Any, u0: Tensor, /) -> FixedPoint:
         solved = right(self, T, u0)
         return dataclasses.replace(solved, report=change(self, solved.report))
 
     return call
 
 
-def _claimed_after_a_restart(self: GMRES, report: Report) -> Report:
+def _claimed_after_a_restart(self: GMRES, report: SolveReport) -> SolveReport:
     if report.applications <= self.memory + 1:
         return report
     return dataclasses.replace(report, residual=min(report.residual, self.tol), converged=True)
 
 
-def _whole_shares(*arguments: Any) -> Equilibrium:
+def _whole_shares(*arguments: Any) -> FixedPoint:
     solved = SOLVE(*arguments)
     return dataclasses.replace(solved, report=dataclasses.replace(solved.report, share=1.0))
 
 
-def _whole_batch(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> Equilibrium:
+def _whole_batch(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> FixedPoint:
     """Stop on the norm of the whole batch, as if it were one long vector."""
     shape = x0.shape
 
@@ -92,29 +110,29 @@ def _next_one(self: Any, index: Tensor) -> Any:
     return PICK(self, (index + 1) % len(self.index))
 
 
-def _damped_otherwise(self: Tracked, T: Any, x: Tensor, count: int) -> Tensor:
+def _damped_otherwise(self: TruncatedBackprop, T: Any, x: Tensor, count: int) -> Tensor:
     return STEPS(
         self if self.damping == 1 else dataclasses.replace(self, damping=1 - self.damping), T, x, count
     )
 
 
-TRACKED = Tracked.__call__
+TRACKED = TruncatedBackprop.__call__
 
 
-def _full_segments(self: Tracked, T: Any, equilibrium: Any, loss: Any = None, /) -> Any:
+def _full_segments(self: TruncatedBackprop, T: Any, equilibrium: Any, loss: Any = None, /) -> Any:
     steps = -(-self.steps // self.segment) * self.segment if self.segment else self.steps
     return TRACKED(dataclasses.replace(self, steps=steps), T, equilibrium, loss)
 
 
-def _unrefined(self: Shared, T: Any, u0: Tensor, /) -> Equilibrium:
-    return Equilibrium(u0, Report(self.refine))
+def _unrefined(self: SharedInverse, T: Any, u0: Tensor, /) -> FixedPoint:
+    return FixedPoint(u0, SolveReport(self.refine))
 
 
 def _stops_early(kind: type) -> Any:
     """A solver that stops at a hundred times its tolerance, and reports that it met the tolerance."""
     right = CALLS[kind]
 
-    def call(self: Any, T: Any, u0: Tensor, /) -> Equilibrium:
+    def call(self: Any, T: Any, u0: Tensor, /) -> FixedPoint:
         solved = right(dataclasses.replace(self, tol=min(0.9, 100 * self.tol)), T, u0)
         report = solved.report
         residual = min(report.residual, self.tol) if report.converged else report.residual
@@ -123,7 +141,7 @@ def _stops_early(kind: type) -> Any:
     return call
 
 
-def _last(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> Equilibrium:
+def _last(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> FixedPoint:
     pairs: list[tuple[Tensor, Tensor]] = []
 
     def call(x: Tensor) -> Tensor:
@@ -162,12 +180,14 @@ SOLVE_MUTANTS: tuple[Mutant, ...] = (
     Mutant("GMRES without re-orthogonalisation", ((KRYLOV, "CANCELLED", 0.0),), ("C32",)),
     Mutant("Anderson's ridge absolute", ((MIXING, "_regularised", _absolute_ridge),), ("C19",)),
     Mutant(
-        "CG blind to a J that is not symmetric", ((sys.modules["solvers._cg"], "SYMMETRIC", 2.0),), ("C15",)
+        "CG blind to a J that is not symmetric",
+        ((sys.modules["solvers._adjoint.cg"], "SYMMETRIC", 2.0),),
+        ("C15",),
     ),
     Mutant("picks the wrong samples", ((SampleSubset, "pick", _next_one),), ("C30",)),
-    Mutant("damping by 1 − λ", ((Tracked, "_steps", _damped_otherwise),), ("C3",)),
-    Mutant("the last checkpoint full", ((Tracked, "__call__", _full_segments),), ("C18", "C31")),
-    Mutant("Shared without the inverse", ((Shared, "__call__", _unrefined),), ("C32",)),
+    Mutant("damping by 1 − λ", ((TruncatedBackprop, "_steps", _damped_otherwise),), ("C3",)),
+    Mutant("the last checkpoint full", ((TruncatedBackprop, "__call__", _full_segments),), ("C18", "C31")),
+    Mutant("Shared without the inverse", ((SharedInverse, "__call__", _unrefined),), ("C32",)),
     *(
         Mutant(
             f"{kind.__name__} that stops early and says otherwise",

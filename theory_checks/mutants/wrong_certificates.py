@@ -11,13 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
-from bench.operators.regularity import ShrinkageRegularity
-from solvers import Certificate, Change, Regularity, Through
+from bench.penalties.shrinkage import ShrinkageBounds
+from solvers import Certificate, DerivativeBounds, DerivativeChange, WrappedBounds
 
 from ..claims import certified_runs
 
-CERTIFICATE, AUDIT, KINKS = certified_runs.certificate, certified_runs.audit, ShrinkageRegularity.change
-SEARCH = sys.modules["solvers._search"]
+CERTIFICATE, AUDIT, KINKS = certified_runs.certificate, certified_runs.audit, ShrinkageBounds.change
+SEARCH = sys.modules["solvers._certificates.search"]
 
 
 def patched_certificate(**wrong: Any) -> tuple[tuple[object, str, object], ...]:
@@ -40,13 +40,13 @@ def patched_certificate(**wrong: Any) -> tuple[tuple[object, str, object], ...]:
     return (certified_runs, "certificate", call), (SEARCH, "certificate", call)
 
 
-def constant_derivatives(**changes: float) -> Callable[[Regularity], Regularity]:
+def constant_derivatives(**changes: float) -> Callable[[DerivativeBounds], DerivativeBounds]:
     """Wrap derivative bounds so that they wrongly claim that some derivatives are constant, e.g. ``J=0.0``."""
 
-    def look(regularity: Regularity, x: Tensor, u: Tensor, radius: float) -> Change:
+    def look(regularity: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         return replace(regularity.change(x, u, radius), **changes)
 
-    return partial(Through, look=look)
+    return partial(WrappedBounds, look=look)
 
 
 def overconfident_audit(*arguments: Any) -> Certificate:
@@ -54,9 +54,9 @@ def overconfident_audit(*arguments: Any) -> Certificate:
     return replace(AUDIT(*arguments), adjoint=0.0, equilibrium=0.0)
 
 
-def change_without_kinks(self: ShrinkageRegularity, x: Tensor, u: Tensor, radius: float) -> Change:
+def change_without_kinks(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
     """The bounds on the change of derivatives, as if no kink were in the ball."""
     # In a tiny ball no group crosses its kink, and away from kinks every bound is proportional to the radius.
     small = 1e-9 * radius
     tiny, center = KINKS(self, x, u, small), KINKS(self, x, u, 0.0)
-    return Change(1e9 * tiny.J, 1e9 * tiny.B, center.size + 1e9 * (tiny.size - center.size))
+    return DerivativeChange(1e9 * tiny.J, 1e9 * tiny.B, center.size + 1e9 * (tiny.size - center.size))

@@ -11,15 +11,16 @@ import torch
 from deepinv.physics import BlurFFT, DecomposablePhysics
 from torch import Tensor, nn
 
-from bench.images import Layout, find_images
-from bench.matrix import parse_task
-from bench.operators import ForwardBackward, Operator, Penalty
-from bench.operators.data_term import DataTerm, data_term
-from bench.operators.groups import by_band, join, split
-from bench.operators.weighted import Shrinkage
-from bench.tasks import Batch, Instance, Task, instance
+from bench.config.matrix import parse_task
+from bench.operators import ForwardBackward, Operator
+from bench.operators.data_fidelity import DataFidelity, data_fidelity
+from bench.penalties import Penalty
+from bench.penalties.groups import by_band, join, split
+from bench.penalties.shrinkage import Shrinkage
+from bench.tasks import Batch, Problem, Task, build_problem
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
-from solvers import Change, Regular, Regularity, Through
+from bench.tasks.images import Layout, find_images
+from solvers import DerivativeBounds, DerivativeChange, HasDerivativeBounds, WrappedBounds
 
 from ..claims.derivative_checks import StatePair
 from ..instances.synthetic import Case, ParametricMap, QuadraticLoss
@@ -47,7 +48,7 @@ class AsymmetricBlur:
 class BenchmarkMap(ParametricMap):
     """An operator bound to its measurements, on flat states, with all its parameters in one vector ``theta``."""
 
-    def __init__(self, problem: Instance, batch: Batch) -> None:
+    def __init__(self, problem: Problem, batch: Batch) -> None:
         super().__init__()
         self.operator, self.physics, self.batch = problem.operator, problem.physics, batch
         self.start = problem.start(batch)
@@ -66,34 +67,36 @@ class BenchmarkMap(ParametricMap):
         out = torch.func.functional_call(self.operator, parameters, (state, self.batch.y, self.physics))
         return out.flatten()
 
-    def regularity(self) -> Regularity | None:
+    def regularity(self) -> DerivativeBounds | None:
         """The bounds that the operator states of its derivatives at ``theta``; ``None`` if it states none."""
         operator = copy.deepcopy(self.operator)
         nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
         T = operator.bind(self.batch.y, self.physics)
-        regularity = T.regularity() if isinstance(T, Regular) else None
+        regularity = T.regularity() if isinstance(T, HasDerivativeBounds) else None
         if regularity is None:
             return None
         # The bounds hold for theta only if they cover every parameter of the operator, its step among them.
         covered = {id(p) for p in getattr(regularity, "parameters", None) or ()}
         every = all(id(p) in covered for p in operator.parameters())
-        return Through(regularity, self._change, [self.theta] if every else None, tuple(self.start.shape))
+        return WrappedBounds(
+            regularity, self._change, [self.theta] if every else None, tuple(self.start.shape)
+        )
 
     def crossings(self, x: Tensor, groups: int) -> Iterator[StatePair]:
         """Pairs of states near ``x`` across the kinks of the penalty; see ``kink_crossings``."""
         operator = copy.deepcopy(self.operator)
         nn.utils.vector_to_parameters(self.theta.detach(), operator.parameters())
         yield from kink_crossings(
-            penalty_kinks(operator, self.start.shape, data_term(self.batch.y, self.physics)), x, groups
+            penalty_kinks(operator, self.start.shape, data_fidelity(self.batch.y, self.physics)), x, groups
         )
 
-    def _change(self, regularity: Regularity, x: Tensor, u: Tensor, radius: float) -> Change:
+    def _change(self, regularity: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         """The bounds at flat states. Norms do not depend on the shape."""
         shape = self.start.shape
         return regularity.change(x.view(shape), u.view(shape), radius)
 
 
-def penalty_kinks(operator: Operator, shape: torch.Size, data: DataTerm) -> Kinks:
+def penalty_kinks(operator: Operator, shape: torch.Size, data: DataFidelity) -> Kinks:
     """The kinks of a step at its current parameters.
 
     Computed here independently of the bounds that the operator states of itself, which they are compared with.
@@ -144,7 +147,7 @@ def benchmark_case(task: Task) -> Case:
     assert isinstance(task.prior, Penalty), "only convex penalties have a known L"
     prior = dataclasses.replace(task.prior, wavelet="haar", levels=2)
     small = dataclasses.replace(task, prior=prior)
-    problem = instance(small, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
+    problem = build_problem(small, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
     # The crop with the highest contrast: on a flat crop all details, and so all gradients, are 0.
     index = problem.train.truth.flatten(1).std(1).argmax()
     batch = problem.train.pick(index[None])

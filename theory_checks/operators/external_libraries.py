@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bench.errors import in_a_line
-from bench.matrix import parse_task
-from bench.peers import DeepInverse, Peer, deepinv_deq, torchdeq_ift
+from bench.config.matrix import parse_task
+from bench.external import DeepInverse, ExternalSolver, deepinv_deq, torchdeq_ift
+from bench.utils.errors import in_a_line
 from solvers import Solver, deq
 
 from ..claims.c01_implicit_gradient import differences
@@ -26,7 +26,7 @@ from .benchmark_operator import BenchmarkMap, benchmark_case
 ACCURATE = 1e-3
 """Largest relative error of a gradient that counts as right."""
 
-LIBRARIES: dict[str, Callable[[], Solver | Peer]] = {
+LIBRARIES: dict[str, Callable[[], Solver | ExternalSolver]] = {
     "eqgrad deq(1e-09)": lambda: deq(1e-9, 500),
     "torchdeq 0.1, hook, 100 + 100, tol 1e-6": lambda: torchdeq_ift(100, 100, hook=True, tol=1e-6),
     "torchdeq 0.1, function, 100 + 100, tol 1e-6": lambda: torchdeq_ift(100, 100, tol=1e-6),
@@ -40,7 +40,7 @@ LIBRARIES: dict[str, Callable[[], Solver | Peer]] = {
 }
 
 
-def library_gradient(solver: Solver | Peer, case: Case) -> Tensor:
+def library_gradient(solver: Solver | ExternalSolver, case: Case) -> Tensor:
     """The gradient in the parameters of a case by a solver or by another library, of shape ``(p,)``."""
     if not isinstance(solver, DeepInverse):
         return solver_gradient(solver, case)  # pyright: ignore[reportArgumentType]

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
-from bench.own import look_up, told
+from bench.config.user_files import look_up, told
+from bench.utils.errors import UserError
 
 from ..instances.diagnostics import jacobian_norm, settled_point
 from ..instances.synthetic import Case, ParametricMap, QuadraticLoss, standard_normal

@@ -13,8 +13,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from bench.drawing import save
-from bench.files import write_atomically
+from bench.report.figure_style import save_figure
+from bench.utils.atomic_files import write_atomically
 
 from ..claims.c06_restarted_error import restarted_error
 from ..instances.bounds import restarted_bound
@@ -83,4 +83,4 @@ def write_bound_figure(folder: Path) -> list[Path]:
     points = bound_points()
     written = folder / "error-against-bound.json"
     write_atomically(written, points_json(points))
-    return [written, *save(error_against_bound(points), "error-against-bound", folder)]
+    return [written, *save_figure(error_against_bound(points), "error-against-bound", folder)]

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench import latex
-from bench.bibliography import to_bibtex
-from bench.files import write_atomically
-from bench.records import finite
+from bench.report import latex
+from bench.report.bibliography import to_bibtex
+from bench.utils.atomic_files import write_atomically
+from bench.utils.json_values import finite
 
 from ..engine.verdict import NOT_MET_HERE, ClaimVerdict, ExperimentVerdict, Verdict
 from ..operators.operator_claims import OperatorCheck
@@ -158,7 +158,7 @@ def verdicts_latex(verdicts: Sequence[Verdict]) -> str:
     heading = latex.Heading("Claims and their verdicts.", "tab:claims")
     keys = ",".join(work.key for work in cited(v.id for v in verdicts))
     sources = f"% its sources, in references.bib: \\cite{{{keys}}}\n" if keys else ""
-    return latex.NEEDS + sources + latex.table(table, heading, "lrrrrlr")
+    return latex.NEEDS + sources + latex.latex_table(table, heading, "lrrrrlr")
 
 
 def write_verdicts(verdicts: Sequence[Verdict], checks: list[OperatorCheck], folder: Path) -> list[Path]:

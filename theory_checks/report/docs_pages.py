@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import solvers
-from bench.files import write_atomically
-from bench.images import find_images
-from bench.matrix import parse_solver, parse_task
-from bench.oracle import hypergradient
-from bench.provenance import ROOT
-from bench.tasks import instance
+from bench.config.matrix import parse_solver, parse_task
+from bench.measurement.hypergradient import reference_gradient
+from bench.tasks import build_problem
+from bench.tasks.images import find_images
+from bench.utils.atomic_files import write_atomically
+from bench.utils.provenance import ROOT
 
 from .. import companions
 from ..claims import CLAIMS
@@ -26,34 +26,55 @@ from ..operators.user_operator import UserOperator
 from . import misuse
 
 API_SECTIONS: dict[str, tuple[str, ...]] = {
-    "Estimators": tuple(solvers.ROSTER),
-    "What they are made of": ("Solver", "Iterate", "Picard", "Nesterov", "Anderson", "GMRES", "CG", "Shared"),
-    "What autograd sees": ("Tracked", "Implicit", "Certified", "StagnationWarning"),
-    "What comes out": ("Solution", "Equilibrium", "Report"),
-    "How wrong it is": ("Monitor", "Certificate", "certificate", "audit", "Watch", "Schedule"),
+    "Estimators": tuple(solvers.ESTIMATORS),
+    "What they are made of": (
+        "Solver",
+        "FixedSteps",
+        "Picard",
+        "Nesterov",
+        "Anderson",
+        "GMRES",
+        "CG",
+        "SharedInverse",
+    ),
+    "What autograd sees": (
+        "TruncatedBackprop",
+        "ImplicitDifferentiation",
+        "CertifiedBackward",
+        "StagnationWarning",
+    ),
+    "What comes out": ("Solution", "FixedPoint", "SolveReport"),
+    "How wrong it is": (
+        "GradientMonitor",
+        "Certificate",
+        "certificate",
+        "audit",
+        "TapeRecorder",
+        "ToleranceSchedule",
+    ),
     "What a map and a loss may say of themselves": (
-        "Regular",
-        "Regularity",
-        "Change",
-        "Lipschitz",
+        "HasDerivativeBounds",
+        "DerivativeBounds",
+        "DerivativeChange",
+        "LipschitzConstants",
         "Smooth",
         "SmoothLoss",
-        "Divisible",
+        "SupportsSelect",
     ),
     "As a model": ("Reconstructor",),
     "For a solver of one's own": (
-        "Reach",
-        "Pull",
-        "Adjoint",
-        "Affine",
-        "Estimator",
-        "Taped",
-        "last_pass",
-        "Through",
+        "ForwardSolver",
+        "BackwardMode",
+        "AdjointSolver",
+        "AdjointOperator",
+        "EstimatorSpec",
+        "TapedApplication",
+        "last_backward_pass",
+        "WrappedBounds",
     ),
 }
 """Public names of the library by section. The function types ``Map`` and ``Loss`` are explained in the text."""
-BENCHMARK_NAMES = (parse_task, parse_solver, find_images, instance, hypergradient, UserOperator)
+BENCHMARK_NAMES = (parse_task, parse_solver, find_images, build_problem, reference_gradient, UserOperator)
 """Names of the benchmark that the tutorial uses."""
 BEGIN, END = "<!-- claims: python -m theory_checks docs -->", "<!-- end of the claims -->"
 """Marks around the generated part of a page."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.drawing import save
-from bench.files import write_atomically
+from bench.report.figure_style import save_figure
+from bench.utils.atomic_files import write_atomically
 
 from ..engine.experiment import Measurement, S
 from ..engine.experiment_group import ExperimentGroup
@@ -99,7 +99,7 @@ def write_group(
     written: list[Path] = []
     if any(v.measurements for v in own):
         for stem, figure in group.figures(settings).items() if whole else ():
-            written += save(figure, stem, folder)
+            written += save_figure(figure, stem, folder)
             lines += ["", f"## {_title(stem)}", "", f"![{_title(stem)}]({stem}.png)"]
         for stem, table in group.tables(settings).items() if whole else ():
             written.append(folder / f"{stem}.csv")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.files import write_atomically
+from bench.utils.atomic_files import write_atomically
 
 from ..engine.mutation import MutationResult
 from ..operators.operator_claims import OperatorCheck

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.bibliography import BY_KEY, ENTRIES, Entry
+from bench.report.bibliography import BY_KEY, ENTRIES, Entry
 
 from ..companions import GROUPS
 
@@ -28,7 +28,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "C31": ("chen2016training", "saad1986gmres"),
     "C32": ("saad1986gmres", "ramzi2022shine"),
 }
-"""Keys of ``bench.bibliography`` by claim, written by hand; a test compares them with the texts of the claims."""
+"""Keys of ``bench.report.bibliography`` by claim; a test compares them with the texts of the claims."""
 DERIVED = frozenset(
     {
         "C12",

@@ -56,12 +56,12 @@ def test_it_sees_a_certificate_that_is_five_times_too_small(monkeypatch):
 
 
 def test_it_sees_a_certificate_that_forgets_rounding(monkeypatch):
-    monkeypatch.setattr(sys.modules["solvers.certificate"], "ROUNDING", 0.0)
+    monkeypatch.setattr(sys.modules["solvers._certificates.bound"], "ROUNDING", 0.0)
     assert run_trial(CANCELLED).ratio > 1
 
 
 def test_it_sees_a_certificate_that_forgets_what_the_way_back_rounds_off(monkeypatch):
-    monkeypatch.setattr("solvers._rounding.shaken_products", lambda tape, leaves, u: (0.0, 0.0))
+    monkeypatch.setattr("solvers._certificates.rounding.shaken_products", lambda tape, leaves, u: (0.0, 0.0))
     assert run_trial(DIVIDED).ratio > 1
 
 
@@ -69,7 +69,7 @@ def test_where_slopes_are_nearly_1_derivatives_keep_their_digits(monkeypatch):
     found = run_trial(FLAT)
     assert found.rigorous
     assert found.ratio <= 1
-    monkeypatch.setattr("bench.operators.weighted.portion", lambda t, rest: t / (t + rest))
+    monkeypatch.setattr("bench.penalties.shrinkage.portion", lambda t, rest: t / (t + rest))
     assert run_trial(FLAT).ratio > 1
 
 
@@ -79,7 +79,7 @@ def test_it_sees_a_certificate_that_is_blind_to_other_leaves(monkeypatch):
         for seed in range(4)
     ]
     assert not any(run_trial(trial).rigorous for trial in trials)
-    monkeypatch.setattr(sys.modules["solvers.certificate"], "uncovered", lambda *told: "")
+    monkeypatch.setattr(sys.modules["solvers._certificates.bound"], "uncovered", lambda *told: "")
     found = [run_trial(trial) for trial in trials]
     assert any(one.rigorous and one.ratio > 1 for one in found)
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 from theory_checks.__main__ import entry
 
 EXAMPLES = ROOT / "docs" / "examples"

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 from theory_checks.check.outcome import CheckOutcome, merge_notes, require
 
 

@@ -11,10 +11,11 @@ import torch
 from deepinv.physics import DecomposablePhysics, Inpainting
 from torch import nn
 
-from bench.operators import Operator, data_term, huber
-from bench.provenance import ROOT
+from bench.operators import Operator, data_fidelity
+from bench.penalties import huber
 from bench.tasks import Task
 from bench.tasks.denoising import Identity
+from bench.utils.provenance import ROOT
 from theory_checks.check.command import resolve_call
 from theory_checks.check.crops import build_task
 from theory_checks.check.operator_checks import OPERATOR_CHECKS
@@ -34,7 +35,7 @@ class Step(Operator):
         self.calls = 0
 
     def forward(self, x, y, physics, *, data=None):
-        data = data or data_term(y, physics)
+        data = data or data_fidelity(y, physics)
         w = self.log_weight.exp()
         if self.wrong == "detached":
             w = w.detach()

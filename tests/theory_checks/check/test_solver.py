@@ -10,18 +10,18 @@ import pytest
 import torch
 from hypothesis import given
 
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 from solvers import (
+    ESTIMATORS,
     GMRES,
-    ROSTER,
-    Equilibrium,
-    Implicit,
-    Iterate,
+    FixedPoint,
+    FixedSteps,
+    ImplicitDifferentiation,
     Picard,
-    Report,
     Solution,
     Solver,
-    Tracked,
+    SolveReport,
+    TruncatedBackprop,
     conformance,
     deq,
     restarted_jfb,
@@ -46,13 +46,13 @@ SOME = ("unrolled", "restarted_jfb", "deq", "checkpointed")
 @pytest.mark.filterwarnings("ignore::solvers.StagnationWarning")  # 1e-10 is asked for, whatever can be had
 @pytest.mark.parametrize(
     "name",
-    [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in ROSTER],
+    [name if name in SOME else pytest.param(name, marks=pytest.mark.slow) for name in ESTIMATORS],
 )
 def test_no_solver_of_the_roster_is_called_wrong(name):
-    some = check_solver(ROSTER[name].example)
+    some = check_solver(ESTIMATORS[name].example)
     assert not faults(some)
     notes = {one.check for one in some if one.verdict == "note"}
-    assert ("agrees_with_oracle" in notes) == (ROSTER[name].bias is not None)
+    assert ("agrees_with_oracle" in notes) == (ESTIMATORS[name].bias is not None)
 
 
 def test_every_check_of_the_conformance_suite_is_run():
@@ -70,14 +70,14 @@ class Detached:
 @dataclass(frozen=True)
 class Minus:
     def __call__(self, T, at, loss=None):
-        solved = Implicit(GMRES(1e-12))(T, at)
+        solved = ImplicitDifferentiation(GMRES(1e-12))(T, at)
         return replace(solved, x=2 * solved.x.detach() - solved.x)
 
 
 @dataclass(frozen=True)
 class Half:
     def __call__(self, T, at, loss=None):
-        solved = Implicit(GMRES(1e-12))(T, at)
+        solved = ImplicitDifferentiation(GMRES(1e-12))(T, at)
         return replace(solved, x=0.5 * (solved.x + solved.x.detach()))
 
 
@@ -87,13 +87,13 @@ class WrongSign:
         u = v
         for _ in range(80):
             u = 2 * v - T(u)
-        return Equilibrium(u, Report(80))
+        return FixedPoint(u, SolveReport(80))
 
 
 @dataclass(frozen=True)
 class Uncounted:
     def __call__(self, T, x0):
-        at = Iterate(300)(T, x0)
+        at = FixedSteps(300)(T, x0)
         T(at.x)
         return at
 
@@ -102,7 +102,7 @@ class Uncounted:
 class Tapes:
     def __call__(self, T, at, loss=None):
         with torch.enable_grad():
-            return Tracked(3)(T, at)
+            return TruncatedBackprop(3)(T, at)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class InPlace:
     def __call__(self, T, x0):
         for _ in range(300):
             x0.copy_(T(x0))
-        return Equilibrium(x0, Report(300))
+        return FixedPoint(x0, SolveReport(300))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Shrinks:
         x = x0
         for _ in range(100):
             x = 0.9 * T(x)
-        return Equilibrium(x, Report(100))
+        return FixedPoint(x, SolveReport(100))
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Batchwise:
             if torch.linalg.vector_norm(y - x) < self.tol * torch.linalg.vector_norm(y):
                 break
             x = y
-        return Equilibrium(x, Report(k))
+        return FixedPoint(x, SolveReport(k))
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class BatchwiseAdjoint:
         while True:
             y = T(u)
             if torch.linalg.vector_norm(y - u) < self.tol * torch.linalg.vector_norm(y):
-                return Equilibrium(u, Report(1))
+                return FixedPoint(u, SolveReport(1))
             u = y
 
 
@@ -164,22 +164,30 @@ class Raises:
 
 
 def local_step(T, x0):
-    return Iterate(30)(T, x0)
+    return FixedSteps(30)(T, x0)
 
 
-EXACTLY = Implicit(GMRES(1e-12))
+EXACTLY = ImplicitDifferentiation(GMRES(1e-12))
 
 
 @pytest.mark.parametrize(
     ("solver", "check", "words"),
     [
-        (Solver("x", Iterate(30), Detached()), "reaches_every_parameter", "look for .detach()"),
-        (Solver("x", Iterate(300), Minus()), "agrees_with_oracle", "opposite sign of the exact gradient"),
-        (Solver("x", Iterate(300), Minus()), "agrees_with_closed_form", "opposite sign of the closed form"),
-        (Solver("x", Iterate(300), Implicit(WrongSign())), "agrees_with_oracle", "that of u = v − J'u"),
-        (Solver("x", Iterate(300), Half()), "agrees_with_oracle", "0.5 times the exact one"),
+        (Solver("x", FixedSteps(30), Detached()), "reaches_every_parameter", "look for .detach()"),
+        (Solver("x", FixedSteps(300), Minus()), "agrees_with_oracle", "opposite sign of the exact gradient"),
+        (
+            Solver("x", FixedSteps(300), Minus()),
+            "agrees_with_closed_form",
+            "opposite sign of the closed form",
+        ),
+        (
+            Solver("x", FixedSteps(300), ImplicitDifferentiation(WrongSign())),
+            "agrees_with_oracle",
+            "that of u = v − J'u",
+        ),
+        (Solver("x", FixedSteps(300), Half()), "agrees_with_oracle", "0.5 times the exact one"),
         (Solver("x", Uncounted(), EXACTLY), "counts_truly", "301 applications reported, 302 made"),
-        (Solver("x", Iterate(30), Tapes()), "leaks_nothing", "a tape was made under no_grad"),
+        (Solver("x", FixedSteps(30), Tapes()), "leaks_nothing", "a tape was made under no_grad"),
         (Solver("x", InPlace(), EXACTLY), "keeps_shape_and_dtype", "nothing may change x0 in place"),
         (Solver("x", Liar(), EXACTLY), "states_its_own_residual", "but the point that is returned has"),
         (
@@ -190,7 +198,7 @@ EXACTLY = Implicit(GMRES(1e-12))
         (Solver("x", Raises(), EXACTLY), "counts_truly", "it raises RuntimeError: no luck"),
         (Solver("x", local_step, EXACTLY), "can_be_sent", "make its parts frozen dataclasses"),
         (Solver("x", lambda T, x0: local_step(T, x0), EXACTLY), "can_be_sent", "at the top of the file"),
-        (Solver("", Iterate(300), EXACTLY), "label", "the label is ''"),
+        (Solver("", FixedSteps(300), EXACTLY), "label", "the label is ''"),
     ],
 )
 def test_a_wrong_solver_is_told_in_words(solver, check, words):
@@ -198,7 +206,7 @@ def test_a_wrong_solver_is_told_in_words(solver, check, words):
 
 
 def test_a_right_one_beside_it_is_not():
-    assert not faults(run_checks(Solver("x", Iterate(300), EXACTLY), within=1e-6))
+    assert not faults(run_checks(Solver("x", FixedSteps(300), EXACTLY), within=1e-6))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +234,11 @@ def test_a_stop_on_the_norm_of_the_batch_is_found_at_any_tolerance(tol):
     assert value.wrong
     assert "the value of a sample differs" in value.words
     gradient = run_check(
-        "x", partial(stops_each_sample_alone, Solver("x", Picard(1e-14), Implicit(BatchwiseAdjoint(tol))))
+        "x",
+        partial(
+            stops_each_sample_alone,
+            Solver("x", Picard(1e-14), ImplicitDifferentiation(BatchwiseAdjoint(tol))),
+        ),
     )
     assert gradient.wrong
     assert "the gradient of a sample differs" in gradient.words

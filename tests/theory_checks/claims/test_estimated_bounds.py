@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from solvers import Lipschitz, SmoothLoss, Watch, certificate, certified, deq
+from solvers import LipschitzConstants, SmoothLoss, TapeRecorder, certificate, certified, deq
 from theory_checks.instances.synthetic import F64
 
 SLOW = 1 - 1e-7
@@ -29,7 +29,9 @@ class Known(Creeping):
     """The same, and it knows how slow it is."""
 
     def regularity(self):
-        return Lipschitz(SLOW, M_J=0.0, M_B=1.0, B=lambda x: abs(float(x[1])), parameters=[self.theta])
+        return LipschitzConstants(
+            SLOW, M_J=0.0, M_B=1.0, B=lambda x: abs(float(x[1])), parameters=[self.theta]
+        )
 
 
 START = torch.tensor([10.0, NOW], dtype=F64)  # where an earlier training step has left it
@@ -61,7 +63,7 @@ def test_the_same_map_with_its_constants_is_solved():
 
 def test_the_wrong_gradient_is_not_certified_by_the_constants():
     T = Known()
-    watch, v = Watch(T), torch.tensor([1.0, 0.0], dtype=F64)
+    watch, v = TapeRecorder(T), torch.tensor([1.0, 0.0], dtype=F64)
     solution = deq(1e-6)(watch, START)
     assert solution.converged
     LOSS(solution.x).backward()

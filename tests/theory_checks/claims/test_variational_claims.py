@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ptwt.constants import WaveletDetailTuple2d
 from ptwt.conv_transform_2 import wavedec2, waverec2
 
-from bench.operators import WeightedPenalty
+from bench.penalties import WeightedPenalty
 from solvers import deq, restarted_jfb, unrolled
 from theory_checks.claims import (
     c09_forward_backward,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from solvers import Iterate
+from solvers import FixedSteps
 from theory_checks.claims import CLAIMS
 from theory_checks.engine.claim_runner import verify_claim
 from theory_checks.mutants.catalogue import MUTANTS
 from theory_checks.selection import check_mutant
 
-RIGHT = Iterate.__call__
+RIGHT = FixedSteps.__call__
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_mutant_is_caught_and_leaves_nothing_behind(name):
     mutant = next(m for m in MUTANTS if m.name == name)
     assert check_mutant(mutant).caught
     assert verify_claim(CLAIMS["C3"], 10).verdict == "holds"
-    assert Iterate.__call__ is RIGHT
+    assert FixedSteps.__call__ is RIGHT
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.operators import Penalty
+from bench.penalties import Penalty
 from theory_checks.operators import benchmark_operator
 from theory_checks.operators.operator_claims import WITH_REGULARITY
 

@@ -9,7 +9,7 @@ from theory_checks.instances.exact import solve_exactly, solver_gradient, two_no
 
 
 def test_peers_are_right_when_their_budgets_allow_and_an_absolute_tolerance_shows():
-    from bench.peers import torchdeq_ift
+    from bench.external import torchdeq_ift
 
     case = synthetic.affine(3, 2, 0.5, 0)
     scaled = replace(case, loss=replace(case.loss, q=1e-4 * case.loss.q, M=1e-4 * case.loss.M))

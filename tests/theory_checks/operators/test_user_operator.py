@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 from theory_checks.__main__ import entry
 from theory_checks.operators.operator_claims import (
     ARGUMENTS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bench.provenance import ROOT
+from bench.utils.provenance import ROOT
 from theory_checks.engine import ClaimVerdict, Evidence, ExperimentVerdict, at_most, reported
 from theory_checks.report import verdicts_json
 from theory_checks.report.claim_tables import verdicts_markdown

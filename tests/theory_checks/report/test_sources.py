@@ -9,8 +9,8 @@ import re
 import bibtexparser
 
 import theory_checks.claims
-from bench import bibliography
-from bench.bibliography import BY_KEY, ENTRIES
+from bench.report import bibliography
+from bench.report.bibliography import BY_KEY, ENTRIES
 from theory_checks.claims import CLAIMS
 from theory_checks.companions import GROUPS
 from theory_checks.engine.claim_runner import verify_claim

@@ -10,11 +10,7 @@ from PIL import Image
 
 from theory_checks.companions.local_mmse.simulation.data import Faces
 from theory_checks.companions.local_mmse.simulation.networks import FlatUNet, PatchPerceptron, Residual
-from theory_checks.companions.local_mmse.simulation.problems import (
-    Denoise,
-    GaussianBlur,
-    InpaintCentre,
-)
+from theory_checks.companions.local_mmse.simulation.problems import Denoise, GaussianBlur, InpaintCentre
 from theory_checks.companions.local_mmse.simulation.settings import PAPER, Case, Setting
 from theory_checks.companions.local_mmse.simulation.training import Recipe
 

@@ -10,22 +10,14 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from tests.theory_checks.companions.local_mmse.conftest import TINY, pictures
 from theory_checks.companions.local_mmse import GROUP
 from theory_checks.companions.local_mmse.claims import claim_2_1_identities, claim_2_2_limits
-from theory_checks.companions.local_mmse.simulation import (
-    estimators,
-    evaluation,
-    patches,
-)
+from theory_checks.companions.local_mmse.simulation import estimators, evaluation, patches
 from theory_checks.companions.local_mmse.simulation.data import Faces, Ffhq
-from theory_checks.companions.local_mmse.simulation.problems import (
-    Denoise,
-    problem,
-)
+from theory_checks.companions.local_mmse.simulation.problems import Denoise, problem
 from theory_checks.companions.local_mmse.simulation.settings import PAPER, SMALL
 from theory_checks.engine import mutant_applied
-
-from .conftest import TINY, pictures
 
 
 def test_a_folder_of_ones_own_goes_first(tmp_path: Path, monkeypatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.theory_checks.companions.local_mmse.conftest import TINY
 from theory_checks.companions.local_mmse.simulation import (
     brute_force,
     estimators,
@@ -34,8 +35,6 @@ from theory_checks.companions.local_mmse.simulation.problems import (
 from theory_checks.companions.local_mmse.simulation.psnr import psnr
 from theory_checks.companions.local_mmse.simulation.settings import SMALL
 from theory_checks.companions.local_mmse.simulation.training import Recipe
-
-from .conftest import TINY
 
 
 def _images(count: int, height: int = 6, width: int = 6, channels: int = 1) -> Tensor:

@@ -155,7 +155,7 @@ def _curves(setting: Setting) -> list[tuple[PhotographRun, str]]:
 
 def photograph_curves(setting: Setting) -> Figure:
     """Residual and PSNR of each method against iterations."""
-    from bench.drawing import number_log
+    from bench.report.figure_style import number_log
 
     runs = _curves(setting)
     figure, axes = plt.subplots(1, 2, figsize=(13.5, 4.2), layout="constrained")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.memory import peak_bytes
+from bench.measurement.memory import peak_bytes
 
 from ....engine import Evidence, Experiment, Measurement, at_most, near, zero
 from ..simulation import estimators, evaluation, patches, psnr, training

@@ -1,7 +1,0 @@
-"""What to cite for a solver, a part of one, a peer or a prior, as BibTeX."""
-
-from .entries import BY_KEY, ENTRIES
-from .entry import Entry, to_bibtex
-from .sources import SOURCES, Source, named, to_markdown, works
-
-__all__ = ["BY_KEY", "ENTRIES", "SOURCES", "Entry", "Source", "named", "to_bibtex", "to_markdown", "works"]

@@ -1,0 +1,16 @@
+"""Two runs, or two solvers of one run, held against each other: values, time, memory and counts, quality."""
+
+from .change import Aspect, Difference, Outcome
+from .compare import Comparison, compare_runs, compare_solvers
+from .pairing import StoredRun, read_run
+
+__all__ = [
+    "Aspect",
+    "Comparison",
+    "Difference",
+    "Outcome",
+    "StoredRun",
+    "compare_runs",
+    "compare_solvers",
+    "read_run",
+]

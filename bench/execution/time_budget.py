@@ -1,0 +1,127 @@
+"""A run within a time: what is measured first, what is begun at all, and when all of it ends."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..planning.cost_model import CostModel, PastRun, Requirement, fit_cost_model, past_run
+from ..records.record import Record
+from ..utils.errors import UserError
+
+if TYPE_CHECKING:
+    from ..config.profile_schema import Profile
+    from ..records.job import Job
+
+ROUND = 4
+"""Solvers whose cells are measured before their timings are taken, and before those of the next ones."""
+LEAST = 5
+"""Cells of a round at least, while there are more: a process for timings takes seconds to start."""
+SPARE = 1.5
+"""A cell is begun where so many times the seconds predicted for it are left."""
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smh])")
+
+
+def seconds_of(text: str) -> float:
+    """``90s``, ``8m`` or ``1.5h`` in seconds. Raises ``UserError`` for anything else, and for no time at all."""
+    found = TIME.fullmatch(text.strip())
+    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
+    if not seconds > 0:
+        raise UserError(f"--within {text!r} is no time: give 90s, 8m or 1.5h")
+    return seconds
+
+
+@dataclass(slots=True)
+class Budget:
+    """The time that a run may take, from now on.
+
+    Seconds of a cell are predicted from the records that the run has told of so far, those it found among them; where
+    there are none, a cell is begun, and ended with the time.
+
+    Attributes:
+        seconds: infinite for as long as it takes.
+        first: labels of the solvers that are measured first.
+        end: on the clock of ``time.monotonic``.
+    """
+
+    seconds: float = math.inf
+    first: tuple[str, ...] = ()
+    end: float = field(init=False)
+    _seen: list[PastRun] = field(default_factory=list[PastRun], init=False)
+    _records: list[Record] = field(default_factory=list[Record], init=False)
+    _model: CostModel | None = field(default=None, init=False)  # of these; made anew when it is asked for
+
+    def __post_init__(self) -> None:
+        self.end = time.monotonic() + self.seconds
+
+    def left(self) -> float:
+        """Seconds until its end."""
+        return self.end - time.monotonic()
+
+    def tell(self, job: Job, record: Record) -> None:
+        """What a record teaches of those to come."""
+        if record.status == "ok" and math.isfinite(self.seconds):
+            self._seen.append(past_run(record, _need(job)))
+            self._records.append(record)
+            self._model = None
+
+    def rounds(self, jobs: list[Job]) -> list[list[Job]]:
+        """The jobs in the order in which a table gains most: all at once without a limit.
+
+        Else the parts of the profile come one after another, as they are written; of each, a few solvers a time, those
+        of ``first`` before the others.
+        """
+        if math.isinf(self.seconds):
+            return [jobs]
+        parts: list[Profile] = []
+        for job in jobs:
+            if job.profile not in parts:
+                parts.append(job.profile)
+        rounds: list[list[Job]] = []
+        for part in parts:
+            for some in self._by_solvers([job for job in jobs if job.profile == part]):
+                if rounds and sum(job.kind == "quality" for job in rounds[-1]) < LEAST:
+                    rounds[-1] += some
+                else:
+                    rounds.append(some)
+        return rounds
+
+    def _by_solvers(self, jobs: list[Job]) -> list[list[Job]]:
+        """The jobs of one part, a few solvers a time."""
+        there = dict.fromkeys(job.cell.solver.label for job in jobs)
+        labels = list(dict.fromkeys([*(label for label in self.first if label in there), *there]))
+        groups = [labels[i : i + ROUND] for i in range(0, len(labels), ROUND)]
+        return [[job for job in jobs if job.cell.solver.label in group] for group in groups]
+
+    def predicted(self, jobs: Iterable[Job]) -> list[float]:
+        """Seconds of each; NaN where nothing is known."""
+        if math.isinf(self.seconds) or not self._seen:
+            return [math.nan for _ in jobs]
+        if self._model is None:
+            self._model = fit_cost_model(self._seen, self._records)
+        return [self._model.guess(_need(job)).seconds for job in jobs]
+
+    def one_by_one(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """Those that can be finished, each looked at when a process is free for it."""
+        for job in jobs:
+            if self.in_a_row([job]):
+                yield job
+
+    def in_a_row(self, jobs: list[Job]) -> list[Job]:
+        """Those that can be finished one after another."""
+        chosen, total = list["Job"](), 0.0
+        for job, seconds in zip(jobs, self.predicted(jobs), strict=True):
+            taken = total + (0.0 if math.isnan(seconds) else SPARE * seconds)
+            if self.left() > taken:
+                chosen.append(job)
+                total = taken
+        return chosen
+
+
+def _need(job: Job) -> Requirement:
+    return Requirement(job.kind, job.cell, job.profile)

@@ -1,0 +1,15 @@
+"""What is measured of a cell: training, error of the gradient, memory, the equilibrium and what lies past the depth."""
+
+from .hypergradient import NoReference, ReferenceGradient, reference_gradient
+from .measure import CellResult, measure
+from .training import train, training_step
+
+__all__ = [
+    "CellResult",
+    "NoReference",
+    "ReferenceGradient",
+    "measure",
+    "reference_gradient",
+    "train",
+    "training_step",
+]

@@ -1,0 +1,216 @@
+"""Training of an operator through a solver: Adam, clipping, and checkpoints that a killed run goes on from."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from solvers import Solution, Solver
+
+from ..config.matrix import Cell
+from ..config.profile_schema import TrainingTable
+from ..external import ExternalSolver
+from ..tasks import Batch, Problem
+from ..utils.atomic_files import write_atomically
+from ..utils.random_streams import stream
+from .memory import TapeBytes
+from .past_depth import WILD
+
+
+class TrainingStopped(Exception):  # noqa: N818
+    """A cell cannot go on; ``status`` is ``nan`` or ``diverged``."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def check_finite(value: Tensor, x: Tensor) -> None:
+    """Raise ``TrainingStopped`` where a loss or a state is not finite, or a state has left the range of images."""
+    if not bool(value.isfinite().all()) or not bool(x.isfinite().all()):
+        raise TrainingStopped("nan", "the iteration or its gradient is not finite")
+    if float(x.detach().abs().max()) > WILD:
+        raise TrainingStopped("diverged", f"a value exceeds {WILD:g} times the peak of the images")
+
+
+def parameters(problem: Problem) -> list[nn.Parameter]:
+    """The learnable tensors of the operator, in a fixed order."""
+    return [p for p in problem.operator.parameters() if p.requires_grad]
+
+
+def training_step(
+    solver: Solver | ExternalSolver,
+    problem: Problem,
+    batch: Batch,
+    start: Tensor | None = None,
+    tape: TapeBytes | None = None,
+) -> tuple[Solution, Tensor]:
+    """Forward and backward on a batch; gradients are left in the parameters. Returns the loss too.
+
+    Args:
+        solver, problem, batch: whose, of what, on what.
+        start: a state; by default that of the task.
+        tape: looks at what is kept between the passes, if it is there.
+    """
+    problem.operator.zero_grad(set_to_none=True)
+    start = problem.start(batch) if start is None else start
+    given = problem.bind(batch), start, problem.criterion(batch)
+    solution = solver(*given) if tape is None else tape.forward(lambda: solver(*given), batch.y.device)
+    value = problem.loss(solution.x, batch)
+    value.backward()
+    return solution, value.detach()
+
+
+def optimiser_for(problem: Problem, table: TrainingTable) -> torch.optim.Adam:
+    """Adam, with a rate for the weights of networks and one for everything else."""
+    networks = problem.operator.networks()
+    ids = {id(p) for p in networks}
+    rest = [p for p in parameters(problem) if id(p) not in ids]
+    groups = [{"params": rest, "lr": table.rate}, {"params": networks, "lr": table.network_rate}]
+    return torch.optim.Adam([group for group in groups if group["params"]])
+
+
+@dataclass(slots=True)
+class TrainingHistory:
+    """What a training left behind, beside the operator.
+
+    Attributes:
+        losses: of each step.
+        work: applications and vector-Jacobian products of T so far, as ``Solution.work`` counts them.
+        look_steps, look_work: steps, and applications and products, until each look at the test images.
+        look_psnr: what was seen there, in dB.
+        ended: the state where the last visit of a crop ended, by its index; kept for warm starts alone.
+        sizes: norms of the gradients of all steps, before clipping.
+        rtols: the relative error that a schedule asked for at each step; of solvers that certify, as the next.
+        errors: the relative error of each step's gradient, as certified; infinite where there is no bound.
+    """
+
+    losses: list[float] = field(default_factory=list[float])
+    work: float = 0.0
+    look_steps: list[int] = field(default_factory=list[int])
+    look_work: list[float] = field(default_factory=list[float])
+    look_psnr: list[float] = field(default_factory=list[float])
+    ended: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
+    sizes: list[float] = field(default_factory=list[float])
+    rtols: list[float] = field(default_factory=list[float])
+    errors: list[float] = field(default_factory=list[float])
+
+    def values(self) -> dict[str, Any]:
+        """What belongs in a record: the losses, and the looks and the certified errors if there were any."""
+        looks = ("look_steps", "look_work", "look_psnr") if self.look_steps else ()
+        certified = ("sizes", *(("rtols",) if self.rtols else ()), "errors") if self.errors else ()
+        return {name: getattr(self, name) for name in ("losses", *looks, *certified)}
+
+    def start(self, problem: Problem, batch: Batch, index: Tensor) -> Tensor:
+        """The state from which each crop of ``batch`` starts: where its last visit ended, if there was one."""
+        start = problem.start(batch)
+        return torch.stack([self.ended.get(i, cold) for i, cold in zip(index.tolist(), start, strict=True)])
+
+
+def train(
+    cell: Cell,
+    problem: Problem,
+    table: TrainingTable,
+    checkpoint: Path | None,
+    look: Callable[[], float] | None = None,
+) -> TrainingHistory:
+    """Train the operator of ``problem`` in place.
+
+    With ``checkpoint``, the state is stored there every ``table.checkpoint`` steps, and a state found there is gone
+    on from: the outcome is that of an uninterrupted run. The file is removed by whoever stores the outcome.
+
+    With ``table.schedule`` a solver ``certified(…)`` takes each step with the tolerance that the gradients before it
+    ask for; others are untouched. Its theory is that of gradient descent on one batch: see ``solvers.Schedule``.
+
+    Args:
+        cell, problem, table: the solver and the seed, what is trained, and how.
+        checkpoint: where the state is stored; ``None`` for nowhere.
+        look: the score of the operator as it is, asked for every ``table.look`` steps and at the end.
+
+    Raises:
+        Stop: a value is not finite, or the iteration has diverged.
+    """
+    optimiser = optimiser_for(problem, table)
+    learnable = parameters(problem)
+    history = _resume(problem, optimiser, checkpoint)
+    order = _batches(len(problem.train.y), table.batch, cell.seed)
+    schedule = table.schedule.schedule() if table.schedule is not None else None
+    for index in itertools.islice(order, len(history.losses), table.steps):
+        batch = problem.train.pick(index)
+        start = history.start(problem, batch, index) if table.warm else None
+        solver = cell.solver
+        if schedule is not None and isinstance(solver, Solver):
+            solver = schedule.tighten(solver, history.sizes)
+        solution, value = training_step(solver, problem, batch, start)
+        check_finite(value, solution.x)
+        if table.warm:
+            # A copy of each: a view would keep the states of its whole batch alive.
+            ended = [x.clone() for x in solution.x.detach()]
+            history.ended |= dict(zip(index.tolist(), ended, strict=True))
+        size = nn.utils.get_total_norm([p.grad for p in learnable if p.grad is not None])
+        if not bool(size.isfinite()):
+            raise TrainingStopped("nan", "the gradient of a training step is not finite")
+        if table.clip is not None:
+            nn.utils.clip_grads_with_norm_(learnable, table.clip, size)
+        optimiser.step()
+        history.losses.append(value.item())
+        if solution.certificates:
+            history.errors.append(solution.certificates[0].relative)
+            if schedule is not None:
+                history.rtols.append(schedule.rtol(history.sizes))
+        history.sizes.append(size.item())
+        history.work += solution.work
+        done = len(history.losses)
+        if look is not None and table.look and (done % table.look == 0 or done == table.steps):
+            history.look_steps.append(done)
+            history.look_work.append(history.work)
+            history.look_psnr.append(look())
+        if checkpoint is not None and table.checkpoint and done % table.checkpoint == 0:
+            _store(problem, optimiser, history, checkpoint)
+    return history
+
+
+def _store(
+    problem: Problem, optimiser: torch.optim.Optimizer, history: TrainingHistory, checkpoint: Path
+) -> None:
+    state = {
+        "operator": problem.operator.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        # Not asdict: it copies every tensor.
+        "history": {name: getattr(history, name) for name in TrainingHistory.__slots__},
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(checkpoint, buffer.getvalue())
+
+
+def _resume(problem: Problem, optimiser: torch.optim.Optimizer, checkpoint: Path | None) -> TrainingHistory:
+    if checkpoint is None or not checkpoint.is_file():
+        return TrainingHistory()
+    try:
+        state = torch.load(
+            checkpoint, map_location=next(problem.operator.parameters()).device, weights_only=True
+        )
+        problem.operator.load_state_dict(state["operator"])
+        optimiser.load_state_dict(state["optimiser"])
+        return TrainingHistory(**state["history"])
+    except Exception as error:
+        # Ours, written atomically, under a key that holds the digest of the code: this is a damaged disk.
+        raise RuntimeError(
+            f"the checkpoint {checkpoint.name} is damaged: remove it to train from the start"
+        ) from error
+
+
+def _batches(count: int, size: int, seed: int) -> Iterator[Tensor]:
+    """Indices of batches, shuffled anew each epoch; every batch has ``size`` entries (or all there are)."""
+    rng = stream(seed, "order of batches")
+    while True:
+        shuffled = torch.randperm(count, generator=rng)
+        yield from (part for part in shuffled.split(size) if len(part) == min(size, count))

@@ -1,5 +1,0 @@
-"""Numbers that README and docs quote from committed records: written by a command, and held by a test."""
-
-from .pages import problems, rewritten, write
-
-__all__ = ["problems", "rewritten", "write"]

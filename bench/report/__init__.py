@@ -1,0 +1,1 @@
+"""Tables, figures, exports and the page of a run."""

@@ -1,0 +1,176 @@
+"""The study: which trials, stored where, and what is written of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from ...config.matrix import parse_solver, parse_task
+from ...measurement.jacobian_norm import MARGIN
+from ...tasks.images import Images, find_images
+from ...utils.atomic_files import write_atomically
+from ...utils.errors import UserError, unknown
+from ...utils.json_values import finite
+from ...utils.provenance import provenance
+from .cheapest_depth import TOLERANCES, GradientAtDepth, depth_rows
+from .overhead import Overhead, overhead
+from .trials import FURTHER, NETWORKS, CertificateTrial, contractive, matrix_solvers, matrix_tasks, trials
+
+Row = CertificateTrial | GradientAtDepth | Overhead
+Progress = Callable[[str], None]
+PARTS = ("rigorous", "estimates", "depths")
+TIMING = "overhead"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStudy:
+    """What is tried.
+
+    Attributes:
+        tasks: calls; ``None`` for all of the matrices, and ``FURTHER``; those without a contraction are left out.
+        networks: tasks without known constants, for estimates.
+        solvers: calls; ``None`` for those of the matrices.
+        rigorous: seeds, and batches of two crops each.
+        estimates: seeds, and crops each.
+        rtols, crop, grid: of the part ``depths``.
+        timed, timed_tasks, timed_crop, rounds: of the part ``overhead``.
+    """
+
+    tasks: tuple[str, ...] | None = None
+    networks: tuple[str, ...] = NETWORKS
+    solvers: tuple[str, ...] | None = None
+    rigorous: tuple[int, int] = (2, 1)
+    estimates: tuple[int, int] = (3, 2)
+    rtols: tuple[float, ...] = (1e-1, 1e-2, 1e-3)
+    crop: int = 48
+    grid: tuple[float, ...] = TOLERANCES
+    timed: tuple[str, ...] = ("restarted_jfb(10, 10)", "neumann(160, 40)", "deq(1e-06)", "jfb(40)")
+    timed_tasks: tuple[str, ...] = ("deblurring(huber)", "inpainting(huber)")
+    timed_crop: int = 256
+    rounds: int = 21
+
+    def all_tasks(self) -> list[str]:
+        """Calls of the tasks, contractive or not."""
+        return [*matrix_tasks(), *FURTHER] if self.tasks is None else list(self.tasks)
+
+
+def certificate_study(
+    out: Path,
+    parts: Sequence[str] = PARTS,
+    source: str | None = None,
+    plan: CertificateStudy = CertificateStudy(),
+    progress: Progress = print,
+) -> list[Path]:
+    """Measure ``parts`` and write ``rows.json``, a table and a figure into ``out``; other parts found there stay.
+
+    Args:
+        out: made if missing.
+        parts: of ``PARTS``, or ``TIMING``.
+        source: of images, see ``find_images``.
+        plan: what is tried.
+        progress: is told a line now and then.
+
+    Raises:
+        UserError: an unknown part, images that cannot be read or are too small, or rows that are none.
+    """
+    for part in parts:
+        if part not in (*PARTS, TIMING):
+            raise unknown("part", part, [*PARTS, TIMING])
+    torch.set_num_threads(1)
+    images = {colour: find_images(source, colour=colour) for colour in (False, True)}
+    stored = _stored(out)
+    out.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        begin = time.perf_counter()
+        rows = [asdict(row) for row in _measure(part, images, plan, progress)]
+        seconds = time.perf_counter() - begin
+        stored["rows"] = [row for row in stored["rows"] if row["part"] != part] + rows
+        stored["made"][part] = {
+            "command": _command(part),
+            "seconds": seconds,
+            "images": images[False].source,
+            "provenance": provenance(torch.device("cpu")),
+        }
+        write_atomically(out / "rows.json", dumped(stored))
+    return write_study(out)
+
+
+def write_study(out: Path) -> list[Path]:
+    """Write the table and the figure of a folder again, from its rows; the same rows give the same bytes."""
+    # Here, not above: matplotlib and seaborn take a second that no other command should wait for.
+    import matplotlib as mpl
+    import pandas as pd
+
+    from ...report.figure_style import RC, save_figure
+    from .figure import bound_against_error
+    from .tables import certificates_markdown, rows_frame
+
+    stored = _stored(out)
+    page = out / "tables" / "certificates.md"
+    facts = [
+        f"`{made['command']}`: {made['seconds']:.0f} seconds on one core, images of {made['images']}, "
+        f"torch {made['provenance']['versions']['torch']}"
+        for made in stored["made"].values()
+    ]
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(page, certificates_markdown(stored["rows"], facts))
+    tried = pd.concat([rows_frame(stored["rows"], part) for part in ("rigorous", "estimates")])
+    if not len(tried):
+        return [page]
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context(RC):  # pyright: ignore[reportArgumentType]
+        return [page, *save_figure(bound_against_error(tried), "certificates", out / "figures")]
+
+
+def _stored(out: Path) -> dict:
+    file = out / "rows.json"
+    if not file.is_file():
+        return {"made": {}, "rows": []}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {"made": dict(found["made"]), "rows": list(found["rows"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} holds no rows of this study: remove it, or give another --out") from error
+
+
+def dumped(stored: dict) -> str:
+    """JSON with a row a line; ``null`` where a number is not finite."""
+    rows = ",\n".join(json.dumps(finite(row), ensure_ascii=False) for row in stored["rows"])
+    return f'{{"made": {json.dumps(finite(stored["made"]), ensure_ascii=False)},\n"rows": [\n{rows}\n]}}\n'
+
+
+def _command(part: str) -> str:
+    return "python -m bench certificates --out DIR " + ("--timing" if part == TIMING else f"--part {part}")
+
+
+def _measure(
+    part: str, images: dict[bool, Images], plan: CertificateStudy, progress: Progress
+) -> Iterator[Row]:
+    solvers = matrix_solvers() if plan.solvers is None else [parse_solver(text) for text in plan.solvers]
+    if part == TIMING:
+        for task in plan.timed_tasks:
+            for solver in plan.timed:
+                progress(f"{part}: {task} · {solver}")
+                yield from overhead(task, solver, images[False], plan.timed_crop, plan.rounds)
+        return
+    tasks = plan.all_tasks()
+    for text in [*tasks, *(t for t in plan.networks if part == "estimates" and t not in tasks)]:
+        task = parse_task(text)
+        some = images[task.channels == 3]
+        network = text in plan.networks
+        # A hair from 1 a contraction is proved, but nothing that is measured would tell.
+        least = MARGIN if part != "rigorous" else 0
+        if not (network and part == "estimates") and not contractive(task, some) < 1 - least:
+            continue
+        progress(f"{part}: {text}")
+        if part == "depths":
+            yield from depth_rows(text, some, plan.rtols, plan.crop, 1, plan.grid)
+            continue
+        seeds, count = plan.rigorous if part == "rigorous" else plan.estimates
+        size = 2 if part == "rigorous" else 1
+        yield from trials(part, text, some, solvers, range(seeds), count, size, text not in FURTHER)

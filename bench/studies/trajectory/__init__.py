@@ -1,0 +1,1 @@
+"""Gradient descent on an exact objective, beside descent along estimated gradients."""

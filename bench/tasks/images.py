@@ -1,0 +1,204 @@
+"""Real images: those inside the scikit-image wheel, a folder of the user's, or a deepinv data set by name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..utils.errors import UserError, unknown
+from .image_files import opened, read_image
+
+TRAIN = ("astronaut.png", "coffee.png", "coins.png", "gravel.png", "motorcycle_right.png", "rocket.jpg")
+TEST = ("camera.png", "chelsea.png", "hubble_deep_field.jpg", "brick.png")
+"""Photographs of the scikit-image wheel, split by name. All but camera, coins, brick and gravel are in colour."""
+
+COLOURLESS = ("camera.png", "coins.png", "gravel.png", "brick.png")
+
+DOWNLOADS = {
+    "bsds500": "BSDS500",
+    "cbsd68": "CBSD68",
+    "kodak24": "Kodak24",
+    "set5": "Set5HR",
+    "set14": "Set14HR",
+    "urban100": "Urban100HR",
+}
+"""Names of the data sets that deepinv can download, where there is a network."""
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How many crops of which size. ``crop`` is in pixels; ``train``, ``test`` and ``validation`` count crops.
+
+    ``mirror`` continues images that are smaller than a crop by their mirror image: for costs, not for quality.
+    """
+
+    crop: int
+    train: int
+    test: int
+    mirror: bool = False
+    validation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Image files, split into train and test by name.
+
+    Attributes:
+        source: where they are from, as the user wrote it.
+        train, test: files, sorted by name; no file is in both.
+        digest: of names and contents, the images' share in the key of a cell.
+    """
+
+    source: str
+    train: tuple[Path, ...]
+    test: tuple[Path, ...]
+    digest: str
+
+
+def find_images(source: str | None = None, *, colour: bool = False) -> Images:
+    """The images of ``source``.
+
+    Args:
+        source: ``None`` for those of the scikit-image wheel; a folder; or a name of ``DOWNLOADS``. A folder
+            with subfolders ``train`` and ``test`` is split as they say, any other by name: every fourth file in
+            alphabetical order is for testing.
+        colour: leave out the wheel's grey photographs.
+
+    Raises:
+        UserError: no such folder, no readable image in it, or fewer than two; no network.
+    """
+    if source is None:
+        return _packaged(colour)
+    folder = Path(source)
+    try:
+        there = folder.is_dir()
+    except OSError as error:
+        raise UserError(f"cannot read the image folder {source!r}: {error.strerror}") from error
+    if there:
+        return _folder(source, folder)
+    if source in DOWNLOADS:
+        return _folder(source, _download(source))
+    if folder.exists() or any(mark in source for mark in "/\\.~"):
+        raise UserError(f"no folder {source!r}: give a folder of images, or one of {', '.join(DOWNLOADS)}")
+    raise unknown("image folder or data set", source, DOWNLOADS)
+
+
+def _packaged(colour: bool) -> Images:
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise UserError("scikit-image is not installed: pip install scikit-image, or give --images DIR")
+    data = Path(spec.origin).parent / "data"
+    drop = COLOURLESS if colour else ()
+    train = tuple(data / name for name in TRAIN if name not in drop)
+    test = tuple(data / name for name in TEST if name not in drop)
+    if missing := [file.name for file in (*train, *test) if not file.is_file()]:
+        raise UserError(
+            f"scikit-image is installed without its photographs ({', '.join(missing)}): give --images DIR, a folder of "
+            "your own"
+        )
+    return Images("scikit-image", train, test, _digest((*train, *test)))
+
+
+def _folder(source: str, folder: Path) -> Images:
+    def list_files(where: Path) -> list[Path]:
+        try:
+            found = sorted(f for f in where.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
+        except OSError as error:
+            raise UserError(f"cannot read the image folder {source!r}: {error.strerror}") from error
+        for file in found:
+            with opened(file):
+                pass
+        return found
+
+    if (folder / "train").is_dir() and (folder / "test").is_dir():
+        train, test = list_files(folder / "train"), list_files(folder / "test")
+    else:
+        files = list_files(folder)
+        test = files[3::4] or files[-1:]
+        train = [f for f in files if f not in test]
+    if not train or not test:
+        raise UserError(
+            f"the image folder {source!r} holds {len(train) + len(test)} readable images, too few to train and "
+            f"test: put two or more of {', '.join(sorted(SUFFIXES))} there"
+        )
+    return Images(source, tuple(train), tuple(test), _digest((*train, *test)))
+
+
+def _download(name: str) -> Path:
+    from torch.hub import get_dir  # the cache that torch's own downloads use
+
+    root = Path(get_dir()).parent / "eqgrad" / name
+    kind = getattr(importlib.import_module("deepinv.datasets"), DOWNLOADS[name])
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        kind(root=str(root), download=True)
+    except Exception as error:
+        raise UserError(
+            f"cannot download {name} ({type(error).__name__}): is there a network? give --images DIR instead"
+        ) from error
+    folders = [f.parent for f in sorted(root.rglob("*")) if f.suffix.lower() in SUFFIXES]
+    if not folders:
+        raise UserError(f"the download of {name} holds no images: remove {root} and try again")
+    return max(set(folders), key=folders.count)
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read the image {file.name}: {error.strerror}") from error
+        # A name may hold bytes that are no letters.
+        total.update(os.fsencode(file.name) + b"\0" + hashlib.sha256(content).digest())
+    return total.hexdigest()[:16]
+
+
+def crops(
+    files: tuple[Path, ...], channels: int, size: int, count: int, seed: int, mirror: bool = False
+) -> Tensor:
+    """``count`` square crops at places that ``seed`` draws, the files in turn.
+
+    Args:
+        files, channels, size, count, seed: which, grey or colour, the side in pixels, how many, and where.
+        mirror: continue an image that is smaller than the crop by its mirror image.
+
+    Returns:
+        ``(count, channels, size, size)`` float64 in [0, 1].
+
+    Raises:
+        UserError: an image is smaller than the crop, and is not to be mirrored.
+    """
+    rng = torch.Generator().manual_seed(1000 + seed)
+    found: list[Tensor] = []
+    for i in range(count):
+        file = files[i % len(files)]
+        image = read_image(file, channels)
+        if mirror:
+            image = _mirrored(image, size)
+        height, width = image.shape[1:]
+        if min(height, width) < size:
+            raise UserError(
+                f"{file.name} is {width}×{height}, smaller than the crops of {size}×{size}: "
+                "remove it, or use a profile with smaller crops, or with images.mirror"
+            )
+        top = int(torch.randint(height - size + 1, (), generator=rng))
+        left = int(torch.randint(width - size + 1, (), generator=rng))
+        found.append(image[:, top : top + size, left : left + size])
+    return torch.stack(found)
+
+
+def _mirrored(image: Tensor, size: int) -> Tensor:
+    """``(C, H, W)`` with H and W at least ``size``; what is missing is the image mirrored at its edge."""
+    lacking = [max(0, size - side) for side in image.shape[1:]]
+    return torch.from_numpy(np.pad(image.numpy(), [(0, 0), *((0, n) for n in lacking)], mode="symmetric"))

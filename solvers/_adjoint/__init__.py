@@ -1,0 +1,1 @@
+"""Adjoint solvers: they solve ``u = v + Jᵀu`` at one taped application."""

@@ -1,0 +1,1 @@
+"""Maps, solvers and solutions, and the checks of what a user hands in."""

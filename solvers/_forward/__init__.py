@@ -1,0 +1,1 @@
+"""Forward solvers: they approach ``x = T(x)`` without a tape."""

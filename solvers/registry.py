@@ -1,0 +1,103 @@
+"""The estimators on offer, written by hand: what the benchmark lists and the conformance suite runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ._adjoint.cg import CG
+from ._adjoint.gmres import GMRES
+from ._adjoint.shine import SharedInverse
+from ._core.solver import Solver
+from ._forward.anderson import Anderson
+from ._forward.nesterov import Nesterov
+from ._forward.picard import FixedSteps, Picard
+from .certified import certified
+from .checkpointed import checkpointed
+from .deq import deq
+from .implicit import implicit
+from .jfb import jfb
+from .neumann import neumann
+from .phantom import phantom
+from .restarted_jfb import restarted_jfb
+from .unrolled import unrolled
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorSpec:
+    """A factory of solvers and what it claims, which the conformance suite holds it to.
+
+    Attributes:
+        make: the factory; its arguments are numbers.
+        example: a solver of moderate depth, on which every check runs.
+        bias: why its estimate differs from the exact gradient, in words; ``None`` if it does not
+            (then it must agree with the oracle to its tolerance).
+        adaptive: it stops by a tolerance, so that its counts depend on rounding and on the machine.
+        damped: it is biased even where T is constant in x, for its recorded steps are not whole ones.
+        deeper: the same estimator at depth n, if its error claims to vanish as n grows.
+    """
+
+    make: Callable[..., Solver]
+    example: Solver
+    bias: str | None = None
+    adaptive: bool = False
+    damped: bool = False
+    deeper: Callable[[int], Solver] | None = None
+
+
+ESTIMATORS: dict[str, EstimatorSpec] = {
+    "unrolled": EstimatorSpec(
+        unrolled,
+        unrolled(3),
+        bias="the network is truncated after K layers, and so is its derivative",
+        deeper=unrolled,
+    ),
+    "checkpointed": EstimatorSpec(
+        checkpointed,
+        checkpointed(7, 3),
+        bias="the network is truncated after K layers, and so is its derivative",
+        deeper=checkpointed,
+    ),
+    "jfb": EstimatorSpec(
+        jfb,
+        jfb(40),
+        bias="the inverse of I − Jᵀ is dropped, however well the equilibrium is known",
+    ),
+    "restarted_jfb": EstimatorSpec(
+        restarted_jfb,
+        restarted_jfb(3, 10),
+        bias="the Neumann series stops after K terms, however many restarts there are",
+        deeper=lambda n: restarted_jfb(n, 1),
+    ),
+    "neumann": EstimatorSpec(
+        neumann,
+        neumann(40, 3),
+        bias="the Neumann series stops after K terms",
+        deeper=lambda n: neumann(n, n),
+    ),
+    "phantom": EstimatorSpec(
+        phantom,
+        phantom(40, 3),
+        bias="only K damped steps are recorded",
+        damped=True,
+        deeper=lambda n: phantom(n, n),
+    ),
+    "implicit": EstimatorSpec(
+        implicit,
+        implicit(Anderson(1e-12), GMRES(1e-12)),
+        adaptive=True,
+    ),
+    "deq": EstimatorSpec(deq, deq(1e-12), adaptive=True),
+    "certified": EstimatorSpec(certified, certified(1e-10), adaptive=True),
+}
+
+SOLVER_PARTS: dict[str, Callable[..., object]] = {
+    "iterate": FixedSteps,
+    "picard": Picard,
+    "nesterov": Nesterov,
+    "anderson": Anderson,
+    "gmres": GMRES,
+    "cg": CG,
+    "shared": SharedInverse,
+}
+"""Solves that may stand as arguments of an estimator, by the names that they have in labels."""
