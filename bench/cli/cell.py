@@ -38,7 +38,7 @@ def cell(
     from ..config.lookup import given_solver, given_task
     from ..config.matrix import Cell, DenoiserOptions, admits, check_precision, load_profile
     from ..execution.cell_process import run_cell
-    from ..execution.preparation import images_for, plan
+    from ..execution.preparation import images_for, plan_jobs
     from ..operators import PlugAndPlayPrior
     from ..records.record import FINISHED
     from ..utils.device import pick_device
@@ -57,7 +57,7 @@ def cell(
         if networks.given() and not isinstance(one.task.prior, PlugAndPlayPrior):
             raise UserError(f"{networks.given()}: {one.task.label} has no denoiser")
         where = pick_device(device)
-        (job, *_), _ = plan([(chosen, [one])], images_for([(chosen, [one])], images), where)
+        (job, *_), _ = plan_jobs([(chosen, [one])], images_for([(chosen, [one])], images), where)
         record = run_cell(job, None)
     if json:
         print(printed_json(record.to_json()))  # noqa: T201

@@ -36,7 +36,7 @@ def images_for(parts: list[tuple[Profile, list[Cell]]], source: str | None) -> I
     return images
 
 
-def plan(
+def plan_jobs(
     parts: list[tuple[Profile, list[Cell]]], images: Images, device: torch.device
 ) -> tuple[list[Job], list[Job]]:
     """The quality jobs and the cost jobs of a matrix; seconds do not depend on the seed, so one will do."""

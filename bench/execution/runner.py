@@ -22,7 +22,7 @@ from ..utils.atomic_files import Unwritable
 from ..utils.file_locks import POLL, held, machine
 from ..utils.provenance import provenance
 from .cell_process import Work, record_of
-from .preparation import images_for, plan
+from .preparation import images_for, plan_jobs
 from .process_pool import ProcessPool
 from .time_budget import Budget
 from .timing_run import run_cost
@@ -89,7 +89,7 @@ def run_profile(
     found = images_for(parts, images)
     # A timing's key and the provenance name the machine that computes.
     there = cluster.ask if cluster is not None else _here
-    quality, cost = there(plan, parts, found, device)
+    quality, cost = there(plan_jobs, parts, found, device)
     where = there(provenance, device)
     store = Store(out)
     keys = [job.key for job in (*quality, *cost)]

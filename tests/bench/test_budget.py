@@ -10,7 +10,7 @@ import torch
 
 from bench.__main__ import entry
 from bench.config.matrix import cells, load_profile, parse_solver
-from bench.execution.preparation import plan
+from bench.execution.preparation import plan_jobs
 from bench.execution.process_pool import ProcessPool
 from bench.execution.runner import run_profile
 from bench.execution.time_budget import ROUND, SPARE, Budget, seconds_of
@@ -42,7 +42,7 @@ def slow(seconds):
 
 
 def jobs_of(profile):
-    return plan(list(zip(profile.parts(), cells(profile), strict=True)), find_images(), CPU)
+    return plan_jobs(list(zip(profile.parts(), cells(profile), strict=True)), find_images(), CPU)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("8m", 480), ("1.5h", 5400), (" 2 m ", 120)])

@@ -16,7 +16,7 @@ from bench.__main__ import entry
 from bench.config.lookup import given_solver, given_task, own_of, parse_solver, parse_task
 from bench.config.matrix import Cell, cells, load_profile
 from bench.config.user_files import taken
-from bench.execution.preparation import images_for, plan
+from bench.execution.preparation import images_for, plan_jobs
 from bench.execution.runner import run_profile
 from bench.records.record import SCHEMA, key_of
 from bench.records.store import Store
@@ -212,7 +212,7 @@ def test_a_run_adds_rows_and_keeps_the_stored_ones(mine, tiny_run, tiny_file, tm
     mine.write_text(MINE + "# edited\n")
     profile_cells = [c for part in cells(profile, options["tasks"], options["solvers"]) for c in part]
     parts = [(profile, profile_cells)]
-    quality, cost = plan(parts, images_for(parts, None), torch.device("cpu"))
+    quality, cost = plan_jobs(parts, images_for(parts, None), torch.device("cpu"))
     assert not any(Store(out).finished(job.key) for job in (*quality, *cost))
 
 
@@ -229,7 +229,7 @@ def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
         mine.write_text(content)
         given = given_task(f"denoising({mine}:coarse)")
         cell = Cell(given.value, deq(1e-10), 0, given.sources)
-        (job,), _ = plan([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
+        (job,), _ = plan_jobs([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
         (tmp_path / "rows").mkdir(exist_ok=True)
         errors.append(run_cell(job, tmp_path).values["hypergradient_error"])
     assert max(errors) < 1e-6
@@ -361,5 +361,5 @@ def run_of(solver):
     profile = load_profile("smoke")
     cell = Cell(parse_task("denoising(huber)"), solver, 0)
     assert solver.reach == FixedSteps(30)
-    (job,), _ = plan([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
+    (job,), _ = plan_jobs([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
     return run_cell(job, None).values["gradient"]

@@ -7,7 +7,7 @@ import torch
 
 from bench.config.matrix import cells, load_profile
 from bench.execution import cell_process
-from bench.execution.preparation import plan
+from bench.execution.preparation import plan_jobs
 from bench.studies.certificates import certify
 from bench.tasks.images import find_images
 from bench.timing import test_step as timing
@@ -49,7 +49,7 @@ def test_cells_timings_and_certificates_are_measured_so(tiny_file, monkeypatch):
 
     profile, images = load_profile(str(tiny_file)), find_images()
     parts = list(zip(profile.parts(), cells(profile), strict=True))
-    (job, *_), (cost, *_) = plan(parts, images, torch.device("cpu"))
+    (job, *_), (cost, *_) = plan_jobs(parts, images, torch.device("cpu"))
     for module, name in ((cell_process, "measure"), (timing, "build_problem"), (certify, "build_problem")):
         monkeypatch.setattr(module, name, look)
     for call in (

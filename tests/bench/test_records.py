@@ -11,7 +11,7 @@ import torch
 
 from bench.analysis.tidy import tidy
 from bench.config.matrix import cells, load_profile
-from bench.execution.preparation import plan
+from bench.execution.preparation import plan_jobs
 from bench.execution.runner import run_profile
 from bench.records.record import Record, key_of, settings
 from bench.records.store import Manifest, Store, write_atomically
@@ -189,7 +189,7 @@ def test_only_what_is_missing_runs(tiny_run, tmp_path):
     profile = load_profile(str(tiny_run.parent / "tiny.toml"))
     copy = tmp_path / "out"
     shutil.copytree(tiny_run, copy)
-    quality, _ = plan([(profile, *cells(profile))], find_images(), torch.device("cpu"))
+    quality, _ = plan_jobs([(profile, *cells(profile))], find_images(), torch.device("cpu"))
     lost = quality[3].key
     (copy / "rows" / f"{lost}.json").unlink()
     outcome = run_profile(profile, copy, device=torch.device("cpu"), jobs=1)
@@ -213,7 +213,7 @@ def test_a_cell_that_raises_is_a_row_and_the_others_go_on(tiny_file, tmp_path, m
     from bench.execution import cell_process
 
     profile = load_profile(str(tiny_file))
-    quality, _ = plan([(profile, *cells(profile))], find_images(), torch.device("cpu"))
+    quality, _ = plan_jobs([(profile, *cells(profile))], find_images(), torch.device("cpu"))
 
     def explode(*_):
         raise RuntimeError("out of\nluck")

@@ -10,7 +10,7 @@ import torch
 from bench.__main__ import entry
 from bench.config.matrix import Cell, load_profile, parse_solver, parse_task
 from bench.execution.cell_process import run_cell
-from bench.execution.preparation import images_for, plan
+from bench.execution.preparation import images_for, plan_jobs
 from bench.records.store import Store
 
 TINY = """
@@ -57,7 +57,7 @@ def cells(profile, task, solver, devices):
     one = Cell(parse_task(task), parse_solver(solver), 0)
     images = images_for([(loaded, [one])], None)
     for device in devices:
-        ((job, *_), _) = plan([(loaded, [one])], images, torch.device(device))
+        ((job, *_), _) = plan_jobs([(loaded, [one])], images, torch.device(device))
         yield job
 
 

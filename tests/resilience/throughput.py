@@ -15,7 +15,7 @@ import torch
 from bench.config.matrix import cells, load_profile
 from bench.execution.cell_process import Work
 from bench.execution.dask_cluster import local
-from bench.execution.preparation import images_for, plan
+from bench.execution.preparation import images_for, plan_jobs
 from bench.execution.process_pool import ProcessPool
 from bench.records.job import Job
 from bench.records.store import Manifest, Store
@@ -129,7 +129,7 @@ def throughput(
     """
     profile = load_profile(name)
     parts = list(zip(profile.parts(), cells(profile, tasks), strict=True))
-    jobs, _ = plan(parts, images_for(parts, None), torch.device("cpu"))
+    jobs, _ = plan_jobs(parts, images_for(parts, None), torch.device("cpu"))
     order, seen = sorted({0, 1, workers}), []
     for i in range(rounds):
         for side in order if i % 2 == 0 else reversed(order):

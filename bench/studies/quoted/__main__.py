@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .pages import problems, write_pages
+from .pages import problems, write_quoted_pages
 
 
 def main(arguments: list[str]) -> int:
@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> int:
         print("error: python -m bench.studies.quoted takes --check alone", file=sys.stderr)  # noqa: T201
         return 2
     if not arguments:
-        for page in write_pages():
+        for page in write_quoted_pages():
             print(page)  # noqa: T201
     left = problems()
     for line in left:

@@ -116,9 +116,9 @@ def warm() -> str:
 
 def products(heading: str, solver: str) -> str:
     """Applications + VJPs of a training of the learning reference until its last look; a dash where there is none."""
-    from .references import looked
+    from .references import looked_rows
 
-    part = looked("learning-cpu").query("heading == @heading and solver == @solver")
+    part = looked_rows("learning-cpu").query("heading == @heading and solver == @solver")
     return f"{part['work'].max():.0f}" if len(part) else "–"
 
 

@@ -119,7 +119,7 @@ def problems() -> list[str]:
     return found
 
 
-def write_pages() -> list[str]:
+def write_quoted_pages() -> list[str]:
     """Write the pages that differ; their names."""
     written: list[str] = []
     for page in quoting():

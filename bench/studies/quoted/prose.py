@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from ...analysis.cost_at_error import cost_at_error, percent
 from .blocks import NETWORKS, TASKS, TRAINED, TUNED, cheapest_advised, depth, products
-from .quote import Claim, Quote
+from .quote import CheckedSentence, Quote
 from .references import (
     PARETO,
     SMALL,
     claims,
     error,
-    looked,
+    looked_rows,
     mutants,
     records,
     reference_csv,
@@ -186,7 +186,9 @@ def _saving() -> list[str]:
 
 def _first_within() -> list[str]:
     """PSNR of ten unrolled layers behind the best of the inpainting, at the last look."""
-    ends = looked("learning-cpu").query("heading == 'inpainting(huber)'").groupby("solver")["psnr"].last()
+    ends = (
+        looked_rows("learning-cpu").query("heading == 'inpainting(huber)'").groupby("solver")["psnr"].last()
+    )
     return [f"{ends.max() - ends['unrolled(10)']:.1f} dB"]
 
 
@@ -256,9 +258,11 @@ QUOTES = (
 )
 """Sentences with numbers."""
 CLAIMS = (
-    Claim(README, "Seconds and bytes are linear in pixels, or less, from 64² to 1024²", _linear),
-    Claim(README, "The tape is that of 10 layers in both", _same_tape),
-    Claim(README, "there deblurring loses past its depth whatever the estimator", _weighted_deblurring_loses),
-    Claim(CHOOSING, "wherever it was measured, its error was below what it promised", _promises),
+    CheckedSentence(README, "Seconds and bytes are linear in pixels, or less, from 64² to 1024²", _linear),
+    CheckedSentence(README, "The tape is that of 10 layers in both", _same_tape),
+    CheckedSentence(
+        README, "there deblurring loses past its depth whatever the estimator", _weighted_deblurring_loses
+    ),
+    CheckedSentence(CHOOSING, "wherever it was measured, its error was below what it promised", _promises),
 )
 """Sentences that records must bear out."""

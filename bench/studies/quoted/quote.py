@@ -22,7 +22,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class CheckedSentence:
     """A sentence without numbers of its own that records must bear out.
 
     Attributes:

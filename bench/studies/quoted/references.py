@@ -110,7 +110,7 @@ def mutants() -> int:
 
 
 @functools.cache
-def looked(name: str) -> pd.DataFrame:
+def looked_rows(name: str) -> pd.DataFrame:
     """Its looks at the test images in the course of a training."""
     return looks(records(name))
 
