@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ._adjoint.cg import CG
 from ._adjoint.gmres import GMRES
 from ._adjoint.shine import SharedInverse
+from ._core.label import label_name
 from ._core.solver import Solver
 from ._forward.anderson import Anderson
 from ._forward.nesterov import Nesterov
@@ -92,12 +93,6 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
 }
 
 SOLVER_PARTS: dict[str, Callable[..., object]] = {
-    "iterate": FixedSteps,
-    "picard": Picard,
-    "nesterov": Nesterov,
-    "anderson": Anderson,
-    "gmres": GMRES,
-    "cg": CG,
-    "shared": SharedInverse,
+    label_name(kind): kind for kind in (FixedSteps, Picard, Nesterov, Anderson, GMRES, CG, SharedInverse)
 }
 """Solves that may stand as arguments of an estimator, by the names that they have in labels."""

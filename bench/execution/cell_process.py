@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import resource
 import sys
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import save as write_safetensors
 
 from ..measurement.measure import CellResult, measure
-from ..measurement.memory import largest_allocated, out_of_memory
+from ..measurement.memory import free_memory, largest_allocated, out_of_memory
 from ..records.job import Job
 from ..records.record import FINISHED, Record
 from ..records.store import Store
@@ -66,7 +65,8 @@ class Work:
                 if not (self.shared and _clean(record)):
                     return Last(("stored", ""))
                 # Now, for the next job brings the modules of its user's files along.
-                renew(torch.device(job.device))
+                if record.provenance["left_over"] is None:  # on a GPU it was renewed to be counted
+                    renew(torch.device(job.device))
                 return "stored", ""
         except Unwritable as error:
             return "unwritable", str(error.strerror)
@@ -107,9 +107,7 @@ def run_cell(job: Job, out: Path | None, before: int = 0) -> Record:
     with deterministic() as undetermined, whole_float32():
         found = _attempt(job, device, checkpoint, False, out)
         if found.status == "oom":
-            gc.collect()
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
+            free_memory(device)
             found = _attempt(job, device, checkpoint, True, out)
     where = provenance(device) | {"undetermined": sorted(undetermined)} | _spent(begin, device, before)
     # After an error a GPU may answer no more; its process ends.

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from ..config.profile_schema import Profile
 from ..planning.cost_model import CostModel, PastRun, Requirement, fit_cost_model, past_run
+from ..records.job import Job
 from ..records.record import Record
 from ..utils.errors import UserError
-
-if TYPE_CHECKING:
-    from ..config.profile_schema import Profile
-    from ..records.job import Job
+from ..utils.quantities import quantity
 
 ROUND = 4
 """Solvers whose cells are measured before their timings are taken, and before those of the next ones."""
@@ -24,13 +21,11 @@ LEAST = 5
 SPARE = 1.5
 """A cell is begun where so many times the seconds predicted for it are left."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smh])")
 
 
 def seconds_of(text: str) -> float:
     """``90s``, ``8m`` or ``1.5h`` in seconds. Raises ``UserError`` for anything else, and for no time at all."""
-    found = TIME.fullmatch(text.strip())
-    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
+    seconds = quantity(text, UNITS)
     if not seconds > 0:
         raise UserError(f"--within {text!r} is no time: give 90s, 8m or 1.5h")
     return seconds
@@ -114,7 +109,7 @@ class Budget:
 
     def in_a_row(self, jobs: list[Job]) -> list[Job]:
         """Those that can be finished one after another."""
-        chosen, total = list["Job"](), 0.0
+        chosen, total = list[Job](), 0.0
         for job, seconds in zip(jobs, self.predicted(jobs), strict=True):
             taken = total + (0.0 if math.isnan(seconds) else SPARE * seconds)
             if self.left() > taken:

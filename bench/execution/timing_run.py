@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
+from ..records.job import Job
 from ..records.record import Record
 from ..records.store import Store
 from ..utils.file_locks import POLL, held, machine
 from .time_budget import Budget
-
-if TYPE_CHECKING:
-    from ..records.job import Job
 
 TOGETHER = 100
 """Timings in one process; each holds a file open, of which a system allows some hundreds."""

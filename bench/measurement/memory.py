@@ -141,6 +141,13 @@ def largest_allocated(device: torch.device) -> int:
     return max(_largest.get(_index(device), 0), torch.cuda.max_memory_allocated(device))
 
 
+def free_memory(device: torch.device) -> None:
+    """Collect garbage, and let go of what a GPU's allocator holds unused."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def forget_largest(device: torch.device) -> None:
     """Begin to count anew, for the next of several cells in one process."""
     _largest.pop(_index(device), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import hashlib
 import json
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from ..utils import provenance
 from ..utils.atomic_files import make_folder, publish
 from ..utils.file_locks import held
 from .hypergradient import NoReference, ReferenceGradient, reference_gradient
-from .memory import out_of_memory
+from .memory import free_memory, out_of_memory
 
 CPU = torch.device("cpu")
 
@@ -109,36 +108,25 @@ def _computed(
     draw: int,
     device: torch.device,
 ) -> ReferenceGradient | str:
+    def on(place: torch.device) -> ReferenceGradient | str:
+        problem = build_problem(task, images, layout, seed, dtype=torch.float64, device=place, draw=draw)
+        batch = problem.train.pick(torch.arange(size))
+        try:
+            return reference_gradient(
+                problem.limit(batch),
+                [p for p in problem.operator.parameters() if p.requires_grad],
+                problem.start(batch),
+                problem.criterion(batch),
+                budget,
+            )
+        except NoReference as error:
+            return str(error)
+
     try:
-        return _on(device, task, images, layout, size, seed, budget, draw)
+        return on(device)
     except Exception as error:
         if device == CPU or not out_of_memory(error):
             raise
         error.__traceback__ = None  # it would keep alive what has been allocated
-    gc.collect()
-    torch.cuda.empty_cache()
-    return _on(CPU, task, images, layout, size, seed, budget, draw)
-
-
-def _on(
-    device: torch.device,
-    task: Task,
-    images: Images,
-    layout: Layout,
-    size: int,
-    seed: int,
-    budget: int,
-    draw: int,
-) -> ReferenceGradient | str:
-    problem = build_problem(task, images, layout, seed, dtype=torch.float64, device=device, draw=draw)
-    batch = problem.train.pick(torch.arange(size))
-    try:
-        return reference_gradient(
-            problem.limit(batch),
-            [p for p in problem.operator.parameters() if p.requires_grad],
-            problem.start(batch),
-            problem.criterion(batch),
-            budget,
-        )
-    except NoReference as error:
-        return str(error)
+    free_memory(device)
+    return on(CPU)

@@ -12,15 +12,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
+from ..records.job import Job
 from ..records.record import Record
 from ..utils.provenance import ROOT, provenance
-
-if TYPE_CHECKING:
-    from ..records.job import Job
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 """glibc's allocator is bimodal at these sizes: identical runs took 1.88 or 2.59 ms until it was fixed."""

@@ -9,6 +9,11 @@ LABELS = {"FixedSteps": "iterate", "SharedInverse": "shared"}
 """Names in labels that differ from the class in lower case; labels pair results across versions, and stay."""
 
 
+def label_name(kind: type[Any]) -> str:
+    """The name of a class in labels: ``anderson`` of ``Anderson``."""
+    return LABELS.get(kind.__name__, kind.__name__.lower())
+
+
 def call(value: Any) -> str:
     """The shortest call of the value's class, by its name in labels: ``anderson(0.001, memory=10)``.
 
@@ -26,5 +31,4 @@ def call(value: Any) -> str:
             continue
         text = f"{found:g}" if isinstance(found, float) else str(found)
         words.append(f"{field.name}={text}" if named else text)
-    name = type(value).__name__
-    return f"{LABELS.get(name, name.lower())}({', '.join(words)})"
+    return f"{label_name(value.__class__)}({', '.join(words)})"

@@ -18,6 +18,8 @@ from bench.timing.conftest import default_jobs
 from bench.utils import provenance
 from solvers import ESTIMATORS
 
+from .conftest import pedantic_benchmark
+
 # What a cell imports and what decides nothing of its numbers: names, files, locks, errors, tables of a profile.
 UNDECIDED = ("bench", "bench.config", "bench.utils")
 
@@ -130,17 +132,5 @@ def test_a_timing_makes_the_steps_that_its_protocol_says(monkeypatch):
     step, bare = timing.training_step, timing.bare_step
     monkeypatch.setattr(timing, "training_step", lambda *a: made.append("step") or step(*a))
     monkeypatch.setattr(timing, "bare_step", lambda *a: made.append("bare") or bare(*a))
-    found = timing.timed(Pedantic(), replace(job, profile=profile))
+    found = timing.timed(pedantic_benchmark(), replace(job, profile=profile))
     assert len(made) == protocol.step_count(len(found["seconds"]))
-
-
-class Pedantic:
-    """What pytest-benchmark's fixture does with ``pedantic``, without its statistics."""
-
-    def __init__(self) -> None:
-        self.extra_info: dict[str, float] = {}
-
-    def pedantic(self, call, setup, rounds, iterations):
-        for _ in range(rounds):
-            setup()
-            call()

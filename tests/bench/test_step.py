@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,6 +21,8 @@ from bench.tasks.images import Layout, find_images
 from bench.timing import test_step as timing
 from bench.timing.conftest import default_jobs
 from solvers import deq, neumann, unrolled
+
+from .conftest import pedantic_benchmark
 
 F64 = torch.float64
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -376,13 +377,8 @@ def test_a_timing_captures_before_its_first_step(static, monkeypatch):
         seen.append(Static.made)
         return training_step(*given)
 
-    def pedantic(call, setup, rounds, iterations):
-        for _ in range(rounds):
-            setup()
-            call()
-
     monkeypatch.setattr(timing, "training_step", step)
-    found = timing.timed(SimpleNamespace(pedantic=pedantic, extra_info={}), replace(job, profile=profile))
+    found = timing.timed(pedantic_benchmark(), replace(job, profile=profile))
     assert (found["step"], found["step_why"]) == ("graphed", "")
     assert found["step_seconds"] > 0
     assert seen == [1] * (1 + timing.WARM_UP + 3)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import re
 import time
 from dataclasses import dataclass
 
@@ -14,22 +12,21 @@ from torch import Tensor, nn
 from solvers import Solver
 
 from ...external import ExternalSolver
-from ...measurement.memory import out_of_memory, peak_bytes
+from ...measurement.memory import free_memory, out_of_memory, peak_bytes
 from ...measurement.training import training_step
 from ...operators.compiled import channels_last
 from ...tasks import Batch, Problem, Task
 from ...tasks.base import PEAK, masked
 from ...utils.errors import UserError
+from ...utils.quantities import quantity
 from ...utils.random_streams import stream, stream_seed
 
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)")
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 def bytes_of(text: str) -> int:
     """``256MiB`` or ``78GiB`` in bytes. Raises ``UserError`` for anything else, and for no bytes at all."""
-    found = SIZE.fullmatch(text.strip())
-    size = round(float(found[1]) * UNITS[found[2]]) if found else 0
+    size = round(quantity(text, UNITS))
     if not size > 0:
         raise UserError(f"--limit {text!r} is no size: give 256MiB or 78GiB")
     return size
@@ -121,9 +118,7 @@ def attempt(
         return Trial(crop, False)
     finally:
         problem = None
-        gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(device)
 
 
 def _held(problem: Problem, device: torch.device) -> int:
