@@ -15,12 +15,12 @@ if [ -n "${REHEARSE:-}" ]; then
     BUDGET=${BUDGET:-270} REPORT=20
     NAME=rehearsal DEVICE=cpu COSTS=docs/rehearsal/gpu.toml PAPER=docs/rehearsal/paper.toml
     SIZES=(--limit 8MiB --grid 32)
-    TESTS=(tests/bench/test_largest.py)
+    TESTS=(tests/bench/studies/test_largest_image.py)
 else
     BUDGET=${BUDGET:-840} REPORT=30
     NAME=${NAME:-} DEVICE=cuda COSTS=gpu PAPER=paper
     SIZES=()
-    TESTS=(tests/bench/test_step.py tests/bench/test_memory.py tests/bench/test_determinism.py tests/bench/test_largest.py)
+    TESTS=(tests/bench/operators/test_compiled.py tests/bench/measurement/test_memory.py tests/bench/utils/test_determinism.py tests/bench/studies/test_largest_image.py)
 fi
 BEGIN=$(date +%s)
 

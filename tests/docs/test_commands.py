@@ -39,7 +39,7 @@ MINUTES = {BOUNDS, COMPANIONS, *(group.name for group in GROUPS)}
 SHELL = {".", "cd", "export", "git", "sbatch", "uv"}
 """What is no command of ours, and has no test but a reader's."""
 INSTALLERS = {"pip", "tox", "dask"}
-"""Modules run with ``python -m`` that are not ours; tests/bench/test_wheel.py installs, test_cluster.py starts Dask."""
+"""Modules run with ``python -m`` that are not ours; tests/test_wheel.py installs, test_cluster.py starts Dask."""
 OWN = {
     "my_solver.py": ("solver", "mine", "Mine"),
     "my_task.py": ("task", "mine", "Mine"),
@@ -173,7 +173,7 @@ def test_the_commands_of_a_page_do_what_they_say(page, words, home, monkeypatch)
             # Somebody ran it: the reference is such a run.
             shutil.copytree(ROOT / "results" / "reference" / "quick-cpu", home / folder)
     if "--workers" in arguments or "--scheduler" in arguments:
-        reads(module, arguments)  # tests/bench/test_cluster.py starts schedulers and workers
+        reads(module, arguments)  # tests/bench/execution/test_dask_cluster.py starts schedulers and workers
     else:
         assert runs(module, arguments, monkeypatch) in (0, None)
 

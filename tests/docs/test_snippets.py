@@ -12,8 +12,8 @@ from bench.utils.provenance import ROOT
 from tests.docs.pages import PAGES, name, snippets
 
 ELSEWHERE = {
-    "docs/deepinv.md": "tests/bench/test_wheel.py",  # where only the wheel is installed
-    "docs/certificates.md": "tests/bench/test_trainer.py",
+    "docs/deepinv.md": "tests/test_wheel.py",  # where only the wheel is installed
+    "docs/certificates.md": "tests/bench/measurement/test_trainer.py",
 }
 """Pages whose snippets another test runs, for it needs what they leave behind."""
 FILES = {

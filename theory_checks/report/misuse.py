@@ -14,16 +14,16 @@ from pathlib import Path
 OUTCOMES = ("right", "refused", "not supported")
 """First words of an outcome."""
 AREAS = {
-    "images": ("test_images.py", "test_pictures.py"),
+    "images": ("test_images.py", "test_image_files.py"),
     "environment": ("test_environment.py", "test_wheel.py"),
-    "files of one's own": ("test_own.py", "test_new.py"),
+    "files of one's own": ("test_user_files.py", "test_new.py"),
     "commands": (
         "test_command.py",
         "test_terminal.py",
         "test_paths.py",
-        "test_untrusted.py",
+        "test_untrusted_text.py",
         "test_completion.py",
-        "test_calls.py",
+        "test_call_syntax.py",
     ),
 }
 """Areas by the names of test files; other tests belong to the area of their folder."""

@@ -21,8 +21,7 @@ from bench.tasks.images import Layout, find_images
 from bench.timing import test_step as timing
 from bench.timing.conftest import default_jobs
 from solvers import deq, neumann, unrolled
-
-from .conftest import pedantic_benchmark
+from tests.bench.conftest import pedantic_benchmark
 
 F64 = torch.float64
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

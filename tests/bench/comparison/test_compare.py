@@ -33,9 +33,9 @@ from bench.records.store import Store
 from bench.timing.test_step import paired_ratios
 from bench.utils.errors import UserError
 from tests.bench.conftest import sealed
-from tests.bench.test_report import folder_of, sized
+from tests.bench.report.test_report import folder_of, sized
 
-QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
+QUICK = Path(__file__).parents[3] / "results" / "reference" / "quick-cpu"
 ONE = ("inpainting(huber)", 64, 2, "unrolled(10)")
 
 

@@ -32,7 +32,7 @@ from bench.report.page.theory import REFERENCE
 from bench.report.page.vega_lite import ticks
 from bench.utils.errors import UserError
 
-QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
+QUICK = Path(__file__).parents[3] / "results" / "reference" / "quick-cpu"
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 OWN = ("file:", "data:", "blob:")
 MIB = 2**20

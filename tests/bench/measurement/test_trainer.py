@@ -20,7 +20,7 @@ from bench.tasks import build_problem
 from bench.tasks.images import Layout, find_images
 from solvers import GradientMonitor
 
-DOCS = Path(__file__).parents[2] / "docs" / "certificates.md"
+DOCS = Path(__file__).parents[3] / "docs" / "certificates.md"
 
 
 @pytest.fixture(scope="module")

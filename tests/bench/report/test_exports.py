@@ -36,7 +36,7 @@ from bench.report.report import write_report
 from bench.report.tables import printable, summarise, to_latex
 from bench.utils.errors import UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MANIFEST = Manifest("made", "", "i", "cpu", [])
 
 

@@ -230,7 +230,7 @@ def test_a_misspelt_argument_is_refused(name):
 
 def test_a_misspelt_key_of_a_profile_is_refused(tmp_path):
     file = tmp_path / "mine.toml"
-    text = (Path(__file__).parents[2] / "bench" / "config" / "profiles" / "smoke.toml").read_text()
+    text = (Path(__file__).parents[3] / "bench" / "config" / "profiles" / "smoke.toml").read_text()
     file.write_text(text.replace("threads =", "treads ="))
     with pytest.raises(UserError, match="unknown key 'treads'"):
         load_profile(str(file))
@@ -288,12 +288,12 @@ def test_a_trap_is_still_there_as_documented(trap, measured):
     row = trap()
     assert row.measured == measured
     (line,) = markdown([row]).splitlines()[2:]
-    documented = (Path(__file__).parents[2] / "docs" / "peers.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[3] / "docs" / "peers.md").read_text(encoding="utf-8")
     assert line in documented
 
 
 def test_every_trap_is_documented():
-    documented = (Path(__file__).parents[2] / "docs" / "peers.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[3] / "docs" / "peers.md").read_text(encoding="utf-8")
     rows = [
         line for line in documented.splitlines() if line.startswith(("| torchdeq", "| deepinv", "| ptwt"))
     ]

@@ -60,6 +60,6 @@ def test_other_shells_are_told_in_a_line():
 def test_the_command_answers_help_without_the_libraries_that_it_computes_with():
     code = "import sys, bench.__main__; print(*[m for m in ('torch', 'pandas', 'matplotlib') if m in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3]
     )
     assert done.stdout.strip() == "", done.stdout
