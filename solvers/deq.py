@@ -13,7 +13,7 @@ def deq(tol: float = 1e-6, budget: int = 200) -> Solver:
     ``g = Bᵀ(I − Jᵀ)⁻¹v``: the gradient of the loss at the equilibrium, up to the two tolerances. Both solves
     are Anderson-accelerated and stop on a relative residual, so that scaling the loss by c scales the
     estimate by c. A solve that spends its budget first says so: ``Solution.converged`` is False, and
-    its residual stands in ``Solution.reached`` or ``Solution.adjoint``.
+    its residual stands in ``Solution.forward`` or ``Solution.adjoint``.
 
     Cost: as many applications and vector-Jacobian products as the tolerance takes (plus one each), a
     tape of one application.

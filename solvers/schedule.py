@@ -76,6 +76,8 @@ class ToleranceSchedule:
 
     def tighten(self, solver: Solver, sizes: Sequence[float]) -> Solver:
         """``certified(rtol(sizes))`` under the label and with the budget of ``solver``; other solvers as they are."""
-        if not isinstance(solver.pull, CertifiedBackward):
+        if not isinstance(solver.backward_mode, CertifiedBackward):
             return solver
-        return dataclasses.replace(solver, pull=dataclasses.replace(solver.pull, rtol=self.rtol(sizes)))
+        return dataclasses.replace(
+            solver, backward_mode=dataclasses.replace(solver.backward_mode, rtol=self.rtol(sizes))
+        )

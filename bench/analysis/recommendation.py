@@ -53,7 +53,7 @@ class Candidate:
     error_least: float
     applications: float
     vjps: float
-    recorded: float
+    taped_applications: float
     step_ms: float
     saved_mib: float
     psnr: float
@@ -142,7 +142,7 @@ def options(frame: pd.DataFrame) -> list[Candidate]:
                 error_least=smallest(group),
                 applications=means["applications"],
                 vjps=means["vjps"],
-                recorded=means["recorded"],
+                taped_applications=means["recorded"],
                 step_ms=means["step_ms"],
                 saved_mib=means["saved_mib"],
                 psnr=means["psnr"],

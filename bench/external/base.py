@@ -53,7 +53,7 @@ class CallCounter:
             beyond them belongs to an adjoint solve.
         untaped, taped, vjps: what was seen so far; ``taped`` counts the forward pass only.
         adjoint: the report of the adjoint solve; empty until there is one.
-        again: a 1 for every application in ``backward()``.
+        recomputed: a 1 for every application in ``backward()``.
         forward: whether the forward pass is still going on.
     """
 
@@ -62,13 +62,13 @@ class CallCounter:
     taped: int = 0
     vjps: int = 0
     adjoint: list[SolveReport] = field(default_factory=list[SolveReport])
-    again: list[float] = field(default_factory=list[float])
+    recomputed: list[float] = field(default_factory=list[float])
     forward: bool = True
 
     def seen(self, y: Tensor) -> Tensor:
         """Count the application that made ``y``, and watch what is pulled back through it."""
         if not self.forward:
-            self.again.append(1)
+            self.recomputed.append(1)
         elif y.requires_grad:
             self.taped += 1
         else:
@@ -89,7 +89,7 @@ class CallCounter:
         """The solution ``x`` at the end of the forward pass."""
         self.forward = False
         return ExternalSolution(
-            x, SolveReport(self.untaped), self.taped, self.adjoint, self.again, tally=self
+            x, SolveReport(self.untaped), self.taped, self.adjoint, self.recomputed, tally=self
         )
 
 

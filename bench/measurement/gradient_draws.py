@@ -27,7 +27,7 @@ LARGEST = 1000
 
 def first_batch(problem: Problem, profile: Profile) -> Batch:
     """The crops of the first training step, unshuffled."""
-    return problem.train.pick(torch.arange(min(profile.training.batch, profile.images.train)))
+    return problem.train.select(torch.arange(min(profile.training.batch, profile.images.train)))
 
 
 def gradient_quality(
@@ -158,7 +158,7 @@ def _first(cell: Cell, problem: Problem, batch: Batch) -> tuple[Solution, Tensor
     values: dict[str, object] = {
         # In whole batches: what was done on a part of one counts as that part.
         "applications": solution.evaluations,
-        "recorded": solution.recorded,
+        "recorded": solution.taped_applications,
         "vjps": solution.products,
         "evaluations": solution.work,
         "calls": solution.applications,

@@ -44,7 +44,7 @@ def jacobian_norm(T: Map, x: Tensor, steps: int = 50, *, apart: bool = False) ->
     w = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
     if apart and isinstance(T, SupportsSelect):
         places = torch.arange(len(x), device=x.device).split(1)
-        return max((_from(T.pick(i), x[i], w[i], steps) for i in places), key=_order)
+        return max((_from(T.select(i), x[i], w[i], steps) for i in places), key=_order)
     return _from(T, x, w, steps)
 
 

@@ -120,11 +120,11 @@ class SampleBySampleMap:
 
     def __call__(self, x: Tensor) -> Tensor:
         """``T(x)``."""
-        return torch.cat([self.pick(torch.tensor([i]))(x[i : i + 1]) for i in range(len(x))])
+        return torch.cat([self.select(torch.tensor([i]))(x[i : i + 1]) for i in range(len(x))])
 
-    def pick(self, index: Tensor) -> Map:
+    def select(self, index: Tensor) -> Map:
         """The map of the samples at ``index``; apart, where there are several."""
-        picked = self.T.pick(index)
+        picked = self.T.select(index)
         return SampleBySampleMap(picked) if len(index) > 1 and isinstance(picked, SupportsSelect) else picked
 
 
@@ -181,7 +181,7 @@ def _elsewhere(cell: Cell, problem: Problem, profile: Profile, alone: bool) -> d
     What is best on the test images must not be chosen on them: a solver is chosen by its training loss at the
     equilibrium, or by PSNR on the validation images.
     """
-    learnt = problem.train.pick(torch.arange(len(problem.train.y))[: profile.equilibrium.training])
+    learnt = problem.train.select(torch.arange(len(problem.train.y))[: profile.equilibrium.training])
     found = settle(_limit(problem, learnt, alone), problem.start(learnt), profile.equilibrium)
     with torch.no_grad():
         values: dict[str, object] = {

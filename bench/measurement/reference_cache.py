@@ -110,7 +110,7 @@ def _computed(
 ) -> ReferenceGradient | str:
     def on(place: torch.device) -> ReferenceGradient | str:
         problem = build_problem(task, images, layout, seed, dtype=torch.float64, device=place, draw=draw)
-        batch = problem.train.pick(torch.arange(size))
+        batch = problem.train.select(torch.arange(size))
         try:
             return reference_gradient(
                 problem.limit(batch),

@@ -143,7 +143,7 @@ def train(
     order = _batches(len(problem.train.y), table.batch, cell.seed)
     schedule = table.schedule.schedule() if table.schedule is not None else None
     for index in itertools.islice(order, len(history.losses), table.steps):
-        batch = problem.train.pick(index)
+        batch = problem.train.select(index)
         start = history.start(problem, batch, index) if table.warm else None
         solver = cell.solver
         if schedule is not None and isinstance(solver, Solver):

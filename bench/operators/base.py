@@ -116,9 +116,9 @@ class BoundOperator:
         """What is known of its derivatives: see ``solvers._certificates.bound``."""
         return self.operator.regularity(self.data)
 
-    def pick(self, index: Tensor) -> BoundOperator:
+    def select(self, index: Tensor) -> BoundOperator:
         """The map of the samples at ``index`` alone."""
-        return BoundOperator(self.operator, self.y[index], self.physics, self.data.pick(index))
+        return BoundOperator(self.operator, self.y[index], self.physics, self.data.select(index))
 
 
 class Prior(Protocol):

@@ -76,8 +76,8 @@ def wrap(T: Map, like: Tensor, how: ExecutionMode) -> PreparedMap:
     """``T`` made ready for states of the shape, dtype and device of ``like``.
 
     Compiling takes seconds, once a process for every shape and kind of operator, and capturing a few applications; do
-    it once for an operator and a shape, and go on with ``PreparedMap.rebound``. States of another shape, ``pick``, and
-    what cannot be made ready are applied eagerly, and the answer says why. Parameters are read at every application; an
+    it once for an operator and a shape, and go on with ``PreparedMap.rebound``. States of another shape, ``select``,
+    and what cannot be made ready are applied eagerly, and the answer says why. Parameters are read at every application; an
     optimiser may change them in place.
 
     Args:
@@ -136,9 +136,9 @@ class CompiledMap:
         """That of the bound operator."""
         return self.bound.regularity()
 
-    def pick(self, index: Tensor) -> Map:
+    def select(self, index: Tensor) -> Map:
         """The map of the samples at ``index``, eager: their number is another shape, and changes all the time."""
-        return self.bound.pick(index)
+        return self.bound.select(index)
 
 
 def _apply(bound: BoundOperator, x: Tensor) -> Tensor:

@@ -202,9 +202,9 @@ class GraphedMap:
         # Apart, and of value zero: an engine that is asked for the state alone leaves it out.
         return image + cast(Tensor, _Parameters.apply(x.detach(), self.bound, *learned)) if learned else image
 
-    def pick(self, index: Tensor) -> Map:
+    def select(self, index: Tensor) -> Map:
         """The map of the samples at ``index``, eager."""
-        return self.bound.pick(index)
+        return self.bound.select(index)
 
 
 class _State(torch.autograd.Function):

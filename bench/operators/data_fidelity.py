@@ -61,10 +61,10 @@ class DataFidelity:
         N, y = self.normal.exact(), self.y.detach().double()
         return DataFidelity(N, N.adjoint(y), y)
 
-    def pick(self, index: Tensor) -> DataFidelity:
+    def select(self, index: Tensor) -> DataFidelity:
         """That of the samples at ``index`` alone."""
         N = self.normal
-        picked = N.pick(index, len(self.y)) if isinstance(N, FourierNormal | DiagonalNormal) else N
+        picked = N.select(index, len(self.y)) if isinstance(N, FourierNormal | DiagonalNormal) else N
         return DataFidelity(picked, self.back[index], self.y[index])
 
     def _through(self, N: ComposedNormal, x: Tensor) -> Tensor:

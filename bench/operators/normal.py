@@ -96,7 +96,7 @@ class FourierNormal:
         """Bounds on the eigenvalues, of the same kernel in exact arithmetic."""
         return _outward(self.exact().power)
 
-    def pick(self, index: Tensor, batch: int) -> FourierNormal:
+    def select(self, index: Tensor, batch: int) -> FourierNormal:
         """That of the samples at ``index``, where each of ``batch`` has a kernel of its own."""
         if not batch == len(self.mask) > 1:
             return self
@@ -141,7 +141,7 @@ class DiagonalNormal:
         """Bounds on the eigenvalues, of the same mask in exact arithmetic."""
         return _outward(self.exact().power)
 
-    def pick(self, index: Tensor, batch: int) -> DiagonalNormal:
+    def select(self, index: Tensor, batch: int) -> DiagonalNormal:
         """That of the samples at ``index``, where each of ``batch`` has a mask of its own."""
         if self.mask.ndim < 4 or not batch == len(self.mask) > 1:
             return self

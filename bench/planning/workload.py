@@ -31,7 +31,7 @@ class OperationCounts:
     """Of one solve: applications of T, those on the tape, and vector-Jacobian products, in whole batches."""
 
     applications: float = 100.0
-    recorded: float = 10.0
+    taped_applications: float = 10.0
     vjps: float = 50.0
 
 
@@ -104,7 +104,7 @@ def _on_a_toy(solver: Solver | ExternalSolver) -> OperationCounts | None:
         found.x.square().sum().backward()
     except (UserError, TypeError, AttributeError):
         return None
-    return OperationCounts(found.evaluations, found.recorded, found.products)
+    return OperationCounts(found.evaluations, found.taped_applications, found.products)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def work_of(cell: Cell, profile: Profile, kind: Kind, seen: PastWork) -> CellWor
     step = batch * (counts.applications + counts.vjps)
     numbers = cell.task.channels * images.crop**2
     if kind == "cost":
-        return CellWorkload(step, numbers, batch * counts.recorded, batch)
+        return CellWorkload(step, numbers, batch * counts.taped_applications, batch)
     # Two steps for the gradient, its tape and its peak, and one for each further draw; a reference in float64 for each;
     # then training, then the test.
     draws = profile.oracle.draws if profile.oracle.budget else 1
@@ -150,7 +150,7 @@ def work_of(cell: Cell, profile: Profile, kind: Kind, seen: PastWork) -> CellWor
         total += images.test * (counts.applications * (1 + looks) + settled + past + stays + NORM_STEPS)
         total += images.validation * (counts.applications + settled)
         total += settled * min(images.train, table.training or images.train)
-    return CellWorkload(total, numbers, batch * counts.recorded, batch)
+    return CellWorkload(total, numbers, batch * counts.taped_applications, batch)
 
 
 def _settles(cell: Cell, profile: Profile, seen: PastWork) -> float:

@@ -63,7 +63,7 @@ class Batch:
     y: Tensor
     x0: Tensor
 
-    def pick(self, index: Tensor) -> Batch:
+    def select(self, index: Tensor) -> Batch:
         """The samples at ``index``."""
         return Batch(self.truth[index], self.y[index], self.x0[index])
 

@@ -20,16 +20,17 @@ class StepCounts:
 
     Attributes:
         untaped: applications without a tape.
-        recorded: those on the tape that a cotangent passes through on its way to the parameters, and its products.
+        taped_applications: applications on the tape that a cotangent passes through on its way to the parameters, each
+            with one product.
         adjoint: products beyond them.
-        again: applications on a tape that no such cotangent passes through: made again on the way back, at points that
-            were not good enough, or taped for nothing.
+        recomputed: applications on a tape that no such cotangent passes through: repeated by ``backward()``, or at points
+            that were given up.
     """
 
     untaped: int
-    recorded: int
+    taped_applications: int
     adjoint: int
-    again: int = 0
+    recomputed: int = 0
 
     @classmethod
     def of(cls, solution: Solution) -> StepCounts:
@@ -38,8 +39,8 @@ class StepCounts:
         passed = solution.products - adjoint
         # A search has no application but those that it taped anew; the last of them is the one that is passed through.
         missing = max(0.0, 1.0 - passed) if adjoint else 0.0
-        again = solution.recorded + sum(solution.again) - passed - missing
-        counts = (solution.reached.evaluations, passed + missing, adjoint - missing, again)
+        again = solution.taped_applications + sum(solution.recomputed) - passed - missing
+        counts = (solution.forward.evaluations, passed + missing, adjoint - missing, again)
         return cls(*(max(0, round(count)) for count in counts))
 
 
@@ -49,10 +50,10 @@ def bare_step(T: Map, x0: Tensor, loss: Callable[[Tensor], Tensor], work: StepCo
     with torch.no_grad():
         for _ in range(work.untaped):
             x = T(x)
-    for _ in range(work.again):
+    for _ in range(work.recomputed):
         T(x.detach().requires_grad_())
     if not work.adjoint:
-        for _ in range(work.recorded):
+        for _ in range(work.taped_applications):
             x = T(x)
         loss(x).backward()
         return

@@ -96,7 +96,7 @@ def timed(benchmark, job):
         device=device,
         applied=profile.step,
     )
-    batch = problem.train.pick(torch.arange(min(profile.training.batch, profile.images.train)))
+    batch = problem.train.select(torch.arange(min(profile.training.batch, profile.images.train)))
     start = problem.start(batch)
     # A learning rate of zero: every round does the same work, the update included.
     optimiser = optimiser_for(problem, profile.training)
@@ -142,9 +142,9 @@ def timed(benchmark, job):
         "ratios": ratios,
         "ratios_of_floor": same,
         "untaped": work.untaped,
-        "recorded": work.recorded,
+        "recorded": work.taped_applications,
         "adjoint": work.adjoint,
-        "again": work.again,
+        "again": work.recomputed,
         "step": made.how,
         "step_why": made.why,
         "step_seconds": made.seconds,

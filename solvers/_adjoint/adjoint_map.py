@@ -87,14 +87,14 @@ class SelectableTapedAdjoint(TapedAdjoint):
     whole: int
     leaves: Versions
 
-    def pick(self, index: Tensor) -> Map:
+    def select(self, index: Tensor) -> Map:
         """The adjoint map of the samples at ``index`` alone: one more application of T, on those.
 
         Raises:
             RuntimeError: the parameters, or T, are not what they were.
         """
         self.leaves.check()
-        T, x = self.T.pick(index), self.x.detach()[index].requires_grad_()
+        T, x = self.T.select(index), self.x.detach()[index].requires_grad_()
         with torch.enable_grad():
             y = T(x)
         self.taped.append(len(x) / self.whole)

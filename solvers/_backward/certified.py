@@ -64,10 +64,10 @@ class CertifiedBackward:
         inverse = 1 / (1 - known.L) if known is not None and 0 <= known.L < 1 else INVERSE
         search.approach(AHEAD * self.rtol / inverse**2)
         if not torch.is_grad_enabled():
-            return Solution(T(search.x), search.reached, 1)
+            return Solution(T(search.x), search.forward, 1)
         search.stand()
         if not search.learns:  # x alone has put it on a tape, if anything has
-            return Solution(search.tape.y.detach(), search.reached, 1, again=search.again)
+            return Solution(search.tape.y.detach(), search.forward, 1, recomputed=search.recomputed)
         told = None
         if loss is not None:
             _settle(search, self.rtol)
@@ -79,7 +79,7 @@ class CertifiedBackward:
             kept = (*kept, search.u, search.v)
         y = exchanged(search.tape.y, way, *kept)
         search.leave()
-        return Solution(y, search.reached, 1, search.solves, search.again, search.found)
+        return Solution(y, search.forward, 1, search.solves, search.recomputed, search.found)
 
     def goal(self, gradient: CertifiedGradient) -> float:
         """``‖g − F'‖ ≤ rtol ‖F'‖`` follows from ``‖g − F'‖ ≤ rtol/(1 + rtol) ‖g‖``."""

@@ -25,7 +25,7 @@ class CheckpointSegment:
         T: the map.
         steps: ``(T, x, size) -> x`` after the applications.
         size: how many.
-        again: gets a 1 for every application that is made again.
+        recomputed: gets a 1 for every application that is made again.
         last: whether there is none after it. Its value is compared: it is the first that is made again.
         seen: applications so far.
         leaves: of one application.
@@ -35,7 +35,7 @@ class CheckpointSegment:
     T: Map
     steps: Callable[[Map, Tensor, int], Tensor]
     size: int
-    again: list[float]
+    recomputed: list[float]
     last: bool
     seen: int = 0
     leaves: Versions | None = None
@@ -62,7 +62,7 @@ class CheckpointSegment:
     def _counted(self, x: Tensor) -> Tensor:
         self.seen += 1
         if self.seen > self.size:  # on the way back
-            self.again.append(1)
+            self.recomputed.append(1)
         y = self.T(x)
         if self.last and self.seen == 1:
             self.leaves = Versions(ends(y, start=x).leaves)

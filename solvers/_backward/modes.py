@@ -58,17 +58,17 @@ class TruncatedBackprop:
         return not self.segment
 
     def __call__(self, T: Map, at: FixedPoint, loss: Loss | None = None, /) -> Solution:
-        again: list[float] = []
+        recomputed: list[float] = []
         if not self.segment or not torch.is_grad_enabled():
-            return Solution(self._steps(T, at.x, self.steps), at.report, self.steps, again=again)
+            return Solution(self._steps(T, at.x, self.steps), at.report, self.steps, recomputed=recomputed)
         if isinstance(T, GuardedMap):
             T.careful = True
         x, made = at.x, 0
         while made < self.steps:
             size = min(self.segment, self.steps - made)
             made += size
-            x = CheckpointSegment(T, self._steps, size, again, made == self.steps)(x)
-        return Solution(x, at.report, self.steps, again=again)
+            x = CheckpointSegment(T, self._steps, size, recomputed, made == self.steps)(x)
+        return Solution(x, at.report, self.steps, recomputed=recomputed)
 
     def _steps(self, T: Map, x: Tensor, count: int) -> Tensor:
         for _ in range(count):
@@ -109,7 +109,7 @@ class ImplicitDifferentiation:
                 y.detach(), at.report, 1
             )  # x alone has put it on a tape, and there is nothing to learn
         trace = TracedPoint(T, at.inverse, self.adjoint, Versions(tape.leaves))
-        return Solution(exchanged(y, trace, y, x), at.report, 1, trace.reports, trace.again)
+        return Solution(exchanged(y, trace, y, x), at.report, 1, trace.reports, trace.recomputed)
 
 
 class _Context(FunctionCtx):
@@ -177,10 +177,10 @@ class TracedPoint:
     adjoint: AdjointSolver
     leaves: Versions
     reports: list[SolveReport] = field(default_factory=list[SolveReport])
-    again: list[float] = field(default_factory=list[float])
+    recomputed: list[float] = field(default_factory=list[float])
 
     def __call__(self, v: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """``u`` with ``u = v + (∂y/∂x)ᵀu``."""
-        solved = self.adjoint(taped_adjoint(self.T, x, y, v, self.inverse, self.again, self.leaves), v)
+        solved = self.adjoint(taped_adjoint(self.T, x, y, v, self.inverse, self.recomputed, self.leaves), v)
         self.reports.append(solved.report)
         return solved.x

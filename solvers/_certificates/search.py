@@ -67,7 +67,7 @@ class CertifiedSearch:
         allowed: the error that its certificate may have.
         reached: all approaches so far, as one.
         solves: one report for each adjoint solve, and for each product besides.
-        again: a 1 for every application on a tape but the first.
+        recomputed: a 1 for every application on a tape but the first.
         found: the certificate, once there is one.
         rounded: whether the residual of x is as small as its dtype lets it be: no approach gets nearer.
         stalled: whether the last ``settle`` ended since nothing got further.
@@ -105,9 +105,9 @@ class CertifiedSearch:
         self.rounding: Rounding | None = None
         self.lipschitz = self.parametric = 0.0
         self.gradient, self.allowed = CertifiedGradient({}), 0.0
-        self.reached, self.recorded = SolveReport(0), 0
+        self.forward, self.taped_applications = SolveReport(0), 0
         self.solves: list[SolveReport] = []
-        self.again: list[float] = []
+        self.recomputed: list[float] = []
         self.found: list[Certificate] = []
         self.rounded = self.stalled = False
 
@@ -115,7 +115,7 @@ class CertifiedSearch:
     def spent(self) -> int:
         """Applications and products so far."""
         made = sum(solve.applications for solve in self.solves)
-        return self.reached.applications + self.recorded + len(self.again) + made
+        return self.forward.applications + self.taped_applications + len(self.recomputed) + made
 
     @property
     def tape(self) -> TapedMap:
@@ -135,14 +135,14 @@ class CertifiedSearch:
             except Stalled as stalled:
                 found = stalled.at
                 self.rounded = found.report.residual <= ROUNDED * floor
-        self.x, self.reached = found.x, self.reached.then(found.report)
+        self.x, self.forward = found.x, self.forward.combined_with(found.report)
         return bool(found.report.converged) and tol > floor
 
     def stand(self) -> None:
         """Apply T on a tape, where the last approach ended."""
-        if self.recorded:
-            self.again.append(1)
-        self.recorded, self.a, self.on = 1, None, None  # one tape at a time
+        if self.taped_applications:
+            self.recomputed.append(1)
+        self.taped_applications, self.a, self.on = 1, None, None  # one tape at a time
         self.on = taped(self.T, self.x)
         if self.loss is not None and self.on.y.requires_grad:
             self.here = slope(self.loss, self.on.y)
@@ -180,7 +180,7 @@ class CertifiedSearch:
         self.found[:] = [found]
         met = found.error <= self.allowed
         self.stalled = not met and found.error < math.inf and self.spent < self.budget
-        self.reached = dataclasses.replace(self.reached, converged=met)
+        self.forward = dataclasses.replace(self.forward, converged=met)
         self.solves.append(dataclasses.replace(self.solves.pop(), converged=met))
         return met
 
@@ -279,14 +279,14 @@ class CertifiedSearch:
             return
         assert self.u is not None
         self.rounding = shake(self.T, self.tape, self.leaves, self.u)
-        self.reached = self.reached.then(dataclasses.replace(self.reached, applications=DRAWS))
+        self.forward = self.forward.combined_with(dataclasses.replace(self.forward, applications=DRAWS))
         self.solves.append(SolveReport(DRAWS + 1))
 
     def _asked(self, leaf: int) -> bool:
         return self.only is None or any(id(one) == leaf for one in self.only)
 
     def _count(self, pulls: CountedProducts) -> None:
-        self.again += [1] * pulls.taped
+        self.recomputed += [1] * pulls.taped
         if pulls.made:
             self.solves.append(SolveReport(pulls.made))
 

@@ -20,7 +20,7 @@ from .tape_recorder import TapedApplication, TapeRecorder
 class ForwardRecorder(TapeRecorder):
     """A ``TapeRecorder`` of the forward pass alone, which can do what T can, and knows the points that tapes begin in.
 
-    What ``pick`` gives is T's own: what is applied to some samples only is never the tape of the gradient.
+    What ``select`` gives is T's own: what is applied to some samples only is never the tape of the gradient.
 
     Attributes:
         points: leaves of the tape that are iterates, and no parameters.

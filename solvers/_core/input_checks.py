@@ -14,11 +14,11 @@ from torch.autograd import forward_ad
 
 from .maps import Map
 
-PROTOCOLS = ("pick", "regularity")
+PROTOCOLS = ("select", "regularity")
 """Methods of a map that solvers ask for by ``isinstance``: those of ``Divisible`` and ``Regular``."""
 
 
-def adopt(wrapper: object, T: Map, pick: Callable[[Tensor], Map] | None = None) -> None:
+def adopt(wrapper: object, T: Map, select: Callable[[Tensor], Map] | None = None) -> None:
     """Let a wrapper of ``T`` do what ``T`` can, and pretend to no more: solvers ask by ``isinstance``.
 
     The methods become attributes of the instance, which must have a ``__dict__``; ``isinstance`` of a protocol finds
@@ -27,13 +27,13 @@ def adopt(wrapper: object, T: Map, pick: Callable[[Tensor], Map] | None = None) 
     Args:
         wrapper: a callable around ``T``.
         T: the map.
-        pick: what stands for ``T.pick``, where picked maps are to be wrapped too. It must not hold the wrapper, or both
-            would wait for the garbage collector.
+        select: replaces ``T.select``, so that selected maps are wrapped too. It must not hold the wrapper, which would
+            make a reference cycle.
     """
     for name in PROTOCOLS:
         method = getattr(T, name, None)
         if callable(method):
-            setattr(wrapper, name, pick if name == "pick" and pick is not None else method)
+            setattr(wrapper, name, select if name == "select" and select is not None else method)
 
 
 def admitted(T: object, x0: object, loss: object) -> Tensor:

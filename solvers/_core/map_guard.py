@@ -187,7 +187,7 @@ class GuardedMap:
 
 
 def _picked(T: Map, precision: AutocastState, index: Tensor) -> Map:
-    return GuardedMap(T.pick(index), precision)  # pyright: ignore[reportFunctionMemberAccess]
+    return GuardedMap(T.select(index), precision)  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _alike(y: object, x: Tensor) -> None:

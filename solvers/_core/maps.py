@@ -28,6 +28,6 @@ class SupportsSelect(Protocol):
 
     def __call__(self, x: Tensor, /) -> Tensor: ...
 
-    def pick(self, index: Tensor, /) -> Map:
+    def select(self, index: Tensor, /) -> Map:
         """The map of the samples at ``index`` (int64) alone."""
         ...

@@ -16,8 +16,8 @@ class SolveReport:
 
     Attributes:
         applications: how often the map was applied.
-        share: the mean share of the batch that an application was made on; below 1 where samples that had converged
-            were left out of later ones.
+        active_fraction: mean fraction of the batch that an application was made on; below 1 if samples that had
+            converged were left out of later ones.
         residual: ``‖T(x) − x‖ / ‖T(x)‖`` of the point that was returned, the largest over the
             batch; ``nan`` where the policy did not measure it.
         converged: whether ``residual`` met the tolerance; ``None`` where there was none.
@@ -26,18 +26,18 @@ class SolveReport:
     applications: int
     residual: float = float("nan")
     converged: bool | None = None
-    share: float = 1.0
+    active_fraction: float = 1.0
 
     @property
     def evaluations(self) -> float:
         """Applications, each counted as the share of the batch that it was made on."""
-        return self.applications * self.share
+        return self.applications * self.active_fraction
 
-    def then(self, more: SolveReport) -> SolveReport:
+    def combined_with(self, more: SolveReport) -> SolveReport:
         """This solve, gone on with by another."""
         total = self.applications + more.applications
-        share = (self.evaluations + more.evaluations) / total if total else 1.0
-        return replace(more, applications=total, share=share)
+        fraction = (self.evaluations + more.evaluations) / total if total else 1.0
+        return replace(more, applications=total, active_fraction=fraction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,41 +61,41 @@ class Solution:
 
     Attributes:
         x: the reconstruction; backpropagating through it gives the gradient estimate.
-        reached: the solve without a tape, that of ``x* = T(x*)``.
-        recorded: applications of ``T`` on the tape.
+        forward: the solve without a tape, that of ``x* = T(x*)``.
+        taped_applications: applications of ``T`` on the tape.
         adjoint: one report for each adjoint solve made so far. It is filled by ``backward()``,
             and stays empty for estimators that solve no adjoint equation.
-        again: for every further application of ``T`` on a tape, the share of the batch that it was made on: those that
-            ``backward()`` made again, and those at points that were not good enough.
+        recomputed: one number for each further application of ``T`` on a tape: the fraction of the batch that it was
+            made on. Counted are applications repeated by ``backward()``, and those at points that were given up.
         certificates: of the gradient, where the estimator makes one; there once it is known.
     """
 
     x: Tensor
-    reached: SolveReport
-    recorded: int
+    forward: SolveReport
+    taped_applications: int
     adjoint: list[SolveReport] = field(default_factory=list[SolveReport])
-    again: list[float] = field(default_factory=list[float])
+    recomputed: list[float] = field(default_factory=list[float])
     certificates: list[Certificate] = field(default_factory=list["Certificate"])
 
     @property
     def applications(self) -> int:
         """Applications of ``T``, with and without a tape, those made again by ``backward()`` included."""
-        return self.reached.applications + self.recorded + len(self.again)
+        return self.forward.applications + self.taped_applications + len(self.recomputed)
 
     @property
     def vjps(self) -> int:
         """Vector-Jacobian products of ``T`` that one ``backward()`` made (call it afterwards)."""
-        return self.recorded + sum(solve.applications for solve in self.adjoint)
+        return self.taped_applications + sum(solve.applications for solve in self.adjoint)
 
     @property
     def evaluations(self) -> float:
         """``applications``, each counted as the share of the batch that it was made on."""
-        return self.reached.evaluations + self.recorded + sum(self.again)
+        return self.forward.evaluations + self.taped_applications + sum(self.recomputed)
 
     @property
     def products(self) -> float:
         """``vjps``, each counted as the share of the batch that it was made on (call it after ``backward()``)."""
-        return self.recorded + sum(solve.evaluations for solve in self.adjoint)
+        return self.taped_applications + sum(solve.evaluations for solve in self.adjoint)
 
     @property
     def work(self) -> float:
@@ -105,4 +105,4 @@ class Solution:
     @property
     def converged(self) -> bool:
         """False as soon as any solve with a tolerance, forward or adjoint, missed it."""
-        return all(report.converged is not False for report in (self.reached, *self.adjoint))
+        return all(report.converged is not False for report in (self.forward, *self.adjoint))

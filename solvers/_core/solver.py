@@ -37,17 +37,17 @@ class Solver:
     """
 
     label: str = field(compare=False)
-    reach: ForwardSolver
-    pull: BackwardMode
+    forward_solver: ForwardSolver
+    backward_mode: BackwardMode
 
     @property
     def composition(self) -> str:
         """What it is made of: reach × pull, every setting spelled out."""
-        return f"{self.reach!r} × {self.pull!r}"
+        return f"{self.forward_solver!r} × {self.backward_mode!r}"
 
     def __post_init__(self) -> None:
-        instance_of_a_part("reach", self.reach, "Anderson(1e-3)")
-        instance_of_a_part("pull", self.pull, "TruncatedBackprop(10)")
+        instance_of_a_part("forward_solver", self.forward_solver, "Anderson(1e-3)")
+        instance_of_a_part("backward_mode", self.backward_mode, "TruncatedBackprop(10)")
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
         """Solve ``x = T(x)`` from ``x0``.
@@ -69,23 +69,25 @@ class Solver:
             ValueError: T returns another shape or device; or it writes to memory that a solver must keep.
             RuntimeError: a transform of ``torch.func`` that the pull cannot serve.
         """
-        if transformed() and not getattr(self.pull, "transformable", True):
+        if transformed() and not getattr(self.backward_mode, "transformable", True):
             raise no_transforms(self.label)
         with untracked():
             start = admitted(T, x0, loss)
         guard = GuardedMap(T, AutocastState.around(start))
         with guard.precision.outside(), blamed_on(self.label):
             with untracked():
-                at = self.reach(guard, start)
+                at = self.forward_solver(guard, start)
             if not isinstance(at, FixedPoint):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise TypeError(f"a reach must return a FixedPoint, and {self.reach!r} returned {kind(at)}")
-            solution = self.pull(guard, at, loss)
+                raise TypeError(
+                    f"a reach must return a FixedPoint, and {self.forward_solver!r} returned {kind(at)}"
+                )
+            solution = self.backward_mode(guard, at, loss)
         return _finished(solution, guard)
 
 
 def _finished(solution: Solution, guard: GuardedMap) -> Solution:
     """The solution, with what only the guard knows."""
-    solution.again.extend([1] * guard.repeated)
+    solution.recomputed.extend([1] * guard.repeated)
     x = solution.x
     if guard.marked and x.requires_grad:
         tape, own = ends(x), {id(point) for point in guard.marked}

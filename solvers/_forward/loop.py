@@ -133,7 +133,7 @@ def run_until_converged(T: Map, x0: Tensor, step: Update, tol: float, budget: in
         if isinstance(current, SupportsSelect) and int(working.sum()) <= SPARSE * len(working):
             index = working.nonzero().flatten()
             there = index.to(x.device)
-            current = current.pick(there)
+            current = current.select(there)
             step.keep(there)
             x, best_x, best_y = x[there], best_x[there], best_y[there]
             best, residual, stale, working = best[index], residual[index], stale[index], working[index]

@@ -101,7 +101,7 @@ def scalars(of: Problem, index: Tensor) -> dict[str, object]:
     assert isinstance(T, SupportsSelect)
     found |= {
         "norm": jacobian_norm(T, x, 2).value,
-        "picked": T.pick(index)(x[index]),
+        "picked": T.select(index)(x[index]),
         "apart": SampleBySampleMap(T)(x),
     }
     if isinstance(of.operator, ForwardBackward):  # that of a network takes seconds: see below

@@ -155,7 +155,7 @@ def test_a_complex_solve_is_that_of_its_pairs_to_the_bit():
         expected, other = slope(
             solver, pairs, torch.view_as_real(x0), lambda x: loss(torch.view_as_complex(x))
         )
-        assert one.reached == other.reached
+        assert one.forward == other.forward
         assert one.adjoint == other.adjoint
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
@@ -179,4 +179,4 @@ def test_a_measured_residual_of_complex_states_is_their_own():
             at = reach(T, torch.zeros(2, 4, dtype=torch.cdouble))
             y = T(at.x)
         sizes = (y - at.x).norm(dim=1) / y.norm(dim=1)
-        assert solution.reached.residual == pytest.approx(float(sizes.max()), rel=1e-12)
+        assert solution.forward.residual == pytest.approx(float(sizes.max()), rel=1e-12)

@@ -214,7 +214,7 @@ def test_a_frozen_map_leaves_no_tape(solver: Solver, make):
 
 def test_a_guard_can_do_what_its_map_can():
     class Picks(Pure):
-        def pick(self, index):
+        def select(self, index):
             return self
 
     for T, divisible, regular in ((Pure(), False, False), (Picks(), True, False), (Known(), False, True)):
@@ -226,7 +226,7 @@ def test_a_guard_can_do_what_its_map_can():
         assert torch.equal(again(start(2, 6)), Contraction()(start(2, 6)))
         assert isinstance(copy.deepcopy(guard), SupportsSelect) == divisible
     with pytest.raises(ValueError, match="shape"):
-        GuardedMap(Picks(), PLAIN).pick(torch.arange(1))(torch.zeros(2, 6, dtype=F64))[0] @ GuardedMap(  # pyright: ignore
+        GuardedMap(Picks(), PLAIN).select(torch.arange(1))(torch.zeros(2, 6, dtype=F64))[0] @ GuardedMap(  # pyright: ignore
             lambda x: x[0], PLAIN
         )(start(2, 6))
 

@@ -116,10 +116,10 @@ def test_the_residual_is_that_of_the_point_returned(reach):
 def test_a_missed_tolerance_is_reported_in_both_directions():
     T = Contraction()
     _, solution = gradient_of(deq(1e-12, 3), T, start(2, 6))
-    assert solution.reached.converged is False
+    assert solution.forward.converged is False
     assert solution.adjoint[0].converged is False
     assert not solution.converged
-    assert solution.reached.applications == 3
+    assert solution.forward.applications == 3
     assert solution.adjoint[0].applications == 3
 
 
@@ -231,5 +231,5 @@ def test_values_print_as_they_are_written():
     assert deq(1e-8, 50).label == "deq(1e-08, 50)"
     assert (
         repr(FixedPoint(torch.zeros(1), SolveReport(2)).report)
-        == "SolveReport(applications=2, residual=nan, converged=None, share=1.0)"
+        == "SolveReport(applications=2, residual=nan, converged=None, active_fraction=1.0)"
     )

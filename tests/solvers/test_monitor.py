@@ -307,7 +307,7 @@ def test_samples_that_have_converged_are_left_out_as_without_it(base):
     picked = []
 
     class Parted(base):
-        def pick(self, index):
+        def select(self, index):
             picked.append(len(index))
             return self.forward
 

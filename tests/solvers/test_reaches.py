@@ -39,7 +39,7 @@ class Rates:
         self.seen.append(len(x))
         return self.rates * x + 1
 
-    def pick(self, index):
+    def select(self, index):
         return Rates(self.rates[index], self.seen)
 
 
@@ -67,12 +67,12 @@ def test_samples_that_have_converged_are_left_out(reach):
     seen: list[int] = []
     divided = reach(Rates(slow, seen), start(4, 9))
     assert divided.report.applications == len(seen)
-    assert divided.report.share == pytest.approx(sum(seen) / (4 * len(seen)))
+    assert divided.report.active_fraction == pytest.approx(sum(seen) / (4 * len(seen)))
     assert (seen[0], seen[-1]) == (4, 1)
     together = Rates(slow, whole := [])
     plain = reach(lambda x: together(x), start(4, 9))
     assert set(whole) == {4}
-    assert plain.report.share == 1.0
+    assert plain.report.active_fraction == 1.0
     torch.testing.assert_close(divided.x, plain.x, rtol=1e-9, atol=1e-12)
 
 
@@ -86,7 +86,7 @@ class Divided(Contraction):
     def forward(self, x):
         return super().forward(x) + self.shift
 
-    def pick(self, index):
+    def select(self, index):
         picked = Divided(self.shift[index])
         picked.theta, picked.c, picked.s = self.theta, self.c, self.s
         return picked
@@ -103,9 +103,9 @@ def test_the_adjoint_leaves_samples_out_too_and_says_what_that_cost(adjoint):
         implicit(FixedSteps(200), GMRES(1e-13)), T, start(4, 6), lambda x: (weight * x * x).sum()
     )
     assert relative_error(found, expected) < 1e-9
-    assert solution.again == [0.25]
+    assert solution.recomputed == [0.25]
     assert solution.applications == 200 + 1 + 1
-    assert solution.adjoint[0].share < 0.5
+    assert solution.adjoint[0].active_fraction < 0.5
 
 
 def test_an_application_taped_again_is_counted():
@@ -117,7 +117,7 @@ def test_an_application_taped_again_is_counted():
             return super().forward(x)
 
     T = Seen(torch.zeros(4, 6, dtype=F64))
-    T.pick = lambda index: (
+    T.select = lambda index: (
         lambda x, shift=T.shift[index]: (seen.append(len(x)), Contraction.forward(T, x) + shift)[1]
     )  # pyright: ignore
     weight = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=F64)[:, None]

@@ -41,7 +41,7 @@ def detached_parameters(T, at, loss=None):
 
 
 def one_layer_less_than_said(T, at, loss=None):
-    return replace(TruncatedBackprop(2)(T, at), recorded=3)
+    return replace(TruncatedBackprop(2)(T, at), taped_applications=3)
 
 
 def a_residual_nobody_counted(T, at, loss=None):

@@ -81,7 +81,7 @@ class Measured(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.rate * torch.tanh(x @ W.T) + self.y + self.theta
 
-    def pick(self, index: Tensor) -> Measured:
+    def select(self, index: Tensor) -> Measured:
         picked = Measured()
         picked.theta, picked.rate, picked.y = self.theta, self.rate[index], self.y[index]
         return picked

@@ -192,8 +192,8 @@ class _Step:
     def regularity(self) -> DerivativeBounds | None:
         return self.T.regularity()  # pyright: ignore
 
-    def pick(self, index: Tensor) -> Map:
-        return self.T.pick(index)  # pyright: ignore
+    def select(self, index: Tensor) -> Map:
+        return self.T.select(index)  # pyright: ignore
 
     def numbers(self) -> list[Tensor]:
         # The wavelets are not copied: the proof needs them orthonormal, as they are in float64.

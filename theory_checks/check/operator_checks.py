@@ -46,7 +46,7 @@ def _sample_independence(crops: TaskOnCrops) -> str:
     with torch.no_grad():
         batch = crops.T(crops.x)
         for i in range(len(crops.x)):
-            T = crops.problem.bind(crops.batch.pick(torch.tensor([i])))
+            T = crops.problem.bind(crops.batch.select(torch.tensor([i])))
             alone = T(crops.x[i : i + 1])
             error = float(torch.linalg.vector_norm(batch[i] - alone[0]) / torch.linalg.vector_norm(alone))
             require(

@@ -96,7 +96,7 @@ def _task_case(task: Task) -> Case:
     if isinstance(task.prior, Penalty):
         return benchmark_case(task)
     problem = build_problem(task, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
-    batch = problem.train.pick(problem.train.truth.flatten(1).std(1).argmax()[None])
+    batch = problem.train.select(problem.train.truth.flatten(1).std(1).argmax()[None])
     T = BenchmarkMap(problem, batch)
     if max(len(T.theta), T.start.numel()) > LARGEST:
         raise Note(f"more than {LARGEST} unknowns or parameters, and the claims use dense matrices")

@@ -57,7 +57,7 @@ def stops_each_sample_alone(solver: Solver) -> str:
     """
     b = unequal_samples()
     batch = solve_batch(solver, b)
-    parts = ("value",) if isinstance(solver.pull, CertifiedBackward) else ("value", "gradient")
+    parts = ("value",) if isinstance(solver.backward_mode, CertifiedBackward) else ("value", "gradient")
     for i in range(len(b)):
         alone = solve_batch(solver, b[i : i + 1])
         for part, in_batch, single in zip(parts, batch, alone, strict=False):

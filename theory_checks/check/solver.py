@@ -36,7 +36,7 @@ HINTS: dict[Callable[[Solver], None], str] = {
     ),
     c.counts_truly: (
         "Report.applications counts every call of T without a tape, those that only measure something too; "
-        "Solution.recorded those on the tape"
+        "Solution.taped_applications those on the tape"
     ),
     c.scales_with_the_loss: (
         "something on the way back is absolute, a tolerance or a constant: make it relative to the cotangent's norm"
@@ -206,7 +206,7 @@ def _residual(solver: Solver) -> str:
     """The reported residual is that of the returned point."""
     T, x0 = c.Contraction(), c.start(3, 6)
     with torch.no_grad():
-        equilibrium = solver.reach(T, x0)
+        equilibrium = solver.forward_solver(T, x0)
         x = equilibrium.x
         y = T(x)
     stated = equilibrium.report.residual

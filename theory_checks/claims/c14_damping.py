@@ -47,7 +47,7 @@ def _solved(case: Case, weight: float, factor: float) -> Sides:
     y = solution.x.detach().flatten()
     # The reported residual belongs to the point before the recorded application, whose error is smaller by the factor.
     return Sides(
-        two_norm(y - e.x), factor / (1 - factor) * solution.reached.residual * two_norm(y), two_norm(y)
+        two_norm(y - e.x), factor / (1 - factor) * solution.forward.residual * two_norm(y), two_norm(y)
     )
 
 

@@ -64,16 +64,16 @@ class UsageCountingMap:
             return y
         return _Passed.apply(y, self.usage)  # pyright: ignore[reportReturnType]
 
-    def pick(self, index: Tensor) -> UsageCountingMap:
+    def select(self, index: Tensor) -> UsageCountingMap:
         """The map on the samples at ``index``, with the same counts."""
         assert isinstance(self.T, SampleSubset)
-        return UsageCountingMap(self.T.pick(index), self.usage)
+        return UsageCountingMap(self.T.select(index), self.usage)
 
 
 def _sides(case: Case, solver: Solver, tape: bool = True) -> Sides:
     T = UsageCountingMap(solver_map(case))
     solution = solver(T, solver_state(case, case.x0))
-    reached = solution.reached
+    reached = solution.forward
     evaluations = abs(T.usage.samples - round(reached.evaluations * case.samples, 6))
     case.T.zero_grad()
     case.loss(solution.x.flatten(), case.T.theta).backward()

@@ -44,7 +44,7 @@ def _solve(case: Case, solver: Solver, index: Tensor) -> tuple[Tensor, Tensor]:
     assert isinstance(T, SampleSubset)
     x0, target = (x.view(case.samples, -1)[index] for x in (case.x0, case.loss.target))
     theta = torch.zeros_like(x0, requires_grad=True)
-    solution = solver(_Shifted(T.pick(index), theta), x0)
+    solution = solver(_Shifted(T.select(index), theta), x0)
     (case.loss.q / 2 * (solution.x - target).square().sum()).backward()
     assert theta.grad is not None, "no gradient reached the constant"
     return solution.x.detach(), theta.grad
@@ -59,8 +59,8 @@ class _Shifted:
     def __call__(self, x: Tensor) -> Tensor:
         return self.T(x) + self.constant
 
-    def pick(self, index: Tensor) -> _Shifted:
-        return _Shifted(self.T.pick(index), self.constant[index])
+    def select(self, index: Tensor) -> _Shifted:
+        return _Shifted(self.T.select(index), self.constant[index])
 
 
 def _sides(case: Case, solver: Solver, tol: float, others: int = 0) -> Sides:

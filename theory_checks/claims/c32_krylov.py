@@ -75,10 +75,10 @@ def general_batch(n: int, L: float, seed: int, samples: int) -> Case:
 def _shared_inverse(n: int, L: float, seed: int, samples: int, memory: int) -> Sides:
     """The adjoint by ``SharedInverse`` after Anderson acceleration with ``memory`` differences; exact for n of them."""
     case = general_batch(n, L, seed, samples)
-    reach = Anderson(1e-300, memory + 1, memory, memory + 1, shared=True)
+    forward_solver = Anderson(1e-300, memory + 1, memory, memory + 1, shared=True)
     # From another start than the equilibrium, where all differences are 0.
     u, solution = solved_adjoint(
-        Solver("", _From(reach, case.x0), ImplicitDifferentiation(SharedInverse())), case
+        Solver("", _From(forward_solver, case.x0), ImplicitDifferentiation(SharedInverse())), case
     )
     v = case.loss.cotangent(solution.x.detach().flatten(), case.T.theta.detach())
     J = solve_exactly(case).J
@@ -89,11 +89,11 @@ def _shared_inverse(n: int, L: float, seed: int, samples: int, memory: int) -> S
 class _From:
     """A forward solver that ignores the start it is given, and starts at ``x0``."""
 
-    def __init__(self, reach: Anderson, x0: Tensor) -> None:
-        self.reach, self.x0 = reach, x0
+    def __init__(self, forward_solver: Anderson, x0: Tensor) -> None:
+        self.forward_solver, self.x0 = forward_solver, x0
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
-        return self.reach(T, self.x0.view_as(x0))
+        return self.forward_solver(T, self.x0.view_as(x0))
 
 
 def _sides(n: int, seed: int, spread: float, k: int, samples: int) -> Sides:

@@ -99,11 +99,11 @@ class MapWithKnownBounds:
 class BatchWithKnownBounds(MapWithKnownBounds):
     """The map of a batch from which samples can be left out."""
 
-    def pick(self, index: Tensor) -> Map:
+    def select(self, index: Tensor) -> Map:
         """The map on the samples at ``index``."""
         T = solver_map(self.case)
         assert isinstance(T, SupportsSelect), "the map of the case does not separate its samples"
-        return T.pick(index)
+        return T.select(index)
 
 
 def with_known_bounds(case: Case) -> MapWithKnownBounds:

@@ -73,7 +73,7 @@ class SampleSubset:
         """Apply the map once; x has one row for each sample of the subset."""
         return self.T.apply_to(self.index, x)
 
-    def pick(self, index: Tensor) -> SampleSubset:
+    def select(self, index: Tensor) -> SampleSubset:
         """The map on the samples at ``index`` of this subset."""
         return SampleSubset(self.T, self.index[index])
 

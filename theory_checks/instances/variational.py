@@ -146,7 +146,7 @@ def build_variational(spec: VariationalSpec, learn_step: bool = False) -> Variat
 def equilibrium(T: Map, x0: Tensor) -> Tensor:
     """The fixed point of a contraction, exact to rounding."""
     with torch.no_grad():
-        x = deq(1e-12, 500).reach(T, x0).x
+        x = deq(1e-12, 500).forward_solver(T, x0).x
         # The accelerated solver stops at a tolerance; plain steps contract the rest of the error.
         for _ in range(20):
             x = T(x)

@@ -37,7 +37,7 @@ PROX, ANALYSE = WeightedPenalty.prox, Wavelets.analyse
 
 
 def _through_restarts(self: Solver, T: Any, x0: Tensor, loss: Any = None, /) -> Solution:
-    return self.pull(T, self.reach(T, x0))
+    return self.backward_mode(T, self.forward_solver(T, x0))
 
 
 def _layers(more: int) -> Callable[..., Solution]:

@@ -39,7 +39,7 @@ USERS = tuple(
 SOLVE, REGULARISED, PICK, STEPS = (
     LOOP.run_until_converged,
     MIXING._regularised,
-    SampleSubset.pick,
+    SampleSubset.select,
     TruncatedBackprop._steps,
 )
 CALLS = {kind: kind.__call__ for kind in (CG, GMRES, Anderson, Nesterov, Picard, SharedInverse)}
@@ -85,7 +85,7 @@ def _claimed_after_a_restart(self: GMRES, report: SolveReport) -> SolveReport:
 
 def _whole_shares(*arguments: Any) -> FixedPoint:
     solved = SOLVE(*arguments)
-    return dataclasses.replace(solved, report=dataclasses.replace(solved.report, share=1.0))
+    return dataclasses.replace(solved, report=dataclasses.replace(solved.report, active_fraction=1.0))
 
 
 def _whole_batch(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> FixedPoint:
@@ -184,7 +184,7 @@ SOLVE_MUTANTS: tuple[Mutant, ...] = (
         ((sys.modules["solvers._adjoint.cg"], "SYMMETRIC", 2.0),),
         ("C15",),
     ),
-    Mutant("picks the wrong samples", ((SampleSubset, "pick", _next_one),), ("C30",)),
+    Mutant("picks the wrong samples", ((SampleSubset, "select", _next_one),), ("C30",)),
     Mutant("damping by 1 − λ", ((TruncatedBackprop, "_steps", _damped_otherwise),), ("C3",)),
     Mutant("the last checkpoint full", ((TruncatedBackprop, "__call__", _full_segments),), ("C18", "C31")),
     Mutant("Shared without the inverse", ((SharedInverse, "__call__", _unrefined),), ("C32",)),

@@ -150,7 +150,7 @@ def benchmark_case(task: Task) -> Case:
     problem = build_problem(small, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
     # The crop with the highest contrast: on a flat crop all details, and so all gradients, are 0.
     index = problem.train.truth.flatten(1).std(1).argmax()
-    batch = problem.train.pick(index[None])
+    batch = problem.train.select(index[None])
     T = BenchmarkMap(problem, batch)
     # The target lies far beyond the truth. At the truth, the curvature of the loss would dominate a certificate and
     # hide the part that comes from the derivatives of T.

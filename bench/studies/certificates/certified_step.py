@@ -86,11 +86,11 @@ class CountingMap:
     def _pulled(self, cotangents: tuple[Tensor, ...]) -> None:
         self.counts.products += self.share
 
-    def pick(self, index: Tensor) -> Map:
+    def select(self, index: Tensor) -> Map:
         """The map of the samples at ``index`` alone; all of them where T cannot be divided."""
         assert isinstance(self.T, SupportsSelect)
         share = len(index) / self.whole[0] if self.whole else self.share
-        return CountingMap(self.T.pick(index), self.hidden, self.counts, share, self.whole)
+        return CountingMap(self.T.select(index), self.hidden, self.counts, share, self.whole)
 
     def regularity(self) -> DerivativeBounds | None:
         """That of T, unless it is hidden."""

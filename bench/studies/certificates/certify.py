@@ -123,7 +123,7 @@ def examine(
     dtype = getattr(torch, profile.dtype)
     problem = build_problem(cell.task, images, layout, cell.seed, dtype=dtype, device=device)
     size = min(profile.training.batch, profile.images.train)
-    batch = problem.train.pick(torch.arange(size))
+    batch = problem.train.select(torch.arange(size))
     T = problem.bind(batch)
     peer = isinstance(cell.solver, ExternalSolver)
     given = CountingMap(T, wishes.estimate)

@@ -102,7 +102,7 @@ def matrix_solvers(names: tuple[str, ...] = MATRICES) -> list[Solver]:
         # What certifies itself is measured in part c.
         if (
             not isinstance(solver, ExternalSolver)
-            and not isinstance(solver.pull, CertifiedBackward)
+            and not isinstance(solver.backward_mode, CertifiedBackward)
             and solver not in found
         ):
             found.append(solver)
@@ -168,7 +168,7 @@ def trials(
     for seed in seeds:
         problem, side = smallest_problem(parsed, images, count * size, seed)
         for image in range(count):
-            batch = problem.train.pick(torch.arange(image * size, (image + 1) * size))
+            batch = problem.train.select(torch.arange(image * size, (image + 1) * size))
             made = known_constants(problem.bind(batch), problem.criterion(batch))
             L = math.nan if isinstance(made, str) else made.regularity.L
             exact = trial_reference(problem, batch)

@@ -54,7 +54,9 @@ def forward_threshold() -> KnownIssue:
 def deepinv_tapes_twice() -> KnownIssue:
     """Two applications are taped where one would do."""
     solution = deepinv_deq(10, 10)(problem().bind(problem().train), problem().start(problem().train))
-    return KnownIssue(NAME, "`PGD(DEQ=DEQConfig())`: applications on the tape", "1", f"{solution.recorded}")
+    return KnownIssue(
+        NAME, "`PGD(DEQ=DEQConfig())`: applications on the tape", "1", f"{solution.taped_applications}"
+    )
 
 
 def deepinv_second_derivative() -> KnownIssue:

@@ -52,7 +52,7 @@ def option(
         error_least=error,
         applications=work - 1,
         vjps=1,
-        recorded=1,
+        taped_applications=1,
         step_ms=ms,
         saved_mib=tape,
         psnr=20.0,

@@ -67,7 +67,7 @@ def test_a_task_reads_back_as_itself(text):
         ("jfb(*[1])", "cannot read|plain numbers"),
         ("jfb(**{'N': 1})", "cannot read"),
         ("jfb(1) + 1", "write a call such as"),
-        ("jfb(1).reach", "write a call such as"),
+        ("jfb(1).forward_solver", "write a call such as"),
         ("__import__('os').getcwd()", "write a call such as"),
         ("", "cannot read"),
         ("((((((", "cannot read"),

@@ -79,10 +79,10 @@ def written(tmp_path, body, name="bad.py"):
 def test_a_reference_may_stand_wherever_a_name_may(mine):
     given = given_solver(f"{mine}:mine(7, tol=1e-4)")
     assert given.value.label == "mine(7)"
-    assert given.value.pull == ImplicitDifferentiation(Picard(1e-4))
+    assert given.value.backward_mode == ImplicitDifferentiation(Picard(1e-4))
     assert [source.file for source in given.sources] == ["mine.py"]
     nested = given_solver(f"implicit( {mine}:Reach(3), picard(0.01))")
-    assert (nested.value.label, nested.value.pull) == (
+    assert (nested.value.label, nested.value.backward_mode) == (
         "implicit(reach(3), picard(0.01))",
         ImplicitDifferentiation(Picard(0.01)),
     )
@@ -123,11 +123,11 @@ def test_a_cell_carries_the_content_of_its_files_to_another_process(mine, tmp_pa
     cell = Cell(task.value, solver.value, 0, task.sources, solver.sources)
     told, carried = repr(cell), pickle.dumps(cell)
     mine.write_text("raise RuntimeError('edited')")
-    del sys.modules[type(cell.solver.reach).__module__]  # as in another process
+    del sys.modules[type(cell.solver.forward_solver).__module__]  # as in another process
     again = pickle.loads(carried)
     assert repr(again) == told
-    assert type(again.solver.reach) is not type(cell.solver.reach)
-    assert again.solver.reach(lambda x: x / 2, torch.ones(1)).x == 0.5**7
+    assert type(again.solver.forward_solver) is not type(cell.solver.forward_solver)
+    assert again.solver.forward_solver(lambda x: x / 2, torch.ones(1)).x == 0.5**7
 
 
 def test_a_key_follows_the_content_and_nothing_else(mine, tmp_path):
@@ -247,7 +247,7 @@ def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
         ("{mine}:mine(3, 4, 5)", "too many positional arguments"),
         ("{mine}:mine(51)", "N is at most 50"),
         ("{mine}:mine('a')", "arguments are plain numbers"),
-        ("{mine}:mine(3).reach", "write a call such as"),
+        ("{mine}:mine(3).forward_solver", "write a call such as"),
         ("{mine}:noisy", "returns Task, not a solvers.Solver"),
         ("{mine}:Reach(3)", "a reach stands inside one: implicit("),
         ("{bad}:jfb(3)", "the project has a jfb of its own: rename yours"),
@@ -360,6 +360,6 @@ def run_of(solver):
 
     profile = load_profile("smoke")
     cell = Cell(parse_task("denoising(huber)"), solver, 0)
-    assert solver.reach == FixedSteps(30)
+    assert solver.forward_solver == FixedSteps(30)
     (job,), _ = plan_jobs([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
     return run_cell(job, None).values["gradient"]

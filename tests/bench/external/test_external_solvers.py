@@ -141,13 +141,17 @@ def test_the_parts_of_the_count_are_what_they_say():
         ("torchdeq_phantom(9, 4, tol=0)", 9, 4, None, 0),
     ):
         solution = peer(text)(T, start(2, 6))
-        assert (solution.reached.applications, solution.recorded, solution.adjoint) == (untaped, taped, [])
+        assert (solution.forward.applications, solution.taped_applications, solution.adjoint) == (
+            untaped,
+            taped,
+            [],
+        )
         quadratic(solution.x).backward()
         assert [report.applications for report in solution.adjoint] == ([adjoint] if adjoint else [])
-        assert sum(solution.again) == again
+        assert sum(solution.recomputed) == again
     found = problem()
     solution, _ = training_step(peer("deepinv_deq(9, 7, thres=0)"), found, found.train)
-    assert (solution.reached.applications, solution.recorded) == (9, 2)
+    assert (solution.forward.applications, solution.taped_applications) == (9, 2)
     assert [report.applications for report in solution.adjoint] == [7]
 
 
@@ -156,7 +160,7 @@ def test_each_way_stops_by_a_tolerance_of_its_own(method):
     def work(words, scale=1.0):
         solution = peer(f"torchdeq_{method}(40, 30, hook=True, {words})")(Contraction(), start(2, 6))
         (scale * quadratic(solution.x)).backward()
-        return solution.reached.applications, solution.adjoint[0].applications
+        return solution.forward.applications, solution.adjoint[0].applications
 
     most = work("tol=0, tol_backward=0")
     assert min(most) >= 30
@@ -267,7 +271,7 @@ def test_samples_of_a_batch_do_not_mix():
     training_step(solve, found, found.train)
     together, alone = left(found), []
     for i in range(2):
-        training_step(solve, found, found.train.pick(torch.tensor([i])))
+        training_step(solve, found, found.train.select(torch.tensor([i])))
         alone.append(left(found))
     assert relative_error(together, torch.stack(alone).mean(0)) < 1e-12
 
@@ -303,7 +307,7 @@ def test_without_gradients_there_is_a_plain_solution(text):
         solution = peer(text)(found.bind(found.train), found.start(found.train))
         assert not torch.is_grad_enabled()
     assert not solution.x.requires_grad
-    assert solution.recorded == 0
+    assert solution.taped_applications == 0
     assert solution.applications > 0
 
 

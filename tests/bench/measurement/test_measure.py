@@ -118,9 +118,9 @@ def test_a_look_is_at_the_solvers_own_reconstruction(tiny_file):
 def test_work_counts_shares_and_what_was_made_again():
     done = Solution(
         torch.zeros(1),
-        SolveReport(10, share=0.5),
+        SolveReport(10, active_fraction=0.5),
         3,
-        [SolveReport(8, share=0.25), SolveReport(1)],
+        [SolveReport(8, active_fraction=0.25), SolveReport(1)],
         [0.25, 0.5],
     )
     assert done.evaluations == 10 * 0.5 + 3 + 0.75
@@ -148,7 +148,7 @@ def test_errors_are_of_every_draw(tiny_file, tmp_path):
     for draw in range(3):
         exact = cached_reference(one.task, images, layout, size, 0, draw=draw)
         problem = build_problem(one.task, images, layout, 0, dtype=torch.float64, draw=draw)
-        training_step(one.solver, problem, problem.train.pick(torch.arange(size)))
+        training_step(one.solver, problem, problem.train.select(torch.arange(size)))
         found = torch.cat([p.grad.flatten() for p in parameters(problem)])
         assert relative_error(found, exact.gradient) == pytest.approx(errors[draw])
 

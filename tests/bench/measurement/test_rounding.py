@@ -177,14 +177,14 @@ def test_certified_approaches_no_more_once_rounding_holds_its_residual_up(monkey
     approach, begun = CertifiedSearch.approach, []
 
     def noted(search, tol):
-        begun.append(search.reached.residual)
+        begun.append(search.forward.residual)
         return approach(search, tol)
 
     monkeypatch.setattr(CertifiedSearch, "approach", noted)
     with pytest.warns(StagnationWarning, match="solve in float64"):
         solution, _ = training_step(certified(0.01), found, found.train)
     nearest = 10 * torch.finfo(F32).eps
-    assert 0 < solution.reached.residual < nearest
+    assert 0 < solution.forward.residual < nearest
     assert begun
     assert not any(residual <= nearest for residual in begun)
     assert solution.certificates[0].relative < 0.25

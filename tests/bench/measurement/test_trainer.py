@@ -123,7 +123,7 @@ def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
     @torch.enable_grad()
     def note(step, found):
         got = torch.cat([p.grad.flatten() for p in parameters(given)])
-        batch = given.train.pick(torch.arange(2) if step == 0 else torch.arange(2, 4))
+        batch = given.train.select(torch.arange(2) if step == 0 else torch.arange(2, 4))
         T, start = given.operator.bind(batch.y, given.physics), given.physics.A_adjoint(batch.y)
         truth = reference_gradient(
             T, parameters(given), given.operator.start(start), lambda x: (x - batch.truth).square().mean()
@@ -153,7 +153,7 @@ def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
 )
 def test_the_gradients_of_other_libraries_are_certified(text, audit):
     given = problem("deblurring(huber)")
-    batch, log = given.train.pick(torch.arange(2)), []
+    batch, log = given.train.select(torch.arange(2)), []
     monitor = GradientMonitor(parse_solver(text), lambda step, found: log.append(found), every=1, audit=audit)
     T, criterion = given.bind(batch), given.criterion(batch)
     criterion(monitor(T, given.start(batch), criterion).x).backward()

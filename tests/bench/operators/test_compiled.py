@@ -93,7 +93,7 @@ def test_a_compiled_map_is_the_map(text, traced):
             parameter += 0.5
         torch.testing.assert_close(wrapped.T(x), T(x), rtol=0, atol=1e-13)
         index = torch.tensor([1])
-        torch.testing.assert_close(wrapped.T.pick(index)(x[1:]), T.pick(index)(x[1:]), rtol=0, atol=0)
+        torch.testing.assert_close(wrapped.T.select(index)(x[1:]), T.select(index)(x[1:]), rtol=0, atol=0)
 
 
 def test_it_is_compiled_once_a_shape(traced):
@@ -105,7 +105,7 @@ def test_it_is_compiled_once_a_shape(traced):
         p = problem()
         with torch.no_grad():
             p.operator.prior.log_weights += 0.1 * seed
-        for batch in (p.train, p.train.pick(torch.tensor([1, 0]))):
+        for batch in (p.train, p.train.select(torch.tensor([1, 0]))):
             T = wrap(p.bind(batch), p.start(batch), "compiled").T
             with torch.no_grad():
                 torch.testing.assert_close(
@@ -164,12 +164,12 @@ def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeyp
     for _ in range(2):  # another instance, of the same kind and shape
         p = problem(applied="compiled", train=3)
         for index in ([0], [1], [2]):
-            found = p.wrapped(p.train.pick(torch.tensor(index)))
+            found = p.wrapped(p.train.select(torch.tensor(index)))
             assert found.how == "eager"
             assert found.why.startswith("torch.compile failed: ")
             assert "no compiler for this machine" in found.why
             assert "\n" not in found.why
-            training_step(neumann(2, 2), p, p.train.pick(torch.tensor(index)))
+            training_step(neumann(2, 2), p, p.train.select(torch.tensor(index)))
     assert len(tried) == 1
     p.wrapped(p.train)
     assert len(tried) == 2, "another shape is another compilation"
@@ -203,7 +203,7 @@ def steps(p, solver, samples=3):
     """Gradients and losses of a training over one crop after another, its parameters changed in place."""
     found = []
     for i in range(samples):
-        batch = p.train.pick(torch.tensor([i]))
+        batch = p.train.select(torch.tensor([i]))
         _, loss = training_step(solver, p, batch)
         found.append((loss, [q.grad.clone() for q in parameters(p)]))
         with torch.no_grad():
@@ -224,11 +224,11 @@ def assert_trains_alike(p):
 
 def test_no_training_step_compiles(read):
     p = problem(applied="compiled", train=3)
-    made = p.wrapped(p.train.pick(torch.tensor([0])))
+    made = p.wrapped(p.train.select(torch.tensor([0])))
     assert made.how == "compiled"
     with torch.compiler.set_stance("fail_on_recompile"):
         assert_trains_alike(p)
-    assert p.wrapped(p.train.pick(torch.tensor([1]))).seconds == made.seconds
+    assert p.wrapped(p.train.select(torch.tensor([1]))).seconds == made.seconds
 
 
 def test_states_in_another_layout_run_the_same_code(read):
@@ -303,7 +303,7 @@ def test_replays_are_the_map_and_parameters_cost_nothing_until_asked_for(monkeyp
     assert_same(made, p.bind(p.train), x, parameters(p))
     assert len(calls) == 2  # once each time that parameters were asked for
     assert (made.memory.replay.runs, made.memory.replay.pulls) == (1, 4)
-    made.pick(torch.tensor([0]))(x[:1])
+    made.select(torch.tensor([0]))(x[:1])
 
 
 def test_two_open_tapes_do_not_mix():
@@ -316,7 +316,7 @@ def test_two_open_tapes_do_not_mix():
 
 def test_tapes_of_other_points_and_other_measurements_may_be_used_in_any_order():
     p = problem(train=3)
-    batches = [p.train.pick(torch.tensor([i])) for i in range(3)]
+    batches = [p.train.select(torch.tensor([i])) for i in range(3)]
     bound = [p.bind(batch) for batch in batches]
     first = capture(bound[0], p.start(batches[0]), Static)
     maps = [replace(first, bound=T) for T in bound]
@@ -353,7 +353,7 @@ def test_parameters_require_no_gradient_in_a_capture_and_do_again_after_it():
 def test_training_captures_once(static):
     p = problem(applied="graphed", train=3)
     assert_trains_alike(p)
-    assert p.wrapped(p.train.pick(torch.tensor([1]))).how == "graphed"
+    assert p.wrapped(p.train.select(torch.tensor([1]))).how == "graphed"
     assert Static.made == 1
     p.bind(p.train)
     assert Static.made == 2, "another shape is another capture"
@@ -388,7 +388,7 @@ def test_a_timing_captures_before_its_first_step(static, monkeypatch):
 def test_graphs_of_other_tasks_take_other_measurements(text, static):
     p = problem(text, applied="graphed", train=3)
     for i in range(3):
-        batch = p.train.pick(torch.tensor([i]))
+        batch = p.train.select(torch.tensor([i]))
         assert_same(p.bind(batch), p.operator.bind(batch.y, p.physics), p.start(batch), parameters(p))
     assert Static.made == 1
 

@@ -233,7 +233,7 @@ def test_the_slope_of_the_data_term_and_its_derivatives(name):
     descent = term.descent(x)
     torch.testing.assert_close(descent, -slope, rtol=0, atol=1e-12)
     torch.testing.assert_close(torch.autograd.grad(descent, x, v)[0], -hessian, rtol=0, atol=1e-12)
-    alone = term.pick(torch.tensor([1])).descent(x[1:])
+    alone = term.select(torch.tensor([1])).descent(x[1:])
     torch.testing.assert_close(alone, descent[1:], rtol=0, atol=1e-14)
 
 
@@ -243,7 +243,7 @@ def test_a_bound_operator_pulls_its_measurements_back_once():
     operator = huber().operator((1, 32, 32), 0.7, F64, "cpu")
     with patch.object(physics, "A_adjoint", wraps=physics.A_adjoint) as pulled:
         T = operator.bind(y, physics)
-        first = T.pick(torch.tensor([0]))
+        first = T.select(torch.tensor([0]))
         for _ in range(3):
             T(x), first(x[:1])
     assert pulled.call_count == 1

@@ -217,7 +217,7 @@ def test_a_sample_is_picked_with_its_own_mask(make):
     T = operator().bind(Y, make())
     at = draw(8, *Y.shape)
     for i in (0, 1):
-        alone = T.pick(torch.tensor([i]))(at[i : i + 1])
+        alone = T.select(torch.tensor([i]))(at[i : i + 1])
         torch.testing.assert_close(alone, T(at)[i : i + 1], rtol=0, atol=1e-14)
 
 

@@ -401,7 +401,7 @@ def test_parameters_from_outside_reach_the_whole_step():
 def settle(operator, y, physics):
     with torch.no_grad():
         T, state = operator.bind(y, physics), operator.start(y)
-        state = deq(1e-12, 2000).reach(T, state).x
+        state = deq(1e-12, 2000).forward_solver(T, state).x
         for _ in range(50):
             state = T(state)
         assert (T(state) - state).norm() < 1e-11

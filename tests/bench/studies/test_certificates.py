@@ -322,7 +322,7 @@ def test_hiding_hides_and_counting_counts():
     assert (T.counts.applications, T.counts.products, T.counts.looks) == (9, 3, 0)
     plain(step, constants)
     assert (T.counts.applications, T.counts.products, T.counts.looks) == (9, 3, 3)
-    part = T.pick(torch.tensor([1]))
+    part = T.select(torch.tensor([1]))
     torch.testing.assert_close(part(step.x[1:]), T(step.x)[1:])
     assert T.counts.applications == 9 + 0.5 + 1, "half of the batch, then all of it"
 

@@ -191,7 +191,7 @@ def test_nothing_is_single_in_a_double_problem(text):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, s in SOLVERS.items() if isinstance(s.pull, ImplicitDifferentiation)]
+    "name", [n for n, s in SOLVERS.items() if isinstance(s.backward_mode, ImplicitDifferentiation)]
 )
 def test_a_second_derivative_of_an_implicit_gradient_is_refused(name):
     """deepinv and torchdeq give one that is wrong; so would autograd's ``once_differentiable`` here, in silence."""
@@ -239,7 +239,7 @@ def test_a_misspelt_key_of_a_profile_is_refused(tmp_path):
 def test_the_adjoint_solve_does_not_stop_when_the_forward_one_does(problem, settled, exact):
     """deepinv's backward iteration stops by the forward threshold."""
     solver = Solver("", Picard(1e-2, 10), ImplicitDifferentiation(Anderson(1e-8, 500)))
-    assert solver(problem.bind(problem.train), settled).reached.applications <= 2
+    assert solver(problem.bind(problem.train), settled).forward.applications <= 2
     assert relative_error(gradient(solver, problem, x0=settled), exact) < 1e-5
 
 

@@ -248,7 +248,7 @@ def test_a_schedule_is_kept_to_recorded_and_cheaper(monkeypatch):
     def watched(solver, found, *rest):
         solution, value = step(solver, found, *rest)
         grads = torch.cat([p.grad.flatten() for p in parameters(found)])
-        seen.append((solver.pull.rtol, float(grads.norm())))
+        seen.append((solver.backward_mode.rtol, float(grads.norm())))
         return solution, value
 
     fixed = train(CELL, problem(), table(), None)

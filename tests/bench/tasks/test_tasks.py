@@ -177,7 +177,7 @@ def test_the_step_size_has_no_gradient_at_equilibrium(text):
         return operator(x, batch.y, problem.physics)
 
     with torch.no_grad():
-        star = deq(1e-14, 2000).reach(T, batch.x0).x
+        star = deq(1e-14, 2000).forward_solver(T, batch.x0).x
     for solver in (jfb(0), neumann(0, 20), restarted_jfb(20, 0), deq(1e-12, 2000)):
         operator.zero_grad()
         loss(solver(T, star).x, batch.truth).backward()
@@ -198,7 +198,7 @@ def test_the_equilibrium_minimises_the_energy():
         ) + problem.operator.prior.energy(x)
 
     with torch.no_grad():
-        star = deq(1e-13, 3000).reach(problem.bind(batch), batch.x0).x
+        star = deq(1e-13, 3000).forward_solver(problem.bind(batch), batch.x0).x
         for size in (1e-4, 1e-2, 1.0):
             assert (energy(star + size * torch.randn_like(star)) > energy(star)).all()
         for other in (batch.x0, batch.truth, FixedSteps(50)(problem.bind(batch), batch.x0).x):
@@ -275,7 +275,7 @@ def test_an_image_that_is_read_off_adds_a_term_to_the_gradient():
     (direct,) = torch.autograd.grad(problem.loss(state, problem.train), [problem.operator.prior.coupling])
     assert float(direct.abs().max()) > 1e-6
     assert state.shape == problem.train.truth.shape
-    assert build(PAST[2]).start(problem.train.pick(torch.arange(1))).shape[1] == 3 * 3
+    assert build(PAST[2]).start(problem.train.select(torch.arange(1))).shape[1] == 3 * 3
 
 
 def test_layers_of_their_own_are_for_the_network_of_that_depth():

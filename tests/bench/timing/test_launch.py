@@ -71,11 +71,14 @@ def test_the_floor_makes_the_same_gradient_with_the_same_counts(text):
 
 def test_the_floor_counts_what_was_made_on_a_share_of_the_batch_as_that_share():
     done = Solution(
-        torch.zeros(1), SolveReport(10, share=0.5), 3, [SolveReport(8, share=0.3), SolveReport(1)]
+        torch.zeros(1),
+        SolveReport(10, active_fraction=0.5),
+        3,
+        [SolveReport(8, active_fraction=0.3), SolveReport(1)],
     )
-    assert StepCounts.of(done) == StepCounts(untaped=5, recorded=3, adjoint=3)  # 2.4 + 1
+    assert StepCounts.of(done) == StepCounts(untaped=5, taped_applications=3, adjoint=3)  # 2.4 + 1
     again = Solution(torch.zeros(1), SolveReport(10), 1, [SolveReport(8)], [0.25, 0.25, 0.5])
-    assert StepCounts.of(again) == StepCounts(untaped=10, recorded=1, adjoint=8, again=1)
+    assert StepCounts.of(again) == StepCounts(untaped=10, taped_applications=1, adjoint=8, recomputed=1)
 
 
 class Weighed:
@@ -94,8 +97,8 @@ class Weighed:
     def _pulled(self, samples, cotangents):
         self.counts["products"] += samples
 
-    def pick(self, index):
-        return Weighed(self.T.pick(index), self.counts)
+    def select(self, index):
+        return Weighed(self.T.select(index), self.counts)
 
 
 @pytest.mark.parametrize(
