@@ -27,7 +27,7 @@ from solvers import (
 )
 from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers.conformance import relative_error
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.known_maps import F64, matrix
 
 SOLVERS = [
     unrolled(250),

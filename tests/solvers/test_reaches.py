@@ -23,7 +23,7 @@ from solvers import (
     neumann,
 )
 from solvers.conformance import Contraction, dense_oracle, gradient_of, relative_error, start
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.known_maps import F64, matrix
 
 REACHES = [Picard(1e-10), Nesterov(1e-10), Anderson(1e-10), Anderson(1e-10, memory=1, every=1)]
 

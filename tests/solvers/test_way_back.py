@@ -21,7 +21,7 @@ from solvers import (
 )
 from solvers._backward.modes import exchanged
 from solvers.conformance import Contraction, leaves_no_tape, quadratic, relative_error, start
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.known_maps import F64, matrix
 
 W = matrix(6, 0.7, 3)
 EXACT = [

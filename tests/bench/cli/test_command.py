@@ -10,7 +10,8 @@ import pytest
 
 from bench.__main__ import entry
 from bench.utils.provenance import ROOT
-from tests.bench.conftest import TINY, sealed
+from tests.helpers.profiles import TINY
+from tests.helpers.records import sealed
 
 
 def command(*words, **options):

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from bench.__main__ import entry
-from tests.bench.conftest import TINY
+from tests.helpers.profiles import TINY
 from theory_checks.__main__ import entry as theory
 
 LONG = "x" * 300

@@ -21,7 +21,7 @@ from bench.timing.conftest import default_jobs
 from bench.timing.launch import measure_costs
 from bench.utils.errors import UserError
 from bench.utils.file_locks import held, machine
-from tests.bench.conftest import TINY
+from tests.helpers.profiles import TINY
 
 CPU = torch.device("cpu")
 SLOW = """

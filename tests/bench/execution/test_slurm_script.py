@@ -14,7 +14,7 @@ import pytest
 from bench.__main__ import entry
 from bench.records.store import Store
 from bench.utils.provenance import ROOT
-from tests.bench.execution.test_dask_cluster import FEW
+from tests.helpers.profiles import FEW
 
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do

@@ -1,4 +1,4 @@
-"""The reference gradient, against the one road that shares no tape with it."""
+"""The reference gradient, against central differences of the solved problem."""
 
 from __future__ import annotations
 
@@ -17,17 +17,7 @@ from bench.tasks import build_problem, loss
 from bench.tasks.images import Layout, find_images
 from solvers import Picard
 from solvers.conformance import relative_error
-
-
-def problem(text, seed=0):
-    return build_problem(parse_task(text), find_images(), Layout(32, 1, 1), seed, dtype=torch.float64)
-
-
-def reference(found, budget=3000):
-    batch = found.train
-    return reference_gradient(
-        found.bind(batch), list(found.operator.parameters()), batch.x0, lambda x: loss(x, batch.truth), budget
-    )
+from tests.helpers.references import F64, Computed, draw, problem, reference
 
 
 @pytest.mark.parametrize(
@@ -95,13 +85,6 @@ def test_an_interpolating_loss_has_a_zero_gradient():
     )
     assert torch.equal(exact.gradient, torch.zeros_like(exact.gradient))
     assert exact.adjoint_residual == 0
-
-
-F64 = torch.float64
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 def network(seed, n, gain):
@@ -246,16 +229,6 @@ def test_a_reference_says_how_wrong_it_may_be_and_another_start_agrees(text, bas
     assert math.isnan(one.radius) or one.radius < 1
 
 
-def test_a_stored_reference_is_the_same(tmp_path):
-    given = (parse_task("denoising(huber)"), find_images(), Layout(32, 1, 1), 1, 0, 300, tmp_path)
-    first, again = shared(*given), shared(*given)
-    assert not isinstance(first, str)
-    assert not isinstance(again, str)
-    assert torch.equal(first.gradient, again.gradient)
-    for name in ("residual", "adjoint_residual", "error", "basis"):
-        assert getattr(first, name) == getattr(again, name)
-
-
 @pytest.mark.parametrize(("slow", "left"), [(1 - 1e-3, 1e-11), (1 - 1e-6, 1e-13)])
 def test_an_estimate_counts_what_is_left_of_an_adjoint_that_cannot_be_refined(slow, left, monkeypatch):
     """Neither B nor v moves with x, so that all of the error is the adjoint's; the second is below its rounding."""
@@ -270,31 +243,6 @@ def test_an_estimate_counts_what_is_left_of_an_adjoint_that_cannot_be_refined(sl
     actual = relative_error(found.gradient, exact)
     assert actual > 0.9 * left
     assert actual <= found.error <= 3 * actual + 3 * hypergradient.NOISE / (1 - slow)
-
-
-class Computed:
-    """Stands in for what computes a reference, and keeps which devices were asked for."""
-
-    def __init__(self, monkeypatch, make):
-        self.devices = []
-        references._computed.cache_clear()
-        monkeypatch.setattr(references, "build_problem", self.instance)
-        self.make = make
-
-    def instance(self, *given, device, **further):
-        self.devices.append(str(device))
-        return self.make(*given, device=device, **further)
-
-
-def test_a_stored_reference_knows_the_kind_of_device_that_computed_it(tmp_path, monkeypatch):
-    made = Computed(monkeypatch, lambda *given, device, **further: build_problem(*given, **further))
-    given = (parse_task("denoising(huber)"), find_images(), Layout(32, 1, 1), 1, 0, 300, tmp_path)
-    for name in ("cpu", "cuda", "cuda:1", "cpu"):
-        found = shared(*given, device=torch.device(name))
-        assert isinstance(found, ReferenceGradient)
-        assert found.gradient.device.type == "cpu"
-    assert made.devices == ["cpu", "cuda"]
-    assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
 @pytest.mark.misuse(
