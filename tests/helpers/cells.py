@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 
 from bench.records.record import Record
-from bench.records.store import Manifest, Store
 
 
 def cell(task, solver, seed=0, **further):
@@ -52,11 +51,3 @@ def some_cells():
         *cell("inpainting(drunet)", "jfb(10)", hypergradient_error=None, hypergradient_cosine=None),
         failed,
     ]
-
-
-def folder_of(records, folder):
-    store = Store(folder)
-    store.claim(Manifest("made", "", "i", "cpu", [record.key for record in records]))
-    for record in records:
-        store.write(record)
-    return folder

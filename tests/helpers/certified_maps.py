@@ -13,8 +13,8 @@ from solvers import (
     SmoothLoss,
     implicit,
 )
-from tests.helpers.known_maps import F64
 from tests.helpers.monitored import log_of
+from tests.helpers.tensors import F64
 
 misuse = pytest.mark.misuse
 

@@ -5,20 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.config.matrix import parse_solver, parse_task
+from bench.config.matrix import parse_solver
 from bench.measurement.training import parameters, training_step
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
-
-F64 = torch.float64
+from tests.helpers.problems import small_problem
+from tests.helpers.tensors import F64
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
-
-def problem(text="deblurring(huber)", dtype=F64, device="cpu", size=32, applied="eager", train=2):
-    task = parse_task(text)
-    images = find_images(colour=task.channels == 3)
-    return build_problem(task, images, Layout(size, train, 1), 0, dtype=dtype, device=device, applied=applied)
 
 
 def draw(seed, like):
@@ -73,7 +65,7 @@ def steps(p, solver, samples=3):
 
 def assert_trains_alike(p):
     """By each solver, the gradients of ``p`` are those of an eager instance, at one batch after another."""
-    eager = problem(train=3)
+    eager = small_problem(train=3)
     for text in SOLVERS:
         found, wanted = (steps(each, parse_solver(text)) for each in (p, eager))
         for one, two in zip(found, wanted, strict=True):

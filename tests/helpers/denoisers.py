@@ -20,14 +20,9 @@ from bench.denoisers.architectures import (
     limit_lipschitz,
 )
 from bench.denoisers.gsdrunet import COMPACT, gradient_step
-
-F64 = torch.float64
+from tests.helpers.tensors import F64
 
 SHIPPED = sorted(ARCHITECTURES)
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 def small(seed=0, channels=1, bound=None):

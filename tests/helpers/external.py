@@ -5,11 +5,8 @@ from __future__ import annotations
 import torch
 
 from bench.config.call_syntax import parse_call
-from bench.config.matrix import parse_task
 from bench.external import EXTERNAL_SOLVERS
 from bench.measurement.training import parameters
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
 
 TORCHDEQ = [
     "torchdeq_ift",
@@ -35,10 +32,6 @@ DEEPINV = [
 
 def peer(text):
     return parse_call(text, EXTERNAL_SOLVERS, "peer")
-
-
-def problem(text="deblurring(huber)", crops=1):
-    return build_problem(parse_task(text), find_images(), Layout(32, crops, 1), 0, dtype=torch.float64)
 
 
 def left(found):

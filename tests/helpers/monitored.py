@@ -13,7 +13,8 @@ from solvers import (
     SmoothLoss,
 )
 from solvers.conformance import quadratic, start
-from tests.helpers.known_maps import F64, matrix
+from tests.helpers.known_maps import matrix
+from tests.helpers.tensors import F64
 
 
 class Affine(nn.Module):

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.records.record import Record
-from bench.records.store import Manifest, Store
 
 QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
 
@@ -62,14 +61,6 @@ def timed(of, seconds):
     """The seconds of the cell of a record."""
     values = {"seconds": [seconds] * 3, "ratios": [1.0] * 3, "ratios_of_floor": [1.0] * 3}
     return replace(of, key=f"c-{of.key}", kind="cost", values=values)
-
-
-def folder_of(records, folder, profile="made", summary="by hand"):
-    store = Store(folder)
-    store.claim(Manifest(profile, summary, "scikit-image", "cpu", [r.key for r in records]))
-    for each in records:
-        store.write(each)
-    return folder
 
 
 def varied():

@@ -19,8 +19,7 @@ from bench.penalties import (
     union,
 )
 from solvers import deq
-
-F64 = torch.float64
+from tests.helpers.tensors import F64, draw
 
 EVERY_GROUPS = [Groups(), Groups(orientations=True), Groups(colours=True), Groups(True, True)]
 
@@ -39,10 +38,6 @@ every = pytest.mark.parametrize("prior", EVERY, ids=lambda p: p.label)
 coupled = pytest.mark.parametrize("prior", COUPLED, ids=lambda p: p.label)
 
 seeds = st.integers(0, 10_000)
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 def small(prior):

@@ -6,6 +6,8 @@ import json
 import math
 import re
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -79,14 +81,6 @@ def sized():
     return found
 
 
-def folder_of(records, folder):
-    store = Store(folder)
-    store.claim(Manifest("made", "", "i", "cpu", [r.key for r in records]))
-    for record in records:
-        store.write(record)
-    return folder
-
-
 def seeds(*cells):
     """Of ``(solver, seed, PSNR at equilibrium, PSNR at 10 times the depth)``."""
     rest = {"task": "t", "crop": 8, "batch": 1, "heading": "t", "status": "ok", "contraction": 0.9}
@@ -97,3 +91,14 @@ def seeds(*cells):
     frame = pd.DataFrame(rows)
     names = {column.name for column in (*COLUMNS, *PAST)} | {"step_iqr_ms", "floor_iqr"}
     return frame.assign(**dict.fromkeys(names - set(frame), math.nan))
+
+
+def folder_of(
+    records: Sequence[Record], folder: Path, profile: str = "made", summary: str = "by hand"
+) -> Path:
+    """Store records as a finished run."""
+    store = Store(folder)
+    store.claim(Manifest(profile, summary, "scikit-image", "cpu", [record.key for record in records]))
+    for record in records:
+        store.write(record)
+    return folder

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
-from bench.config.matrix import parse_task
 from bench.measurement import reference_cache as references
 from bench.measurement.hypergradient import reference_gradient
-from bench.tasks import build_problem, loss
-from bench.tasks.images import Layout, find_images
-
-
-def problem(text, seed=0):
-    return build_problem(parse_task(text), find_images(), Layout(32, 1, 1), seed, dtype=torch.float64)
+from bench.tasks import loss
 
 
 def reference(found, budget=3000):
@@ -20,13 +12,6 @@ def reference(found, budget=3000):
     return reference_gradient(
         found.bind(batch), list(found.operator.parameters()), batch.x0, lambda x: loss(x, batch.truth), budget
     )
-
-
-F64 = torch.float64
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 class Computed:

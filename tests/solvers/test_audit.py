@@ -16,8 +16,8 @@ from solvers import (
     implicit,
 )
 from tests.helpers.certified_maps import SMOOTH6, misuse
-from tests.helpers.known_maps import F64
 from tests.helpers.monitored import Affine
+from tests.helpers.tensors import F64
 
 
 class Two(nn.Module):

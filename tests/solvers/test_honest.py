@@ -23,8 +23,9 @@ from solvers import (
     unrolled,
 )
 from tests.helpers.certified_maps import HOW, SMOOTH6, Layer, exact, logged, misuse, mse, told
-from tests.helpers.known_maps import F64, SMOOTH, Known, gradient
+from tests.helpers.known_maps import SMOOTH, Known, gradient
 from tests.helpers.monitored import Affine, log_of
+from tests.helpers.tensors import F64
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -17,8 +17,8 @@ from solvers import (
     implicit,
 )
 from tests.helpers.certified_maps import Layer, logged, misuse
-from tests.helpers.known_maps import F64
 from tests.helpers.monitored import log_of
+from tests.helpers.tensors import F64
 
 
 @misuse(

@@ -19,7 +19,8 @@ from bench.denoisers.architectures import (
     residual_lipschitz,
 )
 from bench.studies.denoiser_training import evaluate
-from tests.helpers.denoisers import F64, draw, small
+from tests.helpers.denoisers import small
+from tests.helpers.tensors import F64, draw
 
 
 def dense(weight, size, padding_mode="zeros"):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bench.denoisers.base import level_map
-from tests.helpers.denoisers import F64, draw, families
+from tests.helpers.denoisers import families
+from tests.helpers.tensors import F64, draw
 
 
 @pytest.mark.parametrize("name", ["drunet", "dncnn", "gsdrunet"])

@@ -8,7 +8,8 @@ from bench.denoisers import (
     Scaled,
 )
 from bench.denoisers.base import level_map
-from tests.helpers.denoisers import F64, draw, families, small
+from tests.helpers.denoisers import families, small
+from tests.helpers.tensors import F64, draw
 
 
 def test_at_its_own_level_a_scaled_network_is_the_network():

@@ -19,7 +19,7 @@ from bench.denoisers import (
 )
 from bench.studies.denoiser_training import evaluate
 from bench.utils.errors import UserError
-from tests.helpers.denoisers import F64, draw
+from tests.helpers.tensors import F64, draw
 
 
 def have_scico():

@@ -26,7 +26,8 @@ from bench.denoisers.architectures import (
 )
 from bench.studies.denoiser_training import evaluate
 from bench.utils.errors import UserError
-from tests.helpers.denoisers import F64, SHIPPED, draw, write
+from tests.helpers.denoisers import SHIPPED, write
+from tests.helpers.tensors import F64, draw
 
 
 def test_building_leaves_the_random_numbers_alone(tmp_path):

@@ -20,7 +20,8 @@ from solvers.conformance import (
     Contraction,
     start,
 )
-from tests.helpers.external import DEEPINV, TORCHDEQ, peer, problem
+from tests.helpers.external import DEEPINV, TORCHDEQ, peer
+from tests.helpers.problems import small_problem
 
 
 @pytest.mark.parametrize("text", TORCHDEQ + DEEPINV)
@@ -65,15 +66,15 @@ def test_deepinv_says_what_it_cannot_take():
     with pytest.raises(UserError, match="leave it out"):
         one(Contraction(), start(2, 6))
     for text in ("denoising(union)", "deblurring(orientations(coupled=True))"):
-        found = problem(text)
+        found = small_problem(text)
         assert not DeepInverse.admits(found.operator), text
         assert not DeepInverse.admits(parse_task(text).prior), text
         with pytest.raises(UserError, match=r"deepinv_deq\(9, 7\) runs on"):
             one(found.bind(found.train), found.start(found.train))
     for text in ("denoising(l1)", "inpainting(huber)", "denoising_colour(colours)"):
-        assert DeepInverse.admits(problem(text).operator), text
+        assert DeepInverse.admits(small_problem(text).operator), text
         assert DeepInverse.admits(parse_task(text).prior), text
-    learned = ForwardBackward(problem().operator.prior, learn_step=True)
+    learned = ForwardBackward(small_problem().operator.prior, learn_step=True)
     assert not DeepInverse.admits(learned), "deepinv would hold its step constant"
     for text in ("denoising(union)", "denoising(dncnn)"):
         assert external.TorchDEQ.admits(parse_task(text).prior), text

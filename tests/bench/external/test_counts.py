@@ -18,7 +18,8 @@ from solvers.conformance import (
     quadratic,
     start,
 )
-from tests.helpers.external import DEEPINV, TORCHDEQ, peer, problem
+from tests.helpers.external import DEEPINV, TORCHDEQ, peer
+from tests.helpers.problems import small_problem
 
 
 @pytest.mark.parametrize("text", TORCHDEQ)
@@ -29,7 +30,7 @@ def test_torchdeq_is_counted_truly(text):
 @pytest.mark.parametrize("text", DEEPINV)
 def test_deepinv_is_counted_truly(text):
     """It never calls T, but its prox once for each application: counted there, from outside."""
-    found = problem()
+    found = small_problem()
     assert isinstance(found.operator, ForwardBackward)
     penalty, step = found.operator.prior, found.operator.log_step.exp()
     seen = CountedMap(partial(type(penalty).prox, penalty, step=step))
@@ -55,7 +56,7 @@ def test_the_parts_of_the_count_are_what_they_say():
         quadratic(solution.x).backward()
         assert [report.applications for report in solution.adjoint] == ([adjoint] if adjoint else [])
         assert sum(solution.recomputed) == again
-    found = problem()
+    found = small_problem()
     solution, _ = training_step(peer("deepinv_deq(9, 7, thres=0)"), found, found.train)
     assert (solution.forward.applications, solution.taped_applications) == (9, 2)
     assert [report.applications for report in solution.adjoint] == [7]

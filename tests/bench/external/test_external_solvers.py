@@ -25,7 +25,8 @@ from solvers.conformance import (
     start,
     treats_samples_alone,
 )
-from tests.helpers.external import DEEPINV, TORCHDEQ, left, peer, problem
+from tests.helpers.external import DEEPINV, TORCHDEQ, left, peer
+from tests.helpers.problems import small_problem
 
 
 def _one_further(N, K):
@@ -69,7 +70,7 @@ def _one_further(N, K):
 )
 def test_a_peer_is_the_solver_of_ours_that_does_the_same(text, same, task):
     """The same image and the same gradient to rounding: one map, one start, one way of stopping."""
-    found = problem(task, crops=2)
+    found = small_problem(task, train=2)
     one, _ = training_step(peer(text), found, found.train)
     gradient_of_one = left(found)
     two, _ = training_step(same, found, found.train)
@@ -99,7 +100,7 @@ def test_with_budget_enough_torchdeq_is_exact(text):
     ],
 )
 def test_with_budget_enough_deepinv_is_exact(text):
-    found = problem("deblurring(huber(0.05, 0.1))")
+    found = small_problem("deblurring(huber(0.05, 0.1))")
     training_step(Solver("", FixedSteps(250), ImplicitDifferentiation(FixedSteps(250))), found, found.train)
     exact = left(found)
     training_step(peer(text), found, found.train)
@@ -109,7 +110,7 @@ def test_with_budget_enough_deepinv_is_exact(text):
 def test_samples_of_a_batch_do_not_mix():
     treats_samples_alone(peer("torchdeq_ift(40, 40, tol=0, tol_backward=0)"))
     treats_samples_alone(peer("torchdeq_broyden(30, 30, tol=0, tol_backward=0, hook=True)"))
-    found = problem(crops=2)
+    found = small_problem(train=2)
     solve = peer("deepinv_deq(30, 20, thres=0)")
     training_step(solve, found, found.train)
     together, alone = left(found), []
@@ -145,7 +146,7 @@ def test_counting_keeps_no_tape_alive(text):
 
 @pytest.mark.parametrize("text", TORCHDEQ + DEEPINV)
 def test_without_gradients_there_is_a_plain_solution(text):
-    found = problem()
+    found = small_problem()
     with torch.no_grad():
         solution = peer(text)(found.bind(found.train), found.start(found.train))
         assert not torch.is_grad_enabled()

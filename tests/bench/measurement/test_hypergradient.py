@@ -17,7 +17,9 @@ from bench.tasks import build_problem, loss
 from bench.tasks.images import Layout, find_images
 from solvers import Picard
 from solvers.conformance import relative_error
-from tests.helpers.references import F64, Computed, draw, problem, reference
+from tests.helpers.problems import small_problem
+from tests.helpers.references import Computed, reference
+from tests.helpers.tensors import F64, draw
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def test_it_agrees_with_central_differences_of_the_solved_problem(text):
     The penalty has kinks, so the difference is taken over steps small enough that no coefficient
     crosses one, and the equilibrium is solved accordingly.
     """
-    found = problem(text)
+    found = small_problem(text)
     exact = reference(found)
     assert exact.residual <= 1e-10
     assert exact.adjoint_residual <= 1e-10
@@ -58,8 +60,8 @@ def test_it_agrees_with_central_differences_of_the_solved_problem(text):
 
 def test_there_is_none_where_it_cannot_be_certified():
     with pytest.raises(NoReference, match="the equilibrium is known to"):
-        reference(problem("deblurring(huber)"), budget=5)
-    found = problem("deblurring(huber)")
+        reference(small_problem(), budget=5)
+    found = small_problem()
     batch = found.train
     T = found.bind(batch)
 
@@ -79,7 +81,7 @@ def test_it_insists_on_float64():
 
 
 def test_an_interpolating_loss_has_a_zero_gradient():
-    found = problem("denoising(huber)")
+    found = small_problem("denoising(huber)")
     exact = reference_gradient(
         found.bind(found.train), list(found.operator.parameters()), found.train.x0, lambda x: 0 * x.sum()
     )
@@ -215,7 +217,7 @@ def test_a_complex_state_is_refused():
     [("denoising(huber)", "certificate"), ("inpainting(l1)", "estimate"), ("denoising(dncnn)", "estimate")],
 )
 def test_a_reference_says_how_wrong_it_may_be_and_another_start_agrees(text, basis):
-    found = problem(text)
+    found = small_problem(text)
     batch, parameters = found.train, [p for p in found.operator.parameters() if p.requires_grad]
     start = found.start(batch)
     one, other = (

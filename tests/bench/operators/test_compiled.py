@@ -14,14 +14,15 @@ from bench.measurement.training import parameters, training_step
 from bench.operators.compiled import channels_last, wrap
 from bench.penalties import CoupledPenalty
 from solvers import neumann
-from tests.helpers.compiled import assert_same, assert_trains_alike, gpu, problem
+from tests.helpers.compiled import assert_same, assert_trains_alike, gpu
+from tests.helpers.problems import small_problem
 
 
 @pytest.mark.parametrize(
     "text", ["deblurring(huber)", "inpainting(l1)", "inpainting(orientations)", "denoising(dncnn)"]
 )
 def test_a_compiled_map_is_the_map(text, traced):
-    p = problem(text)
+    p = small_problem(text, 2)
     T, x = p.bind(p.train), p.start(p.train)
     wrapped = wrap(T, x, "compiled")
     assert (wrapped.how, wrapped.why) == ("compiled", "")
@@ -41,7 +42,7 @@ def test_it_is_compiled_once_a_shape(traced):
 
     counters.clear()
     for seed in range(3):
-        p = problem()
+        p = small_problem(train=2)
         with torch.no_grad():
             p.operator.prior.log_weights += 0.1 * seed
         for batch in (p.train, p.train.select(torch.tensor([1, 0]))):
@@ -57,7 +58,7 @@ def test_it_is_compiled_once_a_shape(traced):
 def test_generated_code_rounds_as_the_map_does():
     """The real compiler, on the smallest step."""
     torch.compiler.reset()
-    p = problem("denoising(l1)", torch.float32)
+    p = small_problem("denoising(l1)", 2, dtype=torch.float32)
     T, x = p.bind(p.train), p.start(p.train)
     wrapped = wrap(T, x, "compiled")
     if wrapped.how == "eager":
@@ -67,15 +68,15 @@ def test_generated_code_rounds_as_the_map_does():
 
 
 def test_what_stays_eager_says_why():
-    p = problem()
+    p = small_problem(train=2)
     T, x = p.bind(p.train), p.start(p.train)
     assert wrap(T, x, "eager") == bench.operators.compiled.PreparedMap(T, "eager")
     found = wrap(torch.cos, x, "compiled")
     assert (found.T, found.how) == (torch.cos, "eager")
     assert "no operator of this benchmark" in found.why
-    layered = problem("denoising(dncnn(layers=3))")
+    layered = small_problem("denoising(dncnn(layers=3))", 2)
     assert "its applications differ" in wrap(layered.bind(layered.train), x, "compiled").why
-    coupled = problem("inpainting_colour(colours(coupled=True))")
+    coupled = small_problem("inpainting_colour(colours(coupled=True))", 2)
     assert isinstance(coupled.operator.prior, CoupledPenalty)
     state = coupled.start(coupled.train)
     assert "through the CPU" in wrap(coupled.bind(coupled.train), state, "compiled").why
@@ -91,7 +92,7 @@ def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeyp
 
     monkeypatch.setattr(bench.operators.compiled, "BACKEND", broken)
     for _ in range(2):  # another instance, of the same kind and shape
-        p = problem(applied="compiled", train=3)
+        p = small_problem(train=3, applied="compiled")
         for index in ([0], [1], [2]):
             found = p.wrapped(p.train.select(torch.tensor(index)))
             assert found.how == "eager"
@@ -108,7 +109,7 @@ def test_compiled_code_that_is_wrong_is_not_used(clean, monkeypatch):
     monkeypatch.setattr(
         bench.operators.compiled, "BACKEND", lambda graph, inputs: lambda *a: [o + 1e-6 for o in graph(*a)]
     )
-    p = problem()
+    p = small_problem(train=2)
     assert "differ from the eager ones by" in wrap(p.bind(p.train), p.start(p.train), "compiled").why
 
 
@@ -120,13 +121,13 @@ def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
         return graph
 
     monkeypatch.setattr(bench.operators.compiled, "BACKEND", talkative)
-    p = problem()
+    p = small_problem(train=2)
     found = wrap(p.bind(p.train), p.start(p.train), "compiled")
     assert (found.how, found.why) == ("compiled", "")
 
 
 def test_no_training_step_compiles(read):
-    p = problem(applied="compiled", train=3)
+    p = small_problem(train=3, applied="compiled")
     made = p.wrapped(p.train.select(torch.tensor([0])))
     assert made.how == "compiled"
     with torch.compiler.set_stance("fail_on_recompile"):
@@ -135,7 +136,7 @@ def test_no_training_step_compiles(read):
 
 
 def test_states_in_another_layout_run_the_same_code(read):
-    p = problem("denoising_colour(huber)")
+    p = small_problem("denoising_colour(huber)", 2)
     T, x = p.bind(p.train), p.start(p.train)
     made = wrap(T, x, "compiled").T
     with torch.no_grad(), torch.compiler.set_stance("fail_on_recompile"):
@@ -146,7 +147,7 @@ def test_states_in_another_layout_run_the_same_code(read):
 def test_memory_of_a_compiled_step_is_that_of_the_eager_one(read):
     found = []
     for applied in ("compiled", "eager"):
-        p = problem(applied=applied)
+        p = small_problem(train=2, applied=applied)
         p.bind(p.train)
         with saved_bytes(p.operator.parameters()) as tape:
             training_step(neumann(2, 2), p, p.train, tape=tape)
@@ -159,7 +160,10 @@ def test_memory_of_a_compiled_step_is_that_of_the_eager_one(read):
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=gpu)])
 def test_channels_last_keeps_the_values(device):
-    p, task = problem("denoising(dncnn)", torch.float32, device), parse_task("denoising(dncnn)")
+    p, task = (
+        small_problem("denoising(dncnn)", 2, device=device, dtype=torch.float32),
+        parse_task("denoising(dncnn)"),
+    )
     plain = task.prior.operator((1, 32, 32), task.step, torch.float32, device)
     operator = channels_last(task.prior.operator((1, 32, 32), task.step, torch.float32, device))
     weights = [
@@ -180,6 +184,6 @@ def channels_last_stride(w):
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=gpu)])
 def test_a_network_is_laid_out_for_its_device(device):
-    plain = [w.stride() for w in problem("denoising(dncnn)").operator.parameters()]
-    found = [w.stride() for w in problem("denoising(dncnn)", device=device).operator.parameters()]
+    plain = [w.stride() for w in small_problem("denoising(dncnn)", 2).operator.parameters()]
+    found = [w.stride() for w in small_problem("denoising(dncnn)", 2, device=device).operator.parameters()]
     assert (found == plain) == (device == "cpu")

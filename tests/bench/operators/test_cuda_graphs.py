@@ -16,7 +16,8 @@ from bench.operators.cuda_graphs import Capture, capture
 from bench.timing import test_step as timing
 from bench.timing.conftest import default_jobs
 from solvers import deq, neumann, unrolled
-from tests.helpers.compiled import assert_same, assert_trains_alike, draw, gpu, problem, same_gradient, steps
+from tests.helpers.compiled import assert_same, assert_trains_alike, draw, gpu, same_gradient, steps
+from tests.helpers.problems import small_problem
 from tests.helpers.timing import pedantic_benchmark
 
 
@@ -55,7 +56,7 @@ def static(monkeypatch):
 
 
 def test_replays_are_the_map_and_parameters_cost_nothing_until_asked_for(monkeypatch):
-    p = problem()
+    p = small_problem(train=2)
     T, x = p.bind(p.train), p.start(p.train)
     made, calls, call = capture(T, x, Static), [], BoundOperator.__call__
 
@@ -73,7 +74,7 @@ def test_replays_are_the_map_and_parameters_cost_nothing_until_asked_for(monkeyp
 
 
 def test_two_open_tapes_do_not_mix():
-    p = problem()
+    p = small_problem(train=2)
     T, x = p.bind(p.train), p.start(p.train)
     made = capture(T, x, Static)
     for f in (unrolled(3), unrolled(1), neumann(3, 4), deq(1e-8)):
@@ -81,7 +82,7 @@ def test_two_open_tapes_do_not_mix():
 
 
 def test_tapes_of_other_points_and_other_measurements_may_be_used_in_any_order():
-    p = problem(train=3)
+    p = small_problem(train=3)
     batches = [p.train.select(torch.tensor([i])) for i in range(3)]
     bound = [p.bind(batch) for batch in batches]
     first = capture(bound[0], p.start(batches[0]), Static)
@@ -101,7 +102,7 @@ def test_tapes_of_other_points_and_other_measurements_may_be_used_in_any_order()
 
 
 def test_parameters_require_no_gradient_in_a_capture_and_do_again_after_it():
-    p = problem("denoising(dncnn)")  # weights that are frozen, beside parameters that learn
+    p = small_problem("denoising(dncnn)", 2)  # weights that are frozen, beside parameters that learn
     T, x = p.bind(p.train), p.start(p.train)
     before = [q.requires_grad for q in p.operator.parameters()]
     assert len(set(before)) == 2
@@ -117,7 +118,7 @@ def test_parameters_require_no_gradient_in_a_capture_and_do_again_after_it():
 
 
 def test_training_captures_once(static):
-    p = problem(applied="graphed", train=3)
+    p = small_problem(train=3, applied="graphed")
     assert_trains_alike(p)
     assert p.wrapped(p.train.select(torch.tensor([1]))).how == "graphed"
     assert Static.made == 1
@@ -152,7 +153,7 @@ def test_a_timing_captures_before_its_first_step(static, monkeypatch):
 
 @pytest.mark.parametrize("text", ["inpainting(l1)", "denoising(dncnn)"])
 def test_graphs_of_other_tasks_take_other_measurements(text, static):
-    p = problem(text, applied="graphed", train=3)
+    p = small_problem(text, 3, applied="graphed")
     for i in range(3):
         batch = p.train.select(torch.tensor([i]))
         assert_same(p.bind(batch), p.operator.bind(batch.y, p.physics), p.start(batch), parameters(p))
@@ -161,7 +162,7 @@ def test_graphs_of_other_tasks_take_other_measurements(text, static):
 
 def test_what_is_watched_is_not_replayed():
     """A certificate shakes every operation, and a replay would hide them."""
-    p = problem()
+    p = small_problem(train=2)
     T, x = p.bind(p.train), p.start(p.train)
     made = capture(T, x, Static)
     at, v = x.clone().requires_grad_(), draw(1, x)
@@ -181,14 +182,14 @@ def test_graphs_that_are_wrong_are_not_used(monkeypatch):
             return super().pull(v) + 1e-6
 
     monkeypatch.setattr(bench.operators.compiled, "Capture", Wrong)
-    p = problem()
+    p = small_problem(train=2)
     found = wrap(p.bind(p.train), p.start(p.train), "graphed")
     assert found.how == "eager"
     assert "differ from the eager ones by" in found.why
 
 
 def test_replaced_parameters_are_not_missed():
-    p = problem()
+    p = small_problem(train=2)
     T, x = p.bind(p.train), p.start(p.train)
     frozen = T(x).detach()
 
@@ -207,7 +208,7 @@ def test_replaced_parameters_are_not_missed():
 @gpu
 @pytest.mark.parametrize("text", ["deblurring(huber)", "inpainting(orientations)", "denoising(dncnn)"])
 def test_graphs_on_a_gpu_are_the_map(text):
-    p = problem(text, torch.float32, "cuda")
+    p = small_problem(text, 2, device="cuda", dtype=torch.float32)
     T, x = p.bind(p.train), p.start(p.train)
     wrapped = wrap(T, x, "graphed")
     assert (wrapped.how, wrapped.why) == ("graphed", "")

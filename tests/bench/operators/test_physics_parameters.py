@@ -18,7 +18,8 @@ from bench.operators import DataFidelity, ForwardBackward, data_fidelity
 from bench.operators.plug_and_play import PlugAndPlay, dncnn
 from bench.penalties import Penalty
 from solvers import Picard, checkpointed, deq, jfb, unrolled
-from tests.helpers.physics import F64, KERNEL, TRUTH, N, Y, draw, operator
+from tests.helpers.physics import KERNEL, TRUTH, N, Y, draw, operator
+from tests.helpers.tensors import F64
 
 
 def loss(x):

@@ -15,18 +15,17 @@ from bench.penalties import (
 )
 from tests.helpers.penalties import (
     EVERY,
-    F64,
     GROUPED,
     STATES,
     blur,
     built,
-    draw,
     every,
     scatter,
     seeds,
     small,
     state_shape,
 )
+from tests.helpers.tensors import F64, draw
 
 
 @every

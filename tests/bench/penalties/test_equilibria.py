@@ -12,7 +12,8 @@ from bench.penalties import (
     union,
 )
 from bench.penalties.groups import split
-from tests.helpers.penalties import F64, PHYSICS, blur, coupled, draw, scatter, settle, small
+from tests.helpers.penalties import PHYSICS, blur, coupled, scatter, settle, small
+from tests.helpers.tensors import F64, draw
 
 
 @coupled

@@ -11,7 +11,8 @@ from bench.penalties import (
     l1,
 )
 from bench.penalties.groups import ExpandBands, join, split
-from tests.helpers.penalties import EVERY_GROUPS, draw
+from tests.helpers.penalties import EVERY_GROUPS
+from tests.helpers.tensors import draw
 
 
 @pytest.mark.parametrize("groups", EVERY_GROUPS, ids=str)

@@ -8,18 +8,17 @@ from deepinv.physics import Denoising
 
 from tests.helpers.penalties import (
     COUPLED,
-    F64,
     GROUPED,
     PHYSICS,
     STATES,
     dense,
-    draw,
     eigenvalues,
     every,
     scatter,
     small,
     state_shape,
 )
+from tests.helpers.tensors import F64, draw
 
 
 @every

@@ -13,7 +13,8 @@ from bench.penalties import (
     WeightedPenalty,
     huber,
 )
-from tests.helpers.penalties import F64, built, draw, every, scatter, seeds, small, state_shape
+from tests.helpers.penalties import built, every, scatter, seeds, small, state_shape
+from tests.helpers.tensors import F64, draw
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

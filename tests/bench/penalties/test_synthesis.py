@@ -14,7 +14,8 @@ from bench.penalties import (
     union,
 )
 from bench.penalties.synthesis import free_entries
-from tests.helpers.penalties import COUPLED, EVERY, F64, built, coupled, dense, draw, small, state_shape
+from tests.helpers.penalties import COUPLED, EVERY, built, coupled, dense, small, state_shape
+from tests.helpers.tensors import F64, draw
 
 
 @pytest.mark.parametrize("prior", EVERY, ids=lambda p: p.label)

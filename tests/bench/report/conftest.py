@@ -7,7 +7,8 @@ import pytest
 from bench.analysis.tidy import tidy
 from bench.records.store import load
 from bench.report.report import write_report
-from tests.helpers.cells import folder_of, some_cells
+from tests.helpers.cells import some_cells
+from tests.helpers.records import folder_of
 
 
 @pytest.fixture

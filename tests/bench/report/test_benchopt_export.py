@@ -13,7 +13,9 @@ import pytest
 
 from bench.__main__ import entry
 from bench.report.benchopt_export import METRICS, OUTCOME, TRAINING, benchopt_rows
-from tests.helpers.cells import cell, folder_of, some_cells
+from tests.helpers.cells import cell, some_cells
+from tests.helpers.commands import refused
+from tests.helpers.records import folder_of
 
 
 def test_rows_are_those_of_benchopt():
@@ -96,10 +98,6 @@ def test_runs_share_a_folder_and_nothing_else_is_overwritten(run, tmp_path, caps
         (failed, "new", "there is nothing to plot"),
         (tmp_path / "theirs", "new", "holds no run"),
     ):
-        assert entry(["export", str(folder), "--benchopt", str(tmp_path / out)]) == 2
-        said = capsys.readouterr()
-        assert message in said.err
-        assert said.err.count("\n") == 1
-        assert not said.out
+        assert message in refused(capsys, ["export", str(folder), "--benchopt", str(tmp_path / out)])
     assert (tmp_path / "theirs" / "objective.py").read_text() == "class Objective: pass\n"
     assert not (tmp_path / "new").exists()

@@ -17,7 +17,8 @@ from bench.records.store import Manifest
 from bench.report.parquet import flat_columns, frame_table, read_parquet, records_table, to_bytes
 from bench.report.report import write_report
 from bench.utils.errors import UserError
-from tests.helpers.cells import folder_of, some_cells
+from tests.helpers.cells import some_cells
+from tests.helpers.records import folder_of
 
 MANIFEST = Manifest("made", "", "i", "cpu", [])
 

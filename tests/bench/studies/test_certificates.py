@@ -7,8 +7,7 @@ import json
 import pytest
 import torch
 
-from bench.__main__ import entry
-from bench.config.matrix import parse_solver, parse_task
+from bench.config.matrix import parse_solver
 from bench.studies.certificates.certified_step import (
     CountingMap,
     known_constants,
@@ -21,11 +20,11 @@ from bench.studies.certificates.tables import (
     rows_frame,
 )
 from bench.studies.certificates.trials import matrix_solvers, matrix_tasks
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
 from solvers import restarted_jfb
 from tests.helpers.certificates import TINY
+from tests.helpers.commands import refused
+from tests.helpers.problems import small_problem
 
 
 def test_the_study_measures_contractive_tasks_alone(tiny):
@@ -89,9 +88,7 @@ def test_the_page_shows_figures_and_commands(tiny):
 
 
 def test_hiding_hides_and_counting_counts():
-    problem = build_problem(
-        parse_task("denoising(huber)"), find_images(), Layout(32, 2, 1), 0, dtype=torch.float64
-    )
+    problem = small_problem("denoising(huber)", 2)
     batch = problem.train
     T = CountingMap(problem.bind(batch))
     assert isinstance(
@@ -123,10 +120,7 @@ def test_the_matrices_have_their_tasks_and_our_solvers():
     ],
 )
 def test_bad_input_is_one_line_exit_code_2_and_nothing_written(words, message, tmp_path, capsys):
-    assert entry(["certificates", "--out", str(tmp_path / "OUT"), *words]) == 2
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err.count("\n")) == ("", 1)
-    assert message in captured.err
+    assert message in refused(capsys, ["certificates", "--out", str(tmp_path / "OUT"), *words])
     assert not (tmp_path / "OUT").exists()
 
 

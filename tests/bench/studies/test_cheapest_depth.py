@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from bench.config.matrix import parse_solver, parse_task
+from bench.config.matrix import parse_solver
 from bench.measurement.training import parameters
 from bench.studies.certificates.certified_step import (
     flatten,
@@ -20,9 +20,8 @@ from bench.studies.certificates.tables import (
     rows_frame,
 )
 from bench.studies.certificates.trials import trial_reference
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
 from solvers import jfb, neumann, phantom, restarted_jfb, unrolled
+from tests.helpers.problems import small_problem
 
 
 def test_the_search_for_a_depth_finds_what_the_solvers_do(tiny):
@@ -31,9 +30,7 @@ def test_the_search_for_a_depth_finds_what_the_solvers_do(tiny):
     assert table["reached"].all()
     assert table["met"].all()
     assert (table["error"] <= table["bound"]).all()
-    problem = build_problem(
-        parse_task("denoising(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
-    )
+    problem = small_problem("denoising(huber)")
     exact = trial_reference(problem, problem.train)
     for row in table.itertuples():
         step = take(
@@ -46,9 +43,7 @@ def test_the_search_for_a_depth_finds_what_the_solvers_do(tiny):
 
 
 def test_no_cheaper_depth_was_overlooked():
-    problem = build_problem(
-        parse_task("inpainting(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
-    )
+    problem = small_problem("inpainting(huber)")
     batch, exact = problem.train, trial_reference(problem, problem.train)
     path = TapedIteration(
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]
@@ -74,9 +69,7 @@ def test_no_cheaper_depth_was_overlooked():
     "solver", [restarted_jfb(3, 2), neumann(6, 4), unrolled(5), jfb(4), phantom(4, 3, 1.0)]
 )
 def test_a_path_gives_the_gradients_of_the_solvers(solver):
-    problem = build_problem(
-        parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
-    )
+    problem = small_problem()
     batch = problem.train
     path = TapedIteration(
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]
@@ -89,7 +82,7 @@ def test_a_path_gives_the_gradients_of_the_solvers(solver):
 
 
 def problem_of(task):
-    problem = build_problem(parse_task(task), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
+    problem = small_problem(task)
     batch = problem.train
     path = TapedIteration(
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]

@@ -10,7 +10,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench.report.page import write_page
 from bench.report.page.page import run_page
-from tests.helpers.page import QUICK, folder_of, varied
+from tests.helpers.page import QUICK, varied
+from tests.helpers.records import folder_of
 
 OWN = ("file:", "data:", "blob:")
 

@@ -12,7 +12,8 @@ from bench.analysis.tidy import tidy
 from bench.records.store import load
 from bench.report.page import recommendations, write_page
 from bench.report.page.left_out import left_out
-from tests.helpers.page import QUICK, folder_of, record, unsettled
+from tests.helpers.page import QUICK, record, unsettled
+from tests.helpers.records import folder_of
 
 ANSWERS = """([stop, level, cost]) => {
     const set = (id, value) => {

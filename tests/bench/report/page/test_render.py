@@ -7,7 +7,8 @@ import math
 from dataclasses import replace
 
 from bench.report.page import render, write_page
-from tests.helpers.page import HOSTILE, drawn, folder_of, record
+from tests.helpers.page import HOSTILE, drawn, record
+from tests.helpers.records import folder_of
 
 
 def test_what_it_shows_is_escaped(tmp_path, opened):
