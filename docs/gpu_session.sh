@@ -20,7 +20,7 @@ else
     BUDGET=${BUDGET:-840} REPORT=30
     NAME=${NAME:-} DEVICE=cuda COSTS=gpu PAPER=paper
     SIZES=()
-    TESTS=(tests/bench/operators/test_compiled.py tests/bench/measurement/test_memory.py tests/bench/utils/test_determinism.py tests/bench/studies/test_largest_image.py)
+    TESTS=(tests/bench/operators/test_compiled.py tests/bench/operators/test_cuda_graphs.py tests/bench/measurement/test_memory.py tests/bench/utils/test_determinism.py tests/bench/studies/test_largest_image.py)
 fi
 BEGIN=$(date +%s)
 

@@ -4,57 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from bench.config.matrix import load_profile
 from bench.execution.runner import run_profile
-from bench.records.record import Record
 from bench.report import figure_style
 from bench.utils.file_locks import held
-
-TINY = """
-name = "tiny"
-summary = "for the tests"
-tasks = ["denoising(huber)", "denoising(l1)"]
-solvers = ["unrolled(2)", "restarted_jfb(2, 3)", "deq(1e-08)"]
-seeds = [0, 1]
-dtype = "float64"
-threads = 1
-[images]
-crop = 32
-train = 2
-test = 2
-validation = 1
-[training]
-steps = 3
-rate = 0.2
-batch = 1
-[equilibrium]
-tol = 1e-6
-budget = 300
-[timing]
-rounds = 3
-seconds = 0.2
-"""
-
-
-def pedantic_benchmark() -> SimpleNamespace:
-    """What a timing asks of pytest-benchmark's fixture, without its statistics."""
-
-    def pedantic(call, setup, rounds, iterations):
-        for _ in range(rounds):
-            setup()
-            call()
-
-    return SimpleNamespace(pedantic=pedantic, extra_info={})
-
-
-def sealed(record: dict) -> str:
-    """A record that was changed on purpose, with a checksum that fits again."""
-    return Record(**{name: value for name, value in record.items() if name != "checksum"}).to_json()
+from tests.helpers.profiles import TINY
 
 
 @pytest.fixture(autouse=True)

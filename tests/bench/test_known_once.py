@@ -17,7 +17,7 @@ from bench.timing import test_step as timing
 from bench.timing.conftest import default_jobs
 from bench.utils import provenance
 from solvers import ESTIMATORS
-from tests.bench.conftest import pedantic_benchmark
+from tests.helpers.timing import pedantic_benchmark
 
 # What a cell imports and what decides nothing of its numbers: names, files, locks, errors, tables of a profile.
 UNDECIDED = ("bench", "bench.config", "bench.utils")

@@ -17,6 +17,9 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "DESIGN.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
 )
 COMMAND = re.compile(r"^(?:\$ )?((?:[A-Z_]+=\S+ )*(?:python3? -m|tox|uvx|git|cd|export|sbatch|pytest)\b.*)$")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+ROUNDING = 1e-5
+"""Below it a figure is that of a stopping rule or of rounding, and moves from machine to machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,11 @@ def commands(page: Path) -> list[list[str]]:
                 if match := COMMAND.match(line.strip()):
                     found += [shlex.split(part, comments=True) for part in match[1].split(" && ")]
     return found
+
+
+def agree(found: str, shown: str) -> bool:
+    """The same words, and numbers that differ by no more than another machine's rounding would make them."""
+    if NUMBER.sub("#", found).split() != NUMBER.sub("#", shown).split():
+        return False
+    pairs = zip(NUMBER.findall(found), NUMBER.findall(shown), strict=True)
+    return all(abs(float(a) - float(b)) <= max(0.02 * abs(float(b)), ROUNDING) for a, b in pairs)

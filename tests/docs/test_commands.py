@@ -22,6 +22,7 @@ from skimage.io import imsave
 from bench.config import matrix
 from bench.utils.console import run_command
 from bench.utils.provenance import ROOT
+from tests.docs.command_lines import parts, reads
 from tests.docs.pages import PAGES, commands, name, snippets
 from theory_checks.companions import GROUPS
 from theory_checks.operators import benchmark_operator
@@ -102,30 +103,9 @@ def small(monkeypatch, home):
     monkeypatch.chdir(home)
 
 
-def parts(words: list[str]) -> tuple[str, list[str]]:
-    """Module and arguments of a ``python -m`` line."""
-    at = words.index("-m")
-    return words[at + 1], [word for word in words[at + 2 :] if word not in (">", "job.sh")]
-
-
 def ours(words: list[str]) -> bool:
     """Whether a line runs this project."""
     return "-m" in words and words[words.index("-m") + 1] not in INSTALLERS
-
-
-def reads(module: str, arguments: list[str]) -> None:
-    """The parser of a command takes these arguments. Raises typer's error where it does not."""
-    package = importlib.import_module(
-        f"{module}.__main__" if Path(ROOT, *module.split(".")).is_dir() else module
-    )
-    context, command = None, typer.main.get_command(package.app)
-    while hasattr(command, "resolve_command"):
-        context = command.make_context(None, list(arguments), parent=context)
-        title, command, arguments = command.resolve_command(
-            context, [*context._protected_args, *context.args]
-        )
-        assert command is not None, title
-    command.make_context(None, list(arguments), parent=context)
 
 
 def is_study(module: str, arguments: list[str]) -> bool:

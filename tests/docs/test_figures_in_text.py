@@ -13,7 +13,7 @@ from bench.analysis.tidy import tidy
 from bench.records.store import Store
 from bench.studies.quoted import blocks, pages, prose, references
 from bench.utils.provenance import ROOT
-from tests.docs.test_snippets import agree
+from tests.docs.pages import agree
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GIVEN = {

@@ -16,7 +16,7 @@ from bench.config.profile_schema import Profile
 from bench.execution.time_budget import seconds_of
 from bench.operators import PlugAndPlayPrior
 from bench.utils.provenance import ROOT
-from tests.docs.test_commands import parts, reads
+from tests.docs.command_lines import parts, reads
 
 SCRIPT = ROOT / "docs" / "gpu_session.sh"
 MODES = [{"NAME": "mine"}, {"REHEARSE": "1"}, {"NAME": "mine", "BUDGET": "60"}]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from bench.utils.provenance import ROOT
-from tests.docs.pages import PAGES, name, snippets
+from tests.docs.pages import PAGES, agree, name, snippets
 
 ELSEWHERE = {
     "docs/deepinv.md": "tests/test_wheel.py",  # where only the wheel is installed
@@ -17,21 +16,10 @@ ELSEWHERE = {
 }
 """Pages whose snippets another test runs, for it needs what they leave behind."""
 FILES = {
-    "docs/claims.md": "tests/theory_checks/test_operator.py",
+    "docs/claims.md": "tests/theory_checks/operators/test_user_operator.py",
     "docs/adding.md": "docs/examples/broyden.py",
 }
 """Pages whose snippets are a file of the reader's, or lines of one that is run."""
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-ROUNDING = 1e-5
-"""Below it a figure is that of a stopping rule or of rounding, and moves from machine to machine."""
-
-
-def agree(found: str, shown: str) -> bool:
-    """The same words, and numbers that differ by no more than another machine's rounding would make them."""
-    if NUMBER.sub("#", found).split() != NUMBER.sub("#", shown).split():
-        return False
-    pairs = zip(NUMBER.findall(found), NUMBER.findall(shown), strict=True)
-    return all(abs(float(a) - float(b)) <= max(0.02 * abs(float(b)), ROUNDING) for a, b in pairs)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from tests.emulated.cuda import emulated
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cuda():
-    """``torch.device("cuda", 0)``, emulated until the test ends."""
+    """``torch.device("cuda", 0)``, emulated until the last test of a file ends."""
     with emulated() as device:
         yield device

@@ -19,7 +19,6 @@ from bench.tasks import ROSTER, Problem
 from solvers import HasDerivativeBounds, SupportsSelect
 from tests.emulated.cases import TASKS, problem, task_of
 from tests.emulated.counts import counted
-from tests.emulated.cuda import emulated
 from tests.emulated.device import CudaTensor
 
 CLOSE = 1e-12
@@ -39,13 +38,6 @@ def same(found: Tensor, expected: Tensor) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("weights")
-
-
-@pytest.fixture(scope="module")
-def cuda():
-    """The device, for all tests of a task."""
-    with emulated() as device:
-        yield device
 
 
 @pytest.fixture(scope="module", params=TASKS)

@@ -12,7 +12,6 @@ from bench.measurement.training import parameters, training_step
 from bench.tasks import Problem
 from solvers import ESTIMATORS, SOLVER_PARTS
 from tests.emulated.cases import PEERS, SOLVERS, problem
-from tests.emulated.cuda import emulated
 from tests.emulated.device import CudaTensor
 
 OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours(0.02, 0.05))")
@@ -21,13 +20,6 @@ OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours(0.02, 
 def test_the_rosters_are_covered():
     words = " ".join((*SOLVERS, *PEERS))
     assert all(f"{name}(" in words for name in (*ESTIMATORS, *SOLVER_PARTS, *LIBRARIES))
-
-
-@pytest.fixture(scope="module")
-def cuda():
-    """The device, for all tests."""
-    with emulated() as device:
-        yield device
 
 
 @pytest.fixture(scope="module", params=OPERATORS)

@@ -15,17 +15,9 @@ from solvers import CG, GMRES, Anderson, Nesterov, Picard
 from solvers._adjoint.adjoint_map import TapedAdjoint
 from tests.emulated.cases import problem
 from tests.emulated.counts import Counts, counted
-from tests.emulated.cuda import emulated
 
 ENDS = 3
 """Waits and uploads of a whole solve that are no look: where it starts, and where samples end."""
-
-
-@pytest.fixture(scope="module")
-def cuda():
-    """The device, for all tests."""
-    with emulated() as device:
-        yield device
 
 
 @pytest.fixture(scope="module")

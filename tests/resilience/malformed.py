@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bench.records.record import Record
 from bench.records.store import Manifest, Store
+from tests.helpers.profiles import PROFILE
 from tests.resilience import corpus
-from tests.resilience.runs import PROFILE
 
 MARK = "touched by code in the input"
 Judge = Callable[[bytes, Path], str]

@@ -18,24 +18,8 @@ from bench.execution.process_pool import PRELOADED
 from bench.records.record import FINISHED, Record
 from bench.records.store import Store
 from bench.utils.provenance import ROOT
+from tests.helpers.profiles import PROFILE
 
-PROFILE = """
-name = "resilience"
-summary = "Cells of a few tens of milliseconds, to be killed."
-tasks = ["denoising(l1)", "deblurring(l1)"]
-solvers = ["unrolled(1)", "jfb(2)", "neumann(1, 1)"]
-seeds = [0, 1]
-dtype = "float64"
-threads = 1
-images = { crop = 32, train = 2, test = 1 }
-training = { steps = 0, rate = 0.2, batch = 1 }
-equilibrium = { tol = 1e-2, budget = 3, longest = 3 }
-oracle = { budget = 100 }
-timing = { rounds = 2, seconds = 0.01 }
-[[also]]
-solvers = ["deq(0.01)"]
-training = { steps = 2, rate = 0.2, batch = 1, checkpoint = 1 }
-"""
 CELLS = 24
 """Of ``PROFILE``: 16 of quality, 8 timings."""
 LONGEST = 120.0

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from solvers import CG, GMRES, Anderson, FixedSteps, ImplicitDifferentiation, SharedInverse, Solver, implicit
 from solvers._adjoint.gmres import NOISE, _orthogonalise
 from solvers.conformance import start
-from tests.solvers.adjoints import SOLVES, Each, Linear, residuals
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.adjoints import SOLVES, Each, Linear, residuals
+from tests.helpers.known_maps import matrix
+from tests.helpers.tensors import F64
 
 F32 = torch.float32
 DTYPES = [F32, F64]

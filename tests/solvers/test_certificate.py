@@ -27,7 +27,8 @@ from solvers import (
     restarted_jfb,
 )
 from solvers.conformance import dense_oracle, leaves_no_tape, quadratic, start
-from tests.solvers.conftest import F64, SMOOTH, Known, gradient
+from tests.helpers.known_maps import SMOOTH, Known, gradient
+from tests.helpers.tensors import F64
 
 
 def watched(T: nn.Module, solver, x0: Tensor):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from solvers import SmoothLoss, StagnationWarning, certified, deq, restarted_jfb
 from solvers.conformance import Contraction, CountedMap, dense_oracle, quadratic, relative_error, start
-from tests.solvers.conftest import SMOOTH, Known, gradient
+from tests.helpers.known_maps import SMOOTH, Known, gradient
 
 
 class Hidden(nn.Module):

@@ -11,7 +11,8 @@ from torch import nn
 from solvers import GMRES, Anderson, CertifiedBackward, Solution, StagnationWarning, certified, implicit
 from solvers._certificates.search import CertifiedGradient
 from solvers.conformance import relative_error
-from tests.solvers.conftest import F64, SMOOTH, Known, gradient, matrix
+from tests.helpers.known_maps import SMOOTH, Known, gradient, matrix
+from tests.helpers.tensors import F64
 
 misuse = pytest.mark.misuse
 REFERENCE = implicit(Anderson(1e-13), GMRES(1e-13))

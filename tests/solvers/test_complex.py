@@ -27,7 +27,8 @@ from solvers import (
 )
 from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers.conformance import relative_error
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.known_maps import matrix
+from tests.helpers.tensors import F64
 
 SOLVERS = [
     unrolled(250),

@@ -31,8 +31,9 @@ from solvers import (
 )
 from solvers._core.map_guard import GuardedMap
 from solvers.conformance import Contraction, quadratic, relative_error, start
-from tests.solvers.conftest import F64, Known, matrix
-from tests.solvers.maps import DEEP, PLAIN, C, Pure, by_label
+from tests.helpers.known_maps import Known, matrix
+from tests.helpers.maps import DEEP, PLAIN, C, Pure, by_label
+from tests.helpers.tensors import F64
 
 WRONG = [
     pytest.param(

@@ -23,8 +23,9 @@ from solvers import (
 from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers._core.batch import back, inner, inners, norm, norms, power, rows
 from solvers.conformance import gradient_of, relative_error, start
-from tests.solvers.adjoints import SOLVES, Each, Linear, residuals
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.adjoints import SOLVES, Each, Linear, residuals
+from tests.helpers.known_maps import matrix
+from tests.helpers.tensors import F64
 
 F32 = torch.float32
 ADJOINTS = [*SOLVES, "shared"]

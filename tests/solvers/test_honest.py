@@ -1,24 +1,20 @@
-"""A rigorous certificate is never false: what it covers, what it is asked about, and what it must call an estimate."""
+"""A rigorous certificate is never false: what it covers, and what it must call an estimate."""
 
 from __future__ import annotations
 
 import math
-import sys
 
 import pytest
 import torch
-from torch import nn
 
 from solvers import (
     GMRES,
     Anderson,
     GradientMonitor,
     LipschitzConstants,
-    Picard,
     SharedInverse,
     SmoothLoss,
     TapeRecorder,
-    audit,
     certificate,
     certified,
     deq,
@@ -26,62 +22,10 @@ from solvers import (
     neumann,
     unrolled,
 )
-from tests.solvers.conftest import F64, SMOOTH, Known, gradient
-from tests.solvers.test_monitor import Affine, log_of
-
-misuse = pytest.mark.misuse
-
-
-class Layer(nn.Module):
-    """``0.9 tanh(Wx + gain · c + y)``, whose regularity covers c alone unless it is told otherwise."""
-
-    def __init__(self, dtype=F64, big=0.0, gain=False, rounding=None, told=True):
-        super().__init__()
-        rng = torch.Generator().manual_seed(0)
-        W = torch.randn(8, 8, generator=rng, dtype=F64)
-        self.W = (0.999 * W / torch.linalg.matrix_norm(W, 2)).to(dtype)
-        self.c = nn.Parameter(torch.full((8,), -big, dtype=dtype))
-        self.y = (big + 0.3 * torch.randn(2, 8, generator=rng, dtype=F64)).to(dtype)
-        self.gain = torch.ones((), dtype=dtype, requires_grad=gain)
-        self.rounding, self.told = rounding, told
-
-    def forward(self, x):
-        return 0.9 * torch.tanh(x @ self.W.T + self.gain * (self.c + self.y))
-
-    def regularity(self):
-        parameters = [self.c] if self.told else None
-        return LipschitzConstants(
-            0.9, 0.7, 0.7, lambda x: 0.9 * 2**0.5, parameters=parameters, rounding=self.rounding
-        )
-
-
-def mse(x):
-    return (x - 0.2).square().mean()
-
-
-def told(like, *more, **rest):
-    return SmoothLoss(mse, 2 / like.numel(), *more, **rest)
-
-
-def exact(T, loss=mse):
-    """In c, by a tight solve in float64."""
-    x = implicit(Anderson(1e-14), GMRES(1e-14))(T, torch.zeros_like(T.y)).x
-    return torch.autograd.grad(loss(x), T.c)[0]
-
-
-def logged(T, solver, loss=None, backpropagated=None, **settings):
-    monitor, log = log_of(solver, every=1, **settings)
-    x0, loss = torch.zeros_like(T.y), loss or told(T.y)
-    (backpropagated or loss)(monitor(T, x0, loss).x).backward()
-    return log[0][1]
-
-
-HOW = {
-    "backward": lambda value, c: (value.backward(), c.grad)[1],
-    "grad": lambda value, c: torch.autograd.grad(value, c)[0],
-    "inputs": lambda value, c: (value.backward(inputs=[c]), c.grad)[1],
-    "twice": lambda value, c: (value.backward(retain_graph=True), c.grad.clone(), value.backward())[1],
-}
+from tests.helpers.certified_maps import HOW, SMOOTH6, Layer, exact, logged, misuse, mse, told
+from tests.helpers.known_maps import SMOOTH, Known, gradient
+from tests.helpers.monitored import Affine, log_of
+from tests.helpers.tensors import F64
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -150,65 +94,6 @@ def test_constants_for_nobody_knows_which_leaves_make_an_estimate():
     found = logged(Layer(told=False), deq(1e-8))
     assert not found.rigorous
     assert "parameters=[…]" in found.why
-
-
-@misuse(
-    "T subtracts numbers much larger than its value, in float64",
-    "right: an application is shaken to see what it rounds off, and the certificate allows for that",
-)
-@pytest.mark.parametrize("big", [1e6, 1e13])
-def test_rounding_after_cancellation_is_allowed_for(big):
-    T = Layer(big=big)
-    found = logged(T, implicit(Anderson(1e-13), GMRES(1e-12)))
-    # What an application rounds off is about one unit of the last place of the large number, in each of 16 entries.
-    assert found.distance >= 0.1 * big * torch.finfo(F64).eps
-
-
-class Cancelling(nn.Module):
-    """``(0.9x − 1e10) + θ`` at ``θ = 1e10 + 0.5``, whose fixed point is 5; plain iteration stops short of it."""
-
-    def __init__(self):
-        super().__init__()
-        self.theta = nn.Parameter(torch.full((1,), 1e10 + 0.5, dtype=F64))
-
-    def forward(self, x):
-        return (0.9 * x - 1e10) + self.theta
-
-    def regularity(self):
-        return LipschitzConstants(0.9, 0.0, 0.0, lambda x: 1.0, parameters=[self.theta])
-
-
-def test_without_the_allowance_for_rounding_a_certificate_is_false(monkeypatch):
-    def ratio():
-        T, loss = Cancelling(), SmoothLoss(lambda x: 0.5 * x.square().sum(), 1.0)
-        monitor, log = log_of(implicit(Picard(1e-13, 2000), GMRES(1e-12)), every=1)
-        loss(monitor(T, torch.zeros(1, 1, dtype=F64), loss).x).backward()
-        assert log[0][1].rigorous
-        return abs(float(T.theta.grad) - 50) / max(log[0][1].error, 1e-300)
-
-    assert 0 < ratio() <= 1
-    # The name of the module is that of its function too.
-    monkeypatch.setattr(sys.modules["solvers._certificates.bound"], "ROUNDING", 0.0)
-    assert ratio() > 1
-
-
-@misuse(
-    "a rigorous certificate is wanted in float32",
-    "not supported: an estimate that says so, unless the regularity of T states its rounding(x)",
-)
-def test_float32_is_an_estimate_unless_its_rounding_is_stated():
-    loose = implicit(Anderson(1e-5), GMRES(1e-4))
-    found = logged(Layer(torch.float32), loose)
-    assert not found.rigorous
-    assert "rounding of T in float32 is not bounded" in found.why
-    assert logged(Layer(torch.float32, rounding=lambda x: 1e-5), loose).rigorous
-
-
-def test_a_stated_rounding_is_charged():
-    solver = implicit(Anderson(1e-10), GMRES(1e-10))
-    small, large = (logged(Layer(rounding=lambda x, r=r: r), solver) for r in (1e-12, 1e-2))
-    assert large.distance >= 0.1
-    assert small.distance < 1e-8
 
 
 @misuse(
@@ -296,24 +181,6 @@ def test_impossible_constants_are_refused(bad):
         certified(1e-2)(Odd(), torch.zeros(2, 6, dtype=F64), SMOOTH6)
 
 
-SMOOTH6 = SmoothLoss(lambda x: 0.5 * (x - 1).square().sum(), 1.0)
-
-
-class Two(nn.Module):
-    """``Mx + p + 3q``: two parameters."""
-
-    def __init__(self):
-        super().__init__()
-        self.M = Affine().M
-        self.p, self.q = (nn.Parameter(torch.linspace(-1, s, 6, dtype=F64)) for s in (1.0, 2.0))
-
-    def forward(self, x):
-        return x @ self.M.T + self.p + 3 * self.q
-
-    def regularity(self):
-        return LipschitzConstants(0.8, 0.0, 0.0, lambda x: (2 * 10) ** 0.5, parameters=[self.p, self.q])
-
-
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("told", [True, False])
 def test_products_within_a_pass_leave_nothing_out(how, told):
@@ -330,39 +197,6 @@ def test_products_within_a_pass_leave_nothing_out(how, told):
     x = implicit(Anderson(1e-14), GMRES(1e-14))(T, torch.zeros_like(T.y)).x
     (right,) = torch.autograd.grad(seeing(x), T.c)
     assert log[0][1].least <= float((found - right).norm()) <= log[0][1].error < 0.1
-
-
-@misuse("the gradient in some of the parameters is audited", "right: all numbers are those of that part")
-def test_an_audit_of_a_part_is_of_that_part():
-    T, x0 = Two(), torch.zeros(2, 6, dtype=F64)
-    x = implicit(Anderson(1e-14), GMRES(1e-14))(T, x0).x
-    p, q = torch.autograd.grad(SMOOTH6(x), [T.p, T.q])
-    for part, g in ((T.p, p), (T.q, q)):
-        found = audit(T, x.detach(), SMOOTH6, [part], [1.1 * g])
-        error = float(0.1 * g.norm())
-        assert found.rigorous
-        assert found.least <= error <= found.error
-        assert error / float(g.norm()) <= found.relative
-        assert found.size == pytest.approx(float(g.norm()), rel=0.1)
-
-
-@misuse(
-    "an audit is given a parameter twice, a tensor that is no leaf, or a gradient of another shape",
-    "refused: ValueError, a parameter is given twice: give each once, with its gradient",
-)
-def test_an_audit_refuses_what_it_cannot_be_true_of():
-    T, x = Two(), torch.zeros(2, 6, dtype=F64)
-    g = torch.ones(6, dtype=F64)
-    for parameters, given, words in (
-        ([T.p, T.p], [g, g], "given twice"),
-        ([T.p + 0], [g], r"parameters\[0\], of shape \(6,\), is no leaf"),
-        ([T.p, torch.ones(6, dtype=F64, requires_grad=True)], [g, g], r"parameters\[1\]"),
-        ([T.p], [torch.ones(3, dtype=F64)], r"gradient\[0\] has the shape \(3,\)"),
-        ([T.p], [None], r"gradient\[0\] is None"),
-        ([T.p], [math.nan * g], r"gradient\[0\] is not finite"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            audit(T, x, SMOOTH6, parameters, given)
 
 
 @misuse(

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from solvers import CG, GMRES, Anderson, Picard
 from solvers.conformance import start
-from tests.solvers.adjoints import Linear
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.adjoints import Linear
+from tests.helpers.known_maps import matrix
+from tests.helpers.tensors import F64
 
 
 @given(seed=st.integers(0, 100), n=st.integers(1, 7), samples=st.integers(1, 3))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from solvers._forward.loop import run_until_converged
-
-F64 = torch.float64
+from tests.helpers.tensors import F64
 
 
 class Scripted:

@@ -20,7 +20,7 @@ from solvers import (
 )
 from solvers._core.map_guard import PROBED
 from solvers.conformance import CountedMap, quadratic, relative_error, start
-from tests.solvers.maps import (
+from tests.helpers.maps import (
     DEEP,
     BehindTheBack,
     Buffers,

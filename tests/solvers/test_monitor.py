@@ -1,4 +1,4 @@
-"""A monitored training is the training that it would have been; and what is logged about it is true."""
+"""A monitored training is the training that it would have been, and its log is true."""
 
 from __future__ import annotations
 
@@ -9,66 +9,22 @@ import weakref
 
 import pytest
 import torch
-from torch import nn
 
 from solvers import (
     ESTIMATORS,
     GradientMonitor,
-    LipschitzConstants,
-    SmoothLoss,
     TapeRecorder,
     certificate,
-    certified,
     checkpointed,
     deq,
     jfb,
     neumann,
-    phantom,
     restarted_jfb,
     unrolled,
 )
-from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers._certificates.tape_recorder import TapedApplication
 from solvers.conformance import Contraction, dense_oracle, quadratic, start
-from tests.solvers.conftest import F64, matrix
-
-
-class Affine(nn.Module):
-    """``x -> Mx + Vθ``, with all that there is to know about it; x stands in it twice."""
-
-    def __init__(self, L: float = 0.8, known: float | None = None):
-        super().__init__()
-        self.M, self.V = matrix(6, L, 1), matrix(6, 1.5, 2)[:, :3]
-        self.theta = nn.Parameter(torch.linspace(-1, 1, 3, dtype=F64))
-        self.known = L if known is None else known
-
-    def forward(self, x):
-        return x - (x - x @ self.M.T - self.V @ self.theta)
-
-    def regularity(self):
-        # A batch is one long vector, and θ acts on each of two samples.
-        return LipschitzConstants(self.known, 0.0, 0.0, lambda x: 1.5 * math.sqrt(2), parameters=[self.theta])
-
-
-class Unknown(Affine):
-    """The same, told nobody: ``None`` is no method to a protocol."""
-
-    regularity = None
-
-
-SMOOTH = SmoothLoss(quadratic, 1.0)
-
-
-def log_of(solver, **settings):
-    log: list = []
-    return GradientMonitor(solver, lambda step, found: log.append((step, found)), **settings), log
-
-
-def backpropagate(solver, T, loss=quadratic, shape=(2, 6)):
-    T.zero_grad()
-    solution = solver(T, start(*shape), loss)
-    loss(solution.x).backward()
-    return torch.cat([p.grad.flatten() for p in T.parameters()]), solution
+from tests.helpers.monitored import SMOOTH, Affine, backpropagate, log_of
 
 
 @pytest.mark.parametrize("audit", [False, True])
@@ -273,118 +229,6 @@ def test_other_ways_of_going_back():
     assert [step for step, _ in log] == [0, 1, 2]
     assert monitor.step == 4
     assert log[0][1] == log[1][1] == log[2][1]
-
-
-def test_without_constants_it_is_an_estimate_that_says_so():
-    T = Contraction()
-    monitor, log = log_of(phantom(40, 30), every=1, renew=2)
-    gradient, _ = backpropagate(monitor, T)
-    backpropagate(monitor, T)
-    found = log[0][1]
-    assert not found.rigorous
-    assert "‖J‖ = 0.3032 is an estimate, of residual" in found.why
-    assert "constants of the loss are estimates" in found.why
-    assert pytest.approx(1 - (1 - 0.3032) / 2, abs=1e-3) == found.L
-    error = float((gradient - dense_oracle(T, start(2, 6))).norm())
-    assert error <= found.error <= 100 * error
-    assert log[1][1].L == found.L
-
-
-def test_estimates_are_renewed():
-    T = Contraction()
-    monitor, log = log_of(neumann(60, 60), every=1, renew=2)
-    for _ in range(3):
-        backpropagate(monitor, T)
-        with torch.no_grad():
-            T.s.mul_(0.8)
-    first, second, third = (found.L for _, found in log)
-    assert first == second
-    assert third < first
-
-
-@pytest.mark.parametrize("base", [Affine, Unknown])
-def test_samples_that_have_converged_are_left_out_as_without_it(base):
-    picked = []
-
-    class Parted(base):
-        def select(self, index):
-            picked.append(len(index))
-            return self.forward
-
-    T = Parted()
-    backpropagate(deq(1e-9), T, shape=(8, 6))
-    plain = picked[:]
-    monitor, _ = log_of(deq(1e-9), every=1)
-    backpropagate(monitor, T, SMOOTH, shape=(8, 6))
-    assert picked[len(plain) :] == plain != []
-
-
-def test_the_curvature_of_a_loss_is_seen_doubled_and_makes_an_estimate():
-    T = Affine()
-    seen, log = log_of(neumann(10, 30), every=1)
-    backpropagate(seen, T, quadratic)
-    doubled, other = log_of(neumann(10, 30), every=1, smoothness=2.0)
-    backpropagate(doubled, T, quadratic)
-    (_, found), (_, expected) = log[0], other[0]
-    assert found.error == pytest.approx(expected.error, rel=1e-6)
-    assert expected.rigorous
-    assert not found.rigorous
-    assert found.why == "the constants of the loss are estimates"
-
-
-def test_the_residual_of_lanczos_raises_its_value():
-    T, x = Contraction(), start(2, 6)
-    for _ in range(40):
-        x = T(x).detach()
-    value, residual = largest_singular_value(T, x, 1)
-    assert residual > 0.1
-    monitor, log = log_of(neumann(40, 3), every=1, steps=1)
-    backpropagate(monitor, T)
-    assert pytest.approx(1 - (1 - value * math.sqrt(1 + residual)) / 2, rel=1e-12) == log[0][1].L
-
-
-def test_an_audit_takes_a_given_curvature_at_its_word():
-    monitor, log = log_of(jfb(5), every=1, audit=True, smoothness=1.0)
-    backpropagate(monitor, Affine(), quadratic)
-    assert log[0][1].rigorous
-
-
-def test_products_of_the_forward_pass_do_not_count():
-    monitor, log = log_of(certified(1e-6), every=1)
-    _, solution = backpropagate(monitor, Contraction())
-    assert log[0][1].error <= 10 * solution.certificates[0].error
-
-
-def test_lanczos_finds_the_largest_singular_value_of_the_batch():
-    M = torch.stack([matrix(40, size, seed) for size, seed in ((0.5, 1), (0.9, 2), (0.7, 3))])
-
-    def T(x):
-        return torch.tanh(torch.einsum("bij,bj->bi", M, x))
-
-    x = 0.3 * start(3, 40)
-    slope = 1 - T(x).square()
-    exact = torch.linalg.svdvals(slope[:, :, None] * M)
-    previous = 0.0
-    for steps in (1, 3, 10, 40, 60):
-        value, residual = largest_singular_value(T, x, steps)
-        gap = (exact.square() - value**2).abs().min()
-        assert gap <= (residual + 1e-12) * value**2
-        assert previous <= value + 1e-14
-        assert value <= exact.max() * (1 + 1e-12)
-        previous = value
-    assert value == pytest.approx(float(exact.max()), rel=1e-12)
-    assert residual < 1e-8
-
-
-def test_lanczos_at_its_edges():
-    assert largest_singular_value(lambda x: torch.ones_like(x), start(2, 6)) == (0.0, 0.0)
-    assert largest_singular_value(lambda x: 0 * x, start(2, 6)) == (0.0, 0.0)
-    assert largest_singular_value(lambda x: -0.5 * x, start(6)) == pytest.approx((0.5, 0.0), abs=1e-12)
-    assert math.isnan(largest_singular_value(lambda x: math.nan * x, start(2, 6))[0])
-    with pytest.raises(ValueError, match="steps must be at least 1, not 0"):
-        largest_singular_value(torch.tanh, start(6), 0)
-    value, _ = largest_singular_value(lambda x: 0.7 * torch.relu(x), start(2, 6, dtype=torch.float32))
-    assert value == pytest.approx(0.7, rel=1e-6)
 
 
 def test_a_loop_without_a_solver():

@@ -22,7 +22,7 @@ from solvers import (
 from solvers._adjoint.adjoint_map import TapedAdjoint, taped_adjoint
 from solvers._core.tape import Versions
 from solvers.conformance import Contraction, CountedMap, gradient_of, start
-from tests.solvers.conftest import F64
+from tests.helpers.tensors import F64
 
 
 @given(N=st.integers(0, 5), K=st.integers(1, 6), damping=st.sampled_from([0.25, 0.5, 1.0]))

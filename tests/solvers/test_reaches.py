@@ -23,7 +23,8 @@ from solvers import (
     neumann,
 )
 from solvers.conformance import Contraction, dense_oracle, gradient_of, relative_error, start
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.known_maps import matrix
+from tests.helpers.tensors import F64
 
 REACHES = [Picard(1e-10), Nesterov(1e-10), Anderson(1e-10), Anderson(1e-10, memory=1, every=1)]
 

@@ -23,6 +23,7 @@ from solvers import (
     unrolled,
 )
 from solvers import conformance as c
+from tests.helpers.wrong_solvers import WrongSign
 
 
 def wrap(pull: Callable, reach=FixedSteps(6)) -> Solver:
@@ -109,15 +110,6 @@ class Stale:
 def in_place(T, at, loss=None):
     at.x.add_(0)
     return TruncatedBackprop(1)(T, FixedPoint(at.x.mul_(0.5), at.report))
-
-
-@dataclass(frozen=True)
-class WrongSign:
-    def __call__(self, T, v):
-        u = v
-        for _ in range(40):
-            u = 2 * v - T(u)  # v − Jᵀu
-        return FixedPoint(u, SolveReport(40))
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from solvers import (
     unrolled,
 )
 from solvers.conformance import quadratic, relative_error, start
-from tests.solvers.conftest import F64
-from tests.solvers.maps import C, Pure, W, by_label
+from tests.helpers.maps import C, Pure, W, by_label
+from tests.helpers.tensors import F64
 
 
 @by_label(

@@ -21,7 +21,9 @@ from solvers import (
 )
 from solvers._backward.modes import exchanged
 from solvers.conformance import Contraction, leaves_no_tape, quadratic, relative_error, start
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.known_maps import matrix
+from tests.helpers.maps import by_label
+from tests.helpers.tensors import F64
 
 W = matrix(6, 0.7, 3)
 EXACT = [
@@ -31,10 +33,6 @@ EXACT = [
     unrolled(100),
     checkpointed(100),
 ]
-
-
-def by_label(solvers):
-    return pytest.mark.parametrize("solver", solvers, ids=lambda s: s.label)
 
 
 @pytest.mark.parametrize("segment", [0, 1, 4, 20])

@@ -10,7 +10,9 @@ import pytest
 
 from bench.__main__ import entry
 from bench.utils.provenance import ROOT
-from tests.bench.conftest import TINY, sealed
+from tests.helpers.commands import refused
+from tests.helpers.profiles import TINY
+from tests.helpers.records import sealed
 
 
 def command(*words, **options):
@@ -108,12 +110,9 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(words, message, t
     made = {w: w for w in ("OUT", "EMPTY", "SMALL", "EMPTY/none.pth")}
     made |= {"TINY": "TINY.toml", "WARM": "WARM.toml", "FOREIGN": "FOREIGN.safetensors"}
     words = [str(tmp_path / made[w]) if w in made else w for w in words]
-    assert entry(words) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("error: ")
-    assert captured.err.count("\n") == 1
-    assert message in captured.err
+    line = refused(capsys, words)
+    assert line.startswith("error: ")
+    assert message in line
     assert not (tmp_path / "OUT").exists()
 
 

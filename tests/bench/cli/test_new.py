@@ -16,6 +16,7 @@ from bench.cli.new import Kind, write_templates
 from bench.config.lookup import given_solver, given_task
 from bench.utils.errors import UserError
 from bench.utils.provenance import ROOT
+from tests.helpers.commands import refused
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +103,7 @@ def test_the_test_of_a_template_has_teeth(folder, tmp_path):
     ],
 )
 def test_a_name_that_cannot_be_taken_is_one_line(tmp_path, capsys, words, message):
-    assert entry(["new", *words, "--into", str(tmp_path)]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert message in said
+    assert message in refused(capsys, ["new", *words, "--into", str(tmp_path)])
     assert not list(tmp_path.iterdir())
 
 

@@ -8,7 +8,8 @@ import os
 import pytest
 
 from bench.__main__ import entry
-from tests.bench.conftest import TINY
+from tests.helpers.commands import refused
+from tests.helpers.profiles import TINY
 from theory_checks.__main__ import entry as theory
 
 LONG = "x" * 300
@@ -46,14 +47,6 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def refused(capsys, words, code=2, run=entry):
-    assert run(words) == code
-    said = capsys.readouterr()
-    (line,) = said.err.splitlines()
-    assert said.out == ""
-    return line
 
 
 OUTS = [

@@ -13,7 +13,7 @@ from bench.config.profile_schema import profile_names
 from bench.utils.errors import UserError
 from bench.utils.provenance import ROOT
 from solvers import ESTIMATORS
-from tests.bench.conftest import TINY
+from tests.helpers.profiles import TINY
 
 
 @pytest.mark.parametrize("name", profile_names())

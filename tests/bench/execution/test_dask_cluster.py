@@ -23,17 +23,11 @@ from bench.records.store import Manifest, Store
 from bench.utils.errors import UserError
 from bench.utils.file_locks import held, machine
 from bench.utils.provenance import ROOT
-from tests.bench.conftest import TINY
+from tests.helpers.profiles import FEW
 
 psutil = pytest.importorskip("psutil")
 pytest.importorskip("distributed")
 
-FEW = (
-    TINY.replace('"tiny"', '"few"')
-    .replace(', "denoising(l1)"', "")
-    .replace(', "deq(1e-08)"', "")
-    .replace("budget = 300", "budget = 300\nlongest = 100\n[oracle]\nbudget = 0")
-)
 QUALITY = 4
 
 

@@ -14,7 +14,8 @@ import pytest
 from bench.__main__ import entry
 from bench.records.store import Store
 from bench.utils.provenance import ROOT
-from tests.bench.execution.test_dask_cluster import FEW
+from tests.helpers.commands import refused
+from tests.helpers.profiles import FEW
 
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do
@@ -85,10 +86,7 @@ def test_the_script_asks_for_what_was_asked_and_holds_nothing_of_this_machine(ca
     ],
 )
 def test_what_is_no_word_of_a_directive_is_one_line(capsys, words):
-    assert entry(["slurm", *words]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
+    refused(capsys, ["slurm", *words])
 
 
 def test_each_worker_sees_one_gpu_and_all_are_stopped_in_the_end(capsys, tmp_path):

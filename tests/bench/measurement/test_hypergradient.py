@@ -1,4 +1,4 @@
-"""The reference gradient, against the one road that shares no tape with it."""
+"""The reference gradient, against central differences of the solved problem."""
 
 from __future__ import annotations
 
@@ -17,17 +17,9 @@ from bench.tasks import build_problem, loss
 from bench.tasks.images import Layout, find_images
 from solvers import Picard
 from solvers.conformance import relative_error
-
-
-def problem(text, seed=0):
-    return build_problem(parse_task(text), find_images(), Layout(32, 1, 1), seed, dtype=torch.float64)
-
-
-def reference(found, budget=3000):
-    batch = found.train
-    return reference_gradient(
-        found.bind(batch), list(found.operator.parameters()), batch.x0, lambda x: loss(x, batch.truth), budget
-    )
+from tests.helpers.problems import small_problem
+from tests.helpers.references import Computed, reference
+from tests.helpers.tensors import F64, draw
 
 
 @pytest.mark.parametrize(
@@ -44,7 +36,7 @@ def test_it_agrees_with_central_differences_of_the_solved_problem(text):
     The penalty has kinks, so the difference is taken over steps small enough that no coefficient
     crosses one, and the equilibrium is solved accordingly.
     """
-    found = problem(text)
+    found = small_problem(text)
     exact = reference(found)
     assert exact.residual <= 1e-10
     assert exact.adjoint_residual <= 1e-10
@@ -68,8 +60,8 @@ def test_it_agrees_with_central_differences_of_the_solved_problem(text):
 
 def test_there_is_none_where_it_cannot_be_certified():
     with pytest.raises(NoReference, match="the equilibrium is known to"):
-        reference(problem("deblurring(huber)"), budget=5)
-    found = problem("deblurring(huber)")
+        reference(small_problem(), budget=5)
+    found = small_problem()
     batch = found.train
     T = found.bind(batch)
 
@@ -89,19 +81,12 @@ def test_it_insists_on_float64():
 
 
 def test_an_interpolating_loss_has_a_zero_gradient():
-    found = problem("denoising(huber)")
+    found = small_problem("denoising(huber)")
     exact = reference_gradient(
         found.bind(found.train), list(found.operator.parameters()), found.train.x0, lambda x: 0 * x.sum()
     )
     assert torch.equal(exact.gradient, torch.zeros_like(exact.gradient))
     assert exact.adjoint_residual == 0
-
-
-F64 = torch.float64
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 def network(seed, n, gain):
@@ -232,7 +217,7 @@ def test_a_complex_state_is_refused():
     [("denoising(huber)", "certificate"), ("inpainting(l1)", "estimate"), ("denoising(dncnn)", "estimate")],
 )
 def test_a_reference_says_how_wrong_it_may_be_and_another_start_agrees(text, basis):
-    found = problem(text)
+    found = small_problem(text)
     batch, parameters = found.train, [p for p in found.operator.parameters() if p.requires_grad]
     start = found.start(batch)
     one, other = (
@@ -244,16 +229,6 @@ def test_a_reference_says_how_wrong_it_may_be_and_another_start_agrees(text, bas
     assert least <= one.error < 1e-9
     assert relative_error(one.gradient, other.gradient) <= 1e-10
     assert math.isnan(one.radius) or one.radius < 1
-
-
-def test_a_stored_reference_is_the_same(tmp_path):
-    given = (parse_task("denoising(huber)"), find_images(), Layout(32, 1, 1), 1, 0, 300, tmp_path)
-    first, again = shared(*given), shared(*given)
-    assert not isinstance(first, str)
-    assert not isinstance(again, str)
-    assert torch.equal(first.gradient, again.gradient)
-    for name in ("residual", "adjoint_residual", "error", "basis"):
-        assert getattr(first, name) == getattr(again, name)
 
 
 @pytest.mark.parametrize(("slow", "left"), [(1 - 1e-3, 1e-11), (1 - 1e-6, 1e-13)])
@@ -270,31 +245,6 @@ def test_an_estimate_counts_what_is_left_of_an_adjoint_that_cannot_be_refined(sl
     actual = relative_error(found.gradient, exact)
     assert actual > 0.9 * left
     assert actual <= found.error <= 3 * actual + 3 * hypergradient.NOISE / (1 - slow)
-
-
-class Computed:
-    """Stands in for what computes a reference, and keeps which devices were asked for."""
-
-    def __init__(self, monkeypatch, make):
-        self.devices = []
-        references._computed.cache_clear()
-        monkeypatch.setattr(references, "build_problem", self.instance)
-        self.make = make
-
-    def instance(self, *given, device, **further):
-        self.devices.append(str(device))
-        return self.make(*given, device=device, **further)
-
-
-def test_a_stored_reference_knows_the_kind_of_device_that_computed_it(tmp_path, monkeypatch):
-    made = Computed(monkeypatch, lambda *given, device, **further: build_problem(*given, **further))
-    given = (parse_task("denoising(huber)"), find_images(), Layout(32, 1, 1), 1, 0, 300, tmp_path)
-    for name in ("cpu", "cuda", "cuda:1", "cpu"):
-        found = shared(*given, device=torch.device(name))
-        assert isinstance(found, ReferenceGradient)
-        assert found.gradient.device.type == "cpu"
-    assert made.devices == ["cpu", "cuda"]
-    assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
 @pytest.mark.misuse(

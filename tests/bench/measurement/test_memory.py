@@ -8,13 +8,12 @@ import time
 import pytest
 import torch
 
-from bench.config.matrix import parse_solver, parse_task
+from bench.config.matrix import parse_solver
 from bench.execution import cell_process
 from bench.measurement import memory
 from bench.measurement.memory import peak_bytes, saved_bytes
 from bench.measurement.training import training_step
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
+from tests.helpers.problems import small_problem
 
 CPU = torch.device("cpu")
 N = 1000
@@ -119,7 +118,7 @@ def test_the_largest_allocation_of_a_process_outlives_the_reset_of_a_peak(cuda):
 @pytest.mark.parametrize("text", ["deblurring(huber)", "inpainting(l1)"])
 def test_the_tape_is_affine_in_the_depth_and_blind_to_restarts(text):
     """THEORY C23: restarted JFB is affine in K and independent of R; the one-layer series is independent of K."""
-    problem = build_problem(parse_task(text), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
+    problem = small_problem(text)
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
     batch = problem.train
 
@@ -139,7 +138,7 @@ def test_the_tape_is_affine_in_the_depth_and_blind_to_restarts(text):
 
 
 def test_one_layer_takes_a_fiftieth_of_the_tape_of_a_hundred():
-    problem = build_problem(parse_task("deblurring(huber)"), find_images(), Layout(64, 1, 1), 0)
+    problem = small_problem("deblurring(huber)", size=64, dtype=torch.float32)
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
 
     def tape(solver):
@@ -152,9 +151,7 @@ def test_one_layer_takes_a_fiftieth_of_the_tape_of_a_hundred():
 
 
 def test_the_peak_of_a_step_holds_its_tape():
-    problem = build_problem(
-        parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
-    )
+    problem = small_problem()
     solver = parse_solver("unrolled(8)")
     with saved_bytes([*problem.operator.buffers(), *problem.physics.buffers()]) as saved:
         training_step(solver, problem, problem.train)
@@ -183,9 +180,7 @@ HOLDERS = (
 )
 def test_the_tape_holds_all_that_is_alive_between_the_passes(text):
     """Counted apart: tensors that the garbage collector knows, and those that autograd saved, by their storages."""
-    problem = build_problem(
-        parse_task("deblurring(huber)"), find_images(), Layout(32, 2, 1), 0, dtype=torch.float64
-    )
+    problem = small_problem("deblurring(huber)", 2)
     batch, solver = problem.train, parse_solver(text)
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
     known += [batch.truth, batch.y, batch.x0]
@@ -212,9 +207,7 @@ def living():
 
 def test_objects_of_a_solver_count_and_its_value_does_not():
     """With saved tensors alone, the vectors of a shared inverse took no memory: 16 of a state's size."""
-    problem = build_problem(
-        parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=torch.float64
-    )
+    problem = small_problem()
     state = problem.start(problem.train).untyped_storage().nbytes()
 
     def tape(solver, look):

@@ -9,12 +9,7 @@ import torch
 
 from bench.measurement.jacobian_norm import jacobian_norm, verdict
 from bench.measurement.past_depth import MULTIPLES, iterate_past
-
-F64 = torch.float64
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
+from tests.helpers.tensors import F64, draw
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,20 +10,15 @@ import pytest
 import torch
 from deepinv.physics import BlurFFT, Denoising, Inpainting
 
-from bench.config.matrix import parse_task
 from bench.measurement.training import training_step
 from bench.penalties import Penalty, colours, orientations, union
 from bench.penalties.wavelet_matrix import analysis
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
 from solvers import GMRES, Anderson, SmoothLoss, StagnationWarning, certified, implicit
 from solvers._certificates.search import CertifiedSearch
+from tests.helpers.problems import small_problem
+from tests.helpers.tensors import draw
 
 F32, F64 = torch.float32, torch.float64
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 KERNEL = draw(0, 1, 1, 5, 5).abs() / 10
@@ -173,7 +168,7 @@ def test_the_distance_to_the_equilibrium_holds_with_weights_of_300():
 
 def test_certified_approaches_no_more_once_rounding_holds_its_residual_up(monkeypatch):
     """Further approaches, of 31 applications and more each, leave the residual and the certificate where they are."""
-    found = build_problem(parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=F32)
+    found = small_problem("deblurring(huber)", dtype=F32)
     approach, begun = CertifiedSearch.approach, []
 
     def noted(search, tol):

@@ -13,12 +13,11 @@ from deepinv.loss import SupLoss
 from deepinv.loss.metric import PSNR
 from torch.utils.data import DataLoader, Dataset
 
-from bench.config.matrix import parse_solver, parse_task
+from bench.config.matrix import parse_solver
 from bench.measurement.hypergradient import reference_gradient
 from bench.measurement.training import parameters
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
 from solvers import GradientMonitor
+from tests.helpers.problems import small_problem
 
 DOCS = Path(__file__).parents[3] / "docs" / "certificates.md"
 
@@ -32,10 +31,6 @@ def page():
     for block in blocks:
         exec(compile(block, str(DOCS), "exec"), names)
     return names
-
-
-def problem(task="denoising(huber)"):
-    return build_problem(parse_task(task), find_images(), Layout(32, 4, 1), 0, dtype=torch.float64)
 
 
 class Pairs(Dataset):
@@ -89,7 +84,7 @@ def test_the_metric_of_the_page_has_at_most_fifteen_lines():
 def test_a_training_in_deepinvs_trainer_is_watched_and_not_disturbed(page):
     solver, outcomes = parse_solver("implicit(anderson(1e-9), gmres(1e-7))"), []
     for watched in (True, False):
-        given, log = problem(), []
+        given, log = small_problem("denoising(huber)", 4), []
         model, error = page["monitored"](
             given.operator, solver, lambda step, c, log=log: log.append((step, c)), 2
         )
@@ -117,7 +112,7 @@ def test_a_training_in_deepinvs_trainer_is_watched_and_not_disturbed(page):
 
 
 def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
-    given, log = problem(), []
+    given, log = small_problem("denoising(huber)", 4), []
     exact = []
 
     @torch.enable_grad()
@@ -152,7 +147,7 @@ def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
     ],
 )
 def test_the_gradients_of_other_libraries_are_certified(text, audit):
-    given = problem("deblurring(huber)")
+    given = small_problem("deblurring(huber)", 4)
     batch, log = given.train.select(torch.arange(2)), []
     monitor = GradientMonitor(parse_solver(text), lambda step, found: log.append(found), every=1, audit=audit)
     T, criterion = given.bind(batch), given.criterion(batch)

@@ -11,9 +11,8 @@ from bench.config.matrix import Cell, parse_solver, parse_task
 from bench.config.profile_schema import TrainingTable
 from bench.measurement import training
 from bench.measurement.training import TrainingStopped, optimiser_for, parameters, train
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
 from solvers import ESTIMATORS
+from tests.helpers.problems import learned_values, small_problem
 
 CELL = Cell(parse_task("deblurring(huber)"), parse_solver("unrolled(3)"), 0)
 
@@ -24,11 +23,7 @@ def table(**changes):
 
 
 def problem(task=CELL.task):
-    return build_problem(task, find_images(), Layout(32, 3, 1), 0, dtype=torch.float64)
-
-
-def outcome(found):
-    return torch.cat([p.detach().flatten() for p in parameters(found)])
+    return small_problem(task, 3)
 
 
 @contextmanager
@@ -57,25 +52,25 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatc
     assert file.is_file()
     again = problem()
     assert train(CELL, again, table(), file).losses == losses
-    torch.testing.assert_close(outcome(again), outcome(whole), rtol=0, atol=0)
+    torch.testing.assert_close(learned_values(again), learned_values(whole), rtol=0, atol=0)
 
 
 def test_warm_starts_and_looks_survive_a_killed_run(tmp_path, monkeypatch):
     """Bit for bit: the states where crops ended, the work and the looks are in the checkpoint."""
     warm, cell = table(warm=True, look=2, steps=8), Cell(CELL.task, parse_solver("deq(1e-04)"), 0)
     whole = problem()
-    wanted = train(cell, whole, warm, None, lambda: float(outcome(whole).sum()))
+    wanted = train(cell, whole, warm, None, lambda: float(learned_values(whole).sum()))
     broken, file = problem(), tmp_path / "state.pt"
     with killed_in_step(6, monkeypatch):
-        train(cell, broken, warm, file, lambda: float(outcome(broken).sum()))
+        train(cell, broken, warm, file, lambda: float(learned_values(broken).sum()))
     again = problem()
-    found = train(cell, again, warm, file, lambda: float(outcome(again).sum()))
+    found = train(cell, again, warm, file, lambda: float(learned_values(again).sum()))
     assert found.values() == wanted.values()
     assert found.work == wanted.work
     assert sorted(found.ended) == [0, 1, 2]
     for i, state in wanted.ended.items():
         assert torch.equal(found.ended[i], state)
-    assert torch.equal(outcome(again), outcome(whole))
+    assert torch.equal(learned_values(again), learned_values(whole))
 
 
 def residuals_and_work(solver, **changes):
@@ -207,7 +202,7 @@ def test_networks_learn_at_their_own_rate():
 def test_every_estimator_trains_all_the_weights_of_a_denoiser(name):
     """One step through each solver moves every weight of the network, and log τ and log σ."""
     cell = Cell(parse_task("inpainting(drunet(learn_weights=True), lost=0.1)"), ESTIMATORS[name].example, 0)
-    found = build_problem(cell.task, find_images(), Layout(32, 1, 1), 0)
+    found = small_problem(cell.task, dtype=torch.float32)
     before = [p.detach().clone() for p in parameters(found)]
     train(cell, found, table(steps=1, rate=0.01, clip=1.0), None)
     moved = [bool((p != q).any()) for p, q in zip(parameters(found), before, strict=True)]

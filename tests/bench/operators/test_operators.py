@@ -20,14 +20,10 @@ from bench.operators.data_fidelity import ComposedNormal, data_fidelity, normal
 from bench.penalties import Wavelets, huber, l1
 from bench.penalties.wavelets import check_size
 from bench.utils.errors import UserError
+from tests.helpers.tensors import F64, draw
 
-F64 = torch.float64
 priors = st.sampled_from([l1(), huber(), huber(0.3, 0.5)])
 seeds = st.integers(0, 10_000)
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 @pytest.mark.parametrize(("wavelet", "levels"), [("haar", 3), ("db4", 2), ("db2", 1)])

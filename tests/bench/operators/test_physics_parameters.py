@@ -1,4 +1,4 @@
-"""Parameters of the physics, and what does not fit it: derivatives against differences of the solved problem."""
+"""Derivatives in the parameters of the physics are whole."""
 
 from __future__ import annotations
 
@@ -11,33 +11,19 @@ from deepinv.physics import (
     Denoising,
     Inpainting,
     LinearPhysics,
-    Physics,
 )
 
 from bench.measurement.hypergradient import reference_gradient
 from bench.operators import DataFidelity, ForwardBackward, data_fidelity
 from bench.operators.plug_and_play import PlugAndPlay, dncnn
 from bench.penalties import Penalty
-from bench.utils.errors import UserError
 from solvers import Picard, checkpointed, deq, jfb, unrolled
-
-F64, N = torch.float64, 16
-
-
-def draw(seed, *shape):
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
-
-
-TRUTH, Y = draw(0, 2, 1, N, N), draw(1, 2, 1, N, N)
-KERNEL = draw(2, 1, 1, 3, 3) / 9
+from tests.helpers.physics import KERNEL, TRUTH, N, Y, draw, operator
+from tests.helpers.tensors import F64
 
 
 def loss(x):
     return 0.5 * (x - TRUTH).square().mean()
-
-
-def operator(ridge=0.3):
-    return ForwardBackward(Penalty("h", 0.05, ridge, "haar", 2, 0.02).build((1, N, N), F64), 1.0)
 
 
 def gained(gain):
@@ -241,93 +227,6 @@ def test_a_physics_without_a_tape_has_its_derivative_in_x():
         for kind in (Untaped, Blur)
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
-
-
-class Curved(Physics):
-    """Not linear."""
-
-
-class Lame:
-    """No adjoint."""
-
-    def A(self, x):
-        return x
-
-
-@pytest.mark.parametrize(
-    ("physics", "y", "message"),
-    [
-        pytest.param(
-            LinearPhysics(A=lambda x, **_: x),
-            Y,
-            "give it A_adjoint",
-            marks=pytest.mark.misuse(
-                "a physics without A_adjoint", "refused: does not take measurements of (…): give it A_adjoint"
-            ),
-        ),
-        pytest.param(Lame(), Y, "Lame has no A_adjoint"),
-        pytest.param(
-            Curved(),
-            Y,
-            "not a linear physics",
-            marks=pytest.mark.misuse("a physics that is not linear", "refused: … is not a linear physics"),
-        ),
-        pytest.param(
-            Denoising,
-            Y,
-            "is the class Denoising",
-            marks=pytest.mark.misuse(
-                "the class of a physics", "refused: the physics is the class Denoising: make one"
-            ),
-        ),
-        pytest.param(
-            BlurFFT((1, N, N), KERNEL),
-            Y[..., :8],
-            "give",
-            marks=pytest.mark.misuse(
-                "measurements of another size than the physics", "refused: … do not fit BlurFFT"
-            ),
-        ),
-        pytest.param(Inpainting((3, N, N), mask=draw(0, 3, N, N)), Y, "do not fit Inpainting"),
-        pytest.param(
-            Denoising(),
-            Y.to(torch.complex128),
-            "give real ones",
-            marks=pytest.mark.misuse(
-                "complex measurements for the benchmark's own operators",
-                "refused: … give real ones of its size and dtype",
-            ),
-        ),
-        pytest.param(BlurFFT((1, N, N), KERNEL), Y.float(), "size and dtype"),
-    ],
-)
-def test_what_does_not_fit_the_physics_gets_a_clear_sentence(physics, y, message):
-    with pytest.raises(UserError, match=message):
-        operator().bind(y, physics)
-
-
-@pytest.mark.parametrize(
-    "x",
-    [
-        pytest.param(
-            Y[:1],
-            marks=pytest.mark.misuse(
-                "a start of another batch than the measurements",
-                "refused: states of (…) do not fit the measurements",
-            ),
-        ),
-        pytest.param(
-            Y.float(),
-            marks=pytest.mark.misuse(
-                "a start of another dtype than the measurements",
-                "refused: states of (…) do not fit the measurements",
-            ),
-        ),
-    ],
-)
-def test_states_that_do_not_fit_the_measurements_get_a_clear_sentence(x):
-    with pytest.raises(UserError, match="do not fit the measurements"):
-        operator().bind(Y, Denoising())(x)
 
 
 def test_a_data_term_says_whether_it_is_learned():

@@ -8,14 +8,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from deepinv.models import DnCNN
 from deepinv.physics import BlurFFT, Denoising
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.config.call_syntax import parse_call
 from bench.denoisers import Scaled, weights
-from bench.denoisers.architectures import ARCHITECTURES, SIGMA_0, limit_lipschitz
+from bench.denoisers.architectures import ARCHITECTURES, SIGMA_0
 from bench.denoisers.gsdrunet import COMPACT, gradient_step
 from bench.operators.plug_and_play import (
     PLUG_AND_PLAY_PRIORS,
@@ -29,13 +28,14 @@ from bench.operators.plug_and_play import (
 from bench.penalties import huber
 from bench.utils.errors import UserError
 from solvers import deq, unrolled
+from tests.helpers.denoisers import small as small_network
+from tests.helpers.tensors import F64, draw
 
-F64 = torch.float64
 SMALL = (1, 8, 8)
 
 
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
+def small(seed=0, bound=0.9):
+    return Scaled(small_network(seed, bound=bound), SIGMA_0)
 
 
 def asymmetric(shape=SMALL):
@@ -43,14 +43,6 @@ def asymmetric(shape=SMALL):
     kernel = torch.zeros(1, 1, 5, 5, dtype=F64)
     kernel[0, 0, 0, 1], kernel[0, 0, 3, 4], kernel[0, 0, 2, 2] = 0.5, 0.3, 0.2
     return BlurFFT(img_size=shape, filter=kernel)
-
-
-def small(seed=0, bound=0.9):
-    """A scaled DnCNN of three layers whose residual is a contraction."""
-    torch.manual_seed(seed)
-    network = DnCNN(1, 1, depth=3, nf=4, pretrained=None).double()
-    limit_lipschitz(network, bound)
-    return Scaled(network, SIGMA_0)
 
 
 def saved(folder, name):

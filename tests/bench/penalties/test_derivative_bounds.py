@@ -18,8 +18,8 @@ from bench.operators import ForwardBackward
 from bench.operators.base import BoundOperator
 from bench.penalties import Penalty, colours, huber, l1, orientations, orientations_colours, union
 from solvers import DerivativeBounds, DerivativeChange
+from tests.helpers.tensors import F64, draw
 
-F64 = torch.float64
 SMOOTH, RIDGED = (0.05, 0.0), (0.05, 0.3)
 PRIORS = [
     l1(),
@@ -34,10 +34,6 @@ PRIORS = [
 ]
 every = pytest.mark.parametrize("prior", PRIORS, ids=lambda prior: prior.label)
 EXACT = 1 + 1e-9
-
-
-def draw(seed: int, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 def blur():

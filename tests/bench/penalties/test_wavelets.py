@@ -11,8 +11,8 @@ from bench.measurement.memory import saved_bytes
 from bench.penalties import Wavelets
 from bench.penalties.wavelet_matrix import DENSE, NOISE, WaveletMatrix, analysis
 from bench.utils.errors import UserError
+from tests.helpers.tensors import F64, draw
 
-F64 = torch.float64
 SIZES = [
     ("haar", 2, (68, 132)),  # halves of 34 and 66: no whole number of tiles
     ("haar", 1, (130, 66)),
@@ -22,10 +22,6 @@ SIZES = [
     ("db4", 1, (16, 74)),  # one side dense, the other in tiles
 ]
 sizes = pytest.mark.parametrize(("wavelet", "levels", "size"), SIZES)
-
-
-def draw(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 def dense(wavelet, levels, x):

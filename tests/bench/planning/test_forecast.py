@@ -15,7 +15,7 @@ from bench.planning.workload import OperationCounts, PastWork, counts_of, past_w
 from bench.records.record import Record
 from bench.records.store import Store
 from bench.utils.errors import UserError
-from tests.bench.conftest import TINY
+from tests.helpers.profiles import TINY
 
 NOTHING = PastWork()
 

@@ -121,3 +121,20 @@ def test_the_list_names_keys_or_says_why_there_are_none():
         "- `picard`: none (plain applications, to a residual)",
         "- `deq`: bai2019deep, walker2011anderson",
     ]
+
+
+def test_the_report_cites_what_stands_in_its_tables_and_nothing_else(run):
+    text = (run / "tables" / "references.bib").read_text()
+    found = set(re.findall(r"^@\w+\{(\w+),$", text, flags=re.MULTILINE))
+    assert found == {
+        "fung2022jfb",
+        "davy2025restarted",
+        "bai2019deep",
+        "walker2011anderson",
+        "daubechies2004iterative",
+        "zhang2022plug",
+    }
+    end = (run / "tables" / "tables.md").read_text().partition("*Sources*")[2]
+    assert "- `jfb`: fung2022jfb\n" in end
+    assert "- `drunet`: zhang2022plug\n" in end
+    assert set(re.findall(r"\w+\d{4}\w+", end)) == found

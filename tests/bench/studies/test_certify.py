@@ -8,7 +8,7 @@ import math
 import pytest
 
 from bench.__main__ import entry
-from tests.bench.conftest import TINY
+from tests.helpers.profiles import TINY
 
 PLAIN = TINY.replace("train = 2", "train = 2\nmirror = true")
 

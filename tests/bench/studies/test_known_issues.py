@@ -30,8 +30,9 @@ from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
 from solvers import ESTIMATORS, Anderson, ImplicitDifferentiation, Picard, Solver, deq, jfb, unrolled
 from solvers.conformance import CHECKS, Contraction, leaves_no_tape, relative_error, start
+from tests.helpers.problems import small_problem
+from tests.helpers.tensors import F64
 
-F64 = torch.float64
 SOLVERS = {name: e.example for name, e in ESTIMATORS.items()} | {
     "deq(0.001)": deq(1e-3),
     "deq(1e-06)": deq(1e-6),
@@ -41,7 +42,7 @@ SOLVERS = {name: e.example for name, e in ESTIMATORS.items()} | {
 
 @pytest.fixture(scope="module")
 def problem():
-    return build_problem(parse_task("deblurring(huber)"), find_images(), Layout(32, 1, 1), 0, dtype=F64)
+    return small_problem()
 
 
 @pytest.fixture(scope="module")

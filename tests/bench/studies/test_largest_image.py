@@ -19,9 +19,9 @@ from bench.studies.largest_image import search as searching
 from bench.studies.largest_image.search import Search, next_side, search
 from bench.studies.largest_image.study import to_markdown
 from bench.studies.largest_image.trial import Trial, attempt, bytes_of, limit_on, made_up
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
+from tests.helpers.commands import refused
+from tests.helpers.problems import small_problem
 
 CPU = torch.device("cpu")
 WAVELETS, NETWORK = "deblurring_colour(l1)", "deblurring_colour(drunet)"
@@ -60,7 +60,7 @@ def test_bytes_in_proportion_to_pixels_take_three_trials():
 @pytest.mark.parametrize("solver", ["unrolled(4)", "neumann(3, 3)"])
 def test_a_trial_counts_the_bytes_of_a_step_on_real_images(solver):
     task, solver = parse_task("deblurring(huber)"), parse_solver(solver)
-    real = build_problem(task, find_images(), Layout(64, 1, 1), 0)
+    real = small_problem(task, size=64, dtype=torch.float32)
     with peak_bytes(CPU) as found:
         training_step(solver, real, real.train)
     problem = made_up(task, 64, CPU)
@@ -124,10 +124,9 @@ def test_sizes_are_read(text, size):
 @pytest.mark.misuse("--limit of no size (256, 0MiB, 256MB)", "refused: it says what a size is")
 def test_what_is_no_size_is_one_line(text, tmp_path, capsys):
     out = tmp_path / "out"
-    assert entry(["largest", "--out", str(out), "--device", "cpu", f"--limit={text}"]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "is no size: give 256MiB or 78GiB" in said
+    assert "is no size: give 256MiB or 78GiB" in refused(
+        capsys, ["largest", "--out", str(out), "--device", "cpu", f"--limit={text}"]
+    )
     assert not out.exists()
 
 

@@ -31,10 +31,9 @@ from bench.studies.trajectory.descent import (
     trace_rows,
 )
 from bench.studies.trajectory.report import descent_summary
-from bench.tasks import build_problem
-from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
 from solvers import LipschitzConstants, SmoothLoss, ToleranceSchedule, certified, jfb, restarted_jfb
+from tests.helpers.problems import learned_values, small_problem
 from theory_checks.claims.c12_learning import bilevel_objective as quadratic
 from theory_checks.instances import synthetic
 
@@ -213,11 +212,7 @@ def table(**changes):
 
 
 def problem():
-    return build_problem(CELL.task, find_images(), Layout(32, 2, 1), 0, dtype=torch.float64)
-
-
-def outcome(learned):
-    return torch.cat([p.detach().flatten() for p in parameters(learned)])
+    return small_problem(CELL.task, 2)
 
 
 def test_a_scheduled_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
@@ -239,7 +234,7 @@ def test_a_scheduled_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_p
     found = train(CELL, again, scheduled, file)
     assert found.values() == wanted.values()
     assert found.work == wanted.work
-    assert torch.equal(outcome(again), outcome(whole))
+    assert torch.equal(learned_values(again), learned_values(whole))
 
 
 def test_a_schedule_is_kept_to_recorded_and_cheaper(monkeypatch):

@@ -20,8 +20,8 @@ from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
 from solvers import Anderson, FixedSteps, deq, jfb, neumann, restarted_jfb, unrolled
 from solvers.conformance import relative_error
+from tests.helpers.tensors import F64
 
-F64 = torch.float64
 LAYOUT = Layout(32, 2, 2)
 TEXTS = (
     "denoising(huber)",

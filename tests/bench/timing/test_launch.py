@@ -21,8 +21,7 @@ from bench.execution.time_budget import Budget
 from bench.execution.timing_run import run_cost
 from bench.measurement.training import parameters, training_step
 from bench.records.store import Store
-from bench.tasks import build_problem, loss
-from bench.tasks.images import Layout, find_images
+from bench.tasks import loss
 from bench.timing import launch
 from bench.timing import test_step as timing
 from bench.timing.bare_loop import StepCounts, bare_step
@@ -31,6 +30,7 @@ from bench.timing.test_step import paired_ratios, spin
 from bench.utils.provenance import ROOT, gpu_state, provenance
 from solvers import Anderson, Solution, SolveReport
 from solvers.conformance import CountedMap
+from tests.helpers.problems import small_problem
 from tests.resilience.corpus import a_record
 from tests.resilience.runs import members
 
@@ -54,7 +54,7 @@ from tests.resilience.runs import members
 )
 def test_the_floor_makes_the_same_gradient_with_the_same_counts(text):
     task = parse_task("deblurring(huber)")
-    problem = build_problem(task, find_images(), Layout(32, 1, 1), 0, dtype=torch.float64)
+    problem = small_problem(task)
     batch = problem.train
     solution, _ = training_step(parse_solver(text), problem, batch)
     wanted = [p.grad.clone() for p in parameters(problem)]
@@ -118,9 +118,7 @@ class Weighed:
 )
 def test_counts_are_of_whole_batches_and_the_same_everywhere(text):
     """One sample begins where it settles, so that it is left out early on."""
-    problem = build_problem(
-        parse_task("deblurring(huber)"), find_images(), Layout(32, 3, 1), 0, dtype=torch.float64
-    )
+    problem = small_problem("deblurring(huber)", 3)
     batch = problem.train
     start = problem.start(batch).clone()
     with torch.no_grad():

@@ -14,8 +14,8 @@ from bench.measurement.training import _batches
 from bench.tasks import build_problem
 from bench.tasks.images import Layout, find_images
 from bench.utils.random_streams import Purpose, stream, stream_seed
+from tests.helpers.tensors import F64
 
-F64 = torch.float64
 PURPOSES = get_args(Purpose)
 MANY = 4096
 

@@ -26,6 +26,7 @@ from solvers import (
     deq,
     restarted_jfb,
 )
+from tests.helpers.wrong_solvers import WrongSign
 from theory_checks.check.command import resolve_call, run_checks
 from theory_checks.check.outcome import CheckOutcome, run_check
 from theory_checks.check.sample_independence import stops_each_sample_alone
@@ -79,15 +80,6 @@ class Half:
     def __call__(self, T, at, loss=None):
         solved = ImplicitDifferentiation(GMRES(1e-12))(T, at)
         return replace(solved, x=0.5 * (solved.x + solved.x.detach()))
-
-
-@dataclass(frozen=True)
-class WrongSign:
-    def __call__(self, T, v):
-        u = v
-        for _ in range(80):
-            u = 2 * v - T(u)
-        return FixedPoint(u, SolveReport(80))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from solvers import DerivativeBounds, LipschitzConstants, SmoothLoss
 from solvers.conformance import quadratic
+from tests.helpers.tensors import F64
 
-F64 = torch.float64
 TANH2 = 4 / (3 * 3**0.5)
 
 

@@ -20,7 +20,8 @@ from solvers import (
     unrolled,
 )
 from solvers._core.map_guard import AutocastState
-from tests.solvers.conftest import F64, matrix
+from tests.helpers.known_maps import matrix
+from tests.helpers.tensors import F64
 
 W, C = matrix(6, 0.6, 0), matrix(6, 1.0, 1)[0]
 PLAIN = AutocastState("cpu")
