@@ -17,7 +17,7 @@ from ..operators import PlugAndPlayPrior
 from ..tasks import Task
 from ..utils.errors import UserError, unknown
 from .lookup import AS_THEY_COME, DenoiserOptions, Parsed, UserDefinitions, own_of, parse_solver, parse_task
-from .profile_schema import FOLDER, RENAMED, Profile, profile_names
+from .profile_schema import FOLDER, RENAMED_KEYS, RENAMED_PROFILES, Profile, profile_names
 from .user_files import MENTION, UserFile
 
 
@@ -61,8 +61,10 @@ def load_profile(text: str) -> Profile:
         UserError: there is none, it cannot be read, or a key or value in it is wrong.
     """
     file = Path(text) if text.endswith(".toml") else FOLDER / f"{text}.toml"
-    if text in RENAMED:
-        raise UserError(f"the profile {text} is part of {RENAMED[text]} now: run {RENAMED[text]}")
+    if text in RENAMED_PROFILES:
+        raise UserError(
+            f"the profile {text} is part of {RENAMED_PROFILES[text]} now: run {RENAMED_PROFILES[text]}"
+        )
     if not text.endswith(".toml") and text not in profile_names():
         raise unknown("profile", text, profile_names())
     try:
@@ -105,13 +107,19 @@ def _check_first(profile: Profile, parts: list[list[Cell]]) -> None:
 
 def _line(cell: Cell, part: Profile) -> str:
     """What tells a cell from another in a table."""
-    return f"{cell}, crop {part.images.crop}, batch {min(part.training.batch, part.images.train)}"
+    return f"{cell}, crop {part.images.crop}, batch {part.batch_size}"
 
 
 def _first(error: ValidationError) -> str:
     """The main complaint in a line; for a misspelt key, with the key that was meant."""
     # A misspelt key is also a missing one: the spelling is the cause, so it comes first.
-    found = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    paths = (".".join(str(p) for p in e["loc"] if p != "blocks" and isinstance(p, str)) for e in errors)
+    if renamed := [
+        f"{old} is now {RENAMED_KEYS[old]}" for old in dict.fromkeys(paths) if old in RENAMED_KEYS
+    ]:
+        return ", ".join(renamed)
+    found = errors[0]
     where = ".".join(str(part) for part in found["loc"])
     if found["type"] == "extra_forbidden":
         return str(unknown("key", where.rsplit(".", 1)[-1], _keys(found["loc"][:-1])))
@@ -185,7 +193,7 @@ def _distinct(profile: Profile, parts: list[list[Cell]]) -> list[list[Cell]]:
 
 def _words(part: Profile, whole: Profile) -> str:
     """What a table must tell apart stands in the label of a task."""
-    words = [part.step] * (part.step != "eager") + ["warm"] * part.training.warm
+    words = [part.execution] * (part.execution != "eager") + ["warm"] * part.training.warm_start
     words += [part.dtype] * (part.dtype != whole.dtype)
     return "".join(f", {word}" for word in words)
 
@@ -225,9 +233,9 @@ def check_precision(part: Profile, networks: DenoiserOptions) -> None:
 def check_warm(part: Profile, tasks: Sequence[Task]) -> None:
     """Raise ``UserError`` for warm starts of layers with parameters of their own: they end where the last one does."""
     for task in tasks:
-        if part.training.warm and task.prior.layers:
+        if part.training.warm_start and task.prior.layers:
             raise UserError(
-                f"{task.label} has layers of its own: training.warm cannot start them where they ended"
+                f"{task.label} has layers of its own: training.warm_start cannot start them where they ended"
             )
 
 

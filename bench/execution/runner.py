@@ -152,7 +152,7 @@ def _run_quality(
 
     What the budget has no time for is left out, and what it ends leaves no record.
     """
-    limit = {job.key: job.profile.limit for job in jobs}
+    limit = {job.key: job.profile.timeout for job in jobs}
     for seconds in sorted(set(limit.values())):
         ready, waiting = [job for job in jobs if limit[job.key] == seconds], list[Job]()
         while ready and budget.left() > 0:

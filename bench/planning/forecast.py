@@ -213,7 +213,7 @@ def _place(need: Requirement) -> tuple[object, ...]:
     part = need.profile
     cell = need.cell
     return (
-        *(need.kind, cell.task.label, cell.solver.label, cell.seed, part.dtype, part.step),
+        *(need.kind, cell.task.label, cell.solver.label, cell.seed, part.dtype, part.execution),
         *(part.images.model_dump_json(), part.training.model_dump_json()),
     )
 

@@ -144,12 +144,12 @@ def work_of(cell: Cell, profile: Profile, kind: Kind, seen: PastWork) -> CellWor
     total = step * (1 + draws + training.steps) + batch * draws * min(profile.oracle.budget, REFERENCE)
     if training.steps:
         settled = seen.settled.get(cell.task.label, min(table.budget, REFERENCE))
-        past = min(100 * counts.applications, table.longest, _settles(cell, profile, seen))
-        looks = -(-training.steps // training.look) if training.look else 0
-        stays = min(table.budget, table.longest)
+        past = min(100 * counts.applications, table.max_applications, _settles(cell, profile, seen))
+        looks = -(-training.steps // training.eval_every) if training.eval_every else 0
+        stays = min(table.budget, table.max_applications)
         total += images.test * (counts.applications * (1 + looks) + settled + past + stays + NORM_STEPS)
         total += images.validation * (counts.applications + settled)
-        total += settled * min(images.train, table.training or images.train)
+        total += settled * min(images.train, table.train_images or images.train)
     return CellWorkload(total, numbers, batch * counts.taped_applications, batch)
 
 

@@ -30,7 +30,7 @@ test = 2
 validation = 1
 [training]
 steps = 3
-rate = 0.2
+learning_rate = 0.2
 batch = 1
 [equilibrium]
 tol = 1e-6

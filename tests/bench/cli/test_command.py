@@ -86,10 +86,11 @@ def test_lists(what, capsys):
         ),
         (
             ["cell", "--task", "denoising(dncnn(layers=3))", "--solver", "unrolled(3)", "--profile", "WARM"],
-            "has layers of its own: training.warm cannot",
+            "has layers of its own: training.warm_start cannot",
         ),
         (["cell", "--task", "denoising(gsdrunet)", "--solver", "jfb(2)"], "gsdrunet has no shipped weights"),
         (["cell", "--task", "denoising(colours)", "--solver", "jfb(2)"], "colour"),
+        (["run", "OLD", "--out", "OUT"], "training.rate is now training.learning_rate"),
         (["report", "OUT"], "holds no run"),
         (["compare", "OUT", "OUT"], "holds no run"),
         (["frobnicate"], "No such command"),
@@ -103,10 +104,11 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(words, message, t
     for name in "ab":
         Image.new("L", (40, 40)).save(tmp_path / "SMALL" / f"{name}.png")
     (tmp_path / "TINY.toml").write_text(TINY)
-    (tmp_path / "WARM.toml").write_text(TINY.replace("steps = 3", "steps = 3\nwarm = true"))
+    (tmp_path / "WARM.toml").write_text(TINY.replace("steps = 3", "steps = 3\nwarm_start = true"))
+    (tmp_path / "OLD.toml").write_text(TINY.replace("learning_rate", "rate"))
     (tmp_path / "FOREIGN.safetensors").write_bytes(b"no weights")
     made = {w: w for w in ("OUT", "EMPTY", "SMALL", "EMPTY/none.pth")}
-    made |= {"TINY": "TINY.toml", "WARM": "WARM.toml", "FOREIGN": "FOREIGN.safetensors"}
+    made |= {"TINY": "TINY.toml", "WARM": "WARM.toml", "OLD": "OLD.toml", "FOREIGN": "FOREIGN.safetensors"}
     words = [str(tmp_path / made[w]) if w in made else w for w in words]
     assert entry(words) == 2
     captured = capsys.readouterr()

@@ -178,7 +178,7 @@ def test_own_cells_are_added_and_the_rest_stays(mine, tiny_file):
 
 def test_parts_of_a_profile_get_an_own_solver_once(mine, tiny_file):
     """Parts that differ in their solvers alone would get it twice, and no table could tell the two apart."""
-    tiny_file.write_text(tiny_file.read_text() + '\n[[also]]\nsolvers = ["jfb(3)"]\n')
+    tiny_file.write_text(tiny_file.read_text() + '\n[[blocks]]\nsolvers = ["jfb(3)"]\n')
     for profile in (load_profile(str(tiny_file)), load_profile("learning")):
         lines = [
             (c.task.label, part.images.crop, part.training.batch, c.seed)
@@ -222,7 +222,7 @@ def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
 
     profile = load_profile("smoke")
     profile = profile.model_copy(
-        update={"also": [], "training": profile.training.model_copy(update={"steps": 0})}
+        update={"blocks": [], "training": profile.training.model_copy(update={"steps": 0})}
     )
     errors = []
     for content in (MINE, MINE.replace("return huber().operator", "return huber(0.05).operator")):
