@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 
 import pytest
 
+from bench import MOVED, ROOT
 from bench.__main__ import entry
-from bench.utils.provenance import ROOT
 from tests.bench.conftest import TINY, sealed
 
 
@@ -243,3 +244,12 @@ def test_a_difference_is_exit_code_1(tiny_run, tmp_path, capsys):
             file.write_text(sealed(record))
     assert entry(["compare", str(tmp_path / "run"), str(tiny_run), "--fail-on", "values"]) == 1
     assert "saved_mib" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(MOVED))
+def test_a_module_that_moved_is_one_line_with_its_successor(name):
+    options = {"cwd": ROOT, "capture_output": True, "text": True}
+    ran = subprocess.run([sys.executable, "-m", name, "--check", "x"], **options)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == f"error: {name} is now {MOVED[name]}: run python -m {MOVED[name]}\n"
+    assert importlib.util.find_spec(MOVED[name])
