@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.config.lookup import given_solver, given_task, own_of, parse_solver, parse_task
+from bench.config.lookup import parse_solver, parse_task, parse_user_solver, parse_user_task, user_definitions
 from bench.config.matrix import Cell, cells, load_profile
-from bench.config.user_files import taken
+from bench.config.user_files import resolve
 from bench.execution.preparation import images_for, plan_jobs
 from bench.execution.runner import run_profile
 from bench.records.record import SCHEMA, key_of
@@ -77,29 +77,30 @@ def written(tmp_path, body, name="bad.py"):
 
 
 def test_a_reference_may_stand_wherever_a_name_may(mine):
-    given = given_solver(f"{mine}:mine(7, tol=1e-4)")
+    given = parse_user_solver(f"{mine}:mine(7, tol=1e-4)")
     assert given.value.label == "mine(7)"
     assert given.value.backward_mode == ImplicitDifferentiation(Picard(1e-4))
     assert [source.file for source in given.sources] == ["mine.py"]
-    nested = given_solver(f"implicit( {mine}:Reach(3), picard(0.01))")
+    nested = parse_user_solver(f"implicit( {mine}:Reach(3), picard(0.01))")
     assert (nested.value.label, nested.value.backward_mode) == (
         "implicit(reach(3), picard(0.01))",
         ImplicitDifferentiation(Picard(0.01)),
     )
-    assert given_task(f"{mine}:noisy(l1)").value.prior == parse_task("denoising(l1)").prior
+    assert parse_user_task(f"{mine}:noisy(l1)").value.prior == parse_task("denoising(l1)").prior
     assert (
-        given_task(f"deblurring({mine}:coarse(0.5), blur=2)").value.label == "deblurring(coarse(0.5), blur=2)"
+        parse_user_task(f"deblurring({mine}:coarse(0.5), blur=2)").value.label
+        == "deblurring(coarse(0.5), blur=2)"
     )
-    assert given_task(f"{mine}:noisy({mine}:coarse)").value.label == "noisy(coarse(1), 0.2)"
-    assert given_solver("deq(1e-3)").value == deq(1e-3)
-    assert given_solver("deq(1e-3)").sources == ()
+    assert parse_user_task(f"{mine}:noisy({mine}:coarse)").value.label == "noisy(coarse(1), 0.2)"
+    assert parse_user_solver("deq(1e-3)").value == deq(1e-3)
+    assert parse_user_solver("deq(1e-3)").sources == ()
 
 
 def test_a_path_may_hold_what_has_a_meaning_in_a_call(tmp_path):
     folder = tmp_path / "a (1), b=2"
     folder.mkdir()
     (folder / "mine.py").write_text(MINE)
-    assert taken(f"{folder}/mine.py:mine(3)").text == "mine(3)"
+    assert resolve(f"{folder}/mine.py:mine(3)").text == "mine(3)"
 
 
 def test_what_is_data_names_no_file(mine, tmp_path, capsys):
@@ -119,7 +120,7 @@ def test_what_is_data_names_no_file(mine, tmp_path, capsys):
 
 def test_a_cell_carries_the_content_of_its_files_to_another_process(mine, tmp_path):
     """Even where the file has changed since: a run goes on with what it began with."""
-    solver, task = given_solver(f"{mine}:mine(7)"), given_task(f"{mine}:noisy")
+    solver, task = parse_user_solver(f"{mine}:mine(7)"), parse_user_task(f"{mine}:noisy")
     cell = Cell(task.value, solver.value, 0, task.sources, solver.sources)
     told, carried = repr(cell), pickle.dumps(cell)
     mine.write_text("raise RuntimeError('edited')")
@@ -132,7 +133,7 @@ def test_a_cell_carries_the_content_of_its_files_to_another_process(mine, tmp_pa
 
 def test_a_key_follows_the_content_and_nothing_else(mine, tmp_path):
     def key(file):
-        given = given_solver(f"{file}:mine(7)")
+        given = parse_user_solver(f"{file}:mine(7)")
         return key_of(Cell(parse_task("denoising"), given.value, 0, (), given.sources), {}, "quality")
 
     before = key(mine)
@@ -227,7 +228,7 @@ def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
     errors = []
     for content in (MINE, MINE.replace("return huber().operator", "return huber(0.05).operator")):
         mine.write_text(content)
-        given = given_task(f"denoising({mine}:coarse)")
+        given = parse_user_task(f"denoising({mine}:coarse)")
         cell = Cell(given.value, deq(1e-10), 0, given.sources)
         (job,), _ = plan_jobs([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
         (tmp_path / "rows").mkdir(exist_ok=True)
@@ -249,7 +250,7 @@ def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
         ("{mine}:mine('a')", "arguments are plain numbers"),
         ("{mine}:mine(3).forward_solver", "write a call such as"),
         ("{mine}:noisy", "returns Task, not a solvers.Solver"),
-        ("{mine}:Reach(3)", "a reach stands inside one: implicit("),
+        ("{mine}:Reach(3)", "a forward solver stands inside one: implicit("),
         ("{bad}:jfb(3)", "the project has a jfb of its own: rename yours"),
         ("{bad}:masked(3)", "its label jfb(3) is that of a solver of the project"),
         ("{bad}:disguised(3)", "its label deq(1, 2, 3) is that of a solver of the project"),
@@ -327,7 +328,7 @@ def test_what_is_wrong_with_a_task_is_one_line_before_anything_is_written(
         """)
     )
     if message is None:
-        assert given_task(text.format(mine=mine)).value.noise == (0,)
+        assert parse_user_task(text.format(mine=mine)).value.noise == (0,)
         return
     out = tmp_path / "out"
     text = text.format(mine=mine, task=tmp_path / "task.py")
@@ -341,8 +342,8 @@ def test_what_is_wrong_with_a_task_is_one_line_before_anything_is_written(
 def test_two_that_a_table_could_not_tell_apart_are_refused(mine, tmp_path):
     other = written(tmp_path, MINE + "# another", "other.py")
     with pytest.raises(UserError, match=r"two of --solver are called mine\(7\)"):
-        own_of(None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
-    assert len(own_of(None, [f"{mine}:mine(7)"] * 2).solvers) == 1
+        user_definitions(None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
+    assert len(user_definitions(None, [f"{mine}:mine(7)"] * 2).solvers) == 1
 
 
 def test_the_command_measures_one_cell_of_a_file(mine, capsys):

@@ -165,7 +165,7 @@ def test_nothing_is_begun_that_cannot_be_finished(tiny_run):
     budget = Budget(3600.0)
     assert all(map(math.isnan, budget.predicted(quality)))
     for job in (*quality, *cost):
-        budget.tell(job, store.read(job.key))
+        budget.tell(store.read(job.key))
     seconds = budget.predicted(quality)
     assert 0 < min(seconds) <= max(seconds) < 600
     assert list(budget.one_by_one(quality)) == quality
