@@ -1,1 +1,1 @@
-"""The commands of ``python -m bench``, a file each; they import what they need when they run."""
+"""The commands of ``python -m bench``, a file each; a command imports heavy libraries only when it runs."""

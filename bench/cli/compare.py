@@ -1,7 +1,8 @@
-"""The command ``compare``: runs, or two solvers of a run, held against each other."""
+"""The command ``compare``."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,39 +12,51 @@ import typer
 from ..utils.console import print_frame, say
 from ..utils.errors import UserError, unknown
 from ..utils.terminal import printed_json
-from .options import writable
+from .options import Folder, Json, writable
 
 if TYPE_CHECKING:
     from ..comparison import Aspect, Comparison
 
-comparisons = typer.Typer(rich_markup_mode=None)
 ANY = "any"
 
 
-@comparisons.command()
 def compare(
-    folder: Annotated[Path, typer.Argument(help="The --out of a run.")],
+    folder: Folder,
     references: Annotated[
-        list[Path] | None, typer.Argument(help="The runs to hold it against, one column each.")
+        list[Path] | None,
+        typer.Argument(help="Runs to compare it with, one column each.", metavar="REFERENCE"),
     ] = None,
     solver: Annotated[
-        str | None, typer.Option("--solver", help="Compare this solver of the run, as in the tables, …")
+        str | None, typer.Option("--solver", help="Compare this solver of RUN …", metavar="SOLVER")
     ] = None,
-    against: Annotated[str | None, typer.Option("--against", help="… with this one.")] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="… with this one, in place of runs.", metavar="SOLVER")
+    ] = None,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option("--fail-on", help="Exit code 1 if these regress: values, time, memory, quality or any."),
+        typer.Option(
+            "--fail-on",
+            help="Exit with 1 if these regress: values, time, memory, quality or any.",
+            metavar="PART",
+        ),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0.0, help="A change of the time that does not count.")
+        float, typer.Option("--tolerance", min=0.0, help="Relative change of seconds that is ignored.")
     ] = 0.02,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object, and nothing else.")] = False,
+    json: Json = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Write compare.md, compare.csv and index.html here.", file_okay=True),
+        typer.Option(
+            "--out",
+            help="Write compare.md, compare.csv and index.html into this folder.",
+            file_okay=True,
+            metavar="FOLDER",
+        ),
     ] = None,
 ) -> None:
-    """Compare a run with others, or two solvers of it: values, time, memory and counts, quality.
+    """Compare runs, or two solvers of a run.
+
+    Compared are values, time, memory and counts, and quality.
 
     \b
     python -m bench compare results/quick results/reference/quick-cpu --fail-on values
@@ -51,7 +64,7 @@ def compare(
     """
     from ..comparison import compare_runs, compare_solvers, read_run
 
-    failing = parts_of(fail_on or [], two_solvers=solver is not None)
+    failing = failing_aspects(fail_on or [], two_solvers=solver is not None)
     if (solver is None) != (against is None):
         raise UserError("--solver and --against go together: name the two solvers of a run")
     writable(out)
@@ -59,80 +72,74 @@ def compare(
         raise UserError(f"--out {out} holds a run, whose page would be replaced: choose another folder")
     run = read_run(folder)
     if solver is None or against is None:
-        found = compare_runs(run, [read_run(reference) for reference in references or []], tolerance)
+        comparisons = compare_runs(run, [read_run(reference) for reference in references or []], tolerance)
     elif references:
         raise UserError("two solvers are compared within one run: name one folder")
     else:
-        found = [compare_solvers(run, solver, against, tolerance)]
+        comparisons = [compare_solvers(run, solver, against, tolerance)]
     if json:
         from ..comparison.output import comparison_json
 
-        print(printed_json(comparison_json(found, failing)))  # noqa: T201
+        print(printed_json(comparison_json(comparisons, failing)))  # noqa: T201
     else:
-        _print(found)
+        _print(comparisons)
     if out is not None:
         from ..comparison.output import write_comparison
 
-        for file in write_comparison(found, out):
+        for file in write_comparison(comparisons, out):
             say(str(file))
-    _end(found, failing)
+    if _say_regressions(comparisons, failing):
+        raise typer.Exit(1)
 
 
-def parts_of(words: Iterable[str], two_solvers: bool) -> list[Aspect]:
-    """What ``--fail-on`` names. Raises ``UserError`` for a word that it does not know."""
+def failing_aspects(words: Iterable[str], two_solvers: bool) -> list[Aspect]:
+    """Parse the values of ``--fail-on``. Raises ``UserError`` for an unknown one."""
     from ..comparison import Aspect
 
-    chosen = []
+    aspects: list[Aspect] = []
     for word in words:
         if word != ANY and word not in list(Aspect):
             raise unknown("--fail-on", word, [*Aspect, ANY])
-        chosen += list(Aspect) if word == ANY else [Aspect(word)]
-    if two_solvers and Aspect.VALUES in chosen and ANY not in words:
+        aspects += list(Aspect) if word == ANY else [Aspect(word)]
+    if two_solvers and Aspect.VALUES in aspects and ANY not in words:
         raise UserError("--fail-on values: two solvers need not agree; take time, memory or quality")
-    return list(dict.fromkeys(chosen))
+    return list(dict.fromkeys(aspects))
 
 
-def _print(found: list[Comparison]) -> None:
+def _print(comparisons: list[Comparison]) -> None:
     from ..comparison import Aspect, tables
     from ..comparison.pairing import description
 
-    for run in (found[0].run, *(comparison.reference for comparison in found)):
+    for run in (comparisons[0].run, *(comparison.reference for comparison in comparisons)):
         print("\n  ".join([run.label, *description(run)]))  # noqa: T201
-    for comparison in found:
+    for comparison in comparisons:
         for line in comparison.warnings:
             print(f"against {comparison.reference.label}: {line}")  # noqa: T201
-    for name, comparison in zip(tables.reference_names(found), found, strict=True):
+    for name, comparison in zip(tables.reference_names(comparisons), comparisons, strict=True):
         if comparison.columns:
             print_frame(tables.held_values(comparison), f"\nvalues held against {name}")
-    for part in Aspect:
-        rows = tables.compared_rows(found, part)
-        shown = [row for row in rows if not row.quiet]
-        if shown:
-            print_frame(tables.comparison_table(found, part, shown), f"\n{tables.TITLES[part]}")
-    overall = tables.overall(found)
+    for aspect in Aspect:
+        rows = [row for row in tables.compared_rows(comparisons, aspect) if not row.quiet]
+        if rows:
+            print_frame(tables.comparison_table(comparisons, aspect, rows), f"\n{tables.TITLES[aspect]}")
+    overall = tables.overall(comparisons)
     if len(overall):
         print_frame(overall, "\nTime over all cells")
-    print_frame(tables.verdicts(found), "\nVerdicts")
+    print_frame(tables.verdicts(comparisons), "\nVerdicts")
 
 
-def _end(found: list[Comparison], failing: list[Aspect]) -> None:
-    """Say what regressed, and end with exit code 1 if anything did."""
+def _say_regressions(comparisons: list[Comparison], failing: list[Aspect]) -> bool:
+    """Say what regressed. Returns whether anything did."""
     from ..comparison.change import regressions
 
     failed = False
-    for comparison in found:
-        regressed = regressions(comparison.changes, failing)
+    for comparison in comparisons:
+        counts = Counter(change.part for change in regressions(comparison.changes, failing))
         name = comparison.reference.label
-        if regressed:
-            words = ", ".join(
-                f"{sum(change.part == part for change in regressed)} of {part}"
-                for part in failing
-                if any(change.part == part for change in regressed)
-            )
+        if counts:
+            words = ", ".join(f"{counts[aspect]} of {aspect}" for aspect in failing if counts[aspect])
             say(f"regressed against {name}: {words}", "red")
             failed = True
         elif failing:
-            words = ", ".join(failing)
-            say(f"nothing regressed against {name}: {words}")
-    if failed:
-        raise typer.Exit(1)
+            say(f"nothing regressed against {name}: {', '.join(failing)}")
+    return failed

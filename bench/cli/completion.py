@@ -1,55 +1,50 @@
-"""Completion of ``python -m bench`` in a shell, under the name of a function that the script defines."""
+"""The command ``completion``."""
 
-# typer exports what it uses itself, but does not say so to type checkers.
+# typer does not declare its completion as public.
 # pyright: reportPrivateImportUsage=false
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
-from typer.completion import (
-    get_completion_script,
-)
+from typer.completion import get_completion_script
 
-from ..utils.console import _name, variable
-from ..utils.errors import unknown
+from ..utils.console import variable
 
-completions = typer.Typer()
-FUNCTIONS = {
-    "bash": '{name} () {{ {command} "$@"; }}',
-    "zsh": '{name} () {{ {command} "$@"; }}',
-    "fish": "function {name}; {command} $argv; end",
-}
-CALLS = {"bash": "$1 )", "zsh": "{name})", "fish": "-cp) {name}"}
-"""How typer's script of a shell calls the program, which has a name of one word there."""
+NAME, COMMAND = "bench", "python -m bench"
 
 
-def completion_script(shell: str, command: str) -> str:
-    """What a shell should read: a function that runs ``command``, and the completion of its arguments.
+class Shell(StrEnum):
+    """Shells that can complete a function."""
 
-    Args:
-        shell: bash, zsh or fish.
-        command: ``python -m bench``; the function has the module's name.
-
-    Raises:
-        UserError: another shell.
-    """
-    if shell not in FUNCTIONS:
-        raise unknown("shell", shell, list(FUNCTIONS))
-    name = _name(command)
-    made = get_completion_script(prog_name=name, complete_var=variable(command), shell=shell)
-    call = CALLS[shell].format(name=name)
-    asks = call.replace("$1" if shell == "bash" else name, command)
-    return f"{FUNCTIONS[shell].format(name=name, command=command)}\n{made.replace(call, asks)}\n"
+    bash = "bash"
+    zsh = "zsh"
+    fish = "fish"
 
 
-@completions.command()
-def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish")]) -> None:
-    """Print what makes a shell complete commands and options, of a function 'bench' that runs python -m bench.
+def completion_script(shell: Shell) -> str:
+    """A shell function ``bench`` that runs ``python -m bench``, and the completion of its arguments."""
+    script = get_completion_script(prog_name=NAME, complete_var=variable(COMMAND), shell=shell)
+    # Typer's scripts call the program by env, which finds no functions.
+    call = {Shell.bash: "$1 )", Shell.zsh: f"{NAME})", Shell.fish: f"-cp) {NAME}"}[shell]
+    script = script.replace(call, call.replace("$1" if shell is Shell.bash else NAME, COMMAND))
+    function = (
+        f"function {NAME}; {COMMAND} $argv; end"
+        if shell is Shell.fish
+        else f'{NAME} () {{ {COMMAND} "$@"; }}'
+    )
+    return f"{function}\n{script}\n"
+
+
+def completion(shell: Annotated[Shell, typer.Argument(help="bash, zsh or fish", metavar="SHELL")]) -> None:
+    """Print a shell function bench that completes its arguments.
+
+    The function runs python -m bench.
 
     \b
     eval "$(python -m bench completion bash)"        # in ~/.bashrc; then: bench run <Tab>
     python -m bench completion fish | source
     """
-    print(completion_script(shell, "python -m bench"))  # noqa: T201
+    print(completion_script(shell))  # noqa: T201

@@ -1,4 +1,4 @@
-"""The command ``export``: a run for other tools. What people read and paste, ``report`` writes."""
+"""The command ``export``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import Annotated
 
 import typer
 
-from .options import writable
-
-exports = typer.Typer(rich_markup_mode=None)
+from .options import Folder, writable
 
 
-@exports.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="The --out of a run.")],
+    folder: Folder,
     benchopt: Annotated[
         Path,
-        typer.Option("--benchopt", help="A folder for 'benchopt plot'; made if missing.", file_okay=True),
+        typer.Option(
+            "--benchopt",
+            help="Folder for 'benchopt plot'; made if missing.",
+            file_okay=True,
+            metavar="FOLDER",
+        ),
     ],
 ) -> None:
-    """Write a run in another tool's layout. Tables, BibTeX and figures: report.
+    """Write a run in the layout of benchopt.
+
+    Tables (also Parquet and LaTeX), BibTeX and figures are written by report.
 
     \b
     python -m bench export results/quick --benchopt plots

@@ -1,4 +1,4 @@
-"""The command ``new``: a file of one's own to start from, and the test that it has to pass."""
+"""The command ``new``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ from ..utils.errors import UserError
 TEMPLATES = Path(__file__).parent / "templates"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
-app = typer.Typer(rich_markup_mode=None)
-
 
 class Kind(StrEnum):
-    """What can be added."""
+    """Kinds of template."""
 
     solver = "solver"
     task = "task"
@@ -36,18 +34,21 @@ EXAMPLES = {
     Kind.task: ("(every=3)", "--task '{call}' --solver 'deq(0.001)'"),
     Kind.operator: ("(0.1)", "--task 'deblurring({call})' --solver 'deq(0.001)'"),
 }
-"""Arguments that the factory of the template takes, and where a call of it stands."""
-CLASSES = {Kind.solver: "Reach", Kind.task: "Physics", Kind.operator: "Step"}
-"""How the name of a class ends, so that it is none of those that a template imports."""
+"""Arguments of the template's factory, and options of ``cell`` that call it."""
+CLASSES = {Kind.solver: "ForwardSolver", Kind.task: "Physics", Kind.operator: "Step"}
+"""End of the class name, which keeps it apart from every name that a template imports."""
 
 
-@app.command()
 def new(
-    kind: Annotated[Kind, typer.Argument(help="solver, task or operator")],
-    name: Annotated[str, typer.Argument(help="What it will be called, e.g. broyden.")],
-    into: Annotated[Path, typer.Option("--into", help="A folder; by default this one.")] = Path(),
+    kind: Annotated[Kind, typer.Argument(help="solver, task or operator", metavar="KIND")],
+    name: Annotated[str, typer.Argument(help="Name in calls and of the file, e.g. broyden.", metavar="NAME")],
+    into: Annotated[
+        Path, typer.Option("--into", help="Folder; the current one by default.", metavar="FOLDER")
+    ] = Path(),
 ) -> None:
-    """Write NAME.py, a commented template that works as it is, and its test test_NAME.py.
+    """Write a template to start from, and its test.
+
+    NAME.py works as it is; test_NAME.py holds the checks that it has to pass.
 
     \b
     python -m bench new solver mine
@@ -57,8 +58,8 @@ def new(
     path = str(file) if file.is_absolute() or str(file).startswith(".") else f"./{file}"
     print(file)  # noqa: T201
     print(test)  # noqa: T201
-    given, options = EXAMPLES[kind]
-    call = f"{path}:{name}{given}"
+    arguments, options = EXAMPLES[kind]
+    call = f"{path}:{name}{arguments}"
     lines = (
         f"python -m bench cell {options.format(call=call)}",
         f"python -m theory_checks check '{call}'",
@@ -69,18 +70,10 @@ def new(
 
 
 def write_templates(kind: Kind, name: str, into: Path) -> tuple[Path, Path]:
-    """Write the two files.
-
-    Args:
-        kind: of template.
-        name: of the factory and of the file.
-        into: the folder.
-
-    Returns:
-        The file and its test.
+    """Write a template and its test into a folder. Returns both files.
 
     Raises:
-        UserError: the name cannot be taken, there is no such folder, or a file of that name is there.
+        UserError: the name cannot be used, there is no such folder, or one of the files exists.
     """
     files = into / f"{name}.py", into / f"test_{name}.py"
     check_name(name)
@@ -91,23 +84,19 @@ def write_templates(kind: Kind, name: str, into: Path) -> tuple[Path, Path]:
             raise UserError(f"{file} is there already: choose another name, or --into another folder")
     if name in sys.stdlib_module_names or importlib.util.find_spec(name) is not None:
         raise UserError(f"{name}.py would hide the Python module {name}: choose another name")
-    words = {
-        "NAME": name,
-        "KLASS": "".join(word.capitalize() for word in name.split("_")) + CLASSES[kind],
-    }
+    class_name = "".join(word.capitalize() for word in name.split("_")) + CLASSES[kind]
     for file, template in zip(files, (f"{kind.value}.py.txt", f"test_{kind.value}.py.txt"), strict=True):
         text = (TEMPLATES / template).read_text(encoding="utf-8")
-        text = re.sub("|".join(words), lambda found: words[found[0]], text)
         try:
-            with file.open("x", encoding="utf-8") as new:
-                new.write(text)
+            with file.open("x", encoding="utf-8") as stream:
+                stream.write(text.replace("NAME", name).replace("KLASS", class_name))
         except OSError as error:
             raise UserError(f"cannot write {file}: {error.strerror}") from error
     return files
 
 
 def check_name(name: str) -> None:
-    """Raise ``UserError`` for what is no lower-case identifier, or stands in a roster."""
+    """Raise ``UserError`` for a name that is no lower-case identifier, or is a built-in name."""
     from solvers import SOLVER_PARTS
 
     from ..config.lookup import SOLVERS
@@ -117,11 +106,11 @@ def check_name(name: str) -> None:
 
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UserError(f"{name!r} is no name for it: take lower-case letters, digits and _, e.g. my_solver")
-    for roster, kind in (
+    for names, kind in (
         (SOLVERS, "solver"),
         (SOLVER_PARTS, "part of a solver"),
         (TASKS, "task"),
         (PRIORS | PLUG_AND_PLAY_PRIORS, "prior"),
     ):
-        if name in roster:
+        if name in names:
             raise UserError(f"the project has a {kind} called {name}: choose another name")

@@ -25,7 +25,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "equilibrium": EquilibriumTable,
     "oracle": OracleTable,
 }
-MENTIONED = ("device", "threads", "step")
+MENTIONED = ("device", "threads", "execution")
 """Settings that are a machine's or a choice, and told."""
 
 

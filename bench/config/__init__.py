@@ -1,4 +1,4 @@
-"""Profiles and what stands in them: which cells a run measures, and how a name becomes a solver or a task."""
+"""Profiles, and the solvers and tasks that they name."""
 
 from .lookup import parse_solver, parse_task
 from .matrix import Cell, cells, load_profile

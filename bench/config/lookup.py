@@ -1,4 +1,7 @@
-"""Texts to solvers and tasks: of the rosters alone in what is data, with a user's own files on a command line."""
+"""Parse solver and task names.
+
+Profiles and records may use built-in names only. The command line may also name a user's Python file.
+"""
 
 from __future__ import annotations
 
@@ -15,71 +18,77 @@ from ..tasks import ROSTER as TASKS
 from ..tasks import Task
 from ..utils.errors import UserError
 from .call_syntax import LONGEST, family, parse_call
-from .user_files import MENTION, ParsedCall, UserFile, blamed, check_portable, taken
+from .user_files import MENTION, ResolvedCall, UserFile, blame_user_files, check_portable, resolve
 
 Value = TypeVar("Value")
 Factories = Mapping[str, Callable[..., object]]
 SOLVERS: Mapping[str, Callable[..., Solver | ExternalSolver]] = {
-    **{n: e.make for n, e in ESTIMATORS.items()},
+    **{name: estimator.make for name, estimator in ESTIMATORS.items()},
     **EXTERNAL_SOLVERS,
 }
+TASK_ARGUMENTS: Factories = PRIORS | PLUG_AND_PLAY_PRIORS
 
 
 @dataclass(frozen=True, slots=True)
 class DenoiserOptions:
-    """How the denoisers of a run are taken; tasks without one do not mind.
+    """Weights and precision of the denoisers of a run; tasks without a denoiser ignore them.
 
     Attributes:
-        weights: a weight file, or ``download``; ``None`` for those that come with the project.
-        bf16: run them in bfloat16, whatever the dtype of the rest.
+        weights: a weight file, or ``download``; ``None`` for the weights that come with the project.
+        bf16: run denoisers in bfloat16, whatever the dtype of the rest.
     """
 
     weights: str | None = None
     bf16: bool = False
 
-    def given(self) -> str:
-        """The options that were given, as on the command line; empty for none."""
+    def flags(self) -> str:
+        """The options as on the command line; empty for the defaults."""
         return " ".join([f"--weights {self.weights}"] * (self.weights is not None) + ["--bf16"] * self.bf16)
 
+    def apply(self, task: Task) -> Task:
+        """Use these options for the denoiser of a task, and say so in its label."""
+        prior = task.prior
+        if isinstance(prior, PlugAndPlayPrior) and self.weights is not None:
+            prior = with_weights(prior, self.weights)
+            task = replace(task, prior=prior, label=task.label.replace(task.prior.label, prior.label, 1))
+        if isinstance(prior, PlugAndPlayPrior) and self.bf16:
+            task = replace(task, prior=replace(prior, autocast=True), label=f"{task.label}, bf16")
+        return task
 
-AS_THEY_COME = DenoiserOptions()
+
+DEFAULT_DENOISERS = DenoiserOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[Value]):
+    """A solver or task from the command line, and the user's files that define it; none for built-in ones."""
+
+    value: Value
+    sources: tuple[UserFile, ...] = ()
 
 
 def parse_solver(text: str) -> Solver | ExternalSolver:
-    """The solver, ours or a peer's, that ``text`` calls for: ``restarted_jfb(10, 10)``, ``deepinv_deq(100, 50)``.
+    """Make a built-in solver from its call: ``restarted_jfb(10, 10)``, ``deepinv_deq(100, 50)``.
 
     Raises:
-        UserError: there is none, or its library is not installed.
+        UserError: there is no such solver, its library is not installed, or the call names a file.
     """
     _refuse_files(text, "solver")
     return parse_call(text, SOLVERS, "solver", SOLVER_PARTS)
 
 
-def parse_task(text: str, networks: DenoiserOptions = AS_THEY_COME) -> Task:
-    """The task that ``text`` calls for, e.g. ``deblurring(l1, noise=0.05)``.
-
-    Args:
-        text: the call.
-        networks: how its denoiser is taken, if it has one.
+def parse_task(text: str, denoisers: DenoiserOptions = DEFAULT_DENOISERS) -> Task:
+    """Make a built-in task from its call, e.g. ``deblurring(l1, noise=0.05)``.
 
     Raises:
-        UserError: there is no such task, or the weights cannot be read.
+        UserError: there is no such task, the weights cannot be read, or the call names a file.
     """
     _refuse_files(text, "task")
-    return _with_networks(parse_call(text, TASKS, "task", PRIORS | PLUG_AND_PLAY_PRIORS), networks)
-
-
-def _with_networks(task: Task, networks: DenoiserOptions) -> Task:
-    if isinstance(task.prior, PlugAndPlayPrior) and networks.weights is not None:
-        prior = with_weights(task.prior, networks.weights)
-        task = replace(task, prior=prior, label=task.label.replace(task.prior.label, prior.label, 1))
-    if isinstance(task.prior, PlugAndPlayPrior) and networks.bf16:
-        task = replace(task, prior=replace(task.prior, autocast=True), label=f"{task.label}, bf16")
-    return task
+    return denoisers.apply(parse_call(text, TASKS, "task", TASK_ARGUMENTS))
 
 
 def _refuse_files(text: str, kind: str) -> None:
-    """Profiles and records come from others: no file that one of them names is ever run."""
+    # Profiles and records may come from others: files that they name must never run.
     if MENTION.search(text):
         raise UserError(
             f"{kind} {text[:LONGEST]!r}: a file of your own can only be given on the command line, "
@@ -87,124 +96,123 @@ def _refuse_files(text: str, kind: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed(Generic[Value]):
-    """A value that a command line calls for.
+def parse_user_solver(text: str) -> Parsed[Solver | ExternalSolver]:
+    """Make a solver from a call on the command line, where ``PATH/FILE.py:NAME`` may stand for any name.
 
-    Attributes:
-        value: what it is.
-        sources: the files of the user's own that it is made from; empty for the rosters' own.
+    Raises:
+        UserError: as ``parse_solver``; or a file cannot be read or raises; or the result is no solver, has a label of a
+            built-in solver, or cannot be pickled.
     """
+    if not MENTION.search(text):
+        return Parsed(parse_solver(text))
+    value, call = call_user_code(text, SOLVERS, "solver", SOLVER_PARTS)
+    if not isinstance(value, Solver | ExternalSolver):
+        raise UserError(
+            f"solver {text!r}: it returns {_type_name(value)}, not a solvers.Solver"
+            + (
+                "; a forward solver stands inside one: implicit(PATH/FILE.py:NAME(…), gmres(0.01))"
+                * callable(value)
+            )
+        )
+    _check_label(text, "solver", value.label, call, SOLVERS, parse_solver)
+    check_portable(value, f"solver {text!r}", call.sources)
+    return Parsed(value, call.sources)
 
-    value: Value
-    sources: tuple[UserFile, ...] = ()
+
+def parse_user_task(text: str, denoisers: DenoiserOptions = DEFAULT_DENOISERS) -> Parsed[Task]:
+    """Make a task from a call on the command line, where ``PATH/FILE.py:NAME`` may stand for any name.
+
+    Raises:
+        UserError: see ``parse_user_solver``.
+    """
+    if not MENTION.search(text):
+        return Parsed(parse_task(text, denoisers))
+    task, call = call_user_code(text, TASKS, "task", TASK_ARGUMENTS)
+    if not isinstance(task, Task):
+        hint = "; a prior stands inside one: deblurring(PATH/FILE.py:NAME(…))" * hasattr(task, "operator")
+        raise UserError(f"task {text!r}: it returns {_type_name(task)}, not a bench.tasks.Task{hint}")
+    _check_label(text, "task", task.label, call, TASKS, parse_task)
+    check_portable(task, f"task {text!r}", call.sources)
+    return Parsed(denoisers.apply(task), call.sources)
+
+
+def call_user_code(
+    text: str, factories: Factories, kind: str, arguments: Factories
+) -> tuple[object, ResolvedCall]:
+    """Evaluate a call that names files. Returns whatever the call returns, and the files.
+
+    Args:
+        text: the call.
+        factories: built-in names that may stand outside.
+        kind: ``solver`` or ``task``, for messages.
+        arguments: built-in names that may stand as arguments.
+
+    Raises:
+        UserError: there is no such name, a file uses a built-in name, or the call raises.
+    """
+    call = resolve(text)
+    for name in call.factories:
+        if name in factories or name in arguments:
+            raise UserError(f"{kind} {text!r}: the project has a {name} of its own: rename yours")
+    with blame_user_files(f"{kind} {text!r}", call.sources):
+        return parse_call(
+            call.text, {**factories, **call.factories}, kind, {**arguments, **call.factories}
+        ), call
+
+
+def _check_label(
+    text: str,
+    kind: str,
+    label: object,
+    call: ResolvedCall,
+    factories: Factories,
+    parse: Callable[[str], object],
+) -> None:
+    """Raise ``UserError`` for a label that is no line of text, or that a built-in solver or task has or could have."""
+    if not isinstance(label, str) or not label.strip() or not label.isprintable() or len(label) > LONGEST:
+        raise UserError(
+            f"{kind} {text!r}: its label must be a line of at most {LONGEST} letters, not {label!r}"
+        )
+    try:
+        parse(label)
+    except UserError:
+        # A built-in name around a user's prior keeps its label: deblurring(mine).
+        taken = family(call.text) in call.factories and family(label) in factories
+    else:
+        taken = True
+    if taken:
+        raise UserError(
+            f"{kind} {text!r}: its label {label} is that of a {kind} of the project: give it another"
+        )
+
+
+def _type_name(value: object) -> str:
+    return "nothing" if value is None else type(value).__name__
 
 
 @dataclass(frozen=True, slots=True)
 class UserDefinitions:
-    """What a command line adds to the cells of a profile."""
+    """Solvers and tasks of the user's own that a command line adds to a profile."""
 
     tasks: tuple[Parsed[Task], ...] = ()
     solvers: tuple[Parsed[Solver | ExternalSolver], ...] = ()
 
 
-def given_solver(text: str) -> Parsed[Solver | ExternalSolver]:
-    """As ``parse_solver``, with ``PATH/FILE.py:NAME`` wherever a name may stand.
-
-    Raises:
-        UserError: as there; a file cannot be read or raises; what comes out is no solver, has a label that the project
-            uses, or cannot be had in another process.
-    """
-    if not MENTION.search(text):
-        return Parsed(parse_solver(text))
-    value, call = made(text, SOLVERS, "solver", SOLVER_PARTS)
-    if not isinstance(value, Solver | ExternalSolver):
-        raise UserError(
-            f"solver {text!r}: it returns {_a(value)}, not a solvers.Solver"
-            + ("; a reach stands inside one: implicit(PATH/FILE.py:NAME(…), gmres(0.01))" * callable(value))
-        )
-    _check(text, "solver", value, call, SOLVERS, parse_solver)
-    return Parsed(value, call.sources)
-
-
-def given_task(text: str, networks: DenoiserOptions = AS_THEY_COME) -> Parsed[Task]:
-    """As ``parse_task``, with ``PATH/FILE.py:NAME`` wherever a name may stand.
-
-    Raises:
-        UserError: see ``given_solver``.
-    """
-    if not MENTION.search(text):
-        return Parsed(parse_task(text, networks))
-    arguments: Factories = PRIORS | PLUG_AND_PLAY_PRIORS
-    task, call = made(text, TASKS, "task", arguments)
-    if not isinstance(task, Task):
-        prior = "; a prior stands inside one: deblurring(PATH/FILE.py:NAME(…))" * hasattr(task, "operator")
-        raise UserError(f"task {text!r}: it returns {_a(task)}, not a bench.tasks.Task{prior}")
-    _check(text, "task", task, call, TASKS, parse_task)
-    return Parsed(_with_networks(task, networks), call.sources)
-
-
-def made(text: str, roster: Factories, kind: str, arguments: Factories) -> tuple[object, ParsedCall]:
-    """What a call with files in it returns, whatever that is, and what was looked up for it.
-
-    Raises:
-        UserError: there is no such call, or the factory refuses its arguments.
-    """
-    call = taken(text)
-    for name in call.made:
-        if name in roster or name in arguments:
-            raise UserError(f"{kind} {text!r}: the project has a {name} of its own: rename yours")
-    with blamed(f"{kind} {text!r}", call.sources):
-        return parse_call(call.text, {**roster, **call.made}, kind, {**arguments, **call.made}), call
-
-
-def _check(
-    text: str,
-    kind: str,
-    value: Solver | ExternalSolver | Task,
-    call: ParsedCall,
-    roster: Factories,
-    read: Callable[[str], object],
-) -> None:
-    """Raise ``UserError`` for what could not be told from the project's in a table, or cannot travel."""
-    label: object = value.label
-    if not isinstance(label, str) or not label.strip() or not label.isprintable() or len(label) > LONGEST:
-        raise UserError(
-            f"{kind} {text!r}: its label must be a line of at most {LONGEST} letters, not {label!r}"
-        )
-    whole = family(call.text) in call.made
-    try:
-        read(label)
-    except UserError:
-        known = whole and family(label) in roster
-    else:
-        known = True
-    if known:
-        raise UserError(
-            f"{kind} {text!r}: its label {label} is that of a {kind} of the project: give it another"
-        )
-    check_portable(value, f"{kind} {text!r}", call.sources)
-
-
-def _a(value: object) -> str:
-    return "nothing" if value is None else type(value).__name__
-
-
-def own_of(
-    tasks: list[str] | None, solvers: list[str] | None, networks: DenoiserOptions = AS_THEY_COME
+def user_definitions(
+    tasks: list[str] | None, solvers: list[str] | None, denoisers: DenoiserOptions = DEFAULT_DENOISERS
 ) -> UserDefinitions:
-    """Those of the texts of a command line that name a file of the user's own.
+    """Make those solvers and tasks of a command line that name a file.
 
     Raises:
-        UserError: one cannot be had, or two could not be told apart in a table.
+        UserError: one cannot be made, or two have the same label.
     """
-    found = UserDefinitions(
-        tuple(given_task(t, networks) for t in dict.fromkeys(tasks or []) if MENTION.search(t)),
-        tuple(given_solver(s) for s in dict.fromkeys(solvers or []) if MENTION.search(s)),
+    definitions = UserDefinitions(
+        tuple(parse_user_task(t, denoisers) for t in dict.fromkeys(tasks or []) if MENTION.search(t)),
+        tuple(parse_user_solver(s) for s in dict.fromkeys(solvers or []) if MENTION.search(s)),
     )
-    for kind, values in (("task", found.tasks), ("solver", found.solvers)):
-        labels = [given.value.label for given in values]
+    for kind, values in (("task", definitions.tasks), ("solver", definitions.solvers)):
+        labels = [parsed.value.label for parsed in values]
         for label in labels:
             if labels.count(label) > 1:
                 raise UserError(f"two of --{kind} are called {label}: give them labels of their own")
-    return found
+    return definitions

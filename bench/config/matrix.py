@@ -1,4 +1,4 @@
-"""Profiles: which tasks, solvers, depths and seeds, read from TOML."""
+"""Read profiles from TOML, and list the cells of a run: every task, solver and seed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ from ..external import ExternalSolver
 from ..operators import PlugAndPlayPrior
 from ..tasks import Task
 from ..utils.errors import UserError, unknown
-from .lookup import AS_THEY_COME, DenoiserOptions, Parsed, UserDefinitions, own_of, parse_solver, parse_task
-from .profile_schema import FOLDER, RENAMED, Profile, profile_names
+from .lookup import (
+    DEFAULT_DENOISERS,
+    DenoiserOptions,
+    Parsed,
+    UserDefinitions,
+    parse_solver,
+    parse_task,
+    parse_user_solver,
+    parse_user_task,
+    user_definitions,
+)
+from .profile_schema import FOLDER, RENAMED_KEYS, RENAMED_PROFILES, Profile, profile_names
 from .user_files import MENTION, UserFile
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One task, one solver, one seed; and the user's own files that the first two are from, if they are."""
+    """One task, one solver, one seed; and the user's files that define the task and the solver, if any."""
 
     task: Task
     solver: Solver | ExternalSolver
@@ -35,17 +45,17 @@ class Cell:
         return f"{self.task.label} · {self.solver.label} · seed {self.seed}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The files first: what they define can only be unpickled after them.
+        # Files first: task and solver can only be unpickled after the modules that define them exist.
         sources = (self.task_sources, self.solver_sources)
-        return _unpickled, (sources, self.task, self.solver, self.seed)
+        return _unpickle, (sources, self.task, self.solver, self.seed)
 
     @property
     def files(self) -> dict[str, str]:
-        """The user's own files that decide its result, name by digest; empty for the project's own cells."""
+        """Names of the user's files that decide its result, by digest; empty for built-in cells."""
         return {s.digest: s.file for s in (*self.task_sources, *self.solver_sources)}
 
 
-def _unpickled(
+def _unpickle(
     sources: tuple[tuple[UserFile, ...], tuple[UserFile, ...]],
     task: Task,
     solver: Solver | ExternalSolver,
@@ -54,15 +64,24 @@ def _unpickled(
     return Cell(task, solver, seed, *sources)
 
 
+def parse_user_cell(
+    task: str, solver: str, seed: int, denoisers: DenoiserOptions = DEFAULT_DENOISERS
+) -> Cell:
+    """Make a cell from the calls of a command line, which may name files. Raises ``UserError`` as these do."""
+    its_task, its_solver = parse_user_task(task, denoisers), parse_user_solver(solver)
+    return Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
+
+
 def load_profile(text: str) -> Profile:
-    """The profile of that name, or in that ``.toml`` file.
+    """Read the profile of that name, or of that ``.toml`` file.
 
     Raises:
-        UserError: there is none, it cannot be read, or a key or value in it is wrong.
+        UserError: there is no such profile, it cannot be read, or a key or value in it is wrong.
     """
     file = Path(text) if text.endswith(".toml") else FOLDER / f"{text}.toml"
-    if text in RENAMED:
-        raise UserError(f"the profile {text} is part of {RENAMED[text]} now: run {RENAMED[text]}")
+    if text in RENAMED_PROFILES:
+        new = RENAMED_PROFILES[text]
+        raise UserError(f"the profile {text} is part of {new} now: run {new}")
     if not text.endswith(".toml") and text not in profile_names():
         raise unknown("profile", text, profile_names())
     try:
@@ -70,58 +89,58 @@ def load_profile(text: str) -> Profile:
     except OSError as error:
         raise UserError(f"cannot read the profile {text}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        # No TOML, no text, too long a number, or nested too deeply.
+        # No TOML, no UTF-8, a number of too many digits, or tables nested too deeply.
         line = " ".join(str(error).split())[:200]
         raise UserError(f"the profile {text} is not TOML: {line}") from error
     try:
         profile = Profile.model_validate(table)
     except ValidationError as error:
-        raise UserError(f"profile {text}: {_first(error)}") from error
-    # Every task and solver in it must be readable before anything is run.
+        raise UserError(f"profile {text}: {_error_line(error)}") from error
+    # Making the cells reads every task and solver: a wrong one is an error before anything runs.
     parts = cells(profile)
     _check_distinct(profile, parts)
-    _check_first(profile, parts)
+    labels = {cell.solver.label for part in parts for cell in part}
+    for call in profile.first:
+        if (label := parse_solver(call).label) not in labels:
+            raise unknown(f"solver of 'first' in profile {profile.name}", label, labels)
     return profile
 
 
 def _check_distinct(profile: Profile, parts: list[list[Cell]]) -> None:
-    """Raise ``UserError`` where two cells could not be told apart in a table."""
-    seen: set[str] = set()
+    """Raise ``UserError`` if two cells would have the same name in tables."""
+    lines: set[str] = set()
     for part, matrix in zip(profile.parts(), parts, strict=True):
         for cell in matrix:
-            line = _line(cell, part)
-            if line in seen:
+            line = _table_name(cell, part)
+            if line in lines:
                 raise UserError(f"profile {profile.name}: {line} stands in it twice")
-            seen.add(line)
+            lines.add(line)
 
 
-def _check_first(profile: Profile, parts: list[list[Cell]]) -> None:
-    """Raise ``UserError`` where a solver that is to be measured first is not in the profile at all."""
-    known = {cell.solver.label for part in parts for cell in part}
-    for text in profile.first:
-        if (label := parse_solver(text).label) not in known:
-            raise unknown(f"solver of 'first' in profile {profile.name}", label, known)
+def _table_name(cell: Cell, part: Profile) -> str:
+    return f"{cell}, crop {part.images.crop}, batch {part.batch_size}"
 
 
-def _line(cell: Cell, part: Profile) -> str:
-    """What tells a cell from another in a table."""
-    return f"{cell}, crop {part.images.crop}, batch {min(part.training.batch, part.images.train)}"
-
-
-def _first(error: ValidationError) -> str:
-    """The main complaint in a line; for a misspelt key, with the key that was meant."""
-    # A misspelt key is also a missing one: the spelling is the cause, so it comes first.
-    found = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in found["loc"])
-    if found["type"] == "extra_forbidden":
-        return str(unknown("key", where.rsplit(".", 1)[-1], _keys(found["loc"][:-1])))
-    if found["type"] == "missing":
+def _error_line(error: ValidationError) -> str:
+    """The most important error in a line: renamed keys, then a misspelt key, then any other."""
+    errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    paths = (".".join(p for p in e["loc"] if isinstance(p, str) and p != "blocks") for e in errors)
+    if renamed := [
+        f"{old} is now {RENAMED_KEYS[old]}" for old in dict.fromkeys(paths) if old in RENAMED_KEYS
+    ]:
+        return ", ".join(renamed)
+    # A misspelt key is also reported as missing; the misspelling is the cause.
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return str(unknown("key", str(first["loc"][-1]), _keys(first["loc"][:-1])))
+    if first["type"] == "missing":
         return f"the key {where} is missing"
-    return f"{where}: {found['msg'].lower()}, not {found['input']!r}"
+    return f"{where}: {first['msg'].lower()}, not {first['input']!r}"
 
 
 def _keys(path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the table that a path of a profile leads to."""
+    """Keys of the table at a path in a profile."""
     table: type[BaseModel] = Profile
     for part in path:
         if isinstance(part, str):
@@ -135,36 +154,35 @@ def cells(
     profile: Profile,
     tasks: list[str] | None = None,
     solvers: list[str] | None = None,
-    networks: DenoiserOptions = AS_THEY_COME,
+    denoisers: DenoiserOptions = DEFAULT_DENOISERS,
     *,
     whole: bool = False,
 ) -> list[list[Cell]]:
-    """The cells of each part of a profile in the order they are run, or those with given tasks and solvers.
+    """List the cells of each part of a profile in the order of a run, all or those of some tasks and solvers.
 
-    A task of the user's own is added with every solver of the profile, and a solver with every task. Cells of one task
-    and seed stand together, since they share a reference gradient.
+    A user's task is added with every solver of the profile, and a user's solver with every task. Cells of one task
+    and seed follow each other, since they share a reference gradient.
 
     Args:
-        profile: the matrix.
-        tasks, solvers: texts of the command line.
-        networks: how denoisers are taken.
-        whole: the cells of the profile and those that were added to it, whichever were asked for.
+        profile: the profile.
+        tasks, solvers: calls on the command line; ``None`` for all of the profile.
+        denoisers: options of the denoisers.
+        whole: list all cells, those added by ``tasks`` and ``solvers`` too, instead of the selected ones.
 
     Raises:
-        UserError: a text cannot be read, or a task or solver asked for is not in the profile.
+        UserError: a call is wrong, or a task or solver is not in the profile.
     """
-    own = own_of(tasks, solvers, networks)
-    every = _distinct(profile, [_cells(part, profile, networks, own) for part in profile.parts()])
-    if networks.given() and not any(
-        isinstance(c.task.prior, PlugAndPlayPrior) for part in every for c in part
-    ):
-        raise UserError(f"{networks.given()}: no task of the profile {profile.name} has a denoiser")
-    own_tasks = {t.value.label + _words(part, profile) for t in own.tasks for part in profile.parts()}
+    own = user_definitions(tasks, solvers, denoisers)
+    every = _without_repeats(profile, [_cells(part, profile, denoisers, own) for part in profile.parts()])
+    flat = [cell for part in every for cell in part]
+    if denoisers.flags() and not any(isinstance(cell.task.prior, PlugAndPlayPrior) for cell in flat):
+        raise UserError(f"{denoisers.flags()}: no task of the profile {profile.name} has a denoiser")
+    own_tasks = {t.value.label + _suffix(part, profile) for t in own.tasks for part in profile.parts()}
+    task_labels = [parse_task(t, denoisers).label for t in tasks or [] if not MENTION.search(t)]
+    some_tasks = _selected("task", [cell.task.label for cell in flat], task_labels, own_tasks)
     own_solvers = {s.value.label for s in own.solvers}
-    theirs = [parse_task(t, networks) for t in tasks or [] if not MENTION.search(t)]
-    some_tasks = _labels("task", [c.task.label for p in every for c in p], theirs, own_tasks)
-    others = [parse_solver(s) for s in solvers or [] if not MENTION.search(s)]
-    some_solvers = _labels("solver", [c.solver.label for p in every for c in p], others, own_solvers)
+    solver_labels = [parse_solver(s).label for s in solvers or [] if not MENTION.search(s)]
+    some_solvers = _selected("solver", [cell.solver.label for cell in flat], solver_labels, own_solvers)
     if whole:
         return every
     return [
@@ -173,30 +191,30 @@ def cells(
     ]
 
 
-def _distinct(profile: Profile, parts: list[list[Cell]]) -> list[list[Cell]]:
-    """Without cells of the user's own that a part of the profile repeats: one of each is in the tables."""
-    seen: set[str] = set()
-    found: list[list[Cell]] = []
+def _without_repeats(profile: Profile, parts: list[list[Cell]]) -> list[list[Cell]]:
+    """Drop cells of the user's own that several parts of the profile contain, but the first of each."""
+    names: set[str] = set()
+    distinct: list[list[Cell]] = []
     for part, matrix in zip(profile.parts(), parts, strict=True):
-        found.append([cell for cell in matrix if not cell.files or _line(cell, part) not in seen])
-        seen |= {_line(cell, part) for cell in matrix}
-    return found
+        distinct.append([cell for cell in matrix if not cell.files or _table_name(cell, part) not in names])
+        names |= {_table_name(cell, part) for cell in matrix}
+    return distinct
 
 
-def _words(part: Profile, whole: Profile) -> str:
-    """What a table must tell apart stands in the label of a task."""
-    words = [part.step] * (part.step != "eager") + ["warm"] * part.training.warm
+def _suffix(part: Profile, whole: Profile) -> str:
+    """Suffix added to a task's label, so that its variants get separate tables."""
+    words = [part.execution] * (part.execution != "eager") + ["warm"] * part.training.warm_start
     words += [part.dtype] * (part.dtype != whole.dtype)
     return "".join(f", {word}" for word in words)
 
 
-def _cells(part: Profile, whole: Profile, networks: DenoiserOptions, own: UserDefinitions) -> list[Cell]:
-    check_precision(part, networks)
-    tasks = [*(Parsed(parse_task(t, networks)) for t in part.tasks), *own.tasks]
+def _cells(part: Profile, whole: Profile, denoisers: DenoiserOptions, own: UserDefinitions) -> list[Cell]:
+    check_precision(part, denoisers)
+    tasks = [*(Parsed(parse_task(t, denoisers)) for t in part.tasks), *own.tasks]
     solvers = [*(Parsed(parse_solver(s)) for s in part.solvers), *own.solvers]
-    words = _words(part, whole)
-    tasks = [replace(t, value=replace(t.value, label=t.value.label + words)) for t in tasks]
-    check_warm(part, [t.value for t in tasks])
+    suffix = _suffix(part, whole)
+    tasks = [replace(t, value=replace(t.value, label=t.value.label + suffix)) for t in tasks]
+    check_warm_start(part, [t.value for t in tasks])
     return [
         Cell(t.value, s.value, seed, t.sources, s.sources)
         for t in tasks
@@ -207,38 +225,38 @@ def _cells(part: Profile, whole: Profile, networks: DenoiserOptions, own: UserDe
 
 
 def admits(task: Task, solver: Solver | ExternalSolver) -> bool:
-    """Whether a solver makes sense on a task.
+    """Whether a solver can be measured on a task.
 
-    Parameters of each layer's own belong to a network of that depth; some peers run on some operators only.
+    A prior with parameters for each layer admits the unrolled network of that depth only; some external solvers admit
+    some operators only.
     """
     if isinstance(solver, ExternalSolver):
         return task.prior.layers == 0 and solver.admits(task.prior)
     return task.prior.layers == 0 or solver == unrolled(task.prior.layers)
 
 
-def check_precision(part: Profile, networks: DenoiserOptions) -> None:
+def check_precision(part: Profile, denoisers: DenoiserOptions) -> None:
     """Raise ``UserError`` for bfloat16 in a float64 profile, where torch's autocast would do nothing."""
-    if networks.bf16 and part.dtype != "float32":
+    if denoisers.bf16 and part.dtype != "float32":
         raise UserError(f'--bf16 needs dtype = "float32", and {part.name} computes in {part.dtype}')
 
 
-def check_warm(part: Profile, tasks: Sequence[Task]) -> None:
-    """Raise ``UserError`` for warm starts of layers with parameters of their own: they end where the last one does."""
+def check_warm_start(part: Profile, tasks: Sequence[Task]) -> None:
+    """Raise ``UserError`` for warm starts of priors with parameters for each layer, which have no fixed point."""
     for task in tasks:
-        if part.training.warm and task.prior.layers:
+        if part.training.warm_start and task.prior.layers:
             raise UserError(
-                f"{task.label} has layers of its own: training.warm cannot start them where they ended"
+                f"{task.label} has layers of its own: training.warm_start cannot start them where they ended"
             )
 
 
-def _labels(
-    kind: str, offered: list[str], wanted: Sequence[Task] | Sequence[Solver | ExternalSolver], own: set[str]
-) -> set[str]:
-    found: set[str] = set()
-    for value in wanted:
-        # Blocks that are measured otherwise say so behind a task: "deblurring(huber), compiled" is that task too.
-        same = {label for label in offered if label == value.label or label.startswith(f"{value.label}, ")}
+def _selected(kind: str, offered: Sequence[str], labels: Sequence[str], own: set[str]) -> set[str]:
+    """Labels that a command line selects; all that are offered if it selects none."""
+    selected = set(own)
+    for label in labels:
+        # "deblurring(huber)" selects its variants too: "deblurring(huber), compiled".
+        same = {other for other in offered if other == label or other.startswith(f"{label}, ")}
         if not same:
-            raise unknown(f"{kind} in this profile", value.label, dict.fromkeys(offered))
-        found |= same
-    return found | own or set(offered)
+            raise unknown(f"{kind} in this profile", label, dict.fromkeys(offered))
+        selected |= same
+    return selected or set(offered)

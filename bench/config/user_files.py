@@ -1,7 +1,8 @@
-"""A file of a user's own: read once, run as a module, and carried as text to every process that needs what it defines.
+"""Python files of a user: read once, run as modules, and sent as text to every process that needs them.
 
-A reference, ``PATH/FILE.py:NAME``, may stand on a command line wherever a name of a roster may. A cell is measured in
-another process, maybe on another machine and after the file was edited: what travels there is the file's content.
+``PATH/FILE.py:NAME`` may stand on a command line wherever a built-in name may. A cell is measured in another process,
+maybe on another machine or after the file was edited; pickling therefore carries the content of the file. cloudpickle
+would carry classes and functions without a module, but torch.compile looks modules up.
 """
 
 from __future__ import annotations
@@ -22,24 +23,25 @@ from typing import Any
 from ..utils.errors import UserError, in_a_line
 from ..utils.terminal import aside
 
-REFERENCE = re.compile(r"(?P<path>[^(),=]*\.py):(?P<name>[A-Za-z_]\w*)")
+NAME = re.compile(r"[A-Za-z_]\w*")
+REFERENCE = re.compile(rf"(?P<path>[^(),=]*\.py):(?P<name>{NAME.pattern})")
 MENTION = re.compile(r"\.py\b")
-"""What no call of a roster holds, for it has no attributes."""
+"""Matches any call that names a file; calls of built-in names hold no attributes."""
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 LARGEST = 1_000_000
 """Bytes of a file."""
 PREFIX = "eqgrad_own_"
-"""Of the names of their modules."""
+"""Beginning of the names of modules made from users' files."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserFile:
-    """A file as it was when it was read; pickling it carries the content.
+    """A file as it was when it was read; pickling carries the content.
 
     Attributes:
-        file: its name, without the folder.
-        path: where it was, for the lines of a traceback.
-        content: all of it.
+        file: name without the folder.
+        path: where it was read, for tracebacks.
+        content: bytes of the file.
     """
 
     file: str
@@ -48,106 +50,101 @@ class UserFile:
 
     @property
     def digest(self) -> str:
-        """Of the content, 16 hexadecimal digits."""
+        """SHA-256 of the content, 16 hexadecimal digits."""
         return hashlib.sha256(self.content).hexdigest()[:16]
 
     @property
-    def name(self) -> str:
-        """Of its module."""
+    def module_name(self) -> str:
+        """Name of its module in ``sys.modules``."""
         return f"{PREFIX}{self.digest}"
 
     def module(self) -> types.ModuleType:
-        """The module that it makes, the same one each time. Raises what the file raises."""
-        if self.name in sys.modules:
-            return sys.modules[self.name]
-        module = types.ModuleType(self.name)
+        """Run the file, once in a process. Returns its module. Raises whatever the file raises."""
+        if self.module_name in sys.modules:
+            return sys.modules[self.module_name]
+        module = types.ModuleType(self.module_name)
         module.__file__ = self.path
-        # Dataclasses look their module up by name, and so does pickle.
-        sys.modules[self.name] = module
+        # Before the file runs: dataclasses look their module up by name, as pickle does later.
+        sys.modules[self.module_name] = module
         try:
             with aside():
                 exec(compile(self.content, self.path, "exec"), module.__dict__)
         except BaseException:
-            del sys.modules[self.name]
+            del sys.modules[self.module_name]
             raise
         return module
 
     def __reduce__(self) -> tuple[Callable[..., UserFile], tuple[str, str, bytes]]:
-        return _carried, (self.file, self.path, self.content)
+        return _unpickle, (self.file, self.path, self.content)
 
 
-def forget_modules() -> None:
-    """Drop the modules of users' files: the next time one is needed, its file is run anew."""
-    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
-        del sys.modules[name]
-
-
-def _carried(file: str, path: str, content: bytes) -> UserFile:
-    """A source in another process, whose module is there for what is unpickled after it."""
+def _unpickle(file: str, path: str, content: bytes) -> UserFile:
+    # What is unpickled after the file may need its module.
     source = UserFile(file, path, content)
     source.module()
     return source
 
 
+def forget_modules() -> None:
+    """Remove the modules of users' files from ``sys.modules``, so that the files run again when needed."""
+    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
+        del sys.modules[name]
+
+
 @dataclass(frozen=True, slots=True)
-class ParsedCall:
-    """A call whose references were looked up.
+class ResolvedCall:
+    """A call whose references to files were looked up.
 
     Attributes:
         text: the call, with names in place of references.
-        made: the factories, by these names.
-        sources: the files that they are from.
+        factories: the callables of these names.
+        sources: the files that define them.
     """
 
     text: str
-    made: dict[str, Callable[..., Any]]
+    factories: dict[str, Callable[..., Any]]
     sources: tuple[UserFile, ...]
 
 
-def taken(text: str) -> ParsedCall:
-    """Look up every reference in a call.
+def resolve(text: str) -> ResolvedCall:
+    """Look up every reference ``PATH/FILE.py:NAME`` in a call.
 
     Raises:
-        UserError: there is no such file or name, the file raises, or two files give the same name.
+        UserError: there is no such file or name, a file raises, or two files define the same name.
     """
-    made: dict[str, Callable[..., Any]] = {}
+    factories: dict[str, Callable[..., Any]] = {}
     sources: dict[UserFile, None] = {}
     plain, rest = "", text.strip()
-    while rest:
-        path, name, start, end = _next(rest)
-        if not name:
-            plain += rest
-            break
-        source, make = look_up(path, name)
-        if made.get(name, make) is not make:
+    while (reference := _first_reference(rest)) is not None:
+        path, name, start, end = reference
+        source, factory = load_name(path, name)
+        if factories.setdefault(name, factory) is not factory:
             raise UserError(f"{text!r}: two files define {name}: give one of them another name")
-        made[name] = make
         sources[source] = None
         plain, rest = plain + rest[:start] + name, rest[end:]
+    plain += rest
     if MENTION.search(plain):
         raise UserError(f"{text!r}: write PATH/FILE.py:NAME, or a call of that")
-    return ParsedCall(plain, made, tuple(sources))
+    return ResolvedCall(plain, factories, tuple(sources))
 
 
-def _next(rest: str) -> tuple[str, str, int, int]:
-    """Path, name and place of the first reference; no name where there is none."""
-    # A path may hold what has a meaning in a call: where all before the colon is a file, it is meant.
-    path, _, after = rest.partition(".py:")
-    name = re.match(r"[A-Za-z_]\w*", after)
-    if name is not None and is_file(f"{path}.py"):
+def _first_reference(text: str) -> tuple[str, str, int, int] | None:
+    """Path, name, start and end of the first reference; ``None`` if there is none."""
+    # A path may hold commas and parentheses: if all of the text before the colon is a file, it is the path.
+    path, _, after = text.partition(".py:")
+    if (name := NAME.match(after)) is not None and is_file(f"{path}.py"):
         return f"{path}.py", name[0], 0, len(path) + len(".py:") + len(name[0])
-    found = REFERENCE.search(rest)
-    if found is None:
-        return "", "", 0, 0
-    path = found["path"].strip()
-    return path, found["name"], found.start() + found["path"].index(path), found.end()
+    if (match := REFERENCE.search(text)) is None:
+        return None
+    path = match["path"].strip()
+    return path, match["name"], match.start() + match["path"].index(path), match.end()
 
 
-def look_up(path: str, name: str) -> tuple[UserFile, Callable[..., Any]]:
-    """What a file calls ``name``, and the file.
+def load_name(path: str, name: str) -> tuple[UserFile, Callable[..., Any]]:
+    """Run a file. Returns it, and the callable that it calls ``name``.
 
     Raises:
-        UserError: there is no such file, it raises, or it defines nothing callable of that name.
+        UserError: there is no such file, it raises, or it defines no callable of that name.
     """
     if not is_file(path):
         raise UserError(f"there is no Python file {path}")
@@ -162,42 +159,41 @@ def look_up(path: str, name: str) -> tuple[UserFile, Callable[..., Any]]:
     try:
         module = source.module()
     except (Exception, SystemExit) as error:
-        raise UserError(f"{path}: the file raises {told(error, (source,))}") from error
-    make = getattr(module, name, None)
-    if not callable(make):
-        there = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
-        near = difflib.get_close_matches(name, there, n=3, cutoff=0.5)
+        raise UserError(f"{path}: the file raises {error_text(error, (source,))}") from error
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        names = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise UserError(f"{path}: the file defines no function {name}{hint}")
-    return source, make
+    return source, factory
 
 
 def is_file(path: str) -> bool:
-    """Whether there is a file of that name, ``~`` included; of a name that cannot be there is none."""
+    """Whether a path, which may begin with ``~``, is a file; false for impossible paths."""
     try:
         return Path(path).expanduser().is_file()
-    except (OSError, RuntimeError, ValueError):  # too long, of nobody's home, or with a zero byte in it
+    except (OSError, RuntimeError, ValueError):  # too long, home of an unknown user, or a zero byte
         return False
 
 
-def told(error: BaseException, sources: tuple[UserFile, ...]) -> str:
-    """``ValueError: no luck (line 3 of mine.py)``: an error of a user's file, in a line."""
-    text = in_a_line(error)
+def error_text(error: BaseException, sources: tuple[UserFile, ...]) -> str:
+    """Describe an error of a user's file in a line: ``ValueError: no luck (line 3 of mine.py)``."""
     files = {source.path: source.file for source in sources}
-    # The same content may have been read elsewhere before, and its lines are those of that place.
-    files |= {str(sys.modules[s.name].__file__): s.file for s in sources if s.name in sys.modules}
+    # A file of the same content may have been run earlier from another path, which then stands in tracebacks.
+    files |= {
+        str(sys.modules[s.module_name].__file__): s.file for s in sources if s.module_name in sys.modules
+    }
     if isinstance(error, SyntaxError) and error.filename in files:
         return f"{type(error).__name__}: {error.msg} (line {error.lineno} of {files[error.filename]})"
     lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
-    return f"{text} (line {lines[-1].lineno} of {files[lines[-1].filename]})" if lines else text
+    place = f" (line {lines[-1].lineno} of {files[lines[-1].filename]})" if lines else ""
+    return in_a_line(error) + place
 
 
 @contextmanager
-def blamed(what: str, sources: tuple[UserFile, ...]) -> Generator[None]:
-    """Whatever a user's files raise in here becomes a ``UserError``; errors of the project's own code pass.
-
-    What they print goes to standard error.
-    """
+def blame_user_files(what: str, sources: tuple[UserFile, ...]) -> Generator[None]:
+    """Re-raise exceptions as ``UserError`` if there are files of the user; print their output to standard error."""
     try:
         with aside():
             yield
@@ -206,22 +202,22 @@ def blamed(what: str, sources: tuple[UserFile, ...]) -> Generator[None]:
     except (Exception, SystemExit) as error:
         if not sources:
             raise
-        raise UserError(f"{what} raises {told(error, sources)}") from error
+        raise UserError(f"{what} raises {error_text(error, sources)}") from error
 
 
 def check_portable(value: object, text: str, sources: tuple[UserFile, ...]) -> None:
-    """Raise ``UserError`` for a value that another process could not have, or would not know for the same."""
+    """Raise ``UserError`` if a value cannot be pickled, or if its ``repr``, part of keys of records, is not stable."""
     try:
-        again = pickle.loads(pickle.dumps(value))
+        copy = pickle.loads(pickle.dumps(value))
     except Exception as error:
         raise UserError(
             f"{text} cannot be sent to the process of a cell: define its classes and functions at the top of the file "
-            f"({told(error, sources)})"
+            f"({error_text(error, sources)})"
         ) from error
-    shown = repr(value)
-    if (found := ADDRESS.search(shown)) is not None or repr(again) != shown:
-        near = shown[max(0, found.start() - 40) : found.end()] if found else shown[:80]
+    words = repr(value)
+    if (address := ADDRESS.search(words)) is not None or repr(copy) != words:
+        part = words[max(0, address.start() - 40) : address.end()] if address else words[:80]
         raise UserError(
-            f"{text} prints as another text in every process (…{near}…): "
+            f"{text} prints as another text in every process (…{part}…): "
             "make its parts frozen dataclasses, which print their settings"
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from ..config.matrix import Cell, check_warm
+from ..config.matrix import Cell, check_warm_start
 from ..config.profile_schema import Profile
-from ..config.user_files import blamed
+from ..config.user_files import blame_user_files
 from ..records.job import Job
 from ..records.record import Kind, key_of, settings
 from ..tasks import build_problem
@@ -28,10 +28,10 @@ def images_for(parts: list[tuple[Profile, list[Cell]]], source: str | None) -> I
     images = find_images(source, colour=colour)
     for profile, matrix in parts:
         tasks = {cell.task.label: cell.task for cell in matrix}.values()
-        check_warm(profile, list(tasks))
+        check_warm_start(profile, list(tasks))
         sources = {cell.task.label: cell.task_sources for cell in matrix}
         for task in tasks:
-            with blamed(task.label, sources[task.label]):
+            with blame_user_files(task.label, sources[task.label]):
                 build_problem(task, images, profile.images.layout(), profile.seeds[0])
     return images
 

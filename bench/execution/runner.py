@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import torch
 
-from ..config.matrix import AS_THEY_COME, DenoiserOptions, cells, parse_solver
+from ..config.matrix import DEFAULT_DENOISERS, DenoiserOptions, cells, parse_solver
 from ..config.profile_schema import Profile
 from ..records.job import Job
 from ..records.record import FINISHED, Record
@@ -47,7 +47,7 @@ def run_profile(
     device: torch.device,
     tasks: list[str] | None = None,
     solvers: list[str] | None = None,
-    networks: DenoiserOptions = AS_THEY_COME,
+    networks: DenoiserOptions = DEFAULT_DENOISERS,
     jobs: int | None = None,
     cluster: Cluster | None = None,
     within: float = math.inf,
@@ -98,18 +98,18 @@ def run_profile(
         notice(f"the record {key} was damaged: it is in {store.set_aside(key)} now, and its cell runs again")
     labels = {str(cell) for part in chosen for cell in part}
     wanted = [job for job in (*quality, *cost) if str(job.cell) in labels]
-    job_of, missing = {job.key: job for job in wanted}, list[Job]()
+    missing = list[Job]()
     for job in wanted:
         record = store.read(job.key)
         if record is not None:
-            budget.tell(job, record)
+            budget.tell(record)
         if record is None or record.status not in FINISHED:
             missing.append(job)
     outcome = Counter({"stored": len(wanted) - len(missing)})
 
     def tell(record: Record) -> None:
         outcome[record.status] += 1
-        budget.tell(job_of[record.key], record)
+        budget.tell(record)
         done = sum(outcome.values())
         what = f"{record.task} · {record.crop}² × {record.batch} · {record.solver} · {record.kind}"
         progress(what, done, len(wanted))
@@ -152,7 +152,7 @@ def _run_quality(
 
     What the budget has no time for is left out, and what it ends leaves no record.
     """
-    limit = {job.key: job.profile.limit for job in jobs}
+    limit = {job.key: job.profile.timeout for job in jobs}
     for seconds in sorted(set(limit.values())):
         ready, waiting = [job for job in jobs if limit[job.key] == seconds], list[Job]()
         while ready and budget.left() > 0:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..config.profile_schema import Profile
-from ..planning.cost_model import CostModel, PastRun, Requirement, fit_cost_model, past_run
+from ..planning.observed_times import ObservedTimes, group_of
 from ..records.job import Job
 from ..records.record import Record
 from ..utils.errors import UserError
@@ -19,7 +19,7 @@ ROUND = 4
 LEAST = 5
 """Cells of a round at least, while there are more: a process for timings takes seconds to start."""
 SPARE = 1.5
-"""A cell is begun where so many times the seconds predicted for it are left."""
+"""A cell begins if the time left is at least so many times its estimated seconds."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -35,8 +35,8 @@ def seconds_of(text: str) -> float:
 class Budget:
     """The time that a run may take, from now on.
 
-    Seconds of a cell are predicted from the records that the run has told of so far, those it found among them; where
-    there are none, a cell is begun, and ended with the time.
+    Seconds of a cell are estimated from finished cells of the same task and size, those of earlier runs included.
+    A cell of another task or size begins in any case, and is stopped at the end.
 
     Attributes:
         seconds: infinite for as long as it takes.
@@ -47,9 +47,7 @@ class Budget:
     seconds: float = math.inf
     first: tuple[str, ...] = ()
     end: float = field(init=False)
-    _seen: list[PastRun] = field(default_factory=list[PastRun], init=False)
-    _records: list[Record] = field(default_factory=list[Record], init=False)
-    _model: CostModel | None = field(default=None, init=False)  # of these; made anew when it is asked for
+    _times: ObservedTimes = field(default_factory=ObservedTimes, init=False)
 
     def __post_init__(self) -> None:
         self.end = time.monotonic() + self.seconds
@@ -58,12 +56,10 @@ class Budget:
         """Seconds until its end."""
         return self.end - time.monotonic()
 
-    def tell(self, job: Job, record: Record) -> None:
-        """What a record teaches of those to come."""
-        if record.status == "ok" and math.isfinite(self.seconds):
-            self._seen.append(past_run(record, _need(job)))
-            self._records.append(record)
-            self._model = None
+    def tell(self, record: Record) -> None:
+        """Use the seconds of a record in later estimates."""
+        if math.isfinite(self.seconds):
+            self._times.add(record)
 
     def rounds(self, jobs: list[Job]) -> list[list[Job]]:
         """The jobs in the order in which a table gains most: all at once without a limit.
@@ -94,12 +90,11 @@ class Budget:
         return [[job for job in jobs if job.cell.solver.label in group] for group in groups]
 
     def predicted(self, jobs: Iterable[Job]) -> list[float]:
-        """Seconds of each; NaN where nothing is known."""
-        if math.isinf(self.seconds) or not self._seen:
-            return [math.nan for _ in jobs]
-        if self._model is None:
-            self._model = fit_cost_model(self._seen, self._records)
-        return [self._model.guess(_need(job)).seconds for job in jobs]
+        """Estimated seconds of each job; NaN if no cell of its task and size has finished."""
+        return [
+            self._times.estimate(group_of(job.kind, job.cell.task.label, job.profile), job.cell.solver.label)
+            for job in jobs
+        ]
 
     def one_by_one(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Those that can be finished, each looked at when a process is free for it."""
@@ -116,7 +111,3 @@ class Budget:
                 chosen.append(job)
                 total = taken
         return chosen
-
-
-def _need(job: Job) -> Requirement:
-    return Requirement(job.kind, job.cell, job.profile)

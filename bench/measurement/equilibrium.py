@@ -92,7 +92,7 @@ def settle(
 def stay(
     T: Map, settled: LearnedEquilibrium, score: Callable[[Tensor], float], table: EquilibriumTable
 ) -> Stability:
-    """Plain iterations from an equilibrium, as many as ``table.budget`` allows, and no more than ``table.longest``.
+    """Plain iterations from an equilibrium: at most ``table.budget`` and ``table.max_applications``.
 
     Acceleration finds equilibria that plain iteration leaves; the iteration that was trained, and every figure of its
     depth, is the plain one.
@@ -107,7 +107,7 @@ def stay(
     rounding = 10 * torch.finfo(x.dtype).eps
     done, wild = 0, False
     with torch.no_grad():
-        while done < min(table.budget, table.longest) and not wild:
+        while done < min(table.budget, table.max_applications) and not wild:
             last, x = x, T(x)
             done += 1
             # One copy from the device.

@@ -27,7 +27,7 @@ LARGEST = 1000
 
 def first_batch(problem: Problem, profile: Profile) -> Batch:
     """The crops of the first training step, unshuffled."""
-    return problem.train.select(torch.arange(min(profile.training.batch, profile.images.train)))
+    return problem.train.select(torch.arange(profile.batch_size))
 
 
 def gradient_quality(
@@ -186,7 +186,7 @@ def _drawn(cell: Cell, profile: Profile, images: Images, like: Batch, draw: int)
         cell.seed,
         dtype=like.y.dtype,
         device=like.y.device,
-        applied=profile.step,
+        applied=profile.execution,
         draw=draw,
     )
     solution, value = training_step(cell.solver, problem, first_batch(problem, profile))

@@ -74,7 +74,7 @@ def measure(
     dtype = getattr(torch, profile.dtype)
     layout = profile.images.layout()
     problem = build_problem(
-        cell.task, images, layout, cell.seed, dtype=dtype, device=device, applied=profile.step
+        cell.task, images, layout, cell.seed, dtype=dtype, device=device, applied=profile.execution
     )
     out = CellResult()
     out.values["contraction"] = problem.contraction
@@ -138,7 +138,7 @@ def _test(cell: Cell, problem: Problem, profile: Profile, out: CellResult, alone
     with torch.no_grad():
         solved = cell.solver(_apart(problem.bind(batch), alone), start)
         trained = image(solved.x)
-        past = iterate_past(T, start, solved.applications, score, table.longest)
+        past = iterate_past(T, start, solved.applications, score, table.max_applications)
         found = settle(T, start, table, past)
         equilibrium = image(found.state)
         stays = stay(T, found, score, table)
@@ -181,7 +181,7 @@ def _elsewhere(cell: Cell, problem: Problem, profile: Profile, alone: bool) -> d
     What is best on the test images must not be chosen on them: a solver is chosen by its training loss at the
     equilibrium, or by PSNR on the validation images.
     """
-    learnt = problem.train.select(torch.arange(len(problem.train.y))[: profile.equilibrium.training])
+    learnt = problem.train.select(torch.arange(len(problem.train.y))[: profile.equilibrium.train_images])
     found = settle(_limit(problem, learnt, alone), problem.start(learnt), profile.equilibrium)
     with torch.no_grad():
         values: dict[str, object] = {

@@ -73,7 +73,10 @@ def optimiser_for(problem: Problem, table: TrainingTable) -> torch.optim.Adam:
     networks = problem.operator.networks()
     ids = {id(p) for p in networks}
     rest = [p for p in parameters(problem) if id(p) not in ids]
-    groups = [{"params": rest, "lr": table.rate}, {"params": networks, "lr": table.network_rate}]
+    groups = [
+        {"params": rest, "lr": table.learning_rate},
+        {"params": networks, "lr": table.network_learning_rate},
+    ]
     return torch.optim.Adam([group for group in groups if group["params"]])
 
 
@@ -132,7 +135,7 @@ def train(
     Args:
         cell, problem, table: the solver and the seed, what is trained, and how.
         checkpoint: where the state is stored; ``None`` for nowhere.
-        look: the score of the operator as it is, asked for every ``table.look`` steps and at the end.
+        look: the score of the operator as it is, asked for every ``table.eval_every`` steps and at the end.
 
     Raises:
         Stop: a value is not finite, or the iteration has diverged.
@@ -144,13 +147,13 @@ def train(
     schedule = table.schedule.schedule() if table.schedule is not None else None
     for index in itertools.islice(order, len(history.losses), table.steps):
         batch = problem.train.select(index)
-        start = history.start(problem, batch, index) if table.warm else None
+        start = history.start(problem, batch, index) if table.warm_start else None
         solver = cell.solver
         if schedule is not None and isinstance(solver, Solver):
             solver = schedule.tighten(solver, history.sizes)
         solution, value = training_step(solver, problem, batch, start)
         check_finite(value, solution.x)
-        if table.warm:
+        if table.warm_start:
             # A copy of each: a view would keep the states of its whole batch alive.
             ended = [x.clone() for x in solution.x.detach()]
             history.ended |= dict(zip(index.tolist(), ended, strict=True))
@@ -168,7 +171,7 @@ def train(
         history.sizes.append(size.item())
         history.work += solution.work
         done = len(history.losses)
-        if look is not None and table.look and (done % table.look == 0 or done == table.steps):
+        if look is not None and table.eval_every and (done % table.eval_every == 0 or done == table.steps):
             history.look_steps.append(done)
             history.look_work.append(history.work)
             history.look_psnr.append(look())

@@ -1,1 +1,1 @@
-"""Predictions of the time and memory of a run, from records of earlier ones."""
+"""Seconds and memory of a profile, from the records of runs."""

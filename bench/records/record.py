@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from ..config.matrix import Cell
-from ..config.profile_schema import Profile
+from ..config.profile_schema import Profile, with_new_keys
 from ..utils import provenance
 from ..utils.json_values import finite
 
@@ -97,7 +97,7 @@ class Record:
             raise ValueError("its checksum does not fit")
         if not all(isinstance(found[name], kind) for name, kind in TYPES.items()):
             raise ValueError("not a record")
-        return cls(**found)
+        return cls(**found | {"settings": with_new_keys(found["settings"])})
 
 
 TYPES = {
@@ -125,7 +125,7 @@ def settings(profile: Profile, images: str, device: torch.device, kind: Kind) ->
     return {
         "dtype": profile.dtype,
         "threads": profile.threads,
-        "step": profile.step,
+        "execution": profile.execution,
         "device": device.type,
         # Seconds belong to a machine; the rest does not.
         "machine": provenance.device_name(device) if kind == "cost" else None,

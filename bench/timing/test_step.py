@@ -94,9 +94,9 @@ def timed(benchmark, job):
         job.cell.seed,
         dtype=getattr(torch, profile.dtype),
         device=device,
-        applied=profile.step,
+        applied=profile.execution,
     )
-    batch = problem.train.select(torch.arange(min(profile.training.batch, profile.images.train)))
+    batch = problem.train.select(torch.arange(profile.batch_size))
     start = problem.start(batch)
     # A learning rate of zero: every round does the same work, the update included.
     optimiser = optimiser_for(problem, profile.training)

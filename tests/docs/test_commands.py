@@ -61,9 +61,9 @@ def shrunk(profile: matrix.Profile) -> matrix.Profile:
             "seeds": profile.seeds[:1],
             "images": profile.images.model_copy(update=sizes),
             "training": training,
-            "equilibrium": profile.equilibrium.model_copy(update={"budget": 20, "longest": 20}),
+            "equilibrium": profile.equilibrium.model_copy(update={"budget": 20, "max_applications": 20}),
             "oracle": profile.oracle.model_copy(update={"budget": 60}),
-            "also": [],
+            "blocks": [],
         }
     )
 

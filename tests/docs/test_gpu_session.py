@@ -69,7 +69,7 @@ def test_wheels_are_installed_and_the_commit_is_told(tmp_path):
 def kinds(profile: Profile) -> set[tuple[object, ...]]:
     """What sorts of cell a profile has: how T is applied, in which dtype, with which prior, several images at once."""
     return {
-        (part.step, part.dtype == profile.dtype, isinstance(cell.task.prior, PlugAndPlayPrior))
+        (part.execution, part.dtype == profile.dtype, isinstance(cell.task.prior, PlugAndPlayPrior))
         for part, matrix in zip(profile.parts(), cells(profile), strict=True)
         for cell in matrix
     }

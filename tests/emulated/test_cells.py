@@ -28,15 +28,15 @@ test = 1
 validation = 1
 [training]
 steps = 2
-rate = 0.2
+learning_rate = 0.2
 batch = 1
 checkpoint = 1
-look = 1
-warm = true
+eval_every = 1
+warm_start = true
 [equilibrium]
 tol = 1e-4
 budget = 10
-longest = 10
+max_applications = 10
 [oracle]
 budget = 300
 [timing]

@@ -106,7 +106,7 @@ def test_the_past_of_a_depth_waits_once_an_application(there):
 
 
 def test_staying_waits_once_an_application(there):
-    table = EquilibriumTable(tol=1e-4, budget=30, longest=30)
+    table = EquilibriumTable(tol=1e-4, budget=30, max_applications=30)
     start = there.start(there.train)
     with counted() as seen:
         found = stay(

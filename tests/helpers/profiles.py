@@ -17,7 +17,7 @@ test = 2
 validation = 1
 [training]
 steps = 3
-rate = 0.2
+learning_rate = 0.2
 batch = 1
 [equilibrium]
 tol = 1e-6
@@ -41,11 +41,11 @@ seeds = [0, 1]
 dtype = "float64"
 threads = 1
 images = { crop = 32, train = 2, test = 1 }
-training = { steps = 0, rate = 0.2, batch = 1 }
-equilibrium = { tol = 1e-2, budget = 3, longest = 3 }
+training = { steps = 0, learning_rate = 0.2, batch = 1 }
+equilibrium = { tol = 1e-2, budget = 3, max_applications = 3 }
 oracle = { budget = 100 }
 timing = { rounds = 2, seconds = 0.01 }
-[[also]]
+[[blocks]]
 solvers = ["deq(0.01)"]
-training = { steps = 2, rate = 0.2, batch = 1, checkpoint = 1 }
+training = { steps = 2, learning_rate = 0.2, batch = 1, checkpoint = 1 }
 """

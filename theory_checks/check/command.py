@@ -10,7 +10,7 @@ from typing import cast
 import pandas as pd
 
 from bench.config.call_syntax import LONGEST
-from bench.config.lookup import SOLVERS, made
+from bench.config.lookup import SOLVERS, call_user_code
 from bench.external import ExternalSolver
 from bench.operators import PLUG_AND_PLAY_PRIORS, Prior
 from bench.penalties import PRIORS
@@ -71,9 +71,9 @@ def resolve_call(text: str) -> object:
         UserError: there is no such call, or a file in it cannot be read or raises an error.
     """
     names = {**SOLVERS, **TASKS, **PRIORS, **PLUG_AND_PLAY_PRIORS}
-    return made(text, names, "solver, task or operator", {**SOLVER_PARTS, **PRIORS, **PLUG_AND_PLAY_PRIORS})[
-        0
-    ]
+    return call_user_code(
+        text, names, "solver, task or operator", {**SOLVER_PARTS, **PRIORS, **PLUG_AND_PLAY_PRIORS}
+    )[0]
 
 
 def run_checks(value: object, within: float | None = None, text: str = "it") -> list[CheckOutcome]:

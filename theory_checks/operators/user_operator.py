@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.config.user_files import look_up, told
+from bench.config.user_files import error_text, load_name
 from bench.utils.errors import UserError
 
 from ..instances.diagnostics import jacobian_norm, settled_point
@@ -75,13 +75,13 @@ def load_operator(text: str) -> UserOperator:
     if not colon or not path or not name.isidentifier():
         raise UserError(f"--operator {text}: write ./file.py:factory")
     try:
-        source, factory = look_up(path, name)
+        source, factory = load_name(path, name)
     except UserError as error:
         raise UserError(f"--operator {text}: {error}") from error
     try:
         operator = factory()
     except Exception as error:
-        raise UserError(f"--operator {text}: {name}() raises {told(error, (source,))}") from error
+        raise UserError(f"--operator {text}: {name}() raises {error_text(error, (source,))}") from error
     return validate_operator(operator, text)
 
 
@@ -135,7 +135,7 @@ def _validate_step(operator: UserOperator, refuse: str) -> None:
         with torch.no_grad():
             y = operator.step(x0)
     except Exception as error:
-        raise UserError(f"{refuse} step(x0) raises {told(error, ())}") from error
+        raise UserError(f"{refuse} step(x0) raises {error_text(error, ())}") from error
     if not isinstance(y, Tensor) or y.shape != x0.shape or y.dtype != x0.dtype:
         result = f"{tuple(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise UserError(f"{refuse} step(x0) is {result}, x0 is {tuple(x0.shape)}: keep shape and dtype")

@@ -122,7 +122,7 @@ def examine(
     layout = profile.images.layout()
     dtype = getattr(torch, profile.dtype)
     problem = build_problem(cell.task, images, layout, cell.seed, dtype=dtype, device=device)
-    size = min(profile.training.batch, profile.images.train)
+    size = profile.batch_size
     batch = problem.train.select(torch.arange(size))
     T = problem.bind(batch)
     peer = isinstance(cell.solver, ExternalSolver)

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from solvers import Solver, ToleranceSchedule
 
-from ...config.lookup import given_solver
+from ...config.lookup import parse_user_solver
 from ...measurement.hypergradient import NoReference
 from ...records.store import write_atomically
 from ...report.figure_style import RC, facets, number_log, save_figure
@@ -63,7 +63,7 @@ def pick_solvers(texts: Sequence[str] | None) -> list[Solver]:
     """The solvers that ``texts`` call for, or the usual ones. Raises ``UserError``."""
     found: list[Solver] = []
     for text in texts or USUAL:
-        solver = given_solver(text).value
+        solver = parse_user_solver(text).value
         if not isinstance(solver, Solver):
             raise UserError(
                 f"{text} is a peer: a trajectory takes solvers of ours (python -m bench list solvers)"

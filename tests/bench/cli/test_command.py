@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 
 import pytest
 
+from bench import MOVED, ROOT
 from bench.__main__ import entry
-from bench.utils.provenance import ROOT
 from tests.helpers.commands import refused
 from tests.helpers.profiles import TINY
 from tests.helpers.records import sealed
@@ -88,10 +89,11 @@ def test_lists(what, capsys):
         ),
         (
             ["cell", "--task", "denoising(dncnn(layers=3))", "--solver", "unrolled(3)", "--profile", "WARM"],
-            "has layers of its own: training.warm cannot",
+            "has layers of its own: training.warm_start cannot",
         ),
         (["cell", "--task", "denoising(gsdrunet)", "--solver", "jfb(2)"], "gsdrunet has no shipped weights"),
         (["cell", "--task", "denoising(colours)", "--solver", "jfb(2)"], "colour"),
+        (["run", "OLD", "--out", "OUT"], "training.rate is now training.learning_rate"),
         (["report", "OUT"], "holds no run"),
         (["compare", "OUT", "OUT"], "holds no run"),
         (["frobnicate"], "No such command"),
@@ -105,10 +107,11 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(words, message, t
     for name in "ab":
         Image.new("L", (40, 40)).save(tmp_path / "SMALL" / f"{name}.png")
     (tmp_path / "TINY.toml").write_text(TINY)
-    (tmp_path / "WARM.toml").write_text(TINY.replace("steps = 3", "steps = 3\nwarm = true"))
+    (tmp_path / "WARM.toml").write_text(TINY.replace("steps = 3", "steps = 3\nwarm_start = true"))
+    (tmp_path / "OLD.toml").write_text(TINY.replace("learning_rate", "rate"))
     (tmp_path / "FOREIGN.safetensors").write_bytes(b"no weights")
     made = {w: w for w in ("OUT", "EMPTY", "SMALL", "EMPTY/none.pth")}
-    made |= {"TINY": "TINY.toml", "WARM": "WARM.toml", "FOREIGN": "FOREIGN.safetensors"}
+    made |= {"TINY": "TINY.toml", "WARM": "WARM.toml", "OLD": "OLD.toml", "FOREIGN": "FOREIGN.safetensors"}
     words = [str(tmp_path / made[w]) if w in made else w for w in words]
     line = refused(capsys, words)
     assert line.startswith("error: ")
@@ -240,3 +243,12 @@ def test_a_difference_is_exit_code_1(tiny_run, tmp_path, capsys):
             file.write_text(sealed(record))
     assert entry(["compare", str(tmp_path / "run"), str(tiny_run), "--fail-on", "values"]) == 1
     assert "saved_mib" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(MOVED))
+def test_a_module_that_moved_is_one_line_with_its_successor(name):
+    options = {"cwd": ROOT, "capture_output": True, "text": True}
+    ran = subprocess.run([sys.executable, "-m", name, "--check", "x"], **options)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == f"error: {name} is now {MOVED[name]}: run python -m {MOVED[name]}\n"
+    assert importlib.util.find_spec(MOVED[name])

@@ -13,7 +13,7 @@ import torch
 
 from bench.__main__ import entry
 from bench.cli.new import Kind, write_templates
-from bench.config.lookup import given_solver, given_task
+from bench.config.lookup import parse_user_solver, parse_user_task
 from bench.utils.errors import UserError
 from bench.utils.provenance import ROOT
 from tests.helpers.commands import refused
@@ -47,17 +47,19 @@ def test_what_it_writes_is_short_and_holds_no_placeholder(folder):
 
 
 def test_the_templates_can_be_called_on_the_command_line(folder):
-    assert given_solver(f"{folder}/my_solver.py:my_solver(10)").value.label == "my_solver(10)"
-    assert given_solver(f"{folder}/my_solver.py:my_solver(10, 1e-6)").value.label == "my_solver(10, 1e-06)"
+    assert parse_user_solver(f"{folder}/my_solver.py:my_solver(10)").value.label == "my_solver(10)"
     assert (
-        given_task(f"{folder}/my_task.py:my_task(every=3)").value.label
+        parse_user_solver(f"{folder}/my_solver.py:my_solver(10, 1e-6)").value.label == "my_solver(10, 1e-06)"
+    )
+    assert (
+        parse_user_task(f"{folder}/my_task.py:my_task(every=3)").value.label
         == "my_task(huber, every=3, noise=0.05)"
     )
-    nested = given_task(f"deblurring({folder}/my_operator.py:my_operator(0.1))").value
+    nested = parse_user_task(f"deblurring({folder}/my_operator.py:my_operator(0.1))").value
     assert nested.label == "deblurring(my_operator(0.1))"
     assert pickle.loads(pickle.dumps(nested)) == nested
     with pytest.raises(UserError, match="every must be a whole number of at least 2, not 1"):
-        given_task(f"{folder}/my_task.py:my_task(every=1)")
+        parse_user_task(f"{folder}/my_task.py:my_task(every=1)")
 
 
 def test_the_templates_pass_their_own_tests(folder):
@@ -122,6 +124,6 @@ def test_no_class_has_the_name_of_what_the_template_imports(tmp_path):
     for name in ("prior", "solver", "task", "report", "solution"):
         if importlib.util.find_spec(name) is None:
             write_templates(Kind.operator, name, tmp_path)
-            task = given_task(f"denoising({tmp_path}/{name}.py:{name}(0.1))").value
+            task = parse_user_task(f"denoising({tmp_path}/{name}.py:{name}(0.1))").value
             assert task.label == f"denoising({name}(0.1))"
             assert task.prior.operator((1, 8, 8), 1.0, torch.float64, "cpu").contraction((0.0, 1.0)) > 0

@@ -58,13 +58,13 @@ def test_cells_under_other_settings_are_left_out_and_counted(quick):
 
 def test_a_setting_that_older_records_do_not_know_has_its_default(quick):
     def aged(r):
-        training = {k: v for k, v in r.settings.get("training", {}).items() if k != "look"}
+        training = {k: v for k, v in r.settings.get("training", {}).items() if k != "eval_every"}
         return replace(r, settings=r.settings | {"training": training})
 
     (found,) = compare_runs(quick, [StoredRun("old", tuple(map(aged, quick.records)))])
     assert loud(found) == []
     looked = tuple(
-        replace(r, settings=r.settings | {"training": r.settings["training"] | {"look": 5}})
+        replace(r, settings=r.settings | {"training": r.settings["training"] | {"eval_every": 5}})
         for r in quick.records
     )
     with pytest.raises(UserError, match="differ in training"):

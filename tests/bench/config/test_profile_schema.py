@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.config.matrix import cells, load_profile
-from bench.config.profile_schema import profile_names
+from bench.config.profile_schema import RENAMED_KEYS, profile_names
 from bench.utils.errors import UserError
 from bench.utils.provenance import ROOT
 from solvers import ESTIMATORS
@@ -21,7 +21,7 @@ def test_the_profiles_of_the_project_are_readable(name):
     profile = load_profile(name)
     assert profile.name == name
     matrix, *further = cells(profile)
-    assert len(further) == len(profile.also)
+    assert len(further) == len(profile.blocks)
     assert all(further)
     assert len(matrix) == len(profile.tasks) * len(profile.solvers) * len(profile.seeds)
     assert len({str(c) for c in matrix}) == len(matrix)
@@ -67,11 +67,11 @@ def test_a_part_of_a_profile(tiny_file):
 
 
 BLOCK = """
-[[also]]
+[[blocks]]
 tasks = ["inpainting(l1)"]
 solvers = ["unrolled(2)", "jfb(7)"]
 seeds = [5]
-training = { steps = 1, rate = 0.1, batch = 2, clip = 1.0 }
+training = { steps = 1, learning_rate = 0.1, batch = 2, clip = 1.0 }
 """
 
 
@@ -94,7 +94,7 @@ def test_a_block_adds_cells_that_are_measured_its_own_way(tmp_path):
 
 
 SIZE = """
-[[also]]
+[[blocks]]
 tasks = ["denoising(l1)"]
 solvers = ["unrolled(2)"]
 images = { crop = 64, train = 2, test = 1 }
@@ -105,7 +105,9 @@ def test_the_same_cell_may_be_measured_at_other_sizes_and_not_twice_at_one(tmp_p
     file = tmp_path / "sizes.toml"
     file.write_text(TINY + SIZE + SIZE.replace("64", "128"))
     assert [part.images.crop for part in load_profile(str(file)).parts()] == [32, 64, 128]
-    batches = SIZE.replace("images = { crop = 64", "training = { steps = 0, rate = 1.0, batch = 2 }\n#")
+    batches = SIZE.replace(
+        "images = { crop = 64", "training = { steps = 0, learning_rate = 1.0, batch = 2 }\n#"
+    )
     file.write_text(TINY + batches)
     assert [part.training.batch for part in load_profile(str(file)).parts()] == [1, 2]
     # Two crops in all: a batch of 2 and one of 3 are the same.
@@ -142,12 +144,12 @@ def test_a_profile_that_became_part_of_another_says_which():
 
 
 def test_warm_starts_are_not_for_layers_of_their_own(tiny_file):
-    warm = TINY.replace("steps = 3", "steps = 3\nwarm = true")
+    warm = TINY.replace("steps = 3", "steps = 3\nwarm_start = true")
     tiny_file.write_text(warm)
-    assert load_profile(str(tiny_file)).training.warm
+    assert load_profile(str(tiny_file)).training.warm_start
     task = '"denoising(dncnn(layers=2))"'
     tiny_file.write_text(warm.replace('"denoising(huber)"', task))
-    with pytest.raises(UserError, match=r"has layers of its own: training\.warm cannot") as caught:
+    with pytest.raises(UserError, match=r"has layers of its own: training\.warm_start cannot") as caught:
         load_profile(str(tiny_file))
     assert "\n" not in str(caught.value)
     tiny_file.write_text(TINY.replace('"denoising(huber)"', task))
@@ -159,7 +161,7 @@ def test_warm_starts_are_not_for_layers_of_their_own(tiny_file):
     [
         ("seeds = [5]", "seedz = [5]", "unknown key 'seedz'; did you mean seeds"),
         ("clip = 1.0", "clop = 1.0", "unknown key 'clop'; did you mean clip"),
-        ("clip = 1.0", "clip = -1.0", "also.0.training.clip: input should be greater than 0"),
+        ("clip = 1.0", "clip = -1.0", "blocks.0.training.clip: input should be greater than 0"),
         ("jfb(7)", "jbf(7)", "unknown solver 'jbf'; did you mean jfb"),
     ],
 )
@@ -178,7 +180,7 @@ def test_what_is_wrong_in_a_block_is_one_line(tmp_path, old, new, message):
         ("[timing]", "[timings]", "unknown key 'timings'; did you mean timing|timing is missing"),
         ("steps = 3", "steps = -3", "training.steps: input should be greater than or equal to 0, not -3"),
         ("steps = 3", 'steps = "3"', "training.steps: input should be a valid integer"),
-        ("rate = 0.2", "rate = nan", "training.rate"),
+        ("learning_rate = 0.2", "learning_rate = nan", "training.learning_rate"),
         ("seeds = [0, 1]", "seeds = []", "seeds: list should have at least 1 item"),
         ('dtype = "float64"', 'dtype = "float16"', "dtype: input should be 'float32' or 'float64'"),
         ('dtype = "float64"', "", "the key dtype is missing"),
@@ -194,6 +196,26 @@ def test_a_wrong_profile_is_a_clear_line(tiny_file, old, new, message):
     with pytest.raises(UserError, match=message) as caught:
         load_profile(str(tiny_file))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("old", sorted(RENAMED_KEYS))
+def test_an_old_key_is_a_line_with_the_new_one(tiny_file, old):
+    message = f"profile {tiny_file}: {old} is now {RENAMED_KEYS[old]}"
+    table, _, key = old.rpartition(".")
+    head = f"[{table}]\n" if table else "\n"
+    tiny_file.write_text(TINY.replace(head, f"{head}{key} = 1\n", 1))
+    with pytest.raises(UserError) as caught:
+        load_profile(str(tiny_file))
+    assert str(caught.value) == message
+
+
+def test_old_keys_of_blocks_are_in_one_line(tiny_file):
+    tiny_file.write_text(
+        TINY + BLOCK.replace("training =", 'step = "eager"\ntraining =').replace("learning_rate", "rate")
+    )
+    with pytest.raises(UserError) as caught:
+        load_profile(str(tiny_file))
+    assert str(caught.value).endswith(": training.rate is now training.learning_rate, step is now execution")
 
 
 def test_an_unknown_profile_names_its_neighbours():
@@ -226,10 +248,10 @@ def test_no_bytes_make_anything_but_a_profile_or_a_clear_error(tmp_path, data):
 
 def test_what_changes_a_cell_and_not_its_task_stands_in_its_label(tiny_file):
     """Otherwise two blocks that measure the same otherwise could not be told apart."""
-    block = "\n[[also]]\n"
+    block = "\n[[blocks]]\n"
     compiled, warm = (
-        block + 'step = "compiled"\n',
-        block + "training = { steps = 3, rate = 1.0, batch = 1, warm = true }\n",
+        block + 'execution = "compiled"\n',
+        block + "training = { steps = 3, learning_rate = 1.0, batch = 1, warm_start = true }\n",
     )
     tiny_file.write_text(TINY + compiled + warm)
     labels = [part[0].task.label for part in cells(load_profile(str(tiny_file)))]

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from bench.config.lookup import given_task, own_of
+from bench.config.lookup import parse_user_task, user_definitions
 from bench.utils.errors import UserError
 from tests.helpers.commands import refused
 from tests.helpers.user_files import MINE, written
@@ -26,7 +26,7 @@ from tests.helpers.user_files import MINE, written
         ("{mine}:mine('a')", "arguments are plain numbers"),
         ("{mine}:mine(3).forward_solver", "write a call such as"),
         ("{mine}:noisy", "returns Task, not a solvers.Solver"),
-        ("{mine}:Reach(3)", "a reach stands inside one: implicit("),
+        ("{mine}:Reach(3)", "a forward solver stands inside one: implicit("),
         ("{bad}:jfb(3)", "the project has a jfb of its own: rename yours"),
         ("{bad}:masked(3)", "its label jfb(3) is that of a solver of the project"),
         ("{bad}:disguised(3)", "its label deq(1, 2, 3) is that of a solver of the project"),
@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_task_is_one_line_before_anything_is_written(
         """)
     )
     if message is None:
-        assert given_task(text.format(mine=mine)).value.noise == (0,)
+        assert parse_user_task(text.format(mine=mine)).value.noise == (0,)
         return
     out = tmp_path / "out"
     text = text.format(mine=mine, task=tmp_path / "task.py")
@@ -112,5 +112,5 @@ def test_what_is_wrong_with_a_task_is_one_line_before_anything_is_written(
 def test_two_that_a_table_could_not_tell_apart_are_refused(mine, tmp_path):
     other = written(tmp_path, MINE + "# another", "other.py")
     with pytest.raises(UserError, match=r"two of --solver are called mine\(7\)"):
-        own_of(None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
-    assert len(own_of(None, [f"{mine}:mine(7)"] * 2).solvers) == 1
+        user_definitions(None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
+    assert len(user_definitions(None, [f"{mine}:mine(7)"] * 2).solvers) == 1

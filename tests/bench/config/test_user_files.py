@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.config.lookup import given_solver, given_task, parse_solver, parse_task
+from bench.config.lookup import parse_solver, parse_task, parse_user_solver, parse_user_task
 from bench.config.matrix import Cell, cells, load_profile
-from bench.config.user_files import taken
+from bench.config.user_files import resolve
 from bench.execution.preparation import images_for, plan_jobs
 from bench.execution.runner import run_profile
 from bench.records.record import SCHEMA, key_of
@@ -27,29 +27,30 @@ from tests.helpers.user_files import MINE
 
 
 def test_a_reference_may_stand_wherever_a_name_may(mine):
-    given = given_solver(f"{mine}:mine(7, tol=1e-4)")
+    given = parse_user_solver(f"{mine}:mine(7, tol=1e-4)")
     assert given.value.label == "mine(7)"
     assert given.value.backward_mode == ImplicitDifferentiation(Picard(1e-4))
     assert [source.file for source in given.sources] == ["mine.py"]
-    nested = given_solver(f"implicit( {mine}:Reach(3), picard(0.01))")
+    nested = parse_user_solver(f"implicit( {mine}:Reach(3), picard(0.01))")
     assert (nested.value.label, nested.value.backward_mode) == (
         "implicit(reach(3), picard(0.01))",
         ImplicitDifferentiation(Picard(0.01)),
     )
-    assert given_task(f"{mine}:noisy(l1)").value.prior == parse_task("denoising(l1)").prior
+    assert parse_user_task(f"{mine}:noisy(l1)").value.prior == parse_task("denoising(l1)").prior
     assert (
-        given_task(f"deblurring({mine}:coarse(0.5), blur=2)").value.label == "deblurring(coarse(0.5), blur=2)"
+        parse_user_task(f"deblurring({mine}:coarse(0.5), blur=2)").value.label
+        == "deblurring(coarse(0.5), blur=2)"
     )
-    assert given_task(f"{mine}:noisy({mine}:coarse)").value.label == "noisy(coarse(1), 0.2)"
-    assert given_solver("deq(1e-3)").value == deq(1e-3)
-    assert given_solver("deq(1e-3)").sources == ()
+    assert parse_user_task(f"{mine}:noisy({mine}:coarse)").value.label == "noisy(coarse(1), 0.2)"
+    assert parse_user_solver("deq(1e-3)").value == deq(1e-3)
+    assert parse_user_solver("deq(1e-3)").sources == ()
 
 
 def test_a_path_may_hold_what_has_a_meaning_in_a_call(tmp_path):
     folder = tmp_path / "a (1), b=2"
     folder.mkdir()
     (folder / "mine.py").write_text(MINE)
-    assert taken(f"{folder}/mine.py:mine(3)").text == "mine(3)"
+    assert resolve(f"{folder}/mine.py:mine(3)").text == "mine(3)"
 
 
 def test_what_is_data_names_no_file(mine, tmp_path, capsys):
@@ -69,7 +70,7 @@ def test_what_is_data_names_no_file(mine, tmp_path, capsys):
 
 def test_a_cell_carries_the_content_of_its_files_to_another_process(mine, tmp_path):
     """Even where the file has changed since: a run goes on with what it began with."""
-    solver, task = given_solver(f"{mine}:mine(7)"), given_task(f"{mine}:noisy")
+    solver, task = parse_user_solver(f"{mine}:mine(7)"), parse_user_task(f"{mine}:noisy")
     cell = Cell(task.value, solver.value, 0, task.sources, solver.sources)
     told, carried = repr(cell), pickle.dumps(cell)
     mine.write_text("raise RuntimeError('edited')")
@@ -82,7 +83,7 @@ def test_a_cell_carries_the_content_of_its_files_to_another_process(mine, tmp_pa
 
 def test_a_key_follows_the_content_and_nothing_else(mine, tmp_path):
     def key(file):
-        given = given_solver(f"{file}:mine(7)")
+        given = parse_user_solver(f"{file}:mine(7)")
         return key_of(Cell(parse_task("denoising"), given.value, 0, (), given.sources), {}, "quality")
 
     before = key(mine)
@@ -128,7 +129,7 @@ def test_own_cells_are_added_and_the_rest_stays(mine, tiny_file):
 
 def test_parts_of_a_profile_get_an_own_solver_once(mine, tiny_file):
     """Parts that differ in their solvers alone would get it twice, and no table could tell the two apart."""
-    tiny_file.write_text(tiny_file.read_text() + '\n[[also]]\nsolvers = ["jfb(3)"]\n')
+    tiny_file.write_text(tiny_file.read_text() + '\n[[blocks]]\nsolvers = ["jfb(3)"]\n')
     for profile in (load_profile(str(tiny_file)), load_profile("learning")):
         lines = [
             (c.task.label, part.images.crop, part.training.batch, c.seed)
@@ -172,12 +173,12 @@ def test_references_of_an_own_task_belong_to_its_content(mine, tmp_path):
 
     profile = load_profile("smoke")
     profile = profile.model_copy(
-        update={"also": [], "training": profile.training.model_copy(update={"steps": 0})}
+        update={"blocks": [], "training": profile.training.model_copy(update={"steps": 0})}
     )
     errors = []
     for content in (MINE, MINE.replace("return huber().operator", "return huber(0.05).operator")):
         mine.write_text(content)
-        given = given_task(f"denoising({mine}:coarse)")
+        given = parse_user_task(f"denoising({mine}:coarse)")
         cell = Cell(given.value, deq(1e-10), 0, given.sources)
         (job,), _ = plan_jobs([(profile, [cell])], images_for([(profile, [cell])], None), torch.device("cpu"))
         (tmp_path / "rows").mkdir(exist_ok=True)

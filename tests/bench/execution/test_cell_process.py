@@ -29,11 +29,11 @@ seeds = [0]
 dtype = "float64"
 threads = 1
 images = { crop = 32, train = 2, test = 2 }
-training = { steps = 1, rate = 0.2, batch = 1 }
+training = { steps = 1, learning_rate = 0.2, batch = 1 }
 oracle = { budget = 300, draws = 1 }
-equilibrium = { tol = 1e-3, budget = 30, longest = 5 }
+equilibrium = { tol = 1e-3, budget = 30, max_applications = 5 }
 timing = { rounds = 2, seconds = 0.01 }
-[[also]]
+[[blocks]]
 tasks = ["denoising_colour(l1)"]
 solvers = ["jfb(2)"]
 dtype = "float32"

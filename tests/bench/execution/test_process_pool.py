@@ -154,7 +154,7 @@ def make_odd(notes):
 @pytest.mark.parametrize("in_a_row", [1, 16])
 def test_failures_are_rows_and_run_again_next_time(in_a_row, tmp_path):
     asked = ask(tmp_path, in_a_row=in_a_row)
-    asked.profile.write_text("limit = 4.0\n" + asked.profile.read_text())
+    asked.profile.write_text("timeout = 4.0\n" + asked.profile.read_text())
     assert begin(replace(asked, prepare=functools.partial(make_odd, tmp_path))).end() == 1
     rows = {
         (r.task, r.solver, r.seed): (r.status, r.reason)

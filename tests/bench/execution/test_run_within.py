@@ -93,11 +93,11 @@ def test_the_first_solvers_of_a_profile_come_first_with_their_timings(tmp_path):
 
 
 PARTS = """
-[[also]]
+[[blocks]]
 tasks = ["denoising(l1)"]
 solvers = ["unrolled(2)"]
 images = { crop = 64, train = 2, test = 1 }
-[[also]]
+[[blocks]]
 tasks = ["deblurring(l1)"]
 solvers = ["unrolled(2)", "jfb(9)", "jfb(8)", "jfb(7)", "jfb(6)", "jfb(5)"]
 """
@@ -132,7 +132,7 @@ def test_parts_of_a_profile_come_as_they_are_written_and_none_alone_that_is_smal
 
 def test_the_first_round_on_a_gpu_tries_every_way_to_apply_t():
     first, second, *rest = rounds_of(load_profile("gpu"))
-    assert {job.profile.step for job in first} == {"eager", "compiled", "graphed"}
+    assert {job.profile.execution for job in first} == {"eager", "compiled", "graphed"}
     assert {job.profile.images.crop for job in first} == {64}
     assert {(job.profile.dtype, job.profile.images.crop) for job in second} == {("float64", 256)}
     pixels = [max(job.profile.images.crop**2 * job.profile.training.batch for job in some) for some in rest]
@@ -165,7 +165,7 @@ def test_nothing_is_begun_that_cannot_be_finished(tiny_run):
     budget = Budget(3600.0)
     assert all(map(math.isnan, budget.predicted(quality)))
     for job in (*quality, *cost):
-        budget.tell(job, store.read(job.key))
+        budget.tell(store.read(job.key))
     seconds = budget.predicted(quality)
     assert 0 < min(seconds) <= max(seconds) < 600
     assert list(budget.one_by_one(quality)) == quality

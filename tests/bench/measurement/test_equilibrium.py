@@ -70,7 +70,7 @@ def test_a_panel_says_whether_its_own_image_has_settled(tiny_file):
     values = measure(cell("inpainting(huber)", "unrolled(4)"), profile, find_images(), CPU).values
     assert values["panel_equilibrium_converged"]
     assert values["panel_equilibrium_residual"] <= profile.equilibrium.tol
-    short = profile.equilibrium.model_copy(update={"budget": 1, "longest": 4})
+    short = profile.equilibrium.model_copy(update={"budget": 1, "max_applications": 4})
     values = measure(
         cell("inpainting(huber)", "unrolled(4)"),
         profile.model_copy(update={"equilibrium": short}),
@@ -96,6 +96,6 @@ def test_where_anderson_finds_nothing_plain_iteration_may(tiny_file):
     )  # the largest of the images; that of the path is of all together
     assert cut["equilibrium_residual"] == pytest.approx(cut["past_residuals"][-1], rel=1)
     assert cut["psnr_equilibrium"] == pytest.approx(whole["psnr_equilibrium"], abs=0.01)
-    nothing = profile.equilibrium.model_copy(update={"budget": 2, "longest": 1})
+    nothing = profile.equilibrium.model_copy(update={"budget": 2, "max_applications": 1})
     lost = measure(one, profile.model_copy(update={"equilibrium": nothing}), find_images(), CPU).values
     assert (lost["equilibrium_by"], lost["past_depths"]) == ("Anderson acceleration", [])

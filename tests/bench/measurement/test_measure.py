@@ -95,7 +95,7 @@ def test_a_cell_asks_for_its_reference_on_its_own_device(tiny_file, monkeypatch)
 
 def test_a_look_is_at_the_solvers_own_reconstruction(tiny_file):
     values = measure(
-        cell("inpainting(huber)", "restarted_jfb(2, 3)"), tiny(tiny_file, look=2), find_images(), CPU
+        cell("inpainting(huber)", "restarted_jfb(2, 3)"), tiny(tiny_file, eval_every=2), find_images(), CPU
     ).values
     assert values["look_steps"] == [2, 3]
     assert values["look_work"] == [20, 30]

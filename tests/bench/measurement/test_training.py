@@ -18,7 +18,7 @@ CELL = Cell(parse_task("deblurring(huber)"), parse_solver("unrolled(3)"), 0)
 
 
 def table(**changes):
-    given = {"steps": 7, "rate": 0.1, "batch": 1, "checkpoint": 2}
+    given = {"steps": 7, "learning_rate": 0.1, "batch": 1, "checkpoint": 2}
     return TrainingTable(**(given | changes))
 
 
@@ -57,7 +57,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatc
 
 def test_warm_starts_and_looks_survive_a_killed_run(tmp_path, monkeypatch):
     """Bit for bit: the states where crops ended, the work and the looks are in the checkpoint."""
-    warm, cell = table(warm=True, look=2, steps=8), Cell(CELL.task, parse_solver("deq(1e-04)"), 0)
+    warm, cell = table(warm_start=True, eval_every=2, steps=8), Cell(CELL.task, parse_solver("deq(1e-04)"), 0)
     whole = problem()
     wanted = train(cell, whole, warm, None, lambda: float(learned_values(whole).sum()))
     broken, file = problem(), tmp_path / "state.pt"
@@ -87,22 +87,27 @@ def residuals_and_work(solver, **changes):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(training, "training_step", watched)
         found = problem()
-        train(Cell(CELL.task, parse_solver(solver), 0), found, table(steps=9, rate=0.02, **changes), None)
+        train(
+            Cell(CELL.task, parse_solver(solver), 0),
+            found,
+            table(steps=9, learning_rate=0.02, **changes),
+            None,
+        )
     return seen
 
 
 def test_a_warm_start_gains_from_the_second_epoch_on():
     """Three crops, one a step: the first three steps are the same, and each later one ends closer, or sooner."""
-    cold, warm = (residuals_and_work("unrolled(5)", warm=w) for w in (False, True))
+    cold, warm = (residuals_and_work("unrolled(5)", warm_start=w) for w in (False, True))
     assert cold[:3] == warm[:3]
     assert all(w[0] < 0.7 * c[0] for c, w in zip(cold[3:], warm[3:], strict=True))
-    cold, warm = (residuals_and_work("deq(1e-04)", warm=w) for w in (False, True))
+    cold, warm = (residuals_and_work("deq(1e-04)", warm_start=w) for w in (False, True))
     assert cold[:3] == warm[:3]
     assert all(w[1] < c[1] for c, w in zip(cold[3:], warm[3:], strict=True))
 
 
 def test_a_crop_starts_where_it_ended_itself_and_not_where_another_did():
-    found, warm = problem(), table(steps=6, warm=True, batch=2)
+    found, warm = problem(), table(steps=6, warm_start=True, batch=2)
     starts, step = [], training.training_step
 
     def watched(solver, prob, batch, start):
@@ -128,7 +133,7 @@ def test_a_crop_starts_where_it_ended_itself_and_not_where_another_did():
 
 def test_looks_are_at_their_steps_and_at_the_end():
     found, scores = problem(), iter(range(100))
-    history = train(CELL, found, table(steps=7, look=3), None, lambda: float(next(scores)))
+    history = train(CELL, found, table(steps=7, eval_every=3), None, lambda: float(next(scores)))
     assert history.values() == {
         "losses": history.losses,
         "look_steps": [3, 6, 7],
@@ -136,7 +141,7 @@ def test_looks_are_at_their_steps_and_at_the_end():
         # Three applications and three products a step.
         "look_work": [18, 36, 42],
     }
-    assert train(CELL, problem(), table(look=7), None, lambda: 1.0).look_steps == [7]
+    assert train(CELL, problem(), table(eval_every=7), None, lambda: 1.0).look_steps == [7]
     assert set(train(CELL, problem(), table(), None, lambda: 1.0).values()) == {"losses"}
 
 
@@ -187,7 +192,7 @@ def test_a_gradient_that_is_not_finite_ends_the_training(monkeypatch):
 def test_networks_learn_at_their_own_rate():
     def groups(text):
         found = problem(parse_task(text))
-        optimiser = optimiser_for(found, table(rate=0.3, network_rate=1e-5))
+        optimiser = optimiser_for(found, table(learning_rate=0.3, network_learning_rate=1e-5))
         return {group["lr"]: sum(p.numel() for p in group["params"]) for group in optimiser.param_groups}
 
     assert groups("deblurring(huber)") == {0.3: 9}
@@ -204,7 +209,7 @@ def test_every_estimator_trains_all_the_weights_of_a_denoiser(name):
     cell = Cell(parse_task("inpainting(drunet(learn_weights=True), lost=0.1)"), ESTIMATORS[name].example, 0)
     found = small_problem(cell.task, dtype=torch.float32)
     before = [p.detach().clone() for p in parameters(found)]
-    train(cell, found, table(steps=1, rate=0.01, clip=1.0), None)
+    train(cell, found, table(steps=1, learning_rate=0.01, clip=1.0), None)
     moved = [bool((p != q).any()) for p, q in zip(parameters(found), before, strict=True)]
     names = [n for n, p in found.operator.named_parameters() if p.requires_grad]
     assert all(moved), [n for n, m in zip(names, moved, strict=True) if not m]

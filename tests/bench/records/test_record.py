@@ -11,6 +11,7 @@ import torch
 
 from bench.analysis.tidy import tidy
 from bench.config.matrix import cells, load_profile
+from bench.config.profile_schema import RENAMED_KEYS, EquilibriumTable, TrainingTable, with_new_keys
 from bench.execution.preparation import plan_jobs
 from bench.execution.runner import run_profile
 from bench.records.record import Record, key_of, settings
@@ -69,12 +70,36 @@ def test_the_same_cell_at_two_sizes_is_two_records():
     assert (RECORD.crop, several[2].crop) == (0, 128)
 
 
+def test_settings_of_an_old_record_are_read_under_the_new_keys():
+    file = next(
+        f
+        for f in (ROOT / "results" / "reference" / "quick-cpu" / "rows").glob("*.json")
+        if '"quality"' in f.read_text()
+    )
+    text = file.read_text()
+    old, new = json.loads(text)["settings"], Record.from_json(text).settings
+    assert set(new["equilibrium"]) == set(EquilibriumTable.model_fields)
+    for name in ("rate", "network_rate", "look", "warm"):
+        path = RENAMED_KEYS[f"training.{name}"].removeprefix("training.")
+        assert new["training"][path] == old["training"][name]
+    assert (new["equilibrium"]["max_applications"], new["execution"]) == (
+        old["equilibrium"]["longest"],
+        old["step"],
+    )
+    assert with_new_keys(new) == new
+    # The checksum is that of the file, under the old keys.
+    with pytest.raises(ValueError, match="checksum"):
+        Record.from_json(text.replace('"longest"', '"max_applications"'))
+
+
 def test_the_records_that_are_committed_load():
     """They were written before a profile had sizes, looks and warm starts."""
     records = list(Store(ROOT / "results" / "reference" / "quick-cpu").records())
     assert len(records) > 100
     assert {(r.crop, r.batch) for r in records} == {(64, 2), (48, 1)}
     assert len({r.identity for r in records}) == len(records)
+    assert all(set(r.settings["training"]) == set(TrainingTable.model_fields) for r in records)
+    assert all("execution" in r.settings and "step" not in r.settings for r in records)
     frame = tidy(records)
     assert list(frame["heading"]) == list(frame["task"])
     assert not frame["peer"].any()
@@ -150,7 +175,7 @@ def test_a_key_changes_with_everything_that_decides_the_result(tiny_file, monkey
     def key(cell=one, profile=profile, images="abc", device="cpu", kind="quality"):
         return key_of(cell, settings(profile, images, torch.device(device), kind), kind)
 
-    training = profile.training.model_copy(update={"rate": 0.3})
+    training = profile.training.model_copy(update={"learning_rate": 0.3})
     keys = [
         key(),
         key(images="abd"),

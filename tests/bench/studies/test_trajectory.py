@@ -208,7 +208,7 @@ SCHEDULE = ScheduleTable(first=0.3, last=1e-3)
 
 
 def table(**changes):
-    return TrainingTable(**({"steps": 6, "rate": 0.1, "batch": 1, "checkpoint": 2} | changes))
+    return TrainingTable(**({"steps": 6, "learning_rate": 0.1, "batch": 1, "checkpoint": 2} | changes))
 
 
 def problem():
@@ -216,7 +216,7 @@ def problem():
 
 
 def test_a_scheduled_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
-    scheduled, file = table(schedule=SCHEDULE, warm=True), tmp_path / "state.pt"
+    scheduled, file = table(schedule=SCHEDULE, warm_start=True), tmp_path / "state.pt"
     whole, broken, again = problem(), problem(), problem()
     wanted = train(CELL, whole, scheduled, None)
     step, calls = training.training_step, itertools.count(1)
@@ -273,7 +273,7 @@ def test_other_solvers_do_not_mind_a_schedule():
 def test_a_schedule_has_a_key_of_its_own(tiny_file):
     def key(line):
         file = tiny_file.with_name(f"{len(line)}.toml")
-        text = tiny_file.read_text().replace("rate = 0.2\n", f"rate = 0.2\n{line}\n")
+        text = tiny_file.read_text().replace("learning_rate = 0.2\n", f"learning_rate = 0.2\n{line}\n")
         file.write_text(text)
         profile = load_profile(str(file))
         return key_of(CELL, settings_of(profile, "", torch.device("cpu"), "quality"), "quality")
@@ -291,7 +291,9 @@ def test_a_schedule_has_a_key_of_its_own(tiny_file):
     ],
 )
 def test_a_bad_schedule_is_one_line(tiny_file, capsys, line, complaint):
-    tiny_file.write_text(tiny_file.read_text().replace("rate = 0.2\n", f"rate = 0.2\n{line}\n"))
+    tiny_file.write_text(
+        tiny_file.read_text().replace("learning_rate = 0.2\n", f"learning_rate = 0.2\n{line}\n")
+    )
     assert entry(["run", str(tiny_file), "--out", str(tiny_file.with_name("out"))]) == 2
     (text,) = capsys.readouterr().err.strip().splitlines()
     assert complaint in text

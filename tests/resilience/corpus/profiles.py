@@ -38,9 +38,10 @@ WRONG = (
 
 NUMBERS = (
     *(f"images.{key}" for key in ("crop", "train", "test")),
-    *(f"training.{key}" for key in ("steps", "rate", "batch", "network_rate", "clip", "checkpoint", "look")),
-    *(f"equilibrium.{key}" for key in ("tol", "budget", "longest")),
-    *("oracle.budget", "timing.rounds", "timing.seconds", "threads", "limit"),
+    *(f"training.{key}" for key in ("steps", "learning_rate", "batch", "network_learning_rate", "clip")),
+    *("training.checkpoint", "training.eval_every"),
+    *(f"equilibrium.{key}" for key in ("tol", "budget", "max_applications")),
+    *("oracle.budget", "timing.rounds", "timing.seconds", "threads", "timeout"),
 )
 
 VALID = {
@@ -48,7 +49,7 @@ VALID = {
     *(("training.clip", value) for value in WRONG if value[0] in "90" or value == "1e400"),
 }
 
-LISTS = ("tasks", "solvers", "seeds", "also")
+LISTS = ("tasks", "solvers", "seeds", "blocks")
 
 NAMES = (
     "../../x",
@@ -72,7 +73,7 @@ def _given(**changes: str) -> str:
     keys = {
         "name": '"x"', "summary": '"s"', "tasks": '["denoising(l1)"]', "solvers": '["jfb(1)"]', "seeds": "[0]",
         "dtype": '"float64"', "threads": "1", "images.crop": "32", "images.train": "2", "images.test": "1",
-        "training.steps": "0", "training.rate": "0.1", "training.batch": "1", "equilibrium.tol": "0.1",
+        "training.steps": "0", "training.learning_rate": "0.1", "training.batch": "1", "equilibrium.tol": "0.1",
         "equilibrium.budget": "3", "timing.rounds": "1", "timing.seconds": "0.1",
     } | {name.replace("__", "."): value for name, value in changes.items()}  # fmt: skip
     return "".join(f"{key} = {value}\n" for key, value in keys.items() if value)
@@ -81,12 +82,21 @@ def _given(**changes: str) -> str:
 def profiles(rng: random.Random) -> Iterator[bytes]:
     """Wrong types, absurd numbers, unknown keys, names that are paths, cut short, binary, deep, and large."""
     for key in (*NUMBERS, *LISTS):
-        for value in WRONG if key in NUMBERS else [v for v in WRONG if v != "[]" or key != "also"]:
+        for value in WRONG if key in NUMBERS else [v for v in WRONG if v != "[]" or key != "blocks"]:
             if (key, value) not in VALID:
                 yield _given(**{key.replace(".", "__"): value}).encode()
     for name in NAMES:
         yield _given(name=f'"{name}"').encode()
-    for key in ("name", "tasks", "solvers", "seeds", "dtype", "threads", "images.crop", "training.rate"):
+    for key in (
+        "name",
+        "tasks",
+        "solvers",
+        "seeds",
+        "dtype",
+        "threads",
+        "images.crop",
+        "training.learning_rate",
+    ):
         yield _given(**{key.replace(".", "__"): ""}).encode()  # left out
     for key in (
         "nmae",
@@ -94,7 +104,7 @@ def profiles(rng: random.Random) -> Iterator[bytes]:
         "__class__",
         "training.__init__",
         '"a b"',
-        "also2",
+        "blocks2",
         "timing.seconds2",
     ):
         yield _given(**{key: "1"}).encode()
