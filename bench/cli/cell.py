@@ -8,7 +8,7 @@ import typer
 
 from ..utils.console import print_frame, say
 from ..utils.errors import UserError
-from ..utils.terminal import aside, printed_json
+from ..utils.terminal import printed_json, stdout_to_stderr
 from .options import Bf16, Device, Images, Json, Weights
 
 cells = typer.Typer(rich_markup_mode=None)
@@ -46,7 +46,7 @@ def cell(
     chosen = load_profile(profile)
     networks = DenoiserOptions(weights, bf16)
     check_precision(chosen, networks)
-    with aside():
+    with stdout_to_stderr():
         its_task, its_solver = given_task(task, networks), given_solver(solver)
         one = Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
         if not admits(one.task, one.solver):

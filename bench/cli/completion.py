@@ -12,7 +12,7 @@ from typer.completion import (
     get_completion_script,
 )
 
-from ..utils.console import _name, variable
+from ..utils.console import completion_variable, program_name
 from ..utils.errors import unknown
 
 completions = typer.Typer()
@@ -37,8 +37,8 @@ def completion_script(shell: str, command: str) -> str:
     """
     if shell not in FUNCTIONS:
         raise unknown("shell", shell, list(FUNCTIONS))
-    name = _name(command)
-    made = get_completion_script(prog_name=name, complete_var=variable(command), shell=shell)
+    name = program_name(command)
+    made = get_completion_script(prog_name=name, complete_var=completion_variable(command), shell=shell)
     call = CALLS[shell].format(name=name)
     asks = call.replace("$1" if shell == "bash" else name, command)
     return f"{FUNCTIONS[shell].format(name=name, command=command)}\n{made.replace(call, asks)}\n"

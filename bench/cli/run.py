@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from ..utils.console import console, print_frame, say
-from ..utils.terminal import aside, printed_json
+from ..utils.terminal import printed_json, stdout_to_stderr
 from .options import Bf16, Device, Images, Json, Out, ProfileName, Weights
 
 matrices = typer.Typer(rich_markup_mode=None)
@@ -99,7 +99,11 @@ def run(
     seconds = math.inf if within is None else seconds_of(within)
     chosen = load_profile(profile)
     try:
-        with aside(), _progress() as progress, chosen_cluster(device, jobs, workers, scheduler) as cluster:
+        with (
+            stdout_to_stderr(),
+            _progress() as progress,
+            chosen_cluster(device, jobs, workers, scheduler) as cluster,
+        ):
             outcome = run_matrix(
                 chosen,
                 out,

@@ -9,7 +9,7 @@ import typer
 
 from ..utils.console import print_frame, say
 from ..utils.errors import UserError
-from ..utils.terminal import aside, printed_json
+from ..utils.terminal import printed_json, stdout_to_stderr
 from .options import Device, Images, Out
 
 studies = typer.Typer(rich_markup_mode=None)
@@ -48,7 +48,7 @@ def certify(
     from ..utils.device import pick_device
 
     chosen = load_profile(profile)
-    with aside():
+    with stdout_to_stderr():
         its_task, its_solver = given_task(task), given_solver(solver)
         one = Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
         where = pick_device(device)
@@ -91,7 +91,7 @@ def trajectory(
     )
     from ..tasks.images import Layout, find_images
 
-    with aside():
+    with stdout_to_stderr():
         chosen = given_task(task).value
         found, setting = trajectory_study(
             chosen,
@@ -165,7 +165,7 @@ def largest(
     from ..utils.device import pick_device
 
     where, seconds = pick_device(device), math.inf if within is None else seconds_of(within)
-    with aside():
+    with stdout_to_stderr():
         tasks = [given_task(text).value for text in task or TASKS]
         solvers = [given_solver(text).value for text in solver or SOLVERS]
     found = study(

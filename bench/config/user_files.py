@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.errors import UserError, in_a_line
-from ..utils.terminal import aside
+from ..utils.terminal import stdout_to_stderr
 
 REFERENCE = re.compile(r"(?P<path>[^(),=]*\.py):(?P<name>[A-Za-z_]\w*)")
 MENTION = re.compile(r"\.py\b")
@@ -65,7 +65,7 @@ class UserFile:
         # Dataclasses look their module up by name, and so does pickle.
         sys.modules[self.name] = module
         try:
-            with aside():
+            with stdout_to_stderr():
                 exec(compile(self.content, self.path, "exec"), module.__dict__)
         except BaseException:
             del sys.modules[self.name]
@@ -199,7 +199,7 @@ def blamed(what: str, sources: tuple[UserFile, ...]) -> Generator[None]:
     What they print goes to standard error.
     """
     try:
-        with aside():
+        with stdout_to_stderr():
             yield
     except UserError:
         raise

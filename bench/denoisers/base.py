@@ -1,9 +1,9 @@
-"""What every denoiser is: ``D_σ(x)`` as a module, and the family that builds one for a size of image."""
+"""A denoiser ``D_σ(x)`` as a module, and a family that builds one for grey or colour images."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Protocol, Self
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from .weights import WeightFile
 
 
 class Denoiser(nn.Module):
-    """``D_σ(x)``, differentiable in x, in σ and in its weights; always in evaluation mode."""
+    """``D_σ(x)``, differentiable in x, σ and its weights; always in evaluation mode."""
 
     @abstractmethod
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -28,46 +28,57 @@ class Denoiser(nn.Module):
         """
 
     def residual_lipschitz(self) -> float:
-        """A certified bound on the Lipschitz constant of ``x − D_σ(x)``, for every σ; ``nan`` where none is known."""
+        """A certified bound on the Lipschitz constant of ``x − D_σ(x)`` for every σ; ``nan`` if none is known."""
         return float("nan")
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode, whatever is asked."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
 
-class Family(Protocol):
-    """Denoisers of one kind: hashable, printable, picklable."""
+class Family(ABC):
+    """Denoisers of one kind; a frozen dataclass: hashable, printable, picklable.
 
-    @property
-    def name(self) -> str:
-        """The name of the family, as a user types it."""
-        ...
+    Attributes:
+        name: the name on a command line.
+        scales: number of scales of the network; sides must be divisible into them without padding.
+    """
+
+    name: str
+    scales: ClassVar[int] = 1
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raise ``UserError`` for images of a ``shape`` ``(C, H, W)`` that the family cannot take."""
-        ...
+        channels, height, width = shape
+        if channels not in (1, 3):
+            raise UserError(f"{self.name} takes images of 1 or 3 channels, not {channels}")
+        step, least = 2 ** (self.scales - 1), 2 ** (self.scales + 1)
+        if self.scales > 1 and any(side < least or side % step for side in (height, width)):
+            raise UserError(
+                f"{self.name} takes images with sides of at least {least} pixels in multiples of {step}, "
+                f"not {width}×{height}"
+            )
 
+    @abstractmethod
     def build(
         self, channels: int, dtype: torch.dtype, device: torch.device | str, weights: WeightFile | None
     ) -> Denoiser:
-        """The denoiser, in evaluation mode.
+        """Build the denoiser.
 
         Args:
             channels: 1 or 3.
             dtype, device: of its weights.
-            weights: ``None`` for those that come with the project.
+            weights: ``None`` for the shipped ones.
 
         Raises:
-            UserError: there are no such weights, or they do not fit.
+            UserError: no such weights, or they do not fit.
         """
-        ...
 
 
-class LevelMap(Denoiser):
+class NoiseMapDenoiser(Denoiser):
     """A network that takes the noise level as an image ``(B, 1, H, W)``, such as DRUNet.
 
-    deepinv fills that image by itself only for a float or one level a sample, and then in float32.
+    deepinv makes that image by itself only for a float or for one level a sample, and always in float32.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -76,24 +87,9 @@ class LevelMap(Denoiser):
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
         """``D_σ(x)``."""
-        return self.network(x, level_map(x, sigma))
+        return self.network(x, noise_map(x, sigma))
 
 
-def level_map(x: Tensor, sigma: Tensor) -> Tensor:
+def noise_map(x: Tensor, sigma: Tensor) -> Tensor:
     """The noise level as an image ``(B, 1, H, W)`` in the dtype of ``x``."""
     return sigma.to(x.dtype).reshape(-1, 1, 1, 1).expand(x.shape[0], 1, *x.shape[2:])
-
-
-def check_channels(name: str, channels: int) -> None:
-    """Raise ``UserError`` unless images are grey or in colour."""
-    if channels not in (1, 3):
-        raise UserError(f"{name} takes images of 1 or 3 channels, not {channels}")
-
-
-def check_sides(name: str, shape: tuple[int, int, int]) -> None:
-    """Raise ``UserError`` for sides that a network of four scales would pad."""
-    check_channels(name, shape[0])
-    if any(side < 32 or side % 8 for side in shape[1:]):
-        raise UserError(
-            f"{name} takes images with sides of at least 32 pixels in multiples of 8, not {shape[2]}×{shape[1]}"
-        )

@@ -6,42 +6,31 @@ from dataclasses import dataclass
 
 import torch
 from deepinv.models import DRUNet
-from torch import nn
 
-from .architectures import ARCHITECTURES, architecture
-from .base import Denoiser, LevelMap, check_sides
-from .weights import WeightFile, download, fill, fits_network, shipped
+from .architectures import ARCHITECTURES
+from .base import Denoiser, Family, NoiseMapDenoiser
+from .weights import WeightFile, load_network
 
 PUBLISHED = {1: "drunet_deepinv_gray_finetune_26k.pth", 3: "drunet_deepinv_color_finetune_22k.pth"}
 
 
 @dataclass(frozen=True, slots=True)
-class DrunetFamily:
-    """deepinv's DRUNet; with the shipped weights a compact one.
+class DrunetFamily(Family):
+    """deepinv's DRUNet. The shipped network is compact.
 
     Source: Zhang et al., *Plug-and-play image restoration with deep denoiser prior* (arXiv 2008.13751).
     """
 
     name: str = "drunet"
-
-    def check(self, shape: tuple[int, int, int]) -> None:
-        """Sides in multiples of 8, at least 32: others deepinv would pad. Raises ``UserError``."""
-        check_sides(self.name, shape)
+    scales = 4
 
     def build(
         self, channels: int, dtype: torch.dtype, device: torch.device | str, weights: WeightFile | None
     ) -> Denoiser:
-        """The denoiser; a file may fit the compact or deepinv's published architecture. Raises ``UserError``."""
-        shipped_name = architecture("drunet", channels)
+        """The denoiser; a weight file may fit the compact or the published architecture. Raises ``UserError``."""
+        shipped = "drunet_grey" if channels == 1 else "drunet_colour"
         with torch.device("meta"):
-            network: nn.Module = ARCHITECTURES[shipped_name].build()
+            compact = ARCHITECTURES[shipped].build()
             published = DRUNet(channels, channels, pretrained=None)
-        if weights is None:
-            tensors, source = shipped(shipped_name), shipped_name
-        elif weights.published:
-            tensors, source, network = download("drunet", PUBLISHED[channels]), PUBLISHED[channels], published
-        else:
-            tensors, source = weights.tensors(), weights.source
-            network = published if fits_network(published, tensors) else network
-        fill(network, tensors, source, dtype)
-        return LevelMap(network).to(device)
+        network = load_network(compact, published, "drunet", PUBLISHED[channels], shipped, weights, dtype)
+        return NoiseMapDenoiser(network).to(device)

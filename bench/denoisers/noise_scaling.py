@@ -1,4 +1,4 @@
-"""One network for every noise level: denoiser scaling."""
+"""Denoiser scaling: one network, trained for one noise level, serves every noise level."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from .architectures import convolutions, residual_lipschitz
 from .base import Denoiser
 
 
-class Scaled(Denoiser):
-    """``D_σ(x) = (σ/σ₀) D(x σ₀/σ)`` for a network D that is blind to the noise level and was trained for σ₀.
+class ScaledDenoiser(Denoiser):
+    """``D_σ(x) = (σ/σ₀) D(x σ₀/σ)`` for a network D without a noise-level input, trained for σ₀.
 
-    The scaled image has noise of level σ₀. The residual is scaled as well, ``R_σ(x) = (σ/σ₀) R(x σ₀/σ)``, so its
-    Lipschitz constant is that of R at every σ.
+    The scaled image has noise of level σ₀. The residual scales too, ``R_σ(x) = (σ/σ₀) R(x σ₀/σ)``, so its Lipschitz
+    constant is the same for every σ.
 
     Source: Xu et al., *Boosting the performance of plug-and-play priors via denoiser scaling* (arXiv 2002.11546).
 
     Args:
-        network: a chain of convolutions with ReLU between them and a skip connection: deepinv's DnCNN.
+        network: a chain of convolutions with ReLU and a skip connection: deepinv's DnCNN.
         sigma_0: σ₀, in units of the peak.
-        channelwise: the network is one for grey images, and denoises each channel by itself.
+        channelwise: the network is for grey images, and denoises each channel separately.
     """
 
     def __init__(self, network: nn.Module, sigma_0: float, *, channelwise: bool = False) -> None:
@@ -37,8 +37,7 @@ class Scaled(Denoiser):
         return scale * self.network(scaled)
 
     def residual_lipschitz(self) -> float:
-        """The product of the norms of the layers; taking channels one by one does not change it."""
+        """The product of the norms of the layers, also if channels are denoised separately."""
+        # Wide layers on a fine grid take minutes; a coarse grid costs 4 % a layer.
         wide = any(layer.out_channels > 32 for layer in convolutions(self.network))
-        return residual_lipschitz(
-            self.network, 16 if wide else 64
-        )  # a coarse grid costs 4 % a layer, a fine one minutes
+        return residual_lipschitz(self.network, 16 if wide else 64)

@@ -12,20 +12,20 @@ from .wavelets import Wavelets
 
 
 class WeightedPenalty(Shrinkage):
-    """``g(x) = Σ_g ω_g h_δ(‖(Wx)_g‖) + ε/2 ‖x − ½‖²``: learnable weights by channel, scale and orientation.
+    """``g(x) = Σ_g ω_g h_δ(‖(Wx)_g‖) + ε/2 ‖x − ½‖²`` with learnable weights by channel, scale and orientation.
 
-    W are orthonormal wavelets; for ``h_δ`` and the approximation see ``Shrinkage``. Without groups, ‖·‖ is the absolute
-    value. The ridge pulls towards mid-grey and makes g ε-strongly convex.
+    W are orthonormal wavelets; see ``Shrinkage`` for ``h_δ`` and the approximation. The ridge makes g ε-strongly convex,
+    with mid-grey as its centre.
 
-    The weights in weighted norms of arXiv 2506.13239, section on learned weights; the prox is exact
-    because W is orthonormal and g separable in groups of its coefficients.
+    The weights of weighted norms are those of arXiv 2506.13239, section on learned weights. The prox is exact because W
+    is orthonormal and g separable in groups of coefficients.
 
     Args:
         wavelets: the transform W.
-        weights: initial ``ω``, positive, ``groups.weights(C, levels)``; ``(C, levels, 3)`` without groups.
+        weights: initial ``ω``, positive, of shape ``groups.weights(C, levels)``.
         smoothing: δ ≥ 0.
         ridge: ε ≥ 0.
-        groups: what shares a norm.
+        groups: coefficients that share a norm; by default each is alone.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class WeightedPenalty(Shrinkage):
         """W."""
         return [self.wavelets]
 
-    def renew(self, transforms: Sequence[Wavelets]) -> None:
-        """Take the same W in another dtype."""
+    def set_transforms(self, transforms: Sequence[Wavelets]) -> None:
+        """Replace W."""
         (self.wavelets,) = transforms
 
     def analyse(self, state: Tensor) -> Tensor:
@@ -63,8 +63,3 @@ class WeightedPenalty(Shrinkage):
     def argument(self, z: Tensor, step: Tensor) -> Tensor:
         """``W (z + τε/2)``."""
         return self.wavelets.analyse(z + step * self.ridge * 0.5 if self.ridge else z)
-
-    def energy(self, x: Tensor) -> Tensor:
-        """``g(x)`` of each image, ``(B,)``: what ``prox`` is the proximity operator of (used by the tests)."""
-        ridge = self.ridge / 2 * (x - 0.5).square().flatten(1).sum(1)
-        return self.cost(self.wavelets.analyse(x)) + ridge

@@ -23,7 +23,7 @@ from bench.denoisers import (
     DncnnFamily,
     DrunetFamily,
     GsDrunetFamily,
-    Scaled,
+    ScaledDenoiser,
     ScicoFamily,
     scico,
     weight_file,
@@ -36,7 +36,7 @@ from bench.denoisers.architectures import (
     limit_lipschitz,
     residual_lipschitz,
 )
-from bench.denoisers.base import level_map
+from bench.denoisers.base import noise_map
 from bench.denoisers.gsdrunet import COMPACT, gradient_step
 from bench.studies.denoiser_training import evaluate, train
 from bench.utils.errors import UserError
@@ -121,7 +121,7 @@ def test_a_limited_network_keeps_its_constant(seed, bound):
 
 @given(seed=st.integers(0, 1000), sigma=st.floats(0.01, 1))
 def test_scaling_keeps_the_constant_of_the_residual(seed, sigma):
-    scaled, level = Scaled(small(seed), SIGMA_0), torch.tensor(sigma, dtype=F64)
+    scaled, level = ScaledDenoiser(small(seed), SIGMA_0), torch.tensor(sigma, dtype=F64)
     x = draw(seed, 1, 1, 6, 6)
 
     def norm(factor, at):
@@ -136,7 +136,7 @@ def test_scaling_keeps_the_constant_of_the_residual(seed, sigma):
 
 
 def test_the_measured_constant_is_the_jacobians():
-    denoiser, x = Scaled(small(), 0.1), draw(0, 1, 1, 6, 6)
+    denoiser, x = ScaledDenoiser(small(), 0.1), draw(0, 1, 1, 6, 6)
     jacobian = torch.autograd.functional.jacobian(lambda z: z - denoiser(z, torch.tensor(0.2, dtype=F64)), x)
     exact = torch.linalg.matrix_norm(jacobian.reshape(36, 36), ord=2)
     assert evaluate.measured_lipschitz(denoiser, x, 0.2, 300) == pytest.approx(float(exact), rel=1e-6)
@@ -145,20 +145,20 @@ def test_the_measured_constant_is_the_jacobians():
 def test_at_its_own_level_a_scaled_network_is_the_network():
     network, x = small(), draw(0, 2, 1, 8, 8)
     torch.testing.assert_close(
-        Scaled(network, 0.1)(x, torch.tensor(0.1, dtype=F64)), network(x), rtol=1e-13, atol=0
+        ScaledDenoiser(network, 0.1)(x, torch.tensor(0.1, dtype=F64)), network(x), rtol=1e-13, atol=0
     )
 
 
 def test_each_sample_may_have_its_own_level():
     network, x, levels = (
-        Scaled(small(channels=3), 0.1),
+        ScaledDenoiser(small(channels=3), 0.1),
         draw(0, 2, 3, 8, 8),
         torch.tensor([0.05, 0.2], dtype=F64),
     )
     together = network(x, levels.view(2, 1, 1, 1))
     apart = torch.cat([network(x[i : i + 1], levels[i]) for i in range(2)])
     torch.testing.assert_close(together, apart, rtol=0, atol=1e-13)
-    assert level_map(x, levels.view(2, 1, 1, 1))[:, 0, 3, 3].tolist() == levels.tolist()
+    assert noise_map(x, levels.view(2, 1, 1, 1))[:, 0, 3, 3].tolist() == levels.tolist()
 
 
 def families(folder):
@@ -218,7 +218,7 @@ def test_float64_is_not_lost_in_the_noise_level(tmp_path):
 def test_the_gradient_step_is_that_of_its_potential(tmp_path):
     denoiser, x = families(tmp_path)["gsdrunet"], draw(0, 2, 1, 32, 32).requires_grad_()
     sigma = torch.tensor(0.1, dtype=F64)
-    potential = denoiser.network.potential(x, level_map(x, sigma)).sum()
+    potential = denoiser.network.potential(x, noise_map(x, sigma)).sum()
     (slope,) = torch.autograd.grad(potential, x)
     torch.testing.assert_close(denoiser(x, sigma), x - slope, rtol=0, atol=1e-12)
     with torch.no_grad():
@@ -252,7 +252,7 @@ def test_the_published_dncnn_is_recognised_by_its_shapes(tmp_path):
     torch.manual_seed(0)
     torch.save(DnCNN(1, 1, pretrained=None).state_dict(), tmp_path / "theirs.pth")
     found = DncnnFamily().build(1, torch.float32, "cpu", weight_file(str(tmp_path / "theirs.pth")))
-    assert isinstance(found, Scaled)
+    assert isinstance(found, ScaledDenoiser)
     assert found.sigma_0 == 2 / 255
     assert len(found.network.conv_list) == 18
 
@@ -420,10 +420,9 @@ def test_scicos_layers_are_folded_exactly():
     )
     params = {"conv_start": kernel(1, 64), "conv_end": kernel(64, 1)}
     params["ConvBNBlock_0"] = {"Conv_0": kernel(64, 64), "BatchNorm_0": norm}
-    network = DnCNN(1, 1, depth=3, nf=64, pretrained=None)
-    scico._wrap_around(network)
+    network = scico.circular_dncnn(3)
     folded = scico.fold(params, {"ConvBNBlock_0": {"BatchNorm_0": stats}}, 3)
-    weights.fill(network, folded, "test", F64)
+    weights.load_weights(network, folded, "test", F64)
 
     def convolve(x, layer):
         w = torch.from_numpy(layer["kernel"]).double().permute(3, 2, 0, 1)

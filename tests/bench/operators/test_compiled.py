@@ -13,7 +13,7 @@ from bench.config.matrix import parse_solver, parse_task
 from bench.measurement.memory import peak_bytes, saved_bytes
 from bench.measurement.training import parameters, training_step
 from bench.operators import BoundOperator
-from bench.operators.compiled import channels_last, wrap
+from bench.operators.compiled import channels_last, prepare
 from bench.operators.cuda_graphs import Capture, capture
 from bench.penalties import CoupledPenalty
 from bench.tasks import build_problem
@@ -27,10 +27,12 @@ F64 = torch.float64
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def problem(text="deblurring(huber)", dtype=F64, device="cpu", size=32, applied="eager", train=2):
+def problem(text="deblurring(huber)", dtype=F64, device="cpu", size=32, execution="eager", train=2):
     task = parse_task(text)
     images = find_images(colour=task.channels == 3)
-    return build_problem(task, images, Layout(size, train, 1), 0, dtype=dtype, device=device, applied=applied)
+    return build_problem(
+        task, images, Layout(size, train, 1), 0, dtype=dtype, device=device, execution=execution
+    )
 
 
 def draw(seed, like):
@@ -84,8 +86,8 @@ def assert_same(made, T, x, learned, atol=1e-13):
 def test_a_compiled_map_is_the_map(text, traced):
     p = problem(text)
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = wrap(T, x, "compiled")
-    assert (wrapped.how, wrapped.why) == ("compiled", "")
+    wrapped = prepare(T, x, "compiled")
+    assert (wrapped.mode, wrapped.reason) == ("compiled", "")
     assert wrapped.seconds > 0
     assert_same(wrapped.T, T, x, parameters(p))
     with torch.no_grad():
@@ -106,7 +108,7 @@ def test_it_is_compiled_once_a_shape(traced):
         with torch.no_grad():
             p.operator.prior.log_weights += 0.1 * seed
         for batch in (p.train, p.train.select(torch.tensor([1, 0]))):
-            T = wrap(p.bind(batch), p.start(batch), "compiled").T
+            T = prepare(p.bind(batch), p.start(batch), "compiled").T
             with torch.no_grad():
                 torch.testing.assert_close(
                     T(p.start(batch)), p.bind(batch)(p.start(batch)), rtol=0, atol=1e-13
@@ -130,27 +132,27 @@ def test_generated_code_rounds_as_the_map_does():
     torch.compiler.reset()
     p = problem("denoising(l1)", torch.float32)
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = wrap(T, x, "compiled")
-    if wrapped.how == "eager":
-        assert "torch.compile failed" in wrapped.why  # no C++ compiler here
-        pytest.skip(wrapped.why)
+    wrapped = prepare(T, x, "compiled")
+    if wrapped.mode == "eager":
+        assert "torch.compile failed" in wrapped.reason  # no C++ compiler here
+        pytest.skip(wrapped.reason)
     assert_same(wrapped.T, T, x, parameters(p), atol=1e-6)
 
 
 def test_what_stays_eager_says_why():
     p = problem()
     T, x = p.bind(p.train), p.start(p.train)
-    assert wrap(T, x, "eager") == bench.operators.compiled.PreparedMap(T, "eager")
-    found = wrap(torch.cos, x, "compiled")
-    assert (found.T, found.how) == (torch.cos, "eager")
-    assert "no operator of this benchmark" in found.why
+    assert prepare(T, x, "eager") == bench.operators.compiled.PreparedMap(T, "eager")
+    found = prepare(torch.cos, x, "compiled")
+    assert (found.T, found.mode) == (torch.cos, "eager")
+    assert "no operator of this benchmark" in found.reason
     layered = problem("denoising(dncnn(layers=3))")
-    assert "its applications differ" in wrap(layered.bind(layered.train), x, "compiled").why
+    assert "its applications differ" in prepare(layered.bind(layered.train), x, "compiled").reason
     coupled = problem("inpainting_colour(colours(coupled=True))")
     assert isinstance(coupled.operator.prior, CoupledPenalty)
     state = coupled.start(coupled.train)
-    assert "through the CPU" in wrap(coupled.bind(coupled.train), state, "compiled").why
-    assert wrap(T, x, "graphed").why == "CUDA graphs need a GPU"
+    assert "through the CPU" in prepare(coupled.bind(coupled.train), state, "compiled").reason
+    assert prepare(T, x, "graphed").reason == "CUDA graphs need a GPU"
 
 
 def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeypatch):
@@ -162,16 +164,16 @@ def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeyp
 
     monkeypatch.setattr(bench.operators.compiled, "BACKEND", broken)
     for _ in range(2):  # another instance, of the same kind and shape
-        p = problem(applied="compiled", train=3)
+        p = problem(execution="compiled", train=3)
         for index in ([0], [1], [2]):
-            found = p.wrapped(p.train.select(torch.tensor(index)))
-            assert found.how == "eager"
-            assert found.why.startswith("torch.compile failed: ")
-            assert "no compiler for this machine" in found.why
-            assert "\n" not in found.why
+            found = p.prepared(p.train.select(torch.tensor(index)))
+            assert found.mode == "eager"
+            assert found.reason.startswith("torch.compile failed: ")
+            assert "no compiler for this machine" in found.reason
+            assert "\n" not in found.reason
             training_step(neumann(2, 2), p, p.train.select(torch.tensor(index)))
     assert len(tried) == 1
-    p.wrapped(p.train)
+    p.prepared(p.train)
     assert len(tried) == 2, "another shape is another compilation"
 
 
@@ -180,7 +182,7 @@ def test_compiled_code_that_is_wrong_is_not_used(clean, monkeypatch):
         bench.operators.compiled, "BACKEND", lambda graph, inputs: lambda *a: [o + 1e-6 for o in graph(*a)]
     )
     p = problem()
-    assert "differ from the eager ones by" in wrap(p.bind(p.train), p.start(p.train), "compiled").why
+    assert "differ from the eager ones by" in prepare(p.bind(p.train), p.start(p.train), "compiled").reason
 
 
 def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
@@ -192,8 +194,8 @@ def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
 
     monkeypatch.setattr(bench.operators.compiled, "BACKEND", talkative)
     p = problem()
-    found = wrap(p.bind(p.train), p.start(p.train), "compiled")
-    assert (found.how, found.why) == ("compiled", "")
+    found = prepare(p.bind(p.train), p.start(p.train), "compiled")
+    assert (found.mode, found.reason) == ("compiled", "")
 
 
 SOLVERS = ("unrolled(3)", "jfb(4)", "neumann(5, 5)", "implicit(nesterov(1e-3), cg(1e-3))", "deq(1e-3)")
@@ -223,18 +225,18 @@ def assert_trains_alike(p):
 
 
 def test_no_training_step_compiles(read):
-    p = problem(applied="compiled", train=3)
-    made = p.wrapped(p.train.select(torch.tensor([0])))
-    assert made.how == "compiled"
+    p = problem(execution="compiled", train=3)
+    made = p.prepared(p.train.select(torch.tensor([0])))
+    assert made.mode == "compiled"
     with torch.compiler.set_stance("fail_on_recompile"):
         assert_trains_alike(p)
-    assert p.wrapped(p.train.select(torch.tensor([1]))).seconds == made.seconds
+    assert p.prepared(p.train.select(torch.tensor([1]))).seconds == made.seconds
 
 
 def test_states_in_another_layout_run_the_same_code(read):
     p = problem("denoising_colour(huber)")
     T, x = p.bind(p.train), p.start(p.train)
-    made = wrap(T, x, "compiled").T
+    made = prepare(T, x, "compiled").T
     with torch.no_grad(), torch.compiler.set_stance("fail_on_recompile"):
         for state in (x.to(memory_format=torch.channels_last), x.clone().requires_grad_(), x.mT):
             torch.testing.assert_close(made(state), T(state), rtol=0, atol=1e-13)
@@ -242,8 +244,8 @@ def test_states_in_another_layout_run_the_same_code(read):
 
 def test_memory_of_a_compiled_step_is_that_of_the_eager_one(read):
     found = []
-    for applied in ("compiled", "eager"):
-        p = problem(applied=applied)
+    for execution in ("compiled", "eager"):
+        p = problem(execution=execution)
         p.bind(p.train)
         with saved_bytes(p.operator.parameters()) as tape:
             training_step(neumann(2, 2), p, p.train, tape=tape)
@@ -262,23 +264,23 @@ class Static:
     def __init__(self, T, like):
         type(self).made += 1
         self.T, self.start = T, torch.zeros_like(like).requires_grad_()
-        self.values = self.runs = self.pulls = 0
+        self.values = self.tapes = self.vjps = 0
         self.learned = [p for p in T.operator.parameters() if p.requires_grad]
 
     def value(self, x):
         self.values += 1
         return self.T(x)
 
-    def run(self, x):
-        self.runs += 1
+    def record(self, x):
+        self.tapes += 1
         with torch.no_grad():
             self.start.copy_(x)
         with torch.enable_grad():
             self.taped = self.T(self.start)
         return self.taped.detach().clone()
 
-    def pull(self, v):
-        self.pulls += 1
+    def vjp(self, v):
+        self.vjps += 1
         return torch.autograd.grad(self.taped, self.start, v, retain_graph=True)[0]
 
 
@@ -302,7 +304,7 @@ def test_replays_are_the_map_and_parameters_cost_nothing_until_asked_for(monkeyp
     # Of its own, so that only what the graphs ask of T is counted.
     assert_same(made, p.bind(p.train), x, parameters(p))
     assert len(calls) == 2  # once each time that parameters were asked for
-    assert (made.memory.replay.runs, made.memory.replay.pulls) == (1, 4)
+    assert (made.memory.replay.tapes, made.memory.replay.vjps) == (1, 4)
     made.select(torch.tensor([0]))(x[:1])
 
 
@@ -351,9 +353,9 @@ def test_parameters_require_no_gradient_in_a_capture_and_do_again_after_it():
 
 
 def test_training_captures_once(static):
-    p = problem(applied="graphed", train=3)
+    p = problem(execution="graphed", train=3)
     assert_trains_alike(p)
-    assert p.wrapped(p.train.select(torch.tensor([1]))).how == "graphed"
+    assert p.prepared(p.train.select(torch.tensor([1]))).mode == "graphed"
     assert Static.made == 1
     p.bind(p.train)
     assert Static.made == 2, "another shape is another capture"
@@ -386,7 +388,7 @@ def test_a_timing_captures_before_its_first_step(static, monkeypatch):
 
 @pytest.mark.parametrize("text", ["inpainting(l1)", "denoising(dncnn)"])
 def test_graphs_of_other_tasks_take_other_measurements(text, static):
-    p = problem(text, applied="graphed", train=3)
+    p = problem(text, execution="graphed", train=3)
     for i in range(3):
         batch = p.train.select(torch.tensor([i]))
         assert_same(p.bind(batch), p.operator.bind(batch.y, p.physics), p.start(batch), parameters(p))
@@ -405,20 +407,20 @@ def test_what_is_watched_is_not_replayed():
             torch.testing.assert_close(made(x), T(x), rtol=0, atol=0)
         (pulled,) = torch.autograd.grad(out, at, v)
     replay = made.memory.replay
-    assert (replay.values, replay.runs, replay.pulls) == (0, 1, 0)
+    assert (replay.values, replay.tapes, replay.vjps) == (0, 1, 0)
     torch.testing.assert_close(pulled, torch.autograd.grad(T(at), at, v)[0], rtol=0, atol=1e-14)
 
 
 def test_graphs_that_are_wrong_are_not_used(monkeypatch):
     class Wrong(Static):
-        def pull(self, v):
-            return super().pull(v) + 1e-6
+        def vjp(self, v):
+            return super().vjp(v) + 1e-6
 
     monkeypatch.setattr(bench.operators.compiled, "Capture", Wrong)
     p = problem()
-    found = wrap(p.bind(p.train), p.start(p.train), "graphed")
-    assert found.how == "eager"
-    assert "differ from the eager ones by" in found.why
+    found = prepare(p.bind(p.train), p.start(p.train), "graphed")
+    assert found.mode == "eager"
+    assert "differ from the eager ones by" in found.reason
 
 
 def test_replaced_parameters_are_not_missed():
@@ -443,8 +445,8 @@ def test_replaced_parameters_are_not_missed():
 def test_graphs_on_a_gpu_are_the_map(text):
     p = problem(text, torch.float32, "cuda")
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = wrap(T, x, "graphed")
-    assert (wrapped.how, wrapped.why) == ("graphed", "")
+    wrapped = prepare(T, x, "graphed")
+    assert (wrapped.mode, wrapped.reason) == ("graphed", "")
     assert isinstance(wrapped.T.memory.replay, Capture)
     for _ in range(2):
         assert_same(wrapped.T, T, x, parameters(p), atol=1e-5)

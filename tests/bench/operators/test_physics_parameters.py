@@ -331,8 +331,8 @@ def test_states_that_do_not_fit_the_measurements_get_a_clear_sentence(x):
 
 
 def test_a_data_term_says_whether_it_is_learned():
-    assert not data_fidelity(Y, Denoising()).learned()
-    assert data_fidelity(Y.clone().requires_grad_(), Denoising()).learned()
+    assert not data_fidelity(Y, Denoising()).requires_grad()
+    assert data_fidelity(Y.clone().requires_grad_(), Denoising()).requires_grad()
     found = data_fidelity(Y, BlurFFT((1, N, N), KERNEL.clone().requires_grad_()))
     assert isinstance(found, DataFidelity)
-    assert found.learned()
+    assert found.requires_grad()

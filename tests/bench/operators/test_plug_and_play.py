@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.config.call_syntax import parse_call
-from bench.denoisers import Scaled, weights
+from bench.denoisers import ScaledDenoiser, weights
 from bench.denoisers.architectures import ARCHITECTURES, SIGMA_0, limit_lipschitz
 from bench.denoisers.gsdrunet import COMPACT, gradient_step
 from bench.operators.plug_and_play import (
@@ -50,7 +50,7 @@ def small(seed=0, bound=0.9):
     torch.manual_seed(seed)
     network = DnCNN(1, 1, depth=3, nf=4, pretrained=None).double()
     limit_lipschitz(network, bound)
-    return Scaled(network, SIGMA_0)
+    return ScaledDenoiser(network, SIGMA_0)
 
 
 def saved(folder, name):
@@ -163,7 +163,7 @@ def test_what_learns(tmp_path, learn):
     assert not operator.denoiser.training
     learnt = {name for name, p in operator.named_parameters() if p.requires_grad}
     assert {"log_step", "log_sigma"} <= learnt
-    assert len(operator.networks()) == len(learnt) - 2 == (12 if learn else 0)
+    assert len(operator.network_weights()) == len(learnt) - 2 == (12 if learn else 0)
     y = draw(0, 1, 1, 16, 16)
     unrolled(2)(operator.bind(y, Denoising()), y).x.square().sum().backward()
     assert {name for name, p in operator.named_parameters() if p.grad is not None} == learnt
