@@ -106,9 +106,9 @@ def convolution_norm(weight: Tensor, grid: int = 32) -> float:
 
     Zero padding and cropping compress the convolution on the whole plane, whose norm is the supremum over frequencies
     of the spectral norm of its symbol; a circular convolution samples the same symbol. For fixed unit vectors the
-    symbol is, up to a phase, a trigonometric polynomial of degree d = (k − 1)/2 in each direction. Its supremum is at most its
-    maximum on N > 2d points divided by ``cos(π d / N)``, once for each direction (Ehlich and Zeller, *Math. Z.* 86,
-    1964).
+    symbol is, up to a phase, a trigonometric polynomial of degree d = (k − 1)/2 in each direction. Its supremum is at
+    most its maximum on N > 2d points divided by ``cos(π d / N)``, once for each direction (Ehlich and Zeller,
+    *Math. Z.* 86, 1964).
 
     Args:
         weight: ``(out, in, k, k)``, k odd.

@@ -71,7 +71,7 @@ class Operator(nn.Module):
         return BoundOperator(self, y, physics, data_fidelity(y, physics))
 
     def regularity(self, data: DataFidelity) -> DerivativeBounds | None:
-        """Bounds on the derivatives of T with the data term ``data``, for the present parameters; ``None`` if unknown."""
+        """Bounds on the derivatives of T for the data term ``data``, at the present parameters; or ``None``."""
         return None
 
     @property

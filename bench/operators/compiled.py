@@ -158,8 +158,8 @@ def _compile(T: BoundOperator, like: Tensor) -> CompiledMap:
     eager = T(like)
     compiled = CompiledMap(T, like.shape, (like.stride(),))
     try:
-        # Warnings of a compiler must not become errors of this program. torch's recompile limit is for code that changes
-        # all the time; here, each task, shape and dtype of a process is compiled once.
+        # Warnings of a compiler must not become errors of this program. torch's recompile limit is for code that
+        # changes all the time; here, each task, shape and dtype of a process is compiled once.
         with warnings.catch_warnings(), torch._dynamo.config.patch(recompile_limit=256):  # pyright: ignore[reportAttributeAccessIssue]
             warnings.simplefilter("ignore")
             value = compiled(like)

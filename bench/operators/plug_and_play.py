@@ -83,8 +83,8 @@ class PlugAndPlay(Operator):
     def contraction(self, spectrum: tuple[float, float]) -> float:
         """``(1 + ε) max(|1 − τα|, |1 − τβ|)`` (THEORY C16), with ε a certified bound for the residual ``x − D_σ(x)``.
 
-        It is the bound of the last layer if layers differ. ``nan`` if no ε is known, and in bfloat16, whose rounding has
-        no Lipschitz constant.
+        It is the bound of the last layer if layers differ. ``nan`` if no ε is known, and in bfloat16, whose rounding
+        has no Lipschitz constant.
         """
         if self.autocast:
             return float("nan")

@@ -118,8 +118,8 @@ def join(approximation: Tensor, details: Sequence[Tensor]) -> Tensor:
 def portion(t: Tensor, rest: Tensor) -> Tensor:
     """``t/(t + rest)`` of positive numbers, with an accurate derivative also if t is much larger than rest.
 
-    Autograd would sum ``1/(t + rest)`` and ``−t/(t + rest)²``, which nearly cancel there. A certificate allows a product
-    with B a rounding error of units of ``‖B‖`` only.
+    Autograd would sum ``1/(t + rest)`` and ``−t/(t + rest)²``, which nearly cancel there. A certificate allows a
+    product with B a rounding error of units of ``‖B‖`` only.
     """
     total = t + rest
     return torch.where(t > rest, 1 - rest / total, t / total)

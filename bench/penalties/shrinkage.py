@@ -1,10 +1,10 @@
 """Group shrinkage of coefficients, and bounds on how far the derivatives of a forward–backward step with it may change.
 
-``T(s) = Wᵀ P(W(s − τ∇f(s)) + …)`` with the group shrinkage P of ``Shrinkage``. Its derivative jumps at kinks, where the norm
-of a group is ``t/s``, with threshold t and slope s; so it has no Lipschitz constant. But in a ball of states no group moves
-by more than ``d = ‖I − τ∇²f‖ · radius``. A group whose norm is further than d from its kink stays on its side: only the
-others, near their kink, can jump. With ``σ = 1 + τε``, the norm ``ρ`` of a group and ``ρ' = max(ρ − d, kink)``, the blocks of
-the derivatives change at most by
+``T(s) = Wᵀ P(W(s − τ∇f(s)) + …)`` with the group shrinkage P of ``Shrinkage``. Its derivative jumps at kinks, where
+the norm of a group is ``t/s``, with threshold t and slope s; so it has no Lipschitz constant. But in a ball of states
+no group moves by more than ``d = ‖I − τ∇²f‖ · radius``. A group whose norm is further than d from its kink stays on
+its side: only the others, near their kink, can jump. With ``σ = 1 + τε``, ``ρ`` the norm of a group, and
+``ρ' = max(ρ − d, kink)``, the blocks of the derivatives change at most by
 
 =====================  ====================================  ==================================
 a group                ``P'``                                ``∂P/∂log ω``
@@ -54,8 +54,8 @@ STEPS = 40.0
 class ShrinkageBounds:
     """Derivative bounds of a forward–backward step with its present parameters, computed in float64.
 
-    T is the step in exact arithmetic, with the present parameters, measurements and kernel or mask, and with the float64
-    matrices of the wavelets. Rounding in the dtype of the step is measured against float64.
+    T is the step in exact arithmetic, with the present parameters, measurements and kernel or mask, and with the
+    float64 matrices of the wavelets. Rounding in the dtype of the step is measured against float64.
 
     Attributes:
         operator: the step.
@@ -191,8 +191,8 @@ def _root(square: Tensor) -> float:
 class Shrinkage(Regulariser):
     """A regulariser that shrinks groups of coefficients, with a learnable log-weight for every kind of group.
 
-    On coefficients c it is ``Σ_g ω_g h_δ(‖c_g‖) + ε/2 ‖c − m‖²``, with Huber's function ``h_δ`` (``|u| − δ/2`` beyond δ,
-    ``u²/2δ`` within; ``|u|`` for δ = 0). The approximation has no weight.
+    On coefficients c it is ``Σ_g ω_g h_δ(‖c_g‖) + ε/2 ‖c − m‖²``, with Huber's function ``h_δ`` (``|u| − δ/2`` beyond
+    δ, ``u²/2δ`` within; ``|u|`` for δ = 0). The approximation has no weight.
 
     Args:
         bands: ``Wavelets.bands``, ``(H, W)``.

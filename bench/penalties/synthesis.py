@@ -19,8 +19,8 @@ from .shrinkage import Shrinkage
 from .wavelets import Wavelets
 
 LARGEST = 0.5
-"""Bound on the free entries of N, which keeps N well conditioned. L tends to 1 with the square of its condition number, and
-trainings without the bound ended there, with no equilibrium solved any more."""
+"""Bound on the free entries of N, which keeps N well conditioned. L tends to 1 with the square of its condition
+number, and trainings without the bound ended there, with no equilibrium solved any more."""
 
 
 class SynthesisPenalty(Shrinkage):
@@ -58,8 +58,8 @@ class SynthesisPenalty(Shrinkage):
 class UnionPenalty(SynthesisPenalty):
     """ℓ1 (or Huber) in a union of m orthonormal bases: ``x = Σ_k Ψ_kᵀ s_k / √m`` on states ``(B, m·C, H, W)``.
 
-    The bases are a tight frame, ``Ψ = [Ψ_1; …; Ψ_m] / √m`` with ``ΨᵀΨ = I``. The channels of one basis are contiguous in a
-    state. A prox in the image would need an inner iteration; in coefficients it is exact.
+    The bases are a tight frame, ``Ψ = [Ψ_1; …; Ψ_m] / √m`` with ``ΨᵀΨ = I``. The channels of one basis are contiguous
+    in a state. A prox in the image would need an inner iteration; in coefficients it is exact.
 
     Args:
         bases: the m transforms, with equal sizes and numbers of levels.
@@ -104,10 +104,10 @@ class UnionPenalty(SynthesisPenalty):
 class CoupledPenalty(SynthesisPenalty):
     """Norms ``‖ω N c_g‖`` with a learnable matrix N inside every group, by the change of variable ``s = N c``.
 
-    ``c = Ψx`` are orthonormal wavelet coefficients, so ``x = Ψᵀ N⁻¹ s``, and the norm of s is plain. At every scale, N is
-    lower triangular over the (channel, orientation) pairs of a group, with a positive diagonal and determinant 1 in each
-    group. That loses nothing: the norm depends on ``NᵀN`` alone (Cholesky), and ω has the scale. N does not act on the
-    approximation.
+    ``c = Ψx`` are orthonormal wavelet coefficients, so ``x = Ψᵀ N⁻¹ s``, and the norm of s is plain. At every scale, N
+    is lower triangular over the (channel, orientation) pairs of a group, with a positive diagonal and determinant 1 in
+    each group. That loses nothing: the norm depends on ``NᵀN`` alone (Cholesky), and ω has the scale. N does not act
+    on the approximation.
 
     Args:
         wavelets: the transform Ψ.
@@ -203,8 +203,8 @@ def free_entries(members: Tensor) -> Tensor:
         members: the group of each of n indices, int64 ``(n,)``.
 
     Returns:
-        float64 ``(F, n, n)``. The diagonal matrices are orthonormal (Helmert's contrasts), so that an optimiser treats all
-        indices of a group alike.
+        float64 ``(F, n, n)``. The diagonal matrices are orthonormal (Helmert's contrasts), so that an optimiser treats
+        all indices of a group alike.
     """
     n, entries = len(members), []
     for group in members.unique():

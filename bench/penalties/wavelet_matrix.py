@@ -23,9 +23,9 @@ NOISE = 1e-13
 class WaveletMatrix(nn.Module):
     """``M x`` and ``Mᵀ x`` along one dimension, with M the orthonormal analysis matrix of one level.
 
-    The low half of the outputs comes first, then the high half. A row of M has as many entries as the filter, so time and
-    memory can be linear in the length: each tile of outputs gathers the inputs that it needs, and multiplies them by its
-    block of M. All tiles are one gather and one batched product.
+    The low half of the outputs comes first, then the high half. A row of M has as many entries as the filter, so time
+    and memory can be linear in the length: each tile of outputs gathers the inputs that it needs, and multiplies them
+    by its block of M. All tiles are one gather and one batched product.
 
     Args:
         wavelet: name of an orthogonal wavelet of PyWavelets.
@@ -125,8 +125,8 @@ class MatrixAccuracy:
 
     Attributes:
         defect: a bound on ``‖MᵀM − I‖``, measured.
-        rounding: a bound on ``‖fl(Mx) − Mx‖ / ‖x‖``, and the same for Mᵀ, in units of the rounding of the dtype. A sum of
-            k products of rounded entries has an error of at most (k + 1) units of the sum of magnitudes.
+        rounding: a bound on ``‖fl(Mx) − Mx‖ / ‖x‖``, and the same for Mᵀ, in units of the rounding of the dtype. A sum
+            of k products of rounded entries has an error of at most (k + 1) units of the sum of magnitudes.
     """
 
     defect: float
@@ -146,8 +146,8 @@ def matrix_accuracy(wavelet: str, length: int) -> MatrixAccuracy:
 def _tiles(M: Tensor, adjoint: bool = False) -> tuple[Tensor, Tensor]:
     """Cut a sparse matrix into tiles of ``2·HALF`` rows.
 
-    Nearby outputs need nearby inputs. For M, these are ``HALF`` rows at one place of the low half and ``HALF`` at the same
-    place of the high half; for its adjoint, ``2·HALF`` successive rows.
+    Nearby outputs need nearby inputs. For M, these are ``HALF`` rows at one place of the low half and ``HALF`` at the
+    same place of the high half; for its adjoint, ``2·HALF`` successive rows.
 
     Returns:
         The columns that each tile needs, int64 ``(tiles · inputs,)``, and the blocks ``(tiles, outputs, inputs)``.

@@ -16,17 +16,17 @@ from .wavelet_matrix import WaveletMatrix
 
 ORIENTATIONS = ("horizontal", "vertical", "diagonal")
 DEFECT = 1e-10
-"""Largest ``‖MᵀM − I‖`` of an orthonormal level. Filters of long wavelets are known to fewer digits: the defect of dmey is
-5e-3, that of db38 5e-4."""
+"""Largest ``‖MᵀM − I‖`` of an orthonormal level. Filters of long wavelets are known to fewer digits: the defect of
+dmey is 5e-3, that of db38 5e-4."""
 
 
 class Wavelets(nn.Module):
     """A separable, orthonormal, multi-level wavelet transform of images of one size.
 
     Coefficients are in Mallat's layout: an image of the same size, with the approximation in its top-left block of
-    ``H/2^levels × W/2^levels``. ``ptwt``'s boundary filters are orthonormalised (QR), so ``synthesise`` is both the inverse
-    and the adjoint of ``analyse``, and a prox taken in coefficients is exact. For a padded transform, a frame, it would not
-    be.
+    ``H/2^levels × W/2^levels``. ``ptwt``'s boundary filters are orthonormalised (QR), so ``synthesise`` is both the
+    inverse and the adjoint of ``analyse``, and a prox taken in coefficients is exact. For a padded transform, a frame,
+    it would not be.
 
     Args:
         size: height and width; both divisible by ``2**levels`` and long enough for the filter.

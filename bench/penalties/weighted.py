@@ -14,8 +14,8 @@ from .wavelets import Wavelets
 class WeightedPenalty(Shrinkage):
     """``g(x) = Σ_g ω_g h_δ(‖(Wx)_g‖) + ε/2 ‖x − ½‖²`` with learnable weights by channel, scale and orientation.
 
-    W are orthonormal wavelets; see ``Shrinkage`` for ``h_δ`` and the approximation. The ridge makes g ε-strongly convex,
-    with mid-grey as its centre.
+    W are orthonormal wavelets; see ``Shrinkage`` for ``h_δ`` and the approximation. The ridge makes g ε-strongly
+    convex, with mid-grey as its centre.
 
     The weights of weighted norms are those of arXiv 2506.13239, section on learned weights. The prox is exact because W
     is orthonormal and g separable in groups of coefficients.

@@ -18,7 +18,7 @@ REPLACEMENTS = (
     "× x, · *, − -, – -, — -, … ..., ‖ ||, ≤ <=, ≥ >=, → ->, ← <-, ≈ ~, ² ^2, ’ ', ℓ l, ⟨ <, ⟩ >, "
     "σ sigma, θ theta, λ lambda, τ tau, μ mu, Λ Lambda, ᵀ ^T"
 )
-ASCII = dict(pair.split() for pair in REPLACEMENTS.split(", "))
+ASCII = {pair[0]: pair[2:] for pair in REPLACEMENTS.split(", ")}
 """Replacements for the letters that the project prints and an encoding may lack."""
 
 
