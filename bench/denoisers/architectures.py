@@ -1,4 +1,4 @@
-"""Architectures trained and shipped by the project: compact versions of two networks of deepinv."""
+"""Compact versions of deepinv's networks, their training from a good start, and certified Lipschitz constants."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from deepinv.models import DnCNN, DRUNet
+from deepinv.models.GSPnP import GSPnP
 from torch import Tensor, nn
 
+COMPACT = (24, 48, 64, 64)
+"""Channels of the scales of a compact DRUNet."""
 SIGMA_0 = 25 / 255
 """Noise level for which a network without a noise-level input is trained, in units of the peak."""
 
@@ -36,7 +39,7 @@ class Architecture:
     def build(self) -> nn.Module:
         """The network with its initial weights, in training mode."""
         if self.kind is DRUNet:
-            network = DRUNet(self.channels, self.channels, nc=(24, 48, 64, 64), nb=2, pretrained=None)
+            network = DRUNet(self.channels, self.channels, nc=COMPACT, nb=2, pretrained=None)
             _pass_image(network, self.channels)
             return network
         network = DnCNN(self.channels, self.channels, depth=6, nf=32, pretrained=None, device=None)  # pyright: ignore[reportArgumentType]
@@ -51,6 +54,27 @@ ARCHITECTURES = {
     "dncnn_grey": Architecture(DnCNN, 1, lipschitz=0.99),
 }
 """By the names of the shipped weight files."""
+
+
+class GradientStep(GSPnP):
+    """``D = I − ∇g`` with ``g(x) = ½‖x − N(x)‖²``, N a DRUNet; its weights have the names of deepinv's class.
+
+    deepinv's own gradient is computed in float32, and detached in evaluation mode.
+
+    Args:
+        channels: 1 or 3.
+        widths: channels of the scales.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, int, int, int]) -> None:
+        # Two residual blocks a scale and smooth activations, as published.
+        super().__init__(DRUNet(channels, channels, nc=widths, nb=2, act_mode="E", pretrained=None))
+
+    def potential_grad(self, x: Tensor, sigma: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """``∇g(x) = x − N(x) − J_N(x)ᵀ (x − N(x))``, in the dtype of ``x``; differentiable if grad is enabled."""
+        denoised, vjp, *_ = torch.func.vjp(lambda z: self.student_grad(z, sigma), x)
+        residual = x - denoised
+        return self.alpha * (residual - vjp(residual)[0])
 
 
 def _pass_image(network: DRUNet, channels: int) -> None:
@@ -110,12 +134,11 @@ def convolution_norm(weight: Tensor, grid: int = 32) -> float:
     most its maximum on N > 2d points divided by ``cos(π d / N)``, once for each direction (Ehlich and Zeller,
     *Math. Z.* 86, 1964).
 
+    The bound is at most ``cos(π d / N)⁻²`` times the norm.
+
     Args:
         weight: ``(out, in, k, k)``, k odd.
         grid: N, the number of frequencies in each direction.
-
-    Returns:
-        A bound at most ``cos(π d / N)⁻²`` times the norm.
     """
     degree = max(weight.shape[-2:]) // 2
     largest = torch.linalg.matrix_norm(_symbol(weight.detach().double(), grid), ord=2).max()

@@ -17,14 +17,11 @@ class Denoiser(nn.Module):
 
     @abstractmethod
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Denoise.
+        """Images of the shape and dtype of ``x``, denoised.
 
         Args:
             x: images ``(B, C, H, W)``, in the dtype of the weights.
             sigma: standard deviation of the noise, positive; a scalar tensor, or ``(B, 1, 1, 1)``.
-
-        Returns:
-            Images of the shape and dtype of ``x``.
         """
 
     def residual_lipschitz(self) -> float:
@@ -63,15 +60,12 @@ class Family(ABC):
     def build(
         self, channels: int, dtype: torch.dtype, device: torch.device | str, weights: WeightFile | None
     ) -> Denoiser:
-        """Build the denoiser.
+        """Build the denoiser. Raises ``UserError`` for missing weights or a misfit.
 
         Args:
             channels: 1 or 3.
             dtype, device: of its weights.
             weights: ``None`` for the shipped ones.
-
-        Raises:
-            UserError: no such weights, or they do not fit.
         """
 
 

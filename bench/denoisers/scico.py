@@ -68,7 +68,7 @@ class ScicoFamily(Family):
 
 
 def fold(params: dict[str, Any], stats: dict[str, Any], depth: int) -> dict[str, Tensor]:
-    """Convert scico's layers to weights of deepinv's DnCNN, in float64.
+    """Convert scico's layers to a state dict of deepinv's DnCNN, in float64.
 
     scico computes ``x − C(…)``, whose convolutions have no bias and, but for the first and last, a batch normalisation;
     deepinv computes ``x + C(…)`` with biases.
@@ -76,9 +76,6 @@ def fold(params: dict[str, Any], stats: dict[str, Any], depth: int) -> dict[str,
     Args:
         params, stats: flax's trees; kernels are ``(height, width, in, out)``.
         depth: number of convolutions.
-
-    Returns:
-        A state dict.
     """
     first, last = _kernel(params["conv_start"]), _kernel(params["conv_end"])
     state = {

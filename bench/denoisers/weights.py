@@ -72,11 +72,7 @@ def _to_safetensors(tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype
 
 
 def parse_weights(data: bytes, name: str) -> dict[str, Tensor]:
-    """Parse a weight file: safetensors, or torch's format if the file's ``name`` has another suffix.
-
-    Raises:
-        UserError: the bytes are not in that format, or hold no state dict.
-    """
+    """Parse a weight file: safetensors, or torch's format if ``name`` has another suffix. Raises ``UserError``."""
     if name.endswith(".safetensors"):
         try:
             return parse_safetensors(data)
@@ -140,7 +136,7 @@ def load_network(
     weights: WeightFile | None,
     dtype: torch.dtype,
 ) -> nn.Module:
-    """Load weights into one of two architectures: a user's file into the one that it fits.
+    """Load weights into one of two architectures: a user's file into the one that it fits. Raises ``UserError``.
 
     Args:
         compact, published: the project's architecture and deepinv's, both on the meta device.
@@ -148,9 +144,6 @@ def load_network(
         shipped: name of the shipped weights, for ``compact``.
         weights: ``None`` for the shipped ones.
         dtype: of the loaded weights.
-
-    Raises:
-        UserError: the weights cannot be read, or fit neither architecture.
     """
     if weights is None:
         network, tensors, source = compact, _shipped(shipped), shipped
@@ -170,8 +163,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str, dtype: torch.dtype) -> None:
     """Make copies of ``tensors`` in ``dtype`` the weights of ``network``, which may be on the meta device.
 
-    Raises:
-        UserError: names or shapes differ from the network's, or a value is not a finite real number.
+    Raises ``UserError`` if names or shapes differ from the network's, or a value is not a finite real number.
     """
     misfit = f"the weights {source} are not of this {type(network).__name__}"
     expected = network.state_dict()

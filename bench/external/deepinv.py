@@ -1,4 +1,7 @@
-"""deepinv's ``PGD``, as deep equilibrium, Jacobian-free or unfolded, with the benchmark's physics, step and prox."""
+"""deepinv's ``PGD``, as deep equilibrium, Jacobian-free or unfolded, with the benchmark's physics, step and prox.
+
+The calls raise ``UserError`` if a value is out of range.
+"""
 
 from __future__ import annotations
 
@@ -67,17 +70,16 @@ class DeepInverse:
         )
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> ExternalSolution:
-        """Solve ``x = T(x)`` from images ``x0`` ``(B, C, H, W)``.
-
-        Raises:
-            UserError: the library cannot run on T.
-        """
-        if not isinstance(T, BoundOperator) or not self.admits(T.operator):
+        """Solve ``x = T(x)`` from images ``x0`` ``(B, C, H, W)``. Raises ``UserError`` if PGD cannot run on T."""
+        if not (
+            isinstance(T, BoundOperator)
+            and isinstance(T.operator, ForwardBackward)
+            and self.admits(T.operator)
+        ):
             raise UserError(
                 f"{self.label} runs on forward-backward operators with a weighted penalty of images: "
                 "leave it out for this task"
             )
-        assert isinstance(T.operator, ForwardBackward)
         counter = CallCounter(self.max_iter if self.backward is None else 1)
         algorithm = PGD(
             data_fidelity=L2(),
@@ -147,9 +149,6 @@ def deepinv_deq(
         history, beta, regularisation: settings of ``anderson``.
         thres: ``thres_conv``, which always stops the adjoint iteration.
         early_stop: whether ``thres`` stops the forward iteration too.
-
-    Raises:
-        UserError: a value is out of range.
     """
     label = shortest_call(deepinv_deq, 2, locals())
     mixing = _mixing(history, beta, regularisation)
@@ -181,9 +180,6 @@ def deepinv_anderson(
         max_iter, backward, thres, early_stop: as for ``deepinv_deq``.
         history, beta, regularisation: settings of the forward iteration.
         history_backward, beta_backward, regularisation_backward: settings of the adjoint iteration.
-
-    Raises:
-        UserError: a value is out of range.
     """
     return DeepInverse(
         shortest_call(deepinv_anderson, 2, locals()),

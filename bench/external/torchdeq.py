@@ -1,8 +1,12 @@
-"""torchdeq's ``get_deq``: implicit gradients by hook or by function, and phantom gradients, with its three solvers."""
+"""torchdeq's ``get_deq``: implicit gradients by hook or by function, and phantom gradients, with its three solvers.
+
+The calls raise ``UserError`` if torchdeq is not installed, or if a value is out of range.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -101,11 +105,7 @@ class TorchDEQ:
         return operator.layers == 0
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> ExternalSolution:
-        """Solve ``x = T(x)`` from ``x0``.
-
-        Raises:
-            UserError: torchdeq is not installed.
-        """
+        """Solve ``x = T(x)`` from ``x0``. Raises ``UserError`` if torchdeq is not installed."""
         installed("torchdeq")
         from torchdeq import get_deq
 
@@ -153,14 +153,8 @@ def torchdeq_ift(
         hook: implicit gradient by a hook; otherwise by a function.
         tol, tol_backward: tolerances of the forward and the adjoint iteration.
         relative: whether the tolerances are relative; the library's default is absolute.
-
-    Raises:
-        UserError: torchdeq is not installed, or a value is out of range.
     """
-    label = shortest_call(torchdeq_ift, 2, locals())
-    solve = _solve("fixed_point_iter", forward, tol, relative)
-    adjoint = _solve("fixed_point_iter", backward, tol_backward, relative)
-    return _implicit(label, solve, adjoint, hook)
+    return _implicit(torchdeq_ift, locals(), "fixed_point_iter", {}, {})
 
 
 def torchdeq_anderson(
@@ -183,16 +177,11 @@ def torchdeq_anderson(
         lam, lam_backward: absolute regularisation of the forward and the adjoint iteration. The library has no argument
             for the second: a registered solver passes it.
         tau: damping.
-
-    Raises:
-        UserError: torchdeq is not installed, or a value is out of range.
     """
-    label = shortest_call(torchdeq_anderson, 2, locals())
-    mixing = {"m": whole("m", m, 2), "tau": real("tau", tau)}
-    solve = _solve("anderson", forward, tol, relative, lam=real("lam", lam), **mixing)
-    lam_backward = real("lam_backward", lam_backward)
-    adjoint = _solve("anderson", backward, tol_backward, relative, lam=lam_backward, **mixing)
-    return _implicit(label, solve, adjoint, hook)
+    arguments, mixing = locals(), {"m": whole("m", m, 2), "tau": real("tau", tau)}
+    settings = mixing | {"lam": real("lam", lam)}
+    adjoint = mixing | {"lam": real("lam_backward", lam_backward)}
+    return _implicit(torchdeq_anderson, arguments, "anderson", settings, adjoint)
 
 
 def torchdeq_broyden(
@@ -209,14 +198,9 @@ def torchdeq_broyden(
     Args:
         forward, backward, hook, tol, tol_backward, relative: as for ``torchdeq_ift``, with one more application.
         memory: number of stored updates; 0 for all.
-
-    Raises:
-        UserError: torchdeq is not installed, or a value is out of range.
     """
-    label = shortest_call(torchdeq_broyden, 2, locals())
-    whole("memory", memory, 0)
-    solve = _solve("broyden", forward, tol, relative, memory=memory)
-    return _implicit(label, solve, _solve("broyden", backward, tol_backward, relative, memory=memory), hook)
+    arguments, settings = locals(), {"memory": whole("memory", memory, 0)}
+    return _implicit(torchdeq_broyden, arguments, "broyden", settings, settings)
 
 
 def torchdeq_phantom(
@@ -230,9 +214,6 @@ def torchdeq_phantom(
         damping: τ of the taped ``x ← τT(x) + (1 − τ)x``.
         tol: tolerance of the forward iteration.
         relative: whether ``tol`` is relative.
-
-    Raises:
-        UserError: torchdeq is not installed, or a value is out of range.
     """
     installed("torchdeq")
     label = shortest_call(torchdeq_phantom, 2, locals())
@@ -245,6 +226,19 @@ def _solve(method: Method, max_iter: int, tol: float, relative: bool, **settings
     return Solve(method, max_iter, real("tol", tol), switch("relative", relative), **settings)
 
 
-def _implicit(label: str, forward: Solve, backward: Solve, hook: bool) -> TorchDEQ:
+def _implicit(
+    make: Callable[..., TorchDEQ],
+    arguments: dict[str, Any],
+    method: Method,
+    settings: dict[str, Any],
+    adjoint_settings: dict[str, Any],
+) -> TorchDEQ:
+    """The solver that ``make(**arguments)`` stands for."""
     installed("torchdeq")
-    return TorchDEQ(label, forward, backward, switch("hook", hook))
+    forward, backward, hook, tol, tol_backward, relative = list(arguments.values())[:6]
+    return TorchDEQ(
+        shortest_call(make, 2, arguments),
+        _solve(method, forward, tol, relative, **settings),
+        _solve(method, backward, tol_backward, relative, **adjoint_settings),
+        switch("hook", hook),
+    )

@@ -41,13 +41,10 @@ class Operator(nn.Module):
 
     @abstractmethod
     def contraction(self, spectrum: tuple[float, float]) -> float:
-        """A bound on the Lipschitz constant of T in the state, with the present parameters.
+        """L with ``‖T(x) − T(x')‖ ≤ L ‖x − x'‖`` for states, at the present parameters; ``nan`` if unknown.
 
         Args:
             spectrum: smallest and largest eigenvalue of ``AᵀA``.
-
-        Returns:
-            L with ``‖T(x) − T(x')‖ ≤ L ‖x − x'‖``; ``nan`` if unknown.
         """
 
     def start(self, image: Tensor) -> Tensor:
@@ -137,7 +134,6 @@ class Prior(Protocol):
     ) -> Operator:
         """The operator for images of ``shape`` ``(C, H, W)`` with initial step ``step``.
 
-        Raises:
-            UserError: a size or a number of channels that it cannot take.
+        Raises ``UserError`` for a size or a number of channels that it cannot take.
         """
         ...

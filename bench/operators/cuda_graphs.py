@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -23,31 +23,12 @@ class StaysEager(Exception):  # noqa: N818 (an outcome, not an error)
     """The reason, in one line, why a map stays eager."""
 
 
-class Replay(Protocol):
-    """One map on static memory, with one tape. Results are copies."""
-
-    def value(self, x: Tensor, /) -> Tensor:
-        """``T(x)`` without a tape."""
-        ...
-
-    def record(self, x: Tensor, /) -> Tensor:
-        """``T(x)`` with a tape, which replaces the previous tape."""
-        ...
-
-    def vjp(self, v: Tensor, /) -> Tensor:
-        """``Jᵀv`` through the tape of the last ``record``."""
-        ...
-
-
 class Capture:
-    """``Replay`` by CUDA graphs.
+    """One map as CUDA graphs on static memory, with one tape. Results are copies.
 
     Args:
         T: the map; it must not synchronise with the host.
-        like: a state on a GPU.
-
-    Raises:
-        StaysEager: the state is not on a GPU.
+        like: a state; raises ``StaysEager`` if it is not on a GPU.
     """
 
     def __init__(self, T: Map, like: Tensor) -> None:
@@ -83,14 +64,14 @@ class Capture:
         return self._y.clone()
 
     def record(self, x: Tensor) -> Tensor:
-        """``T(x)`` with a tape."""
+        """``T(x)`` with a tape, which replaces the previous tape."""
         with torch.no_grad():
             self._taped_x.copy_(x)
         self._record_graph.replay()
         return self._taped_y.detach().clone()
 
     def vjp(self, v: Tensor) -> Tensor:
-        """``Jᵀv``."""
+        """``Jᵀv`` through the tape of the last ``record``."""
         self._v.copy_(v)
         self._vjp_graph.replay()
         return self._vjp.clone()
@@ -112,7 +93,7 @@ class StaticMemory:
     """
 
     static: BoundOperator
-    replay: Replay
+    replay: Capture
     shape: torch.Size
     loaded: BoundOperator | None = None
     tapes: int = 0
@@ -156,7 +137,7 @@ class StaticMemory:
             self.loaded = bound
 
 
-def capture(T: BoundOperator, like: Tensor, make: Callable[[Map, Tensor], Replay]) -> GraphedMap:
+def capture(T: BoundOperator, like: Tensor, make: Callable[[Map, Tensor], Capture]) -> GraphedMap:
     """Capture ``T`` on static memory for states like ``like``.
 
     Meanwhile the parameters require no gradient, so that the captured tape leads to the state alone. Otherwise the tape

@@ -75,8 +75,7 @@ class DataFidelity:
 def data_fidelity(y: Tensor, physics: LinearPhysics) -> DataFidelity:
     """The data term of measurements ``y`` ``(B, C, H, W)``.
 
-    Raises:
-        UserError: the physics is not linear, has no adjoint, or does not fit the measurements.
+    Raises ``UserError`` if the physics is not linear, has no adjoint, or does not fit the measurements.
     """
     name = type(physics).__name__
     if isinstance(physics, type):

@@ -123,9 +123,7 @@ class PlugAndPlayPrior:
     Attributes:
         label: the call that made the prior, as tables show it.
         network: the family of the denoiser.
-        sigma: initial noise level.
-        learn_weights: whether to learn the weights of the network besides log τ and log σ.
-        layers: number of iterations with their own τ and σ; 0 to share them.
+        sigma, learn_weights, layers: as for ``drunet``.
         weights: ``None`` for the shipped ones.
         autocast: run the denoiser in bfloat16.
     """
@@ -141,11 +139,7 @@ class PlugAndPlayPrior:
     def operator(
         self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> PlugAndPlay:
-        """The operator for images of ``shape`` ``(C, H, W)`` with initial step ``step``.
-
-        Raises:
-            UserError: images that the denoiser cannot take, or no weights that fit.
-        """
+        """See ``Prior.operator``; raises ``UserError`` also if the weights do not fit."""
         self.network.check(shape)
         denoiser = self.network.build(shape[0], dtype, device, self.weights)
         denoiser.requires_grad_(self.learn_weights)
@@ -155,8 +149,7 @@ class PlugAndPlayPrior:
 def with_weights(prior: Prior, source: str) -> PlugAndPlayPrior:
     """The prior with weights from the file ``source``, or ``"download"`` for deepinv's published network.
 
-    Raises:
-        UserError: the prior has no network, or the file cannot be read.
+    Raises ``UserError`` if the prior has no network, or the file cannot be read.
     """
     if not isinstance(prior, PlugAndPlayPrior):
         raise UserError(

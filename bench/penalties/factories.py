@@ -32,9 +32,6 @@ class Penalty:
         groups: coefficients that share a norm.
         coupled: learn a matrix inside every group as well.
         union: wavelets of a union of bases, in place of ``wavelet``; it has no groups.
-
-    Raises:
-        UserError: coupling without groups, or a union with groups.
     """
 
     label: str = field(compare=False)
@@ -61,8 +58,7 @@ class Penalty:
     ) -> WeightedPenalty | SynthesisPenalty:
         """The penalty for images of ``shape`` ``(C, H, W)``.
 
-        Raises:
-            UserError: a size that it cannot take, or groups of colours for grey images.
+        Raises ``UserError`` for a size that it cannot take, and for groups of colours in grey images.
         """
         channels = shape[0]
         if self.groups.colours and channels == 1:
@@ -120,20 +116,12 @@ def orientations(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = Fal
 
 
 def colours(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
-    """Norms across the colour channels, which then vanish together; colour images only.
-
-    Args:
-        smoothing, ridge, coupled: as for ``orientations``.
-    """
+    """Norms across the colour channels, which then vanish together; colour images only. As ``orientations``."""
     return _grouped("colours", smoothing, ridge, coupled, Groups(colours=True))
 
 
 def orientations_colours(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
-    """Norms across orientations and colour channels at once; colour images only.
-
-    Args:
-        smoothing, ridge, coupled: as for ``orientations``.
-    """
+    """Norms across orientations and colour channels at once; colour images only. As ``orientations``."""
     return _grouped("orientations_colours", smoothing, ridge, coupled, Groups(True, True))
 
 

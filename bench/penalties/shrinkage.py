@@ -26,7 +26,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -195,7 +195,7 @@ class Shrinkage(Regulariser):
     δ, ``u²/2δ`` within; ``|u|`` for δ = 0). The approximation has no weight.
 
     Args:
-        bands: ``Wavelets.bands``, ``(H, W)``.
+        transforms: its wavelets, with equal sizes and numbers of levels.
         weights: initial ``ω``, positive, of shape ``groups.weights(C, levels)``.
         smoothing: δ ≥ 0.
         ridge: ε ≥ 0.
@@ -203,10 +203,16 @@ class Shrinkage(Regulariser):
     """
 
     def __init__(
-        self, bands: Tensor, weights: Tensor, smoothing: float, ridge: float, groups: Groups
+        self,
+        transforms: Sequence[Wavelets],
+        weights: Tensor,
+        smoothing: float,
+        ridge: float,
+        groups: Groups,
     ) -> None:
         super().__init__()
-        self.expand = ExpandBands(bands)
+        self.bases = nn.ModuleList(transforms)
+        self.expand = ExpandBands(transforms[0].bands)
         self.log_weights = nn.Parameter(weights.log())
         self.smoothing = smoothing
         self.ridge = ridge
@@ -248,21 +254,27 @@ class Shrinkage(Regulariser):
         """Rigorous bounds, with kinks counted."""
         return ShrinkageBounds.of(operator, self, data)
 
-    @abstractmethod
+    @property
     def transforms(self) -> list[Wavelets]:
         """The wavelets of the penalty."""
+        return [cast(Wavelets, basis) for basis in self.bases]
+
+    @property
+    def wavelets(self) -> Wavelets:
+        """The first, and for most penalties only transform."""
+        return cast(Wavelets, self.bases[0])
 
     def defect(self) -> float:
         """A bound on ``‖WᵀW − I‖`` of each of its wavelets."""
-        return max(W.defect for W in self.transforms())
+        return max(W.defect for W in self.transforms)
 
     def rounding(self) -> float:
         """Rounding of an analysis or a synthesis in units, relative to the norm; see ``Wavelets.rounding``."""
-        return max(W.rounding for W in self.transforms())
+        return max(W.rounding for W in self.transforms)
 
     def intact(self) -> bool:
         """Whether nobody changed the matrices of its wavelets."""
-        return all(W.intact() for W in self.transforms())
+        return all(W.intact() for W in self.transforms)
 
     def in_float64(self) -> Self:
         """A copy in float64 whose weights are not learned; itself if it is in float64."""
@@ -273,12 +285,8 @@ class Shrinkage(Regulariser):
         for registry in ("_parameters", "_buffers", "_modules"):
             twin.__dict__[registry] = dict(self.__dict__[registry])
         twin.log_weights = nn.Parameter(self.log_weights.detach().double(), requires_grad=False)
-        twin.set_transforms([W.in_float64() for W in self.transforms()])
+        twin.bases = nn.ModuleList(W.in_float64() for W in self.transforms)
         return twin
-
-    @abstractmethod
-    def set_transforms(self, transforms: Sequence[Wavelets]) -> None:
-        """Replace the wavelets by the same ones in another dtype."""
 
     @abstractmethod
     def analyse(self, state: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import reduce
-from typing import cast
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -31,15 +31,21 @@ class SynthesisPenalty(Shrinkage):
 
     Args:
         centre: m, ``(1, M, H, W)``.
-        bands, weights, smoothing, ridge, groups: as for ``Shrinkage``.
+        transforms, weights, smoothing, ridge, groups: as for ``Shrinkage``.
     """
 
     centre: Tensor
 
     def __init__(
-        self, centre: Tensor, bands: Tensor, weights: Tensor, smoothing: float, ridge: float, groups: Groups
+        self,
+        centre: Tensor,
+        transforms: Sequence[Wavelets],
+        weights: Tensor,
+        smoothing: float,
+        ridge: float,
+        groups: Groups,
     ) -> None:
-        super().__init__(bands, weights, smoothing, ridge, groups)
+        super().__init__(transforms, weights, smoothing, ridge, groups)
         self.register_buffer("centre", centre, persistent=False)
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
@@ -62,43 +68,35 @@ class UnionPenalty(SynthesisPenalty):
     in a state. A prox in the image would need an inner iteration; in coefficients it is exact.
 
     Args:
-        bases: the m transforms, with equal sizes and numbers of levels.
-        weights: initial ``ω``, positive, ``(m·C, levels, 3)``.
-        smoothing: δ ≥ 0.
-        ridge: ε ≥ 0.
+        bases, weights, smoothing, ridge: as for ``Shrinkage``, with m·C channels.
     """
 
     def __init__(self, bases: Sequence[Wavelets], weights: Tensor, smoothing: float, ridge: float) -> None:
         grey = weights.new_full((1, weights.shape[0] // len(bases), *bases[0].bands.shape), 0.5)
-        super().__init__(_analyse(bases, grey), bases[0].bands, weights, smoothing, ridge, Groups())
-        self.bases = nn.ModuleList(bases)
+        super().__init__(_analyse(bases, grey), bases, weights, smoothing, ridge, Groups())
 
     def image(self, state: Tensor) -> Tensor:
         """``Ψᵀ s``."""
         m = len(self.bases)
-        parts = zip(self._bases(), state.chunk(m, 1), strict=True)
+        parts = zip(self.transforms, state.chunk(m, 1), strict=True)
         return reduce(torch.add, (basis.synthesise(s) for basis, s in parts)) / math.sqrt(m)
 
     def synthesis_adjoint(self, image: Tensor) -> Tensor:
         """``Ψ x``."""
-        return _analyse(self._bases(), image)
+        return _analyse(self.transforms, image)
 
     def range(self) -> tuple[float, float]:
         """``ΨΨᵀ`` is a projection; it is the identity for one basis alone."""
         return (0.0 if len(self.bases) > 1 else 1.0), 1.0
 
-    def transforms(self) -> list[Wavelets]:
-        """The m transforms."""
-        return self._bases()
-
-    def set_transforms(self, transforms: Sequence[Wavelets]) -> None:
-        """Replace the transforms, and recompute the state of mid-grey in float64."""
-        self.bases = nn.ModuleList(transforms)
-        shape = (1, self.centre.shape[1] // len(transforms), *self.centre.shape[2:])
-        self.centre = _analyse(transforms, self.centre.new_full(shape, 0.5, dtype=torch.float64))
-
-    def _bases(self) -> list[Wavelets]:
-        return [cast(Wavelets, basis) for basis in self.bases]
+    def in_float64(self) -> Self:
+        """A copy in float64, with the state of mid-grey recomputed."""
+        twin = super().in_float64()
+        if twin is not self:
+            shape = (1, self.centre.shape[1] // len(self.bases), *self.centre.shape[2:])
+            grey = self.centre.new_full(shape, 0.5, dtype=torch.float64)
+            twin.centre = _analyse(twin.transforms, grey)
+        return twin
 
 
 class CoupledPenalty(SynthesisPenalty):
@@ -111,8 +109,7 @@ class CoupledPenalty(SynthesisPenalty):
 
     Args:
         wavelets: the transform Ψ.
-        weights: initial ``ω``, positive, ``groups.weights(C, levels)``.
-        smoothing: δ ≥ 0.
+        weights, smoothing: as for ``Shrinkage``.
         ridge: ε ≥ 0, with the centre ``Ψ ½`` of s.
         groups: coefficients that share a norm, across orientations, colours, or both.
         channels: C.
@@ -137,20 +134,11 @@ class CoupledPenalty(SynthesisPenalty):
         channels: int,
     ) -> None:
         grey = weights.new_full((1, channels, *wavelets.bands.shape), 0.5)
-        super().__init__(wavelets.analyse(grey), wavelets.bands, weights, smoothing, ridge, groups)
-        self.wavelets = wavelets
+        super().__init__(wavelets.analyse(grey), [wavelets], weights, smoothing, ridge, groups)
         self.register_buffer("free", free_entries(groups.members(channels)).to(weights), persistent=False)
         self.coupling = nn.Parameter(weights.new_zeros(wavelets.levels, self.free.shape[0]))
         # The last result of ``range``, with the version of the parameters: on a GPU, computing it waits for the device.
         self._cached_range: tuple[Tensor, tuple[int, int], tuple[float, float]] | None = None
-
-    def transforms(self) -> list[Wavelets]:
-        """Ψ."""
-        return [self.wavelets]
-
-    def set_transforms(self, transforms: Sequence[Wavelets]) -> None:
-        """Replace Ψ."""
-        (self.wavelets,) = transforms
 
     def regularity(self, operator: ForwardBackward, data: DataFidelity) -> DerivativeBounds | None:
         """``None``: no bounds are known, since the entries of N are parameters of the synthesis too."""

@@ -29,17 +29,14 @@ class Wavelets(nn.Module):
     it would not be.
 
     Args:
-        size: height and width; both divisible by ``2**levels`` and long enough for the filter.
-        wavelet: name of an orthogonal wavelet of PyWavelets.
+        size: height and width; ``UserError`` unless divisible by ``2**levels`` and long enough for the filter.
+        wavelet: name of an orthogonal wavelet of PyWavelets; ``UserError`` for others.
         levels: number of scales, at least 1.
         dtype, device: of the matrices.
 
     Attributes:
         bands: ``(H, W)`` of int64. 0 is the approximation; the detail of scale ``j`` (0 the finest) and
             orientation ``o`` is ``1 + 3 j + o``, orientations in the order of ``ORIENTATIONS``.
-
-    Raises:
-        UserError: the size does not admit the transform, or there is no such wavelet.
     """
 
     bands: Tensor

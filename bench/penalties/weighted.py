@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from .groups import Groups
@@ -22,9 +20,7 @@ class WeightedPenalty(Shrinkage):
 
     Args:
         wavelets: the transform W.
-        weights: initial ``ω``, positive, of shape ``groups.weights(C, levels)``.
-        smoothing: δ ≥ 0.
-        ridge: ε ≥ 0.
+        weights, smoothing, ridge: as for ``Shrinkage``.
         groups: coefficients that share a norm; by default each is alone.
     """
 
@@ -36,8 +32,7 @@ class WeightedPenalty(Shrinkage):
         ridge: float,
         groups: Groups | None = None,
     ) -> None:
-        super().__init__(wavelets.bands, weights, smoothing, ridge, groups or Groups())
-        self.wavelets = wavelets
+        super().__init__([wavelets], weights, smoothing, ridge, groups or Groups())
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
         """``argmin_x g(x) + ‖x − z‖²/(2τ)``: firmly nonexpansive, and a ``1/(1+τε)`` contraction.
@@ -47,14 +42,6 @@ class WeightedPenalty(Shrinkage):
             step: τ > 0, a scalar tensor.
         """
         return self.wavelets.synthesise(self.shrink(self.argument(z, step), step))
-
-    def transforms(self) -> list[Wavelets]:
-        """W."""
-        return [self.wavelets]
-
-    def set_transforms(self, transforms: Sequence[Wavelets]) -> None:
-        """Replace W."""
-        (self.wavelets,) = transforms
 
     def analyse(self, state: Tensor) -> Tensor:
         """``W x``."""

@@ -165,13 +165,12 @@ def build_problem(
     Random numbers are drawn in float64 on the CPU, so a seed is the same problem, up to rounding, in every dtype and on
     every device. Masks, crops and noise have random streams of their own.
 
+    Raises ``UserError`` if an image is smaller than the crop, or the operator cannot take the crop.
+
     Args:
-        task, images, layout, seed: what the values depend on.
+        task, images, layout, seed: the values depend on these.
         dtype, device, execution: of the operator.
         draw: index of another mask and other noise on the same crops.
-
-    Raises:
-        UserError: an image is smaller than the crop, or the operator cannot take the crop.
     """
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)
@@ -230,13 +229,7 @@ def is_mask(physics: DecomposablePhysics) -> bool:
 
 
 def task_label(name: str, prior: Prior, **options: tuple[float, float]) -> str:
-    """The shortest call that makes a task: ``name(prior, key=value)`` without defaults.
-
-    Args:
-        name: the factory.
-        prior: always shown.
-        options: for each keyword its value and its default.
-    """
+    """The shortest call that makes a task; each option is a pair of its value and its default, which is left out."""
     if not hasattr(prior, "operator"):
         raise UserError(f"the prior of {name} must be one such as huber or drunet, not {prior!r}")
     words = [f"{key}={value:g}" for key, (value, default) in options.items() if value != default]

@@ -24,11 +24,7 @@ DEPTHS_32 = ("I", "F")
 
 @contextmanager
 def open_image(file: Path) -> Generator[Image.Image]:
-    """Open the first image of a file, without decoding its pixels.
-
-    Raises:
-        UserError: the file, or its use inside the context, is broken or too large.
-    """
+    """Open the first image of a file, undecoded. Raises ``UserError`` for a broken or too large one, also on use."""
     limits = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
     try:
         PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MAX_TEXT
@@ -52,14 +48,11 @@ def read_image(file: Path, channels: int) -> Tensor:
     """Read an image as viewers show it: rotated by its EXIF data, and transparent pixels on white.
 
     Args:
-        file: of any format that Pillow reads, with 8 or 16 bits a channel.
+        file: of any format that Pillow reads, with 8 or 16 bits a channel; ``UserError`` for others.
         channels: 1 for grey, by luminance; 3 for colour.
 
     Returns:
         ``(channels, H, W)`` float64 in [0, 1].
-
-    Raises:
-        UserError: the image is broken, too large, or of 32 bits.
     """
     with open_image(file) as image:
         if image.mode in DEPTHS_32:

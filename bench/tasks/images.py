@@ -73,8 +73,7 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
             ``test`` split a folder; otherwise every fourth file in alphabetical order is for testing.
         colour: leave out the wheel's grey photographs.
 
-    Raises:
-        UserError: no such folder, an unreadable image, fewer than two images, or no network.
+    Raises ``UserError`` for a missing folder, an unreadable image, fewer than two images, or no network.
     """
     if source is None:
         return _packaged(colour)
@@ -166,21 +165,13 @@ def _digest(files: tuple[Path, ...]) -> str:
 def crops(
     files: tuple[Path, ...], channels: int, size: int, count: int, seed: int, mirror: bool = False
 ) -> Tensor:
-    """Cut square crops at random places, from one file after another.
+    """Cut ``count`` crops at random places, from one file after another: ``(count, channels, size, size)``, float64.
 
     Args:
-        files: image files.
-        channels: 1 or 3.
-        size: side in pixels.
+        files, channels, size: image files, 1 or 3, and the side in pixels.
         count: number of crops.
         seed: seed of the places.
-        mirror: extend an image that is smaller than the crop by its mirror image.
-
-    Returns:
-        ``(count, channels, size, size)`` float64 in [0, 1].
-
-    Raises:
-        UserError: an image is smaller than the crop, without ``mirror``.
+        mirror: extend an image that is smaller than the crop by its mirror image; otherwise raise ``UserError``.
     """
     rng = torch.Generator().manual_seed(1000 + seed)
     pieces: list[Tensor] = []

@@ -20,21 +20,13 @@ class Unwritable(OSError):  # noqa: N818
 
 
 def write_atomically(file: Path, content: str | bytes) -> None:
-    """Write ``content`` to a temporary file in the same folder, flush it to disk and rename it to ``file``.
-
-    Raises:
-        Unwritable: the disk is full or read-only.
-    """
+    """Write a temporary file in the same folder, flush it to disk and rename it. Raises ``Unwritable``."""
     with _temporary(file, content) as temporary:
         temporary.replace(file)
 
 
 def publish(file: Path, content: str | bytes) -> bool:
-    """Write ``file`` atomically unless it exists. Returns whether this call wrote it.
-
-    Raises:
-        Unwritable: the disk is full or read-only.
-    """
+    """Write ``file`` atomically unless it exists. Returns whether this call wrote it. Raises ``Unwritable``."""
     with _temporary(file, content) as temporary:
         try:
             # Unlike a rename, a link never replaces a file: of two writers, the first one wins.
@@ -58,7 +50,7 @@ def remove_abandoned(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its parents if missing. Raises ``Unwritable`` as ``publish`` does."""
+    """Make a folder and its parents if missing. Raises ``Unwritable``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,7 +74,7 @@ def _temporary(file: Path, content: str | bytes) -> Generator[Path]:
             os.fsync(stream.fileno())
         Path(name).chmod(0o644)  # mkstemp allows the owner alone to read
         yield Path(name)
-        with suppress(OSError):  # some systems do not open folders
+        with suppress(OSError):
             _flush_folder(file.parent)
     except OSError as error:
         raise _unwritable(error, file) from error

@@ -13,8 +13,7 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor
 
 from ...denoisers.base import Denoiser, Family
-from ...denoisers.dncnn import DncnnFamily
-from ...denoisers.drunet import DrunetFamily
+from ...denoisers.families import DncnnFamily, DrunetFamily
 from ...denoisers.noise_scaling import ScaledDenoiser
 from ...denoisers.scico import ScicoFamily
 from ...denoisers.weights import WeightFile, weight_file

@@ -31,13 +31,14 @@ from bench.denoisers import (
 )
 from bench.denoisers.architectures import (
     ARCHITECTURES,
+    COMPACT,
     SIGMA_0,
+    GradientStep,
     convolution_norm,
     limit_lipschitz,
     residual_lipschitz,
 )
 from bench.denoisers.base import noise_map
-from bench.denoisers.gsdrunet import COMPACT, gradient_step
 from bench.studies.denoiser_training import evaluate, train
 from bench.utils.errors import UserError
 
@@ -166,7 +167,7 @@ def families(folder):
     torch.manual_seed(0)
     drunet = write(folder, "drunet_grey", ARCHITECTURES["drunet_grey"].build())
     dncnn = write(folder, "dncnn_grey", ARCHITECTURES["dncnn_grey"].build())
-    steps = write(folder, "gsdrunet", gradient_step(1, COMPACT))
+    steps = write(folder, "gsdrunet", GradientStep(1, COMPACT))
     return {
         "drunet": DrunetFamily().build(1, F64, "cpu", drunet),
         "dncnn": DncnnFamily().build(1, F64, "cpu", dncnn),

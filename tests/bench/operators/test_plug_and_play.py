@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from bench.config.call_syntax import parse_call
 from bench.denoisers import ScaledDenoiser, weights
-from bench.denoisers.architectures import ARCHITECTURES, SIGMA_0, limit_lipschitz
-from bench.denoisers.gsdrunet import COMPACT, gradient_step
+from bench.denoisers.architectures import ARCHITECTURES, COMPACT, SIGMA_0, GradientStep, limit_lipschitz
 from bench.operators.plug_and_play import (
     PLUG_AND_PLAY_PRIORS,
     PlugAndPlay,
@@ -55,7 +54,7 @@ def small(seed=0, bound=0.9):
 
 def saved(folder, name):
     torch.manual_seed(0)
-    network = gradient_step(1, COMPACT) if name == "gsdrunet" else ARCHITECTURES[f"{name}_grey"].build()
+    network = GradientStep(1, COMPACT) if name == "gsdrunet" else ARCHITECTURES[f"{name}_grey"].build()
     file = folder / f"{name}.safetensors"
     file.write_bytes(weights.weight_bytes(network, name))
     return str(file)
