@@ -57,13 +57,9 @@ ARCHITECTURES = {
 
 
 class GradientStep(GSPnP):
-    """``D = I − ∇g`` with ``g(x) = ½‖x − N(x)‖²``, N a DRUNet; its weights have the names of deepinv's class.
+    """``D = I − ∇g`` with ``g(x) = ½‖x − N(x)‖²``, N a DRUNet with ``widths`` channels in its scales.
 
     deepinv's own gradient is computed in float32, and detached in evaluation mode.
-
-    Args:
-        channels: 1 or 3.
-        widths: channels of the scales.
     """
 
     def __init__(self, channels: int, widths: tuple[int, int, int, int]) -> None:
@@ -166,13 +162,8 @@ class Limiter(nn.Module):
     """Keeps ``residual_lipschitz`` near a bound during training, at a fraction of the cost of ``limit_lipschitz``.
 
     At each frequency of a coarse grid, one vector follows the weights by power iteration. Its norms are lower bounds:
-    call ``limit_lipschitz`` at the end. Rare calls of ``limit_lipschitz`` alone do not do: weights were seen to
-    exceed the bound twofold between two calls, and to lose as much when scaled back.
-
-    Args:
-        network: the chain of convolutions.
-        bound: bound on ``residual_lipschitz``.
-        grid: frequencies in each direction.
+    call ``limit_lipschitz`` at the end. Rare calls of ``limit_lipschitz`` alone are not enough: between two of them,
+    weights were seen to exceed the bound twofold, and to lose as much when scaled back.
     """
 
     def __init__(self, network: nn.Module, bound: float, grid: int = 24) -> None:

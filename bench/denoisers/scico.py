@@ -73,9 +73,7 @@ def fold(params: dict[str, Any], stats: dict[str, Any], depth: int) -> dict[str,
     scico computes ``x − C(…)``, whose convolutions have no bias and, but for the first and last, a batch normalisation;
     deepinv computes ``x + C(…)`` with biases.
 
-    Args:
-        params, stats: flax's trees; kernels are ``(height, width, in, out)``.
-        depth: number of convolutions.
+    ``params`` and ``stats`` are flax's trees, with kernels ``(height, width, in, out)``.
     """
     first, last = _kernel(params["conv_start"]), _kernel(params["conv_end"])
     state = {

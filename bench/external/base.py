@@ -43,16 +43,15 @@ class ExternalSolver(Protocol):
 
 @dataclass(slots=True)
 class CallCounter:
-    """Counts applications of T and their vector–Jacobian products; each count takes about a microsecond.
+    """Counts applications of T and their vector–Jacobian products, in about a microsecond each.
 
-    Products are counted by a hook on the node of an application on the tape. The hook refers to the counter alone: it
-    makes no reference cycle, and no tape lives longer than the library lets it.
+    A hook on the tape counts the products of an application. It refers to the counter alone, so it makes no reference
+    cycle, and no tape lives longer than the library lets it.
 
     Attributes:
         direct: products on the way of one cotangent through the tape to the parameters; all products beyond them belong
             to an adjoint solve.
-        untaped: applications without a tape in the forward pass.
-        taped: applications with a tape in the forward pass.
+        untaped, taped: applications without and with a tape in the forward pass.
         vjps: products.
         adjoint: report of the adjoint solve; empty before there is one.
         recomputed: a 1 for every application in ``backward()``.
@@ -113,13 +112,7 @@ class ExternalSolution(Solution):
 
 
 def shortest_call(make: Callable[..., object], budgets: int, arguments: dict[str, object]) -> str:
-    """The shortest call that makes an external solver: its budgets, then the arguments that are not defaults.
-
-    Args:
-        make: the factory.
-        budgets: number of leading arguments to show always.
-        arguments: the values of the arguments by name.
-    """
+    """The shortest call of ``make``: its first ``budgets`` arguments always, then those that are not defaults."""
     parameters = list(inspect.signature(make).parameters.items())
     words = [repr(arguments[name]) for name, _ in parameters[:budgets]]
     words += [

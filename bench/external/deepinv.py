@@ -41,8 +41,7 @@ class DeepInverse:
         backward: largest number of adjoint iterations; 0 for Jacobian-free, ``None`` to backpropagate through all.
         thres: ``thres_conv``, relative; it stops the adjoint iteration, and with ``early_stop`` the forward one.
         early_stop: whether the forward iteration may stop early.
-        mixing: Anderson acceleration of the forward iteration; ``None`` for plain iteration.
-        mixing_backward: the same for the adjoint iteration.
+        mixing, mixing_backward: Anderson acceleration of the two iterations; ``None`` for plain iteration.
     """
 
     label: str = field(compare=False)

@@ -17,10 +17,9 @@ from .data_fidelity import DataFidelity, data_fidelity
 
 
 class Operator(nn.Module):
-    """``T_θ(x; y, physics)``: one iteration of an algorithm, differentiable in its parameters θ.
+    """``T_θ(x; y, physics)``: one iteration of an algorithm on a state, differentiable in its parameters θ.
 
-    Most operators iterate on the image. Operators on coefficients iterate on a *state*, and ``image`` reads the image
-    off it.
+    The state is the image, or coefficients from which ``image`` computes the image.
     """
 
     layers: int = 0
@@ -30,13 +29,9 @@ class Operator(nn.Module):
     def forward(
         self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataFidelity | None = None
     ) -> Tensor:
-        """One iteration.
+        """One iteration on states ``x`` with measurements ``y``.
 
-        Args:
-            x: states.
-            y: measurements.
-            physics: the physics that made the measurements.
-            data: ``data_fidelity(y, physics)`` if it is computed already.
+        ``data`` is ``data_fidelity(y, physics)`` if it is computed already.
         """
 
     @abstractmethod
@@ -83,14 +78,7 @@ class Operator(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class BoundOperator:
-    """``x -> T_θ(x; y, physics)``: an operator with its measurements.
-
-    Attributes:
-        operator: T_θ.
-        y: measurements ``(B, C, H, W)``.
-        physics: the physics that made them; the same for every sample.
-        data: the data term, precomputed once from y and physics.
-    """
+    """``x -> T_θ(x; y, physics)``: an operator with its measurements ``(B, C, H, W)`` and precomputed data term."""
 
     operator: Operator
     y: Tensor

@@ -57,13 +57,9 @@ class PreparedMap:
     seconds: float = 0.0
 
     def rebound(self, T: Map) -> PreparedMap | None:
-        """The prepared map for other measurements of the same shape, without compiling or capturing again.
+        """The prepared map for ``T``, the operator bound to other measurements of the same shape.
 
-        Args:
-            T: result of ``Operator.bind`` for those measurements.
-
-        Returns:
-            ``None`` if the graphs are of another operator, or its parameters have moved in memory.
+        ``None`` if the graphs are of another operator, or its parameters have moved in memory.
         """
         if isinstance(self.T, CompiledMap) and isinstance(T, BoundOperator):
             return replace(self, T=replace(self.T, bound=T))
@@ -73,17 +69,11 @@ class PreparedMap:
 
 
 def prepare(T: Map, like: Tensor, mode: ExecutionMode) -> PreparedMap:
-    """Prepare ``T`` for states of the shape, dtype and device of ``like``.
+    """Prepare ``T``, a result of ``Operator.bind``, for states of the shape, dtype and device of ``like``.
 
-    Compiling takes seconds, once a process for each shape and kind of operator; capturing takes a few applications.
-    Prepare an operator once for each shape, and use ``PreparedMap.rebound`` for other measurements. States of another
-    shape, ``select``, and maps that cannot be prepared are applied eagerly. Parameters are read at every application;
-    an optimiser may change them in place.
-
-    Args:
-        T: result of ``Operator.bind``; any other map stays eager.
-        like: a state.
-        mode: the requested mode.
+    Compiling takes seconds, once a process for each shape and kind of operator; capturing takes a few applications. Use
+    ``PreparedMap.rebound`` for other measurements. States of another shape, ``select``, and maps that cannot be
+    prepared are applied eagerly. Parameters are read at every application; an optimiser may change them in place.
     """
     if mode == "eager":
         return PreparedMap(T, "eager")
@@ -109,15 +99,10 @@ def channels_last(operator: Operator) -> Operator:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledMap:
-    """A bound operator whose applications without a tape run compiled code, for one shape.
+    """A bound operator whose applications without a tape run compiled code, for states of one shape.
 
     Under a dispatch mode (``peak_bytes`` on a CPU counts operations with one) they are eager: compiled code hides its
-    operations.
-
-    Attributes:
-        bound: the operator with its measurements.
-        shape: shape of the states.
-        strides: layouts of states that the code was compiled for; other states are copied.
+    operations. States in a layout other than ``strides`` are copied.
     """
 
     bound: BoundOperator

@@ -162,10 +162,6 @@ class GraphedMap:
     Products with the Jacobian in the state are replayed. Gradients in the parameters cost one eager application, made
     when they are asked for. Under a dispatch mode (a certificate perturbs each operation with one) all is eager: a
     replay hides its operations.
-
-    Attributes:
-        bound: the operator with its measurements.
-        memory: the memory of the graphs.
     """
 
     bound: BoundOperator

@@ -16,10 +16,7 @@ from .data_fidelity import DataFidelity, data_fidelity
 
 
 class Regulariser(nn.Module):
-    """A convex g on states, with an exact proximity operator.
-
-    The image of a state s is ``S s``; S is the identity unless a subclass overrides ``image``.
-    """
+    """A convex g on states s with an exact proximity operator; the image is ``S s``, by default ``s`` itself."""
 
     log_weights: nn.Parameter
     ridge: float
@@ -129,9 +126,6 @@ class ForwardBackward(Operator):
 def contraction_factor(spectrum: tuple[float, float], step: float, ridge: float) -> float:
     """``L ≤ max(|1 − τα|, |1 − τβ|) / (1 + τε)`` of a forward–backward step (THEORY C9).
 
-    Args:
-        spectrum: smallest and largest eigenvalue α, β of ``AᵀA``.
-        step: τ.
-        ridge: ε, the modulus of strong convexity of g.
+    α, β are the extreme eigenvalues of ``AᵀA``, τ is the step, and ε the modulus of strong convexity of g.
     """
     return max(abs(1 - step * eigenvalue) for eigenvalue in spectrum) / (1 + step * ridge)

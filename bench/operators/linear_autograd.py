@@ -18,10 +18,6 @@ def linear(x: Tensor, forward: Linear, adjoint: Linear) -> Tensor:
 
     Differentiable in x any number of times, in both modes and under ``torch.func``. Tensors that the maps close over
     get no gradient: call it only if ``tracked`` is false for all of them.
-
-    Args:
-        x: ``(..., H, W)``.
-        forward, adjoint: adjoints of each other, made of operations that ``torch.func`` supports.
     """
     if not torch.is_grad_enabled():  # a Function would cost time and change nothing
         return forward(x)

@@ -42,7 +42,7 @@ class PlugAndPlay(Operator):
         step: initial τ > 0.
         sigma: initial σ > 0, in units of the peak.
         layers: number of iterations with their own τ and σ; 0 to share them.
-        autocast: run the denoiser in bfloat16 where torch's autocast does; its output is cast back.
+        autocast: run the denoiser under torch's autocast to bfloat16; its output is cast back.
     """
 
     def __init__(

@@ -29,8 +29,7 @@ class Penalty:
         ridge: ε, the modulus of strong convexity; 0 for none.
         wavelet, levels: the transform.
         weight: the initial weight of every band.
-        groups: coefficients that share a norm.
-        coupled: learn a matrix inside every group as well.
+        groups, coupled: coefficients that share a norm, and whether each group has a learned matrix.
         union: wavelets of a union of bases, in place of ``wavelet``; it has no groups.
     """
 

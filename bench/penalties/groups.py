@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Coefficients that share one Euclidean norm; by default each coefficient is its own group.
-
-    The mixed norms ``Σ_g ω_g ‖c_g‖₂`` over orientations and colours of arXiv 2506.13239.
+    """Coefficients that share one Euclidean norm, as in the mixed norms ``Σ_g ω_g ‖c_g‖₂`` of arXiv 2506.13239.
 
     Attributes:
         orientations: group the three details of a place and scale.
@@ -39,14 +37,9 @@ class Groups:
         return (3 * colour + orientation).flatten().long()
 
     def magnitude(self, c: Tensor, levels: int) -> Tensor:
-        """The norm of the group of each coefficient; approximations are never grouped by orientation.
+        """The norm of the group of each coefficient ``(B, C, H, W)``; its gradient is finite at 0.
 
-        Args:
-            c: coefficients ``(B, C, H, W)`` in Mallat's layout, see ``Wavelets.bands``.
-            levels: number of scales.
-
-        Returns:
-            ``(B, C, H, W)``, or ``(B, 1, H, W)`` for groups of colours. Its gradient is finite at 0.
+        The channel dimension becomes 1 for groups of colours. Approximations are never grouped by orientation.
         """
         if not (self.orientations or self.colours):
             return c.abs()
@@ -61,11 +54,7 @@ class Groups:
 
 
 class ExpandBands(nn.Module):
-    """Expands one value per band to one value per coefficient.
-
-    Args:
-        bands: ``Wavelets.bands``, ``(H, W)``.
-    """
+    """Expands one value per band to one value per coefficient, for ``Wavelets.bands``."""
 
     table: Tensor
     rows: Tensor
@@ -92,11 +81,9 @@ def by_band(weights: Tensor) -> Tensor:
 
 
 def split(c: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
-    """Split Mallat's layout ``(B, C, H, W)`` into bands.
+    """Split Mallat's layout ``(B, C, H, W)`` into the approximation and the details of every scale from the finest.
 
-    Returns:
-        The approximation ``(B, C, H/2^levels, W/2^levels)``, and the details of every scale from the finest, each
-        ``(B, C, 3, h, w)`` with orientations in the order of ``ORIENTATIONS``.
+    Details are ``(B, C, 3, h, w)`` with orientations in the order of ``ORIENTATIONS``.
     """
     details = []
     for _ in range(levels):

@@ -54,14 +54,12 @@ STEPS = 40.0
 class ShrinkageBounds:
     """Derivative bounds of a forward–backward step with its present parameters, computed in float64.
 
-    T is the step in exact arithmetic, with the present parameters, measurements and kernel or mask, and with the
-    float64 matrices of the wavelets. Rounding in the dtype of the step is measured against float64.
+    T is the step in exact arithmetic with the float64 matrices of the wavelets. Rounding in the dtype of the step is
+    measured against float64.
 
     Attributes:
-        operator: the step.
-        prior: its penalty.
-        data: its data term.
-        float64: step, penalty and data term in float64; the same objects if they are in float64.
+        operator, prior, data: the step, its penalty and its data term.
+        float64: the same three in float64.
         L: Lipschitz constant of T.
         sigma: ``1 + τε``.
         t, s, rest, kink: threshold, slope, 1 − slope and kink of the group of each coefficient, ``(C or 1, H, W)``.
@@ -113,10 +111,9 @@ class ShrinkageBounds:
 
     @torch.no_grad()
     def rounding(self, x: Tensor) -> float:
-        """A bound on the distance between a computed application at ``x`` and T; costs two applications.
+        """A bound on the rounding error of an application at ``x``; costs two applications.
 
-        Below float64 the distance to float64 is measured and doubled: a sum in another order has another rounding
-        error, of the same size. The rounding of float64 is bounded by the sizes of all terms of a step.
+        Below float64 the distance to float64 is measured and doubled, since another order of a sum has another error.
         """
         operator, prior, data = self.float64
         allowance = self._allowance(x)
@@ -127,7 +124,7 @@ class ShrinkageBounds:
         return 2 * _norm(own - exact) + torch.finfo(x.dtype).eps * _norm(exact) + allowance
 
     def _allowance(self, x: Tensor) -> float:
-        """A bound on the float64 rounding of a step at ``x``, in its state and in its coefficients."""
+        """A bound on the float64 rounding error of a step at ``x``, from the sizes of all its terms."""
         operator, prior, data = self.float64
         tau, n = float(operator.step()), data.backprojection[0].numel()
         size = _norm(x) + tau * (self.largest * _norm(x) + math.sqrt(self.largest) * _norm(data.y))
@@ -269,7 +266,7 @@ class Shrinkage(Regulariser):
         return max(W.defect for W in self.transforms)
 
     def rounding(self) -> float:
-        """Rounding of an analysis or a synthesis in units, relative to the norm; see ``Wavelets.rounding``."""
+        """See ``Wavelets.rounding``."""
         return max(W.rounding for W in self.transforms)
 
     def intact(self) -> bool:

@@ -26,12 +26,8 @@ number, and trainings without the bound ended there, with no equilibrium solved 
 class SynthesisPenalty(Shrinkage):
     """``g(s) = Σ_g ω_g h_δ(‖s_g‖) + ε/2 ‖s − m‖²`` on states ``s`` ``(B, M, H, W)``, whose image is linear in s.
 
-    g is separable in the groups of s, so its prox is exact for every synthesis. See ``Shrinkage`` for ``h_δ`` and the
-    approximation; m is the state of mid-grey.
-
-    Args:
-        centre: m, ``(1, M, H, W)``.
-        transforms, weights, smoothing, ridge, groups: as for ``Shrinkage``.
+    g is separable in the groups of s, so its prox is exact for every synthesis. See ``Shrinkage`` for ``h_δ``; the
+    centre m ``(1, M, H, W)`` is the state of mid-grey.
     """
 
     centre: Tensor
@@ -66,9 +62,6 @@ class UnionPenalty(SynthesisPenalty):
 
     The bases are a tight frame, ``Ψ = [Ψ_1; …; Ψ_m] / √m`` with ``ΨᵀΨ = I``. The channels of one basis are contiguous
     in a state. A prox in the image would need an inner iteration; in coefficients it is exact.
-
-    Args:
-        bases, weights, smoothing, ridge: as for ``Shrinkage``, with m·C channels.
     """
 
     def __init__(self, bases: Sequence[Wavelets], weights: Tensor, smoothing: float, ridge: float) -> None:
@@ -107,12 +100,7 @@ class CoupledPenalty(SynthesisPenalty):
     each group. That loses nothing: the norm depends on ``NᵀN`` alone (Cholesky), and ω has the scale. N does not act
     on the approximation.
 
-    Args:
-        wavelets: the transform Ψ.
-        weights, smoothing: as for ``Shrinkage``.
-        ridge: ε ≥ 0, with the centre ``Ψ ½`` of s.
-        groups: coefficients that share a norm, across orientations, colours, or both.
-        channels: C.
+    The centre of the ridge is ``s = Ψ ½``.
 
     Attributes:
         coupling: ``(levels, F)``, the free entries of N at each scale before ``a tanh(·/a)`` with a = ``LARGEST``: its

@@ -21,16 +21,11 @@ NOISE = 1e-13
 
 
 class WaveletMatrix(nn.Module):
-    """``M x`` and ``Mᵀ x`` along one dimension, with M the orthonormal analysis matrix of one level.
+    """``M x`` and ``Mᵀ x`` along one dimension, with M the orthonormal analysis matrix of one level, low half first.
 
-    The low half of the outputs comes first, then the high half. A row of M has as many entries as the filter, so time
-    and memory can be linear in the length: each tile of outputs gathers the inputs that it needs, and multiplies them
-    by its block of M. All tiles are one gather and one batched product.
-
-    Args:
-        wavelet: name of an orthogonal wavelet of PyWavelets.
-        length: n, even.
-        dtype, device: of the matrices.
+    A row of M has as many entries as the filter, so time and memory can be linear in the length n: each tile of outputs
+    gathers the inputs that it needs, and multiplies them by its block of M. All tiles are one gather and one batched
+    product.
 
     Attributes:
         matrix: M itself, ``(n, n)``; only up to ``DENSE``.

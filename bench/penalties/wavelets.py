@@ -21,12 +21,10 @@ dmey is 5e-3, that of db38 5e-4."""
 
 
 class Wavelets(nn.Module):
-    """A separable, orthonormal, multi-level wavelet transform of images of one size.
+    """A separable, orthonormal, multi-level wavelet transform of images of one size, in Mallat's layout.
 
-    Coefficients are in Mallat's layout: an image of the same size, with the approximation in its top-left block of
-    ``H/2^levels × W/2^levels``. ``ptwt``'s boundary filters are orthonormalised (QR), so ``synthesise`` is both the
-    inverse and the adjoint of ``analyse``, and a prox taken in coefficients is exact. For a padded transform, a frame,
-    it would not be.
+    ``ptwt``'s boundary filters are orthonormalised (QR), so ``synthesise`` is both the inverse and the adjoint of
+    ``analyse``, and a prox taken in coefficients is exact. For a padded transform, a frame, it would not be.
 
     Args:
         size: height and width; ``UserError`` unless divisible by ``2**levels`` and long enough for the filter.

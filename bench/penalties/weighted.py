@@ -10,18 +10,10 @@ from .wavelets import Wavelets
 
 
 class WeightedPenalty(Shrinkage):
-    """``g(x) = Σ_g ω_g h_δ(‖(Wx)_g‖) + ε/2 ‖x − ½‖²`` with learnable weights by channel, scale and orientation.
+    """``g(x) = Σ_g ω_g h_δ(‖(Wx)_g‖) + ε/2 ‖x − ½‖²`` with orthonormal wavelets W; see ``Shrinkage`` for ``h_δ``.
 
-    W are orthonormal wavelets; see ``Shrinkage`` for ``h_δ`` and the approximation. The ridge makes g ε-strongly
-    convex, with mid-grey as its centre.
-
-    The weights of weighted norms are those of arXiv 2506.13239, section on learned weights. The prox is exact because W
-    is orthonormal and g separable in groups of coefficients.
-
-    Args:
-        wavelets: the transform W.
-        weights, smoothing, ridge: as for ``Shrinkage``.
-        groups: coefficients that share a norm; by default each is alone.
+    The learned weights are those of the weighted norms of arXiv 2506.13239. The prox is exact because W is orthonormal
+    and g separable in groups of coefficients. The ridge makes g ε-strongly convex; its centre is mid-grey.
     """
 
     def __init__(
@@ -35,12 +27,7 @@ class WeightedPenalty(Shrinkage):
         super().__init__([wavelets], weights, smoothing, ridge, groups or Groups())
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
-        """``argmin_x g(x) + ‖x − z‖²/(2τ)``: firmly nonexpansive, and a ``1/(1+τε)`` contraction.
-
-        Args:
-            z: images ``(B, C, H, W)``.
-            step: τ > 0, a scalar tensor.
-        """
+        """``argmin_x g(x) + ‖x − z‖²/(2τ)`` for images ``z``: firmly nonexpansive, and a ``1/(1+τε)`` contraction."""
         return self.wavelets.synthesise(self.shrink(self.argument(z, step), step))
 
     def analyse(self, state: Tensor) -> Tensor:

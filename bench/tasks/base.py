@@ -40,8 +40,7 @@ class Task:
         label: the call that made the task, as tables show it.
         physics: the linear measurement.
         noise: standard deviation of the Gaussian noise in each channel, in units of the peak.
-        prior: makes the learned operator.
-        step: initial step τ of the gradient of the data term.
+        prior, step: the prior of the learned operator, and the initial step τ.
     """
 
     label: str = field(compare=False)

@@ -68,12 +68,7 @@ def run_command(app: typer.Typer, name: str, arguments: list[str] | None) -> int
     """Run a command and return its exit code.
 
     The code is 2, with one line on standard error, for bad input; 1 if the disk is full or cells failed; 130 after
-    Ctrl-C and 143 after SIGTERM.
-
-    Args:
-        app: the command.
-        name: the command as users type it, ``python -m bench``.
-        arguments: arguments to use instead of those of the process.
+    Ctrl-C and 143 after SIGTERM. ``name`` is the command as users type it, ``python -m bench``.
     """
     signals: list[int] = []
     replace_unencodable()

@@ -29,10 +29,7 @@ def stream_seed(seed: int, purpose: Purpose, draw: int = 0) -> int:
     numbers. numpy's ``SeedSequence`` mixes seed, draw and the digest of the purpose's name; so a new purpose changes
     no other stream.
 
-    Args:
-        seed: seed of a cell, at least 0.
-        purpose: use of the numbers.
-        draw: index of the repetition, from 0.
+    ``draw`` counts repetitions with one seed, from 0.
     """
     name = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
     return int(np.random.SeedSequence(seed, spawn_key=(name, draw)).generate_state(1, np.uint32)[0])
