@@ -1,8 +1,7 @@
 """Denoisers for plug-and-play operators: networks of deepinv, with shipped, published or a user's weights."""
 
-from .base import Denoiser, Family
+from .base import Denoiser, Family, ScaledDenoiser
 from .families import DncnnFamily, DrunetFamily, GsDrunetFamily
-from .noise_scaling import ScaledDenoiser
 from .scico import ScicoFamily
 from .weights import WeightFile, weight_file
 

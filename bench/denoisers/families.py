@@ -9,8 +9,7 @@ from deepinv.models import DnCNN, DRUNet
 
 from ..utils.errors import UserError
 from .architectures import ARCHITECTURES, COMPACT, SIGMA_0, GradientStep
-from .base import Denoiser, Family, NoiseMapDenoiser
-from .noise_scaling import ScaledDenoiser
+from .base import Denoiser, Family, NoiseMapDenoiser, ScaledDenoiser
 from .weights import WeightFile, load_network
 
 PUBLISHED_SIGMA = 2 / 255

@@ -14,8 +14,7 @@ from deepinv.models import DnCNN
 from torch import Tensor, nn
 
 from ..utils.errors import UserError
-from .base import Denoiser, Family
-from .noise_scaling import ScaledDenoiser
+from .base import Denoiser, Family, ScaledDenoiser
 from .weights import WeightFile, load_weights
 
 SIGMA = 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -78,7 +79,10 @@ class PlugAndPlay(Operator):
 
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
         """``x -> T(x)``; if layers differ, the k-th application is layer k, and later ones are the last layer."""
-        return LayeredMap(self, y, physics) if self.layers else super().bind(y, physics)
+        if not self.layers:
+            return super().bind(y, physics)
+        data, calls = data_fidelity(y, physics), itertools.count()
+        return lambda x: self(x, y, physics, min(next(calls), self.layers - 1), data=data)
 
     def contraction(self, spectrum: tuple[float, float]) -> float:
         """``(1 + ε) max(|1 − τα|, |1 − τβ|)`` (THEORY C16), with ε a certified bound for the residual ``x − D_σ(x)``.
@@ -97,23 +101,6 @@ class PlugAndPlay(Operator):
 
     def _of(self, parameter: Tensor, layer: int) -> Tensor:
         return parameter[layer] if self.layers else parameter
-
-
-class LayeredMap:
-    """The map of one forward pass whose k-th call uses the parameters of layer k."""
-
-    def __init__(self, operator: PlugAndPlay, y: Tensor, physics: LinearPhysics) -> None:
-        self.operator = operator
-        self.y = y
-        self.physics = physics
-        self.data = data_fidelity(y, physics)
-        self.calls = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``T_k(x)`` at the k-th call."""
-        layer = min(self.calls, self.operator.layers - 1)
-        self.calls += 1
-        return self.operator(x, self.y, self.physics, layer, data=self.data)
 
 
 @dataclass(frozen=True, slots=True)

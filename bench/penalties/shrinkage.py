@@ -77,6 +77,7 @@ class ShrinkageBounds:
     rest: Tensor
     kink: Tensor
     largest: float
+    rigorous: bool = True
 
     @classmethod
     @torch.no_grad()
@@ -98,11 +99,6 @@ class ShrinkageBounds:
         L = operator64.contraction(spectrum) * (1 + prior.defect()) ** 2 * (1 + 16 * torch.finfo(t.dtype).eps)
         float64 = operator64, prior64, data64
         return cls(operator, prior, data, float64, L, sigma, t, s, rest, kink, spectrum[1])
-
-    @property
-    def rigorous(self) -> bool:
-        """True."""
-        return True
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:

@@ -1,8 +1,10 @@
-"""Arguments of the calls that make solvers, priors and tasks: checks, each with a ``UserError``, and labels."""
+"""Arguments of commands and of calls that make solvers, priors and tasks: checks, quantities, labels."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 
 from .errors import UserError
 
@@ -51,3 +53,9 @@ def call_label(name: str, **options: tuple[object, object]) -> str:
     """The shortest call of ``name``: each option is a pair of its value and its default, which is left out."""
     words = [f"{key}={value!r}" for key, (value, default) in options.items() if value != default]
     return f"{name}({', '.join(words)})" if words else name
+
+
+def quantity(text: str, units: Mapping[str, float]) -> float:
+    """Parse ``1.5h`` or ``256MiB`` into a multiple of the unit whose value in ``units`` is 1; 0 if not a quantity."""
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    return float(parts[1]) * units.get(parts[2], 0.0) if parts else 0.0

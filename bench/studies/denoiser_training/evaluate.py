@@ -12,9 +12,8 @@ import typer
 from deepinv.loss.metric import PSNR
 from torch import Tensor
 
-from ...denoisers.base import Denoiser, Family
+from ...denoisers.base import Denoiser, Family, ScaledDenoiser
 from ...denoisers.families import DncnnFamily, DrunetFamily
-from ...denoisers.noise_scaling import ScaledDenoiser
 from ...denoisers.scico import ScicoFamily
 from ...denoisers.weights import WeightFile, weight_file
 from ...measurement.jacobian_norm import jacobian_norm

@@ -17,8 +17,8 @@ from ...measurement.training import training_step
 from ...operators.compiled import channels_last
 from ...tasks import Batch, Problem, Task
 from ...tasks.base import PEAK, is_mask
+from ...utils.arguments import quantity
 from ...utils.errors import UserError
-from ...utils.quantities import quantity
 from ...utils.random_streams import stream, stream_seed
 
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
