@@ -19,11 +19,9 @@ SIGMA_0 = 25 / 255
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network that the project can train.
+    """A network that the project can train: ``DRUNet`` or ``DnCNN`` of deepinv.
 
     Attributes:
-        kind: ``DRUNet`` or ``DnCNN`` of deepinv.
-        channels: 1 or 3.
         lipschitz: bound on the Lipschitz constant of the residual ``x − D(x)``; ``None`` for no bound.
     """
 
@@ -88,10 +86,10 @@ def _pass_image(network: DRUNet, channels: int) -> None:
 def _start_as_high_pass(network: DnCNN) -> None:
     """Initialise a grey DnCNN such that its residual is a high-pass filter of norm 1.
 
-    Random layers scaled down to norm 1 shrink a signal a thousandfold in six layers, and a training that may not raise
-    their norms never recovers. Here, the first layer analyses with the eight 3 × 3 cosine filters of zero mean, a tight
-    frame of all but the smooth part; each filter stands twice and with both signs, since ReLU drops one sign. Inner
-    layers are identities; the last layer synthesises. A little noise makes the copies differ.
+    Random layers scaled to norm 1 shrink a signal a thousandfold in six layers, and a training that may not raise their
+    norms never recovers. Here the first layer analyses with the eight 3 × 3 cosine filters of zero mean, a tight frame,
+    each twice and with both signs, since ReLU drops one sign. Inner layers are identities, and the last synthesises. A
+    little noise makes the copies differ.
     """
     k = torch.arange(3, dtype=torch.float64)
     cosines = torch.cos(torch.pi * (2 * k + 1) * k[:, None] / 6)
@@ -130,11 +128,7 @@ def convolution_norm(weight: Tensor, grid: int = 32) -> float:
     most its maximum on N > 2d points divided by ``cos(π d / N)``, once for each direction (Ehlich and Zeller,
     *Math. Z.* 86, 1964).
 
-    The bound is at most ``cos(π d / N)⁻²`` times the norm.
-
-    Args:
-        weight: ``(out, in, k, k)``, k odd.
-        grid: N, the number of frequencies in each direction.
+    The bound is at most ``cos(π d / N)⁻²`` times the norm; k is odd, and N is ``grid``.
     """
     degree = max(weight.shape[-2:]) // 2
     largest = torch.linalg.matrix_norm(_symbol(weight.detach().double(), grid), ord=2).max()

@@ -12,6 +12,7 @@ from .architectures import ARCHITECTURES, COMPACT, SIGMA_0, GradientStep
 from .base import Denoiser, Family, NoiseMapDenoiser, ScaledDenoiser
 from .weights import WeightFile, load_network
 
+PUBLISHED_WIDTHS = (64, 128, 256, 512)
 PUBLISHED_SIGMA = 2 / 255
 """Noise level of the training of deepinv's published DnCNN, in units of the peak."""
 
@@ -61,9 +62,8 @@ class DrunetFamily(Family):
         with torch.device("meta"):
             compact = ARCHITECTURES[shipped].build()
             published = DRUNet(channels, channels, pretrained=None)
-        return NoiseMapDenoiser(load_network(compact, published, "drunet", file, shipped, weights, dtype)).to(
-            device
-        )
+        network = load_network(compact, published, "drunet", file, shipped, weights, dtype)
+        return NoiseMapDenoiser(network).to(device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,7 @@ class GsDrunetFamily(Family):
         if weights is None:
             raise UserError("gsdrunet has no shipped weights: give --weights download, or --weights PATH")
         with torch.device("meta"):
-            compact, published = (
-                GradientStep(channels, COMPACT),
-                GradientStep(channels, (64, 128, 256, 512)),
-            )
+            compact, published = GradientStep(channels, COMPACT), GradientStep(channels, PUBLISHED_WIDTHS)
         file = f"GSDRUNet_{'grayscale_' if channels == 1 else ''}torch.ckpt"
         network = load_network(compact, published, "gradientstep", file, "", weights, dtype)
         return NoiseMapDenoiser(network).to(device)

@@ -142,8 +142,7 @@ def deepinv_deq(
     """Deep equilibrium: plain forward iterations, and plain or Anderson-accelerated adjoint iterations.
 
     Args:
-        max_iter: largest number of forward iterations.
-        backward: largest number of adjoint iterations.
+        max_iter, backward: largest numbers of forward and adjoint iterations.
         anderson: ``anderson_acceleration_backward``.
         history, beta, regularisation: settings of ``anderson``.
         thres: ``thres_conv``, which always stops the adjoint iteration.
@@ -175,10 +174,7 @@ def deepinv_anderson(
 ) -> DeepInverse:
     """Deep equilibrium with Anderson acceleration of both iterations; every default is deepinv's.
 
-    Args:
-        max_iter, backward, thres, early_stop: as for ``deepinv_deq``.
-        history, beta, regularisation: settings of the forward iteration.
-        history_backward, beta_backward, regularisation_backward: settings of the adjoint iteration.
+    Other arguments are those of ``deepinv_deq``; ``…_backward`` are settings of the adjoint iteration.
     """
     return DeepInverse(
         shortest_call(deepinv_anderson, 2, locals()),

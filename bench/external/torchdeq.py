@@ -28,10 +28,8 @@ class Solve:
     """A solver of torchdeq with its settings; the library ignores settings of other solvers.
 
     Attributes:
-        method: name of the solver.
         max_iter: largest number of iterations; each is one application, and Broyden makes one more at the start.
-        tol: tolerance on the residual of every sample.
-        relative: whether the tolerance is relative; otherwise it is absolute.
+        tol, relative: tolerance on the residual of every sample, relative or absolute.
         m, lam, tau: Anderson's history, absolute regularisation, and damping.
         memory: largest number of Broyden's updates; 0 for as many as iterations.
     """
@@ -77,8 +75,7 @@ class TorchDEQ:
     Under ``no_grad`` it runs the library's evaluation mode: the forward solver alone.
 
     Attributes:
-        forward: solver of the equilibrium.
-        backward: solver of the adjoint equation; ``None`` for phantom gradients.
+        forward, backward: solvers of the equilibrium and the adjoint equation; ``None`` for phantom gradients.
         hook: implicit differentiation by a hook; otherwise by a function, which tapes T again in ``backward()``.
         steps, damping: settings of phantom gradients.
     """
@@ -174,8 +171,7 @@ def torchdeq_anderson(
     Args:
         forward, backward, hook, tol, tol_backward, relative: as for ``torchdeq_ift``.
         m: number of mixed iterates.
-        lam, lam_backward: absolute regularisation of the forward and the adjoint iteration. The library has no argument
-            for the second: a registered solver passes it.
+        lam, lam_backward: absolute regularisation of the forward and the adjoint iteration; ``get_deq`` takes one only.
         tau: damping.
     """
     arguments, mixing = locals(), {"m": whole("m", m, 2), "tau": real("tau", tau)}

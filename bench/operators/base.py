@@ -24,6 +24,8 @@ class Operator(nn.Module):
 
     layers: int = 0
     """Number of iterations with their own parameters; 0 if all iterations share them."""
+    reads_parameters_on_host: bool = False
+    """Whether an iteration reads parameters on the CPU; it can then be neither compiled nor captured."""
 
     @abstractmethod
     def forward(
@@ -65,11 +67,6 @@ class Operator(nn.Module):
     def regularity(self, data: DataFidelity) -> DerivativeBounds | None:
         """Bounds on the derivatives of T for the data term ``data``, at the present parameters; or ``None``."""
         return None
-
-    @property
-    def reads_parameters_on_host(self) -> bool:
-        """Whether an iteration reads parameters on the CPU; it can then be neither compiled nor captured."""
-        return False
 
     def network_weights(self) -> list[nn.Parameter]:
         """The parameters that are weights of a network; they have a learning rate of their own."""

@@ -13,20 +13,19 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from solvers import DerivativeBounds, Map
+from solvers import Map
 
 from ..utils.errors import in_a_line
 from . import BoundOperator, Operator, PlugAndPlay
-from .cuda_graphs import Capture, GraphedMap, StaysEager, capture
+from .cuda_graphs import Capture, EagerParts, GraphedMap, StaysEager, capture
 
 ExecutionMode: TypeAlias = Literal["eager", "compiled", "graphed"]
 """How T is applied.
 
 ``compiled``: applications without a tape run code of ``torch.compile``; taped ones are eager, because compiled products
 were slower than eager ones on a CPU. ``graphed``: CUDA graphs, with and without a tape. Graphs can pay for estimators
-with one taped application (``jfb``, ``neumann``, ``deq``, ``implicit``, ``certified``). With K taped applications they
-cost more than eager ones: all tapes share one memory, so the backward pass runs K − 1 applications again, and each asks
-for an eager application and product for the parameters. ``unrolled`` therefore loses.
+with one taped application. With K taped applications (``unrolled``) they cost more than eager ones: all tapes share one
+memory, so the backward pass runs K − 1 applications again, and each needs an eager application for the parameters.
 """
 
 BACKEND = "inductor"
@@ -98,7 +97,7 @@ def channels_last(operator: Operator) -> Operator:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CompiledMap:
+class CompiledMap(EagerParts):
     """A bound operator whose applications without a tape run compiled code, for states of one shape.
 
     Under a dispatch mode (``peak_bytes`` on a CPU counts operations with one) they are eager: compiled code hides its
@@ -116,14 +115,6 @@ class CompiledMap:
         if x.stride() not in self.strides:
             x = x.new_empty_strided(self.shape, self.strides[0]).copy_(x)
         return _compiler(BACKEND)(self.bound, x.detach())
-
-    def regularity(self) -> DerivativeBounds | None:
-        """Derivative bounds of the bound operator."""
-        return self.bound.regularity()
-
-    def select(self, index: Tensor) -> Map:
-        """The map of the samples at ``index``, eager: their number is another shape, and changes all the time."""
-        return self.bound.select(index)
 
 
 def _apply(bound: BoundOperator, x: Tensor) -> Tensor:

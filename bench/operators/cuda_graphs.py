@@ -155,8 +155,22 @@ def capture(T: BoundOperator, like: Tensor, make: Callable[[Map, Tensor], Captur
             parameter.requires_grad_(True)
 
 
+class EagerParts:
+    """The methods of a prepared map that use the bound operator itself."""
+
+    bound: BoundOperator
+
+    def regularity(self) -> DerivativeBounds | None:
+        """Derivative bounds of the bound operator."""
+        return self.bound.regularity()
+
+    def select(self, index: Tensor) -> Map:
+        """The map of the samples at ``index``, eager: their number is another shape, and changes all the time."""
+        return self.bound.select(index)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class GraphedMap:
+class GraphedMap(EagerParts):
     """A bound operator that replays CUDA graphs; once differentiable, in the state and in its parameters.
 
     Products with the Jacobian in the state are replayed. Gradients in the parameters cost one eager application, made
@@ -166,10 +180,6 @@ class GraphedMap:
 
     bound: BoundOperator
     memory: StaticMemory
-
-    def regularity(self) -> DerivativeBounds | None:
-        """Derivative bounds of the bound operator."""
-        return self.bound.regularity()
 
     def __call__(self, x: Tensor) -> Tensor:
         """One iteration."""
@@ -185,10 +195,6 @@ class GraphedMap:
         # Parameter gradients go through a separate zero-valued term, so that autograd skips its eager application when
         # only the state's gradient is needed: in each of the many products of an adjoint solve.
         return y + cast(Tensor, _ParameterGradient.apply(x.detach(), self.bound, *learned))
-
-    def select(self, index: Tensor) -> Map:
-        """The map of the samples at ``index``, eager."""
-        return self.bound.select(index)
 
 
 class _StateGradient(torch.autograd.Function):

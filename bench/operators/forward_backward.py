@@ -64,16 +64,12 @@ class ForwardBackward(Operator):
     def __init__(self, prior: Regulariser, step: float = 1.0, *, learn_step: bool = False) -> None:
         super().__init__()
         self.prior = prior
+        self.reads_parameters_on_host = prior.reads_parameters_on_host
         log_step = torch.full_like(prior.log_weights.detach().flatten()[0], math.log(step))
         if learn_step:
             self.log_step = nn.Parameter(log_step)
         else:
             self.register_buffer("log_step", log_step)
-
-    @property
-    def reads_parameters_on_host(self) -> bool:
-        """Whether the penalty does."""
-        return self.prior.reads_parameters_on_host
 
     def forward(
         self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataFidelity | None = None

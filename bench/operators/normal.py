@@ -40,8 +40,7 @@ class FourierNormal:
         power: ``|K|²`` with K the transform of the kernel, ``(1 or B, C, H, W/2 + 1, 2)``. Each value stands twice, so
             that the real and the imaginary part of a spectrum are multiplied in place, as one real tensor.
         shape: ``(C, H, W)``.
-        mask: ``|K|``, each value twice.
-        angle: ``K/|K|``.
+        mask, angle: ``|K|``, each value twice, and ``K/|K|``.
         kernel: the kernel, if the physics has one.
     """
 

@@ -107,8 +107,7 @@ def orientations(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = Fal
     """Norms across the three orientations of a place and scale, as in isotropic total variation.
 
     Args:
-        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself.
-        ridge: ε ≥ 0.
+        smoothing, ridge: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself. ε ≥ 0.
         coupled: learn a matrix inside every group as well.
     """
     return _grouped("orientations", smoothing, ridge, coupled, Groups(orientations=True))
@@ -125,12 +124,7 @@ def orientations_colours(smoothing: float = 0.0, ridge: float = 0.0, coupled: bo
 
 
 def union(smoothing: float = 0.0, ridge: float = 0.0) -> Penalty:
-    """Weighted ℓ1 in a union of the bases haar, db2 and db4: iterates on the coefficients of all three.
-
-    Args:
-        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for ℓ1 itself.
-        ridge: ε ≥ 0.
-    """
+    """Weighted ℓ1 in a union of the bases haar, db2 and db4; iterates on the coefficients of all three."""
     smoothing, ridge = real("smoothing", smoothing), real("ridge", ridge)
     label = call_label("union", smoothing=(smoothing, 0), ridge=(ridge, 0))
     return Penalty(label, smoothing, ridge, union=BASES)

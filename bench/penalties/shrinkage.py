@@ -84,7 +84,7 @@ class ShrinkageBounds:
     def of(cls, operator: ForwardBackward, prior: Shrinkage, data: DataFidelity) -> ShrinkageBounds | None:
         """The bounds of a step; ``None`` if the parameters of A are unknown or the wavelets were changed."""
         data64, spectrum = data.in_float64(), data.spectrum()
-        if data64 is None or spectrum is None or not prior.intact():
+        if data64 is None or spectrum is None or not all(W.intact() for W in prior.transforms):
             return None
         prior64 = prior.in_float64()
         operator64 = operator.with_prior(prior64)
@@ -126,7 +126,8 @@ class ShrinkageBounds:
         size = _norm(x) + tau * (self.largest * _norm(x) + math.sqrt(self.largest) * _norm(data.y))
         size += (self.sigma - 1) * 0.5 * math.sqrt(x.numel()) + math.sqrt(len(x)) * _norm(self.kink)
         transform = TRANSFORM * math.log2(2 * n) if isinstance(data.normal, FourierNormal) else 0.0
-        return torch.finfo(torch.float64).eps / 2 * (4 * prior.rounding() + transform + STEPS) * size
+        wavelets = 4 * max(W.rounding for W in prior.transforms)
+        return torch.finfo(torch.float64).eps / 2 * (wavelets + transform + STEPS) * size
 
     @torch.no_grad()
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
@@ -260,14 +261,6 @@ class Shrinkage(Regulariser):
     def defect(self) -> float:
         """A bound on ``‖WᵀW − I‖`` of each of its wavelets."""
         return max(W.defect for W in self.transforms)
-
-    def rounding(self) -> float:
-        """See ``Wavelets.rounding``."""
-        return max(W.rounding for W in self.transforms)
-
-    def intact(self) -> bool:
-        """Whether nobody changed the matrices of its wavelets."""
-        return all(W.intact() for W in self.transforms)
 
     def in_float64(self) -> Self:
         """A copy in float64 whose weights are not learned; itself if it is in float64."""

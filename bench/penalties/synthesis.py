@@ -134,7 +134,8 @@ class CoupledPenalty(SynthesisPenalty):
 
     def matrices(self) -> Tensor:
         """N at every scale, ``(levels, 3C, 3C)``."""
-        return _triangular(LARGEST * torch.tanh(self.coupling / LARGEST), self.free)
+        M = torch.tensordot(LARGEST * torch.tanh(self.coupling / LARGEST), self.free, 1)
+        return M.tril(-1) + M.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
 
     def image(self, state: Tensor) -> Tensor:
         """``Ψᵀ N⁻¹ s``."""
@@ -194,11 +195,6 @@ def free_entries(members: Tensor) -> Tensor:
                 contrast[indices[:k]], contrast[i] = 1.0, -float(k)
                 entries.append(torch.diag(contrast / math.sqrt(k * (k + 1))))
     return torch.stack(entries)
-
-
-def _triangular(coupling: Tensor, free: Tensor) -> Tensor:
-    M = torch.tensordot(coupling, free, 1)
-    return M.tril(-1) + M.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
 
 
 def _mix(matrices: Tensor, c: Tensor) -> Tensor:

@@ -74,12 +74,10 @@ class Problem:
 
     Attributes:
         operator: T_θ with its initial parameters; not shared between problems.
-        physics: the measurement.
-        train, test: batches of different images.
+        train, test, validation: batches of different images; the last is ``None`` if the layout has none, or for one
+            training image alone.
         spectrum: exact smallest and largest eigenvalue of ``AᵀA``.
         execution: how to apply T; maps that cannot be compiled or captured stay eager.
-        validation: a batch of images outside ``train`` and ``test``; ``None`` if the layout has none, or if there is
-            only one training image.
     """
 
     operator: Operator
@@ -95,10 +93,7 @@ class Problem:
 
     @property
     def contraction(self) -> float:
-        """A bound on the Lipschitz constant of T in its state, with the present parameters; ``nan`` if unknown.
-
-        The certificate of a network takes a second: read it once.
-        """
+        """See ``Operator.contraction``; the certificate of a network takes a second."""
         return self.operator.contraction(self.spectrum)
 
     def bind(self, batch: Batch) -> Map:
@@ -106,10 +101,7 @@ class Problem:
         return self.prepared(batch).T
 
     def prepared(self, batch: Batch) -> PreparedMap:
-        """``bind(batch)``, with the mode in which it is applied.
-
-        The first batch of a shape is compiled or captured; later ones reuse it.
-        """
+        """``bind(batch)`` with its mode; compiled or captured for the first batch of a shape."""
         T = self.operator.bind(batch.y, self.physics)
         if self.execution == "eager":
             return PreparedMap(T, "eager")
@@ -211,7 +203,7 @@ def build_problem(
 
 
 def _split(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Split into training and validation files: every third is for validation, the second of two, none of one."""
+    """Training and validation files; the latter are every third, the second of two, and none of one."""
     validation = files[2::3] or files[1:2]
     return tuple(file for file in files if file not in validation), validation
 

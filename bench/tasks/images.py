@@ -37,8 +37,7 @@ class Layout:
     """Size and numbers of crops.
 
     Attributes:
-        crop: side in pixels.
-        train, test, validation: numbers of crops.
+        crop: side in pixels; the other numbers count crops.
         mirror: extend an image that is smaller than a crop by its mirror image: for costs, not for quality.
     """
 
@@ -165,13 +164,10 @@ def _digest(files: tuple[Path, ...]) -> str:
 def crops(
     files: tuple[Path, ...], channels: int, size: int, count: int, seed: int, mirror: bool = False
 ) -> Tensor:
-    """Cut ``count`` crops at random places, from one file after another: ``(count, channels, size, size)``, float64.
+    """Cut crops at random places, one file after another: ``(count, channels, size, size)`` float64.
 
-    Args:
-        files, channels, size: image files, 1 or 3, and the side in pixels.
-        count: number of crops.
-        seed: seed of the places.
-        mirror: extend an image that is smaller than the crop by its mirror image; otherwise raise ``UserError``.
+    ``size`` is the side in pixels. An image that is smaller is extended by its mirror image if ``mirror``; otherwise
+    ``UserError`` is raised.
     """
     rng = torch.Generator().manual_seed(1000 + seed)
     pieces: list[Tensor] = []

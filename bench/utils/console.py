@@ -21,7 +21,7 @@ from typer.completion import completion_init  # pyright: ignore[reportPrivateImp
 from .. import ROOT
 from .atomic_files import Unwritable
 from .errors import UserError
-from .terminal import PIPE_CLOSED, discard_stdout, flush, replace_unencodable, table_width
+from .terminal import PIPE_CLOSED, discard_stdout, replace_unencodable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,8 @@ def run_command(app: typer.Typer, name: str, arguments: list[str] | None) -> int
             code = app(
                 args=arguments, prog_name=name, complete_var=completion_variable(name), standalone_mode=False
             )
-            flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()  # raises BrokenPipeError here rather than at exit
     except UserError as error:
         return _refuse(str(error))
     except Unwritable as error:
@@ -145,8 +146,9 @@ def print_frame(frame: pd.DataFrame, title: str) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a rich table on standard output, as wide as the terminal."""
-    Console(width=table_width(sys.stdout)).print(table)
+    """Print a rich table on standard output, as wide as the terminal, or 160 letters elsewhere."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    Console(width=None if is_terminal else 160).print(table)
 
 
 def completion_variable(command: str) -> str:

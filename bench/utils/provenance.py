@@ -29,8 +29,8 @@ QUALITY = (
     "bench/utils/precision.py",
     "bench/utils/random_streams.py",
 )
-"""Sources that decide the values of a cell, whatever edits them. An edit here makes stored cells stale; so only code
-that can change a number belongs here, and a table or a command can be edited without a new run."""
+"""Sources that decide the values of a cell. An edit in them makes stored cells stale; so only code that can change a
+number belongs here, and a table or a command can be edited without a new run."""
 TIMING = (*QUALITY, "bench/timing")
 """Sources that decide the seconds of a cell: also the protocol of the timings."""
 
@@ -128,26 +128,19 @@ def _answer(query: Callable[[], object]) -> object:
         return None
 
 
-def _card(device: torch.device) -> dict[str, object]:
-    properties = torch.cuda.get_device_properties(device)
-    return {
-        "capability": f"{properties.major}.{properties.minor}",
-        "multiprocessors": properties.multi_processor_count,
-        "memory_bytes": properties.total_memory,
-        "cudnn": torch.backends.cudnn.version(),
-    }
-
-
 def provenance(device: torch.device) -> dict[str, object]:
-    """Machine and code of a record.
-
-    Returns:
-        ``commit``, ``dirty``, ``fingerprint``, ``versions``, ``cuda``, ``platform``, ``device``, ``cores``,
-        ``threads``, and on a GPU ``card``: ``capability``, ``multiprocessors``, ``memory_bytes`` and the version
-        ``cudnn``.
-    """
+    """Machine and code of a record; on a GPU also ``card``, the properties that decide its speed."""
     head, dirty = commit()
-    return {
+    card: dict[str, object] = {}
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        card["card"] = {
+            "capability": f"{properties.major}.{properties.minor}",
+            "multiprocessors": properties.multi_processor_count,
+            "memory_bytes": properties.total_memory,
+            "cudnn": torch.backends.cudnn.version(),
+        }
+    return card | {
         "commit": head,
         "dirty": dirty,
         "fingerprint": fingerprint(),
@@ -157,5 +150,4 @@ def provenance(device: torch.device) -> dict[str, object]:
         "device": device_name(device),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        **({"card": _card(device)} if device.type == "cuda" else {}),
     }

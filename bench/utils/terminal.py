@@ -10,7 +10,6 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import TextIO
 
 PIPE_CLOSED = 141
 """Exit code of a command that SIGPIPE ended, by the convention of shells."""
@@ -52,11 +51,6 @@ def printed_json(text: str) -> str:
     return text
 
 
-def table_width(stream: TextIO | None) -> int | None:
-    """Letters in a line of a table; ``None`` for the width of the terminal."""
-    return None if stream is not None and stream.isatty() else 160
-
-
 @contextmanager
 def stdout_to_stderr() -> Generator[None]:
     """Send the prints of a user's file to standard error: standard output is for results."""
@@ -66,12 +60,6 @@ def stdout_to_stderr() -> Generator[None]:
     else:
         with redirect_stdout(sys.stderr):
             yield
-
-
-def flush() -> None:
-    """Write out the buffer of standard output. Raises ``BrokenPipeError`` if its reader has gone."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
 
 
 def discard_stdout() -> None:
