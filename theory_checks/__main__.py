@@ -12,7 +12,7 @@ import typer
 from bench.cli.options import writable
 from bench.utils.console import print_frame, run_command, say
 from bench.utils.errors import UserError
-from bench.utils.terminal import aside, printed_json
+from bench.utils.terminal import printed_json, stdout_to_stderr
 
 if TYPE_CHECKING:  # these imports take seconds
     from .engine import Verdict
@@ -98,7 +98,7 @@ def _check_operator(text: str, claims: tuple[str, ...]) -> list[OperatorCheck]:
     from .operators import check_operator_claims, load_operator
     from .operators.user_operator import operator_case
 
-    with aside():
+    with stdout_to_stderr():
         checks = check_operator_claims(*operator_case(load_operator(text), text), claims)
     if not checks:
         raise UserError(f"none of {', '.join(claims)} can be checked on a single operator")

@@ -6,7 +6,7 @@ import typer
 
 from ..utils.console import print_frame, say
 from ..utils.errors import UserError
-from ..utils.terminal import aside, printed_json
+from ..utils.terminal import printed_json, stdout_to_stderr
 from .options import Bf16, Device, Images, Json, Seed, SizesOf, SolverCall, TaskCall, Weights
 
 
@@ -39,7 +39,7 @@ def cell(
     chosen = load_profile(profile)
     denoisers = DenoiserOptions(weights, bf16)
     check_precision(chosen, denoisers)
-    with aside():
+    with stdout_to_stderr():
         one = parse_user_cell(task, solver, seed, denoisers)
         if not admits(one.task, one.solver):
             raise UserError(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..utils.console import print_frame
-from ..utils.terminal import aside, printed_json
+from ..utils.terminal import printed_json, stdout_to_stderr
 from .options import Device, Images, Json, Seed, SizesOf, SolverCall, TaskCall
 
 
@@ -43,7 +43,7 @@ def certify(
 
     chosen = load_profile(profile)
     options = CertifyOptions(estimate, audit, oracle)
-    with aside():
+    with stdout_to_stderr():
         one = parse_user_cell(task, solver, seed)
         where = pick_device(device)
         certificate = examine(one, chosen, images_for([(chosen, [one])], images), where, options)

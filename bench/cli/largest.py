@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..utils.console import say
-from ..utils.terminal import aside
+from ..utils.terminal import stdout_to_stderr
 from .options import Device, Out
 
 
@@ -51,7 +51,7 @@ def largest(
     from ..utils.device import pick_device
 
     where, seconds = pick_device(device), math.inf if within is None else seconds_of(within)
-    with aside():
+    with stdout_to_stderr():
         tasks = [parse_user_task(text).value for text in task or TASKS]
         solvers = [parse_user_solver(text).value for text in solver or SOLVERS]
     files = study(

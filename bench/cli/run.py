@@ -21,7 +21,7 @@ from rich.progress import (
 
 from ..utils.console import console, say
 from ..utils.errors import UserError
-from ..utils.terminal import aside, printed_json
+from ..utils.terminal import printed_json, stdout_to_stderr
 from .options import Bf16, Device, Images, Json, Out, ProfileName, Weights
 
 
@@ -111,7 +111,11 @@ def run(
     seconds = math.inf if within is None else seconds_of(within)
     chosen = load_profile(profile)
     try:
-        with aside(), _progress() as progress, chosen_cluster(device, jobs, workers, scheduler) as cluster:
+        with (
+            stdout_to_stderr(),
+            _progress() as progress,
+            chosen_cluster(device, jobs, workers, scheduler) as cluster,
+        ):
             outcome = run_profile(
                 chosen,
                 out,

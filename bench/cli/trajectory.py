@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..utils.console import say
-from ..utils.terminal import aside
+from ..utils.terminal import stdout_to_stderr
 from .options import Images, Out, Seed, TaskCall
 
 
@@ -47,7 +47,7 @@ def trajectory(
     )
     from ..tasks.images import Layout, find_images
 
-    with aside():
+    with stdout_to_stderr():
         chosen = parse_user_task(task).value
         descents, setting = trajectory_study(
             chosen,

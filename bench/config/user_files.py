@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.errors import UserError, in_a_line
-from ..utils.terminal import aside
+from ..utils.terminal import stdout_to_stderr
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 REFERENCE = re.compile(rf"(?P<path>[^(),=]*\.py):(?P<name>{NAME.pattern})")
@@ -67,7 +67,7 @@ class UserFile:
         # Before the file runs: dataclasses look their module up by name, as pickle does later.
         sys.modules[self.module_name] = module
         try:
-            with aside():
+            with stdout_to_stderr():
                 exec(compile(self.content, self.path, "exec"), module.__dict__)
         except BaseException:
             del sys.modules[self.module_name]
@@ -195,7 +195,7 @@ def error_text(error: BaseException, sources: tuple[UserFile, ...]) -> str:
 def blame_user_files(what: str, sources: tuple[UserFile, ...]) -> Generator[None]:
     """Re-raise exceptions as ``UserError`` if there are files of the user; print their output to standard error."""
     try:
-        with aside():
+        with stdout_to_stderr():
             yield
     except UserError:
         raise

@@ -1,10 +1,7 @@
-"""Denoisers for plug-and-play operators: deepinv's networks, and where their weights come from."""
+"""Denoisers for plug-and-play operators: networks of deepinv, with shipped, published or a user's weights."""
 
-from .base import Denoiser, Family
-from .dncnn import DncnnFamily
-from .drunet import DrunetFamily
-from .gsdrunet import GsDrunetFamily
-from .noise_scaling import Scaled
+from .base import Denoiser, Family, ScaledDenoiser
+from .families import DncnnFamily, DrunetFamily, GsDrunetFamily
 from .scico import ScicoFamily
 from .weights import WeightFile, weight_file
 
@@ -14,7 +11,7 @@ __all__ = [
     "DrunetFamily",
     "Family",
     "GsDrunetFamily",
-    "Scaled",
+    "ScaledDenoiser",
     "ScicoFamily",
     "WeightFile",
     "weight_file",

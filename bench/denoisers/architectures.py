@@ -1,4 +1,4 @@
-"""The architectures that the project trains and ships: compact versions of two of deepinv's denoisers."""
+"""Compact versions of deepinv's networks, their training from a good start, and certified Lipschitz constants."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 import torch
 from deepinv.models import DnCNN, DRUNet
+from deepinv.models.GSPnP import GSPnP
 from torch import Tensor, nn
 
+COMPACT = (24, 48, 64, 64)
+"""Channels of the scales of a compact DRUNet."""
 SIGMA_0 = 25 / 255
-"""The noise level that a blind network is trained for, on images that are scaled to it."""
+"""Noise level for which a network without a noise-level input is trained, in units of the peak."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network that can be trained here.
+    """A network that the project can train: ``DRUNet`` or ``DnCNN`` of deepinv.
 
     Attributes:
-        kind: ``DRUNet`` or ``DnCNN``, of deepinv.
-        channels: 1 or 3.
-        lipschitz: bound on the Lipschitz constant of the residual ``x − D(x)``; ``None`` for no control.
-        blind: it takes no noise level.
+        lipschitz: bound on the Lipschitz constant of the residual ``x − D(x)``; ``None`` for no bound.
     """
 
     kind: type[nn.Module]
@@ -31,18 +31,18 @@ class Architecture:
 
     @property
     def blind(self) -> bool:
-        """Whether the network takes no noise level."""
+        """Whether the network has no noise-level input."""
         return self.kind is DnCNN
 
     def build(self) -> nn.Module:
         """The network with its initial weights, in training mode."""
         if self.kind is DRUNet:
-            network = DRUNet(self.channels, self.channels, nc=(24, 48, 64, 64), nb=2, pretrained=None)
-            _pass_through(network, self.channels)
+            network = DRUNet(self.channels, self.channels, nc=COMPACT, nb=2, pretrained=None)
+            _pass_image(network, self.channels)
             return network
         network = DnCNN(self.channels, self.channels, depth=6, nf=32, pretrained=None, device=None)  # pyright: ignore[reportArgumentType]
         if self.lipschitz is not None:
-            _isometry(network)
+            _start_as_high_pass(network)
         return network
 
 
@@ -51,14 +51,27 @@ ARCHITECTURES = {
     "drunet_colour": Architecture(DRUNet, 3),
     "dncnn_grey": Architecture(DnCNN, 1, lipschitz=0.99),
 }
+"""By the names of the shipped weight files."""
 
 
-def architecture(family: str, channels: int) -> str:
-    """The name of the shipped network of a family, for 1 or 3 channels."""
-    return f"{family}_{'grey' if channels == 1 else 'colour'}"
+class GradientStep(GSPnP):
+    """``D = I − ∇g`` with ``g(x) = ½‖x − N(x)‖²``, N a DRUNet with ``widths`` channels in its scales.
+
+    deepinv's own gradient is computed in float32, and detached in evaluation mode.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, int, int, int]) -> None:
+        # Two residual blocks a scale and smooth activations, as published.
+        super().__init__(DRUNet(channels, channels, nc=widths, nb=2, act_mode="E", pretrained=None))
+
+    def potential_grad(self, x: Tensor, sigma: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """``∇g(x) = x − N(x) − J_N(x)ᵀ (x − N(x))``, in the dtype of ``x``; differentiable if grad is enabled."""
+        denoised, vjp, *_ = torch.func.vjp(lambda z: self.student_grad(z, sigma), x)
+        residual = x - denoised
+        return self.alpha * (residual - vjp(residual)[0])
 
 
-def _pass_through(network: DRUNet, channels: int) -> None:
+def _pass_image(network: DRUNet, channels: int) -> None:
     """Let the outer skip connection carry the image from the start: training need not find the identity."""
     head, tail = network.m_head, network.m_tail
     assert isinstance(head, nn.Conv2d)
@@ -70,14 +83,13 @@ def _pass_through(network: DRUNet, channels: int) -> None:
                 weight[c, c, 1, 1] = 1
 
 
-def _isometry(network: DnCNN) -> None:
-    """Start a grey chain from layers of norm 1 that lose nothing they need.
+def _start_as_high_pass(network: DnCNN) -> None:
+    """Initialise a grey DnCNN such that its residual is a high-pass filter of norm 1.
 
-    Random layers that are scaled down to norm 1 shrink a signal a thousandfold in six layers, and a training that
-    may not raise their norms never recovers. Here the first layer analyses with the eight 3 × 3 cosine filters of
-    zero mean, a tight frame on what is not smooth, each twice and in both signs, since ReLU keeps one; the inner
-    layers pass on; the last synthesises. So the residual starts as a high-pass filter of norm 1. A little noise
-    tells the copies apart.
+    Random layers scaled to norm 1 shrink a signal a thousandfold in six layers, and a training that may not raise their
+    norms never recovers. Here the first layer analyses with the eight 3 × 3 cosine filters of zero mean, a tight frame,
+    each twice and with both signs, since ReLU drops one sign. Inner layers are identities, and the last synthesises. A
+    little noise makes the copies differ.
     """
     k = torch.arange(3, dtype=torch.float64)
     cosines = torch.cos(torch.pi * (2 * k + 1) * k[:, None] / 6)
@@ -98,42 +110,41 @@ def _isometry(network: DnCNN) -> None:
 
 
 def convolutions(network: nn.Module) -> Iterator[nn.Conv2d]:
-    """The convolutions of a plain chain such as DnCNN, in any order."""
+    """The convolutions of a plain chain such as DnCNN, in no particular order."""
     return (layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
 
 
+def _symbol(weight: Tensor, grid: int) -> Tensor:
+    """The symbol of a convolution on half of a ``grid × grid`` of frequencies, ``(grid, grid/2 + 1, out, in)``."""
+    return torch.fft.fft2(weight, s=(grid, grid))[..., : grid // 2 + 1].permute(2, 3, 0, 1)
+
+
 def convolution_norm(weight: Tensor, grid: int = 32) -> float:
-    """An upper bound on the norm of a zero-padded convolution, on images of every size.
+    """An upper bound on the norm of a zero-padded convolution, for images of every size.
 
-    Padding with zeros and cropping is a compression of the convolution on the whole plane, whose norm is the
-    supremum over frequencies of the spectral norm of its symbol; a circular convolution samples that symbol. For
-    fixed unit vectors the symbol is a trigonometric polynomial of degree d = (k − 1)/2 a direction (after a
-    shift, which changes no modulus), and its supremum is at most its maximum on N > 2d points divided by
-    ``cos(π d / N)``, once for each direction (Ehlich and Zeller, *Math. Z.* 86, 1964).
+    Zero padding and cropping compress the convolution on the whole plane, whose norm is the supremum over frequencies
+    of the spectral norm of its symbol; a circular convolution samples the same symbol. For fixed unit vectors the
+    symbol is, up to a phase, a trigonometric polynomial of degree d = (k − 1)/2 in each direction. Its supremum is at
+    most its maximum on N > 2d points divided by ``cos(π d / N)``, once for each direction (Ehlich and Zeller,
+    *Math. Z.* 86, 1964).
 
-    Args:
-        weight: ``(out, in, k, k)``, k odd.
-        grid: N > 2d, the number of frequencies in each direction.
-
-    Returns:
-        A bound that exceeds the norm by a factor of at most ``cos(π d / N)⁻²``.
+    The bound is at most ``cos(π d / N)⁻²`` times the norm; k is odd, and N is ``grid``.
     """
     degree = max(weight.shape[-2:]) // 2
-    symbol = torch.fft.fft2(weight.detach().double(), s=(grid, grid))[..., : grid // 2 + 1]
-    largest = torch.linalg.matrix_norm(symbol.permute(2, 3, 0, 1), ord=2).max()
+    largest = torch.linalg.matrix_norm(_symbol(weight.detach().double(), grid), ord=2).max()
     return float(largest) / math.cos(math.pi * degree / grid) ** 2
 
 
 def residual_lipschitz(network: nn.Module, grid: int = 64) -> float:
-    """A bound on the Lipschitz constant of DnCNN's residual ``x − D(x)``: the product over its layers (ReLU has 1).
+    """A bound on the Lipschitz constant of DnCNN's residual ``x − D(x)``: the product of the norms of its layers.
 
-    It holds for zero padding and for circular padding, on images of every size.
+    ReLU has constant 1. The bound holds for zero and circular padding and images of every size.
     """
     return math.prod(convolution_norm(layer.weight, grid) for layer in convolutions(network))
 
 
 def limit_lipschitz(network: nn.Module, bound: float, grid: int = 64) -> None:
-    """Scale every layer whose norm exceeds its share of ``bound``; then ``residual_lipschitz`` is at most that."""
+    """Scale down layers such that ``residual_lipschitz`` is at most ``bound``; every layer gets an equal share."""
     layers = list(convolutions(network))
     share = bound ** (1 / len(layers))
     with torch.no_grad():
@@ -142,36 +153,28 @@ def limit_lipschitz(network: nn.Module, bound: float, grid: int = 64) -> None:
 
 
 class Limiter(nn.Module):
-    """Keeps a chain near a bound during a training, at a fraction of the cost of ``limit_lipschitz``.
+    """Keeps ``residual_lipschitz`` near a bound during training, at a fraction of the cost of ``limit_lipschitz``.
 
-    At every frequency of a coarse grid it keeps a vector and improves it by power iteration as the weights move. The
-    norms that it finds are from below, so the last word is ``limit_lipschitz``'s; but weights that were free between
-    two rare checks were seen to outgrow the bound twofold, and to lose as much when they were scaled back.
-
-    Args:
-        network: the chain.
-        bound: on ``residual_lipschitz``.
-        grid: frequencies in each direction.
+    At each frequency of a coarse grid, one vector follows the weights by power iteration. Its norms are lower bounds:
+    call ``limit_lipschitz`` at the end. Rare calls of ``limit_lipschitz`` alone are not enough: between two of them,
+    weights were seen to exceed the bound twofold, and to lose as much when scaled back.
     """
 
     def __init__(self, network: nn.Module, bound: float, grid: int = 24) -> None:
         super().__init__()
-        self.layers = list(convolutions(network))  # not a ModuleList: they are the network's
+        self.layers = list(convolutions(network))  # no ModuleList: they are the network's
         self.share = bound ** (1 / len(self.layers))
         self.grid = grid
         for k, layer in enumerate(self.layers):
-            inputs = layer.in_channels
-            start = torch.randn(grid, grid // 2 + 1, inputs, 1, generator=torch.Generator().manual_seed(k))
+            shape = (grid, grid // 2 + 1, layer.in_channels, 1)
+            start = torch.randn(shape, generator=torch.Generator().manual_seed(k))
             self.register_buffer(f"vectors{k}", start.to(layer.weight.device, torch.complex64))
 
     def limit(self, rounds: int = 2) -> None:
-        """Improve the vectors by ``rounds`` of power iteration, and scale the layers that exceed their share."""
+        """Do ``rounds`` of power iteration, and scale down the layers that exceed their share."""
         with torch.no_grad():
             for k, layer in enumerate(self.layers):
-                symbol = torch.fft.fft2(layer.weight.float(), s=(self.grid, self.grid))[
-                    ..., : self.grid // 2 + 1
-                ]
-                symbol = symbol.permute(2, 3, 0, 1)
+                symbol = _symbol(layer.weight.float(), self.grid)
                 vectors = self.get_buffer(f"vectors{k}")
                 for _ in range(rounds):
                     vectors = torch.nn.functional.normalize(symbol.mH @ (symbol @ vectors), dim=-2)

@@ -1,4 +1,4 @@
-"""The pretrained DnCNN of the package scico (BSD licence), read from the installed package without importing it."""
+"""The pretrained DnCNN of the package scico (BSD licence), read from its files without importing it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from deepinv.models import DnCNN
 from torch import Tensor, nn
 
 from ..utils.errors import UserError
-from .base import Denoiser, check_channels
-from .noise_scaling import Scaled
-from .weights import WeightFile, fill
+from .base import Denoiser, Family, ScaledDenoiser
+from .weights import WeightFile, load_weights
 
 SIGMA = 0.1
-"""The noise level of the variants M (scico/data/flax/README.rst)."""
+"""Noise level of the variants M (scico/data/flax/README.rst)."""
 EPSILON = 1e-5
 """Added to the variance in scico's batch normalisation."""
-WIDTH = 64
 ARRAY = 1
-"""flax's extension type of msgpack for an array: its shape, the name of its dtype, its bytes."""
+"""flax's msgpack extension type of an array: its shape, the name of its dtype, its bytes."""
 
 
 def _version() -> str:
@@ -35,59 +33,49 @@ def _version() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ScicoFamily:
-    """scico's DnCNN of 6 or 17 layers for σ = 0.1, scaled to every noise level; colour images channel by channel.
+class ScicoFamily(Family):
+    """scico's DnCNN of 6 or 17 layers for σ = 0.1, scaled to every noise level; it denoises colours separately.
 
     Source: Balke et al., *Scientific computational imaging code (SCICO)*, JOSS 7(78), 2022.
 
     Attributes:
         depth: 6 or 17.
-        version: of the package, so that results with other weights have other keys.
+        version: version of the package; records made with other weights get other keys.
     """
 
     depth: int
     version: str = field(default_factory=_version)
     name: str = "scico"
 
-    def check(self, shape: tuple[int, int, int]) -> None:
-        """Images of every size, grey or in colour. Raises ``UserError``."""
-        check_channels(self.name, shape[0])
-
     def build(
         self, channels: int, dtype: torch.dtype, device: torch.device | str, weights: WeightFile | None
     ) -> Denoiser:
-        """The denoiser. Raises ``UserError`` where scico or msgpack is not installed, or weights are given."""
+        """The denoiser. Raises ``UserError`` if scico or msgpack is missing, or if weights are given."""
         if weights is not None:
             raise UserError("scico brings its own weights: leave --weights out, or give it to dncnn")
-        tree = _tree(self.depth)
+        content = _content(self.depth)
         with torch.device("meta"):
-            network = DnCNN(1, 1, depth=self.depth, nf=WIDTH, pretrained=None, device="meta")
-            _wrap_around(network)
+            network = circular_dncnn(self.depth, "meta")
         try:
-            tensors = fold(tree["params"], tree["batch_stats"], self.depth)
+            tensors = fold(content["params"], content["batch_stats"], self.depth)
         except (KeyError, TypeError, RuntimeError) as error:
             raise UserError(
                 f"dncnn{self.depth}M of the installed scico is not laid out as in scico 0.0.7"
             ) from error
-        fill(network, tensors, f"dncnn{self.depth}M of scico", dtype)
-        return Scaled(network, SIGMA, channelwise=True).to(device)
+        load_weights(network, tensors, f"dncnn{self.depth}M of scico", dtype)
+        return ScaledDenoiser(network, SIGMA, channelwise=True).to(device)
 
 
 def fold(params: dict[str, Any], stats: dict[str, Any], depth: int) -> dict[str, Tensor]:
-    """scico's layers as the weights of deepinv's DnCNN.
+    """Convert scico's layers to a state dict of deepinv's DnCNN, in float64.
 
-    scico computes ``x − C(…)`` with convolutions without bias, each but the first and last followed by batch
-    normalisation; deepinv ``x + C(…)`` with biases alone. In float64.
+    scico computes ``x − C(…)``, whose convolutions have no bias and, but for the first and last, a batch normalisation;
+    deepinv computes ``x + C(…)`` with biases.
 
-    Args:
-        params, stats: flax's trees; kernels are ``(height, width, in, out)``.
-        depth: number of convolutions.
-
-    Returns:
-        A state dict.
+    ``params`` and ``stats`` are flax's trees, with kernels ``(height, width, in, out)``.
     """
     first, last = _kernel(params["conv_start"]), _kernel(params["conv_end"])
-    found = {
+    state = {
         "in_conv.weight": first,
         "in_conv.bias": first.new_zeros(len(first)),
         "out_conv.weight": -last,
@@ -96,13 +84,13 @@ def fold(params: dict[str, Any], stats: dict[str, Any], depth: int) -> dict[str,
     for k in range(depth - 2):
         block, running = params[f"ConvBNBlock_{k}"], stats[f"ConvBNBlock_{k}"]["BatchNorm_0"]
         gain = _double(block["BatchNorm_0"]["scale"]) / (_double(running["var"]) + EPSILON).sqrt()
-        found[f"conv_list.{k}.weight"] = gain[:, None, None, None] * _kernel(block["Conv_0"])
-        found[f"conv_list.{k}.bias"] = _double(block["BatchNorm_0"]["bias"]) - gain * _double(running["mean"])
-    return found
+        state[f"conv_list.{k}.weight"] = gain[:, None, None, None] * _kernel(block["Conv_0"])
+        state[f"conv_list.{k}.bias"] = _double(block["BatchNorm_0"]["bias"]) - gain * _double(running["mean"])
+    return state
 
 
-def _tree(depth: int) -> dict[str, Any]:
-    """The file as it is: dictionaries of arrays."""
+def _content(depth: int) -> dict[str, Any]:
+    """The weight file as nested dictionaries of arrays."""
     try:
         msgpack = importlib.import_module("msgpack")
         file = Path(str(distribution("scico").locate_file(f"scico/data/flax/dncnn{depth}M.mpk")))
@@ -115,24 +103,22 @@ def _tree(depth: int) -> dict[str, Any]:
     def array(code: int, packed: bytes) -> Any:
         if code != ARRAY:
             raise ValueError(f"extension type {code}")
-        shape, kind, content = msgpack.unpackb(packed, raw=True)
-        return np.frombuffer(content, kind.decode()).reshape(shape)
+        shape, dtype, content = msgpack.unpackb(packed, raw=True)
+        return np.frombuffer(content, dtype.decode()).reshape(shape)
 
     try:
         return msgpack.unpackb(data, ext_hook=array, raw=False)
-    except Exception as error:  # msgpack raises what it meets, of several types
+    except Exception as error:  # msgpack raises errors of several types
         raise UserError(f"{file.name} of the installed scico is damaged: install scico again") from error
 
 
-def _wrap_around(network: DnCNN) -> None:
-    """Give the convolutions the circular padding that scico's have."""
-
-    def circular(layer: nn.Module) -> nn.Conv2d:
-        assert isinstance(layer, nn.Conv2d)
-        return nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1, padding_mode="circular")
-
-    network.in_conv, network.out_conv = circular(network.in_conv), circular(network.out_conv)
-    network.conv_list = nn.ModuleList(circular(layer) for layer in network.conv_list)
+def circular_dncnn(depth: int, device: str = "cpu") -> DnCNN:
+    """A grey DnCNN of width 64 with the circular padding of scico's convolutions."""
+    network = DnCNN(1, 1, depth=depth, nf=64, pretrained=None, device=device)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.padding_mode = "circular"
+    return network
 
 
 def _kernel(layer: dict[str, Any]) -> Tensor:

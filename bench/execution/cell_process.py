@@ -22,8 +22,8 @@ from ..records.store import Store
 from ..utils.atomic_files import Unwritable, make_folder, write_atomically
 from ..utils.determinism import deterministic
 from ..utils.errors import in_a_line
-from ..utils.file_locks import POLL, held, machine
-from ..utils.precision import whole_float32
+from ..utils.file_locks import POLL, file_lock, machine_lock
+from ..utils.precision import disable_tf32
 from ..utils.provenance import provenance
 from .child_process import Last
 from .process_pool import TaskResult
@@ -55,7 +55,7 @@ class Work:
         """Measure the cell and publish its record, unless another run is at it."""
         store = Store(self.out)
         try:
-            with held(store.lock(job.key)) as free, held(machine(), shared=True, wait=True):
+            with file_lock(store.lock(job.key)) as free, file_lock(machine_lock(), shared=True, wait=True):
                 if not free:
                     return "elsewhere", ""
                 if store.finished(job.key):
@@ -104,7 +104,7 @@ def run_cell(job: Job, out: Path | None, before: int = 0) -> Record:
     if checkpoint is not None and job.profile.training.checkpoint:
         make_folder(checkpoint.parent)
     begin = time.perf_counter()
-    with deterministic() as undetermined, whole_float32():
+    with deterministic() as undetermined, disable_tf32():
         found = _attempt(job, device, checkpoint, False, out)
         if found.status == "oom":
             free_memory(device)

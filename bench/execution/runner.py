@@ -19,7 +19,7 @@ from ..records.job import Job
 from ..records.record import FINISHED, Record
 from ..records.store import Manifest, Store
 from ..utils.atomic_files import Unwritable
-from ..utils.file_locks import POLL, held, machine
+from ..utils.file_locks import POLL, file_lock, machine_lock
 from ..utils.provenance import provenance
 from .cell_process import Work, record_of
 from .preparation import images_for, plan_jobs
@@ -161,7 +161,9 @@ def _run_quality(
             pool_of = beside if cluster is None else cluster.pool(work, work.out, seconds, forks)
             # Waited for here, where no cell's time runs yet, until nobody is timing.
             quiet = (
-                held(machine(), shared=True, wait=True, end=budget.end) if cluster is None else nullcontext()
+                file_lock(machine_lock(), shared=True, wait=True, deadline=budget.end)
+                if cluster is None
+                else nullcontext()
             )
             with quiet, pool_of as pool:
                 for ended in pool(budget.one_by_one(ready)):
@@ -184,7 +186,7 @@ def _let_go(jobs: list[Job], store: Store) -> list[Job]:
         time.sleep(POLL)
         free: list[Job] = []
         for job in jobs:
-            with held(store.lock(job.key)) as mine:
+            with file_lock(store.lock(job.key)) as mine:
                 free += [job] * mine
         if free:
             return free

@@ -11,8 +11,8 @@ from ..config.profile_schema import Profile
 from ..planning.observed_times import ObservedTimes, group_of
 from ..records.job import Job
 from ..records.record import Record
+from ..utils.arguments import quantity
 from ..utils.errors import UserError
-from ..utils.quantities import quantity
 
 ROUND = 4
 """Solvers whose cells are measured before their timings are taken, and before those of the next ones."""

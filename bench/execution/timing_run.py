@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from ..records.job import Job
 from ..records.record import Record
 from ..records.store import Store
-from ..utils.file_locks import POLL, held, machine
+from ..utils.file_locks import POLL, file_lock, machine_lock
 from .time_budget import Budget
 
 TOGETHER = 100
@@ -30,7 +30,7 @@ def _timed(jobs: list[Job], store: Store, budget: Budget) -> Iterator[Record]:
 
     while jobs and budget.left() > 0:
         with ExitStack() as locks:
-            mine = [job for job in jobs if locks.enter_context(held(store.lock(job.key)))]
+            mine = [job for job in jobs if locks.enter_context(file_lock(store.lock(job.key)))]
             jobs = [job for job in jobs if job not in mine]
             left: list[Job] = []
             for job in mine:
@@ -38,7 +38,7 @@ def _timed(jobs: list[Job], store: Store, budget: Budget) -> Iterator[Record]:
                     yield record
                 else:
                     left.append(job)
-            if left and not locks.enter_context(held(machine(), wait=True, end=budget.end)):
+            if left and not locks.enter_context(file_lock(machine_lock(), wait=True, deadline=budget.end)):
                 return
             for record in measure_costs(budget.in_a_row(left), budget.end):
                 store.write(record)

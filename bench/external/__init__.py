@@ -1,7 +1,7 @@
-"""Peers: the gradients of deepinv and torchdeq behind the signature of our own solvers.
+"""External solvers: the gradients of deepinv and torchdeq, with the signature of the project's solvers.
 
-torchdeq belongs to the dependency group ``peers``; without it everything here is imported all the same, and its calls
-say what to install.
+torchdeq is in the dependency group ``peers`` alone. Without it this package can be imported; a call that needs torchdeq
+raises a ``UserError`` that says what to install.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ EXTERNAL_SOLVERS: dict[str, Callable[..., ExternalSolver]] = {
 
 
 def is_external(family: str, from_user_file: bool) -> bool:
-    """Whether a solver of this family is another library's: neither ours, nor from a file of the user's.
+    """Whether a family of solvers belongs to another library: it is neither the project's nor from a user's file.
 
-    A record may name a solver that is not offered any more; it counts as another library's.
+    An unknown name in a record, of a solver that was removed, counts as another library's.
     """
     return family in EXTERNAL_SOLVERS or (family not in ESTIMATORS and not from_user_file)
 

@@ -1,4 +1,7 @@
-"""deepinv's ``PGD``: deep equilibrium, Jacobian-free and unfolded, on the benchmark's physics, step and penalty."""
+"""deepinv's ``PGD``, as deep equilibrium, Jacobian-free or unfolded, with the benchmark's physics, step and prox.
+
+The calls raise ``UserError`` if a value is out of range.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,14 @@ from solvers import Loss, Map
 from .. import operators
 from ..operators import BoundOperator, ForwardBackward, Operator
 from ..penalties import Penalty, WeightedPenalty
+from ..utils.arguments import real, switch, whole
 from ..utils.errors import UserError
-from .base import CallCounter, ExternalSolution, installed, real, shortest_call, switch, whole
+from .base import CallCounter, ExternalSolution, installed, shortest_call
 
 
 @dataclass(frozen=True, slots=True)
 class Mixing:
-    """Anderson acceleration: iterates that are mixed, damping, and an absolute regularisation."""
+    """Anderson acceleration: number of mixed iterates, damping, and absolute regularisation."""
 
     history: int
     beta: float
@@ -27,17 +31,17 @@ class Mixing:
 
 @dataclass(frozen=True, slots=True)
 class DeepInverse:
-    """``PGD(..., unfold=True)`` with ``DEQ=DEQConfig(...)`` or without, made anew for every call, in 0.3 ms.
+    """``PGD(..., unfold=True)`` with or without ``DEQ=DEQConfig(...)``, built for each call in 0.3 ms.
 
-    It never calls T: it takes the physics, the step and the prox from it and makes its own iteration, which is the
-    same up to rounding. Applications are counted where it calls the prox.
+    PGD never calls T: it takes the physics, the step and the prox of T, and its own iteration equals T up to rounding.
+    Applications are counted at the calls of the prox.
 
     Attributes:
-        max_iter: forward iterations, at most.
-        backward: of the adjoint equation, at most; 0 for Jacobian-free, ``None`` to backpropagate through all.
+        max_iter: largest number of forward iterations.
+        backward: largest number of adjoint iterations; 0 for Jacobian-free, ``None`` to backpropagate through all.
         thres: ``thres_conv``, relative; it stops the adjoint iteration, and with ``early_stop`` the forward one.
-        early_stop: whether the forward iteration stops.
-        mixing, mixing_backward: Anderson acceleration of either; ``None`` for plain iteration.
+        early_stop: whether the forward iteration may stop early.
+        mixing, mixing_backward: Anderson acceleration of the two iterations; ``None`` for plain iteration.
     """
 
     label: str = field(compare=False)
@@ -55,7 +59,7 @@ class DeepInverse:
 
     @staticmethod
     def admits(operator: Operator | operators.Prior) -> bool:
-        """Forward–backward on images with a weighted penalty, and a step that is not learned."""
+        """Whether it is forward–backward on images with a weighted penalty and a step that is not learned."""
         if isinstance(operator, Penalty):
             return not operator.union and not operator.coupled
         return (
@@ -65,67 +69,64 @@ class DeepInverse:
         )
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> ExternalSolution:
-        """Solve ``x = T(x)`` from images ``x0`` ``(B, C, H, W)``.
-
-        Raises:
-            UserError: T is no operator that it can take.
-        """
-        if not isinstance(T, BoundOperator) or not self.admits(T.operator):
+        """Solve ``x = T(x)`` from images ``x0`` ``(B, C, H, W)``. Raises ``UserError`` if PGD cannot run on T."""
+        if not (
+            isinstance(T, BoundOperator)
+            and isinstance(T.operator, ForwardBackward)
+            and self.admits(T.operator)
+        ):
             raise UserError(
                 f"{self.label} runs on forward-backward operators with a weighted penalty of images: "
                 "leave it out for this task"
             )
-        assert isinstance(T.operator, ForwardBackward)
-        tally = CallCounter(self.max_iter if self.backward is None else 1)
+        counter = CallCounter(self.max_iter if self.backward is None else 1)
         algorithm = PGD(
             data_fidelity=L2(),
-            prior=CountedOperator(T.operator.prior, tally),
-            # In a list, since a number would become a float32 parameter, and a tensor would be iterated over.
+            prior=CountedProx(T.operator.prior, counter),
+            # In a list: a number would become a float32 parameter, and PGD would iterate over a tensor.
             stepsize=[T.operator.log_step.exp()],  # pyright: ignore[reportArgumentType]
             lambda_reg=1.0,
-            # Anderson acceleration evaluates it at every iteration, and uses it for nothing.
-            cost_fn=_no_cost,  # pyright: ignore[reportArgumentType]
+            # Anderson acceleration evaluates the objective at every iteration and never uses it.
+            cost_fn=lambda *_: None,  # pyright: ignore[reportArgumentType]
             unfold=True,
             trainable_params=[],
             **self._settings(),  # pyright: ignore[reportArgumentType]
         )
-        return tally.solution(algorithm(T.y, T.physics, init=x0.detach()))
+        return counter.solution(algorithm(T.y, T.physics, init=x0.detach()))
 
     def _settings(self) -> dict[str, object]:
-        """The arguments of ``PGD``, in its own words."""
-        given: dict[str, object] = {
+        """Keyword arguments of ``PGD``."""
+        settings: dict[str, object] = {
             "max_iter": self.max_iter,
             "thres_conv": self.thres,
             "early_stop": self.early_stop,
         }
         if self.mixing is not None:
             m = self.mixing
-            given["anderson_acceleration"] = AndersonAccelerationConfig(m.history, m.beta, m.regularisation)
+            settings["anderson_acceleration"] = AndersonAccelerationConfig(
+                m.history, m.beta, m.regularisation
+            )
         if self.backward == 0:
-            given["DEQ"] = DEQConfig(jacobian_free=True)
+            settings["DEQ"] = DEQConfig(jacobian_free=True)
         elif self.backward is not None and self.mixing_backward is not None:
             m = self.mixing_backward
-            given["DEQ"] = DEQConfig(False, True, m.history, m.beta, m.regularisation, self.backward)
+            settings["DEQ"] = DEQConfig(False, True, m.history, m.beta, m.regularisation, self.backward)
         elif self.backward is not None:
-            given["DEQ"] = DEQConfig(max_iter_backward=self.backward)
-        return given
+            settings["DEQ"] = DEQConfig(max_iter_backward=self.backward)
+        return settings
 
 
-class CountedOperator(Prior):
-    """A penalty of ours behind deepinv's interface; every iteration calls its prox once."""
+class CountedProx(Prior):
+    """A penalty with deepinv's interface; every iteration calls its prox once."""
 
-    def __init__(self, penalty: operators.Regulariser, tally: CallCounter) -> None:
+    def __init__(self, penalty: operators.Regulariser, counter: CallCounter) -> None:
         super().__init__()
-        self.call = penalty.prox
-        self.tally = tally
+        self._prox = penalty.prox
+        self._counter = counter
 
-    def prox(self, x: Tensor, *arguments: object, gamma: Tensor, **named: object) -> Tensor:
+    def prox(self, x: Tensor, *arguments: object, gamma: Tensor, **keywords: object) -> Tensor:
         """``prox_{γg}(x)``."""
-        return self.tally.seen(self.call(x, gamma))
-
-
-def _no_cost(*arguments: object) -> None:
-    return None
+        return self._counter.count(self._prox(x, gamma))
 
 
 def deepinv_deq(
@@ -138,17 +139,14 @@ def deepinv_deq(
     thres: float = 1e-5,
     early_stop: bool = False,
 ) -> DeepInverse:
-    """Deep equilibrium: plain iterations forward, plain or Anderson-accelerated ones for the adjoint equation.
+    """Deep equilibrium: plain forward iterations, and plain or Anderson-accelerated adjoint iterations.
 
     Args:
-        max_iter, backward: iterations forward and backward, at most.
+        max_iter, backward: largest numbers of forward and adjoint iterations.
         anderson: ``anderson_acceleration_backward``.
-        history, beta, regularisation: of that, used with ``anderson`` only.
-        thres: ``thres_conv``, by which the adjoint iteration stops whatever ``early_stop`` says.
-        early_stop: whether the forward iteration stops by it too.
-
-    Raises:
-        UserError: a value is out of range.
+        history, beta, regularisation: settings of ``anderson``.
+        thres: ``thres_conv``, which always stops the adjoint iteration.
+        early_stop: whether ``thres`` stops the forward iteration too.
     """
     label = shortest_call(deepinv_deq, 2, locals())
     mixing = _mixing(history, beta, regularisation)
@@ -174,15 +172,9 @@ def deepinv_anderson(
     thres: float = 1e-5,
     early_stop: bool = False,
 ) -> DeepInverse:
-    """Deep equilibrium, Anderson acceleration both ways; every default is deepinv's. As ``deepinv_deq``, and:
+    """Deep equilibrium with Anderson acceleration of both iterations; every default is deepinv's.
 
-    Args:
-        max_iter, backward, thres, early_stop: see there.
-        history, beta, regularisation: of the forward iteration.
-        history_backward, beta_backward, regularisation_backward: of the adjoint one.
-
-    Raises:
-        UserError: a value is out of range.
+    Other arguments are those of ``deepinv_deq``; ``…_backward`` are settings of the adjoint iteration.
     """
     return DeepInverse(
         shortest_call(deepinv_anderson, 2, locals()),
@@ -196,12 +188,12 @@ def deepinv_anderson(
 
 
 def deepinv_jfb(max_iter: int = 100) -> DeepInverse:
-    """Deep equilibrium with ``jacobian_free=True``: one application on the tape after ``max_iter`` without."""
+    """Deep equilibrium with ``jacobian_free=True``: one taped application after ``max_iter`` without a tape."""
     return DeepInverse(shortest_call(deepinv_jfb, 1, locals()), whole("max_iter", max_iter), 0)
 
 
 def deepinv_unfolded(max_iter: int = 100) -> DeepInverse:
-    """Unfolded, without ``DEQ``: backpropagation through all iterations."""
+    """Unfolded: backpropagation through all iterations."""
     return DeepInverse(shortest_call(deepinv_unfolded, 1, locals()), whole("max_iter", max_iter), None)
 
 

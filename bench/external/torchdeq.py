@@ -1,10 +1,14 @@
-"""torchdeq's ``get_deq``: implicit gradients by hook or by function, phantom gradients, and its three solvers."""
+"""torchdeq's ``get_deq``: implicit gradients by hook or by function, and phantom gradients, with its three solvers.
+
+The calls raise ``UserError`` if torchdeq is not installed, or if a value is out of range.
+"""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,23 +16,22 @@ from torch import Tensor
 from solvers import Loss, Map
 
 from ..operators import Operator, Prior
-from .base import CallCounter, ExternalSolution, installed, real, shortest_call, switch, whole
+from ..utils.arguments import real, switch, whole
+from .base import CallCounter, ExternalSolution, installed, shortest_call
 
 Method: TypeAlias = Literal["fixed_point_iter", "anderson", "broyden"]
-"""torchdeq's own names of its solvers."""
+"""Names of solvers in torchdeq."""
 
 
 @dataclass(frozen=True, slots=True)
 class Solve:
-    """One of torchdeq's solvers with its settings; those of another solver are ignored by the library.
+    """A solver of torchdeq with its settings; the library ignores settings of other solvers.
 
     Attributes:
-        method: which one.
-        max_iter: iterations at most, each an application; Broyden makes one more, to begin.
-        tol: it stops where the residual of every sample is below it.
-        relative: whether that residual is relative; otherwise it is the norm itself.
-        m, lam, tau: Anderson's history, its (absolute) regularisation, and damping.
-        memory: Broyden's updates at most; 0 for as many as iterations.
+        max_iter: largest number of iterations; each is one application, and Broyden makes one more at the start.
+        tol, relative: tolerance on the residual of every sample, relative or absolute.
+        m, lam, tau: Anderson's history, absolute regularisation, and damping.
+        memory: largest number of Broyden's updates; 0 for as many as iterations.
     """
 
     method: Method
@@ -50,32 +53,31 @@ class Solve:
         return f"{self.method}({', '.join(words)})"
 
     def register(self) -> str:
-        """Its name in torchdeq, which lets settings through to a backward solver in no other way."""
+        """Register the settings under a name and return it: ``get_deq`` takes no others for a backward solver."""
         from torchdeq.solver import get_solver, register_solver
 
-        given: dict[str, object] = {}
+        settings: dict[str, object] = {}
         if self.method == "anderson" and (self.m, self.lam, self.tau) != (6, 1e-4, 1.0):
-            given = {"m": self.m, "lam": self.lam, "tau": self.tau}
+            settings = {"m": self.m, "lam": self.lam, "tau": self.tau}
         if self.method == "broyden" and self.memory:
-            given = {"LBFGS_thres": self.memory}
-        if not given:
+            settings = {"LBFGS_thres": self.memory}
+        if not settings:
             return self.method
-        name = f"{self.method} {given}"
-        register_solver(name, functools.partial(get_solver(self.method), **given))
+        name = f"{self.method} {settings}"
+        register_solver(name, functools.partial(get_solver(self.method), **settings))
         return name
 
 
 @dataclass(frozen=True, slots=True)
 class TorchDEQ:
-    """``get_deq(...)(T, x0)`` on any map, as it stands in torchdeq 0.1; made anew for every call, in 0.1 ms.
+    """``get_deq(...)(T, x0)`` of torchdeq 0.1 on any map, built for each call in 0.1 ms.
 
-    Under ``no_grad`` it is the library's evaluation mode: the forward solver alone.
+    Under ``no_grad`` it runs the library's evaluation mode: the forward solver alone.
 
     Attributes:
-        forward: how the equilibrium is found.
-        backward: how the adjoint equation is solved; ``None`` for phantom gradients.
+        forward, backward: solvers of the equilibrium and the adjoint equation; ``None`` for phantom gradients.
         hook: implicit differentiation by a hook; otherwise by a function, which tapes T again in ``backward()``.
-        steps, damping: of phantom gradients.
+        steps, damping: settings of phantom gradients.
     """
 
     label: str = field(compare=False)
@@ -89,51 +91,47 @@ class TorchDEQ:
     def composition(self) -> str:
         """torchdeq with its version, and every setting."""
         if self.backward is None:
-            how = f"phantom gradient(grad={self.steps}, tau={self.damping:g})"
+            gradient = f"phantom gradient(grad={self.steps}, tau={self.damping:g})"
         else:
-            how = f"implicit by {'hook' if self.hook else 'function'}: {self.backward}"
-        return f"{installed('torchdeq')}: {self.forward} × {how}"
+            gradient = f"implicit by {'hook' if self.hook else 'function'}: {self.backward}"
+        return f"{installed('torchdeq')}: {self.forward} × {gradient}"
 
     @staticmethod
     def admits(operator: Operator | Prior) -> bool:
-        """Any operator whose iterations share their parameters."""
+        """Whether all iterations of the operator share their parameters."""
         return operator.layers == 0
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> ExternalSolution:
-        """Solve ``x = T(x)`` from ``x0``.
-
-        Raises:
-            UserError: torchdeq is not installed.
-        """
+        """Solve ``x = T(x)`` from ``x0``. Raises ``UserError`` if torchdeq is not installed."""
         installed("torchdeq")
         from torchdeq import get_deq
 
         implicit = self.backward is not None
-        back = self.backward or self.forward
+        backward = self.backward or self.forward
         solve = get_deq(
             ift=implicit and not self.hook,
             hook_ift=implicit and self.hook,
             grad=self.steps,
             tau=self.damping,
             f_solver=self.forward.register(),
-            b_solver=back.register(),
+            b_solver=backward.register(),
             f_max_iter=self.forward.max_iter,
-            b_max_iter=back.max_iter,
+            b_max_iter=backward.max_iter,
             f_tol=self.forward.tol,
-            b_tol=back.tol,
+            b_tol=backward.tol,
             f_stop_mode="rel" if self.forward.relative else "abs",
-            b_stop_mode="rel" if back.relative else "abs",
+            b_stop_mode="rel" if backward.relative else "abs",
         )
         solve.train(torch.is_grad_enabled())
-        tally = CallCounter(1 if implicit else self.steps)
-        # torchdeq takes the entries of a vector for a batch of numbers.
+        counter = CallCounter(1 if implicit else self.steps)
+        # torchdeq would take a vector for a batch of numbers.
         single = x0.ndim < 2
 
         def counted(z: Tensor) -> Tensor:
-            return tally.seen(T(z[0])[None] if single else T(z))
+            return counter.count(T(z[0])[None] if single else T(z))
 
-        found, _ = solve(counted, x0.detach()[None] if single else x0.detach())
-        return tally.solution(found[-1][0] if single else found[-1])
+        iterates, _ = solve(counted, x0.detach()[None] if single else x0.detach())
+        return counter.solution(iterates[-1][0] if single else iterates[-1])
 
 
 def torchdeq_ift(
@@ -144,20 +142,16 @@ def torchdeq_ift(
     tol_backward: float = 1e-6,
     relative: bool = False,
 ) -> TorchDEQ:
-    """Implicit gradient, plain iterations both ways.
+    """Implicit gradient with plain forward and adjoint iterations.
 
     Args:
-        forward, backward: applications, and vector-Jacobian products, at most.
+        forward: largest number of applications.
+        backward: largest number of vector–Jacobian products.
         hook: implicit gradient by a hook; otherwise by a function.
-        tol, tol_backward: where the two stop.
-        relative: whether these tolerances are relative; the library's default is absolute.
-
-    Raises:
-        UserError: torchdeq is not installed, or a value is out of range.
+        tol, tol_backward: tolerances of the forward and the adjoint iteration.
+        relative: whether the tolerances are relative; the library's default is absolute.
     """
-    label = shortest_call(torchdeq_ift, 2, locals())
-    there = _solve("fixed_point_iter", forward, tol, relative)
-    return _implicit(label, there, _solve("fixed_point_iter", backward, tol_backward, relative), hook)
+    return _implicit(torchdeq_ift, locals(), "fixed_point_iter", {}, {})
 
 
 def torchdeq_anderson(
@@ -172,23 +166,18 @@ def torchdeq_anderson(
     tau: float = 1.0,
     lam_backward: float = 1e-4,
 ) -> TorchDEQ:
-    """Implicit gradient, Anderson acceleration both ways. As ``torchdeq_ift``, and:
+    """Implicit gradient with Anderson acceleration of both iterations.
 
     Args:
-        forward, backward, hook, tol, tol_backward, relative: see there.
-        m: iterates that are mixed.
-        lam, lam_backward: the regularisation each way, absolute; the library has one default and no argument for
-            the second, which is handed in by registering a solver.
+        forward, backward, hook, tol, tol_backward, relative: as for ``torchdeq_ift``.
+        m: number of mixed iterates.
+        lam, lam_backward: absolute regularisation of the forward and the adjoint iteration; ``get_deq`` takes one only.
         tau: damping.
-
-    Raises:
-        UserError: torchdeq is not installed, or a value is out of range.
     """
-    label = shortest_call(torchdeq_anderson, 2, locals())
-    m, tau = whole("m", m, 2), real("tau", tau)
-    there = replace(_solve("anderson", forward, tol, relative), m=m, tau=tau, lam=real("lam", lam))
-    back = _solve("anderson", backward, tol_backward, relative)
-    return _implicit(label, there, replace(back, m=m, tau=tau, lam=real("lam_backward", lam_backward)), hook)
+    arguments, mixing = locals(), {"m": whole("m", m, 2), "tau": real("tau", tau)}
+    settings = mixing | {"lam": real("lam", lam)}
+    adjoint = mixing | {"lam": real("lam_backward", lam_backward)}
+    return _implicit(torchdeq_anderson, arguments, "anderson", settings, adjoint)
 
 
 def torchdeq_broyden(
@@ -200,20 +189,14 @@ def torchdeq_broyden(
     relative: bool = False,
     memory: int = 0,
 ) -> TorchDEQ:
-    """Implicit gradient, Broyden's method both ways. As ``torchdeq_ift``, and:
+    """Implicit gradient with Broyden's method for both equations.
 
     Args:
-        forward, backward, hook, tol, tol_backward, relative: see there; Broyden makes one application more than asked.
-        memory: updates that are kept; 0 for all of them.
-
-    Raises:
-        UserError: torchdeq is not installed, or a value is out of range.
+        forward, backward, hook, tol, tol_backward, relative: as for ``torchdeq_ift``, with one more application.
+        memory: number of stored updates; 0 for all.
     """
-    label = shortest_call(torchdeq_broyden, 2, locals())
-    memory = whole("memory", memory, 0)
-    there = replace(_solve("broyden", forward, tol, relative), memory=memory)
-    back = replace(_solve("broyden", backward, tol_backward, relative), memory=memory)
-    return _implicit(label, there, back, hook)
+    arguments, settings = locals(), {"memory": whole("memory", memory, 0)}
+    return _implicit(torchdeq_broyden, arguments, "broyden", settings, settings)
 
 
 def torchdeq_phantom(
@@ -222,14 +205,11 @@ def torchdeq_phantom(
     """Phantom gradient: backpropagation through ``steps`` damped applications after plain iterations.
 
     Args:
-        forward: applications at most.
-        steps: applications on the tape; the library's default of 1 is Jacobian-free backpropagation.
-        damping: τ of ``x ← τT(x) + (1 − τ)x`` on the tape.
-        tol: where the forward iteration stops.
+        forward: largest number of applications without a tape.
+        steps: taped applications; the library's default of 1 is Jacobian-free backpropagation.
+        damping: τ of the taped ``x ← τT(x) + (1 − τ)x``.
+        tol: tolerance of the forward iteration.
         relative: whether ``tol`` is relative.
-
-    Raises:
-        UserError: torchdeq is not installed, or a value is out of range.
     """
     installed("torchdeq")
     label = shortest_call(torchdeq_phantom, 2, locals())
@@ -237,12 +217,24 @@ def torchdeq_phantom(
     return TorchDEQ(label, solve, None, steps=whole("steps", steps), damping=real("damping", damping))
 
 
-def _solve(method: Method, max_iter: int, tol: float, relative: bool) -> Solve:
-    return Solve(
-        method, whole("the number of iterations", max_iter), real("tol", tol), switch("relative", relative)
-    )
+def _solve(method: Method, max_iter: int, tol: float, relative: bool, **settings: Any) -> Solve:
+    max_iter = whole("the number of iterations", max_iter)
+    return Solve(method, max_iter, real("tol", tol), switch("relative", relative), **settings)
 
 
-def _implicit(label: str, forward: Solve, backward: Solve, hook: bool) -> TorchDEQ:
+def _implicit(
+    make: Callable[..., TorchDEQ],
+    arguments: dict[str, Any],
+    method: Method,
+    settings: dict[str, Any],
+    adjoint_settings: dict[str, Any],
+) -> TorchDEQ:
+    """The solver that ``make(**arguments)`` stands for."""
     installed("torchdeq")
-    return TorchDEQ(label, forward, backward, switch("hook", hook))
+    forward, backward, hook, tol, tol_backward, relative = list(arguments.values())[:6]
+    return TorchDEQ(
+        shortest_call(make, 2, arguments),
+        _solve(method, forward, tol, relative, **settings),
+        _solve(method, backward, tol_backward, relative, **adjoint_settings),
+        switch("hook", hook),
+    )

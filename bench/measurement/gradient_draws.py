@@ -186,7 +186,7 @@ def _drawn(cell: Cell, profile: Profile, images: Images, like: Batch, draw: int)
         cell.seed,
         dtype=like.y.dtype,
         device=like.y.device,
-        applied=profile.execution,
+        execution=profile.execution,
         draw=draw,
     )
     solution, value = training_step(cell.solver, problem, first_batch(problem, profile))

@@ -74,7 +74,7 @@ def measure(
     dtype = getattr(torch, profile.dtype)
     layout = profile.images.layout()
     problem = build_problem(
-        cell.task, images, layout, cell.seed, dtype=dtype, device=device, applied=profile.execution
+        cell.task, images, layout, cell.seed, dtype=dtype, device=device, execution=profile.execution
     )
     out = CellResult()
     out.values["contraction"] = problem.contraction
@@ -87,7 +87,7 @@ def measure(
         ).values()
         learned = {n: p.detach().cpu() for n, p in problem.operator.named_parameters() if p.requires_grad}
         out.values["learned"] = {n: p.tolist() for n, p in learned.items() if p.numel() <= LARGEST}
-        if problem.operator.networks():
+        if problem.operator.network_weights():
             out.weights = learned
         _test(cell, problem, profile, out, alone)
     except TrainingStopped as stop:

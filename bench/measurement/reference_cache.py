@@ -17,7 +17,7 @@ from ..tasks import Task, build_problem
 from ..tasks.images import Images, Layout
 from ..utils import provenance
 from ..utils.atomic_files import make_folder, publish
-from ..utils.file_locks import held
+from ..utils.file_locks import file_lock
 from .hypergradient import NoReference, ReferenceGradient, reference_gradient
 from .memory import free_memory, out_of_memory
 
@@ -69,7 +69,7 @@ def _shared(
     if (found := _read(file)) is not None:
         return found
     make_folder(folder)
-    with held(folder / f"{key}.lock", wait=True):
+    with file_lock(folder / f"{key}.lock", wait=True):
         if (found := _read(file)) is not None:
             return found
         made = compute()

@@ -70,7 +70,7 @@ def training_step(
 
 def optimiser_for(problem: Problem, table: TrainingTable) -> torch.optim.Adam:
     """Adam, with a rate for the weights of networks and one for everything else."""
-    networks = problem.operator.networks()
+    networks = problem.operator.network_weights()
     ids = {id(p) for p in networks}
     rest = [p for p in parameters(problem) if id(p) not in ids]
     groups = [

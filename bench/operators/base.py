@@ -1,4 +1,4 @@
-"""What every operator is: an iteration on a state, and how an image is read off the state."""
+"""An operator: an iteration on a state, and how to read an image off the state."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from .data_fidelity import DataFidelity, data_fidelity
 
 
 class Operator(nn.Module):
-    """``T_θ(x; y, physics)``: one iteration of an algorithm, differentiable in its parameters θ.
+    """``T_θ(x; y, physics)``: one iteration of an algorithm on a state, differentiable in its parameters θ.
 
-    Most operators iterate on the image itself. Those that solve in coefficients iterate on a *state*, and read the
-    image off it with ``image``.
+    The state is the image, or coefficients from which ``image`` computes the image.
     """
 
     layers: int = 0
-    """0 where every iteration has the same parameters; otherwise how many iterations have parameters of their own."""
+    """Number of iterations with their own parameters; 0 if all iterations share them."""
+    reads_parameters_on_host: bool = False
+    """Whether an iteration reads parameters on the CPU; it can then be neither compiled nor captured."""
 
     @abstractmethod
     def forward(
@@ -32,70 +33,49 @@ class Operator(nn.Module):
     ) -> Tensor:
         """One iteration on states ``x`` with measurements ``y``.
 
-        Args:
-            x, y, physics: state, measurements, and what made them.
-            data: ``data_fidelity(y, physics)``, where somebody has it already.
+        ``data`` is ``data_fidelity(y, physics)`` if it is computed already.
         """
 
     @abstractmethod
     def contraction(self, spectrum: tuple[float, float]) -> float:
-        """A bound on the Lipschitz constant of T in the state, at the parameters of this moment.
+        """L with ``‖T(x) − T(x')‖ ≤ L ‖x − x'‖`` for states, at the present parameters; ``nan`` if unknown.
 
         Args:
             spectrum: smallest and largest eigenvalue of ``AᵀA``.
-
-        Returns:
-            L with ``‖T(x) − T(x')‖ ≤ L ‖x − x'‖``; ``nan`` where none is known.
         """
 
     def start(self, image: Tensor) -> Tensor:
-        """The state from which the iteration starts, for a first guess ``(B, C, H, W)``."""
+        """The first state, for a first guess ``(B, C, H, W)`` of the image."""
         return image
 
     def image(self, state: Tensor) -> Tensor:
-        """The image ``(B, C, H, W)`` of a state; differentiable in the state and in θ."""
+        """The image ``(B, C, H, W)`` of a state; differentiable in the state and θ."""
         return state
 
-    def synthesis(self) -> float | None:
-        """``‖S‖²`` where the image is ``S s`` with an S that has no parameters; ``None`` elsewhere."""
+    def synthesis_bound(self) -> float | None:
+        """``‖S‖²`` if the image is ``S s`` with an S that has no parameters; otherwise ``None``."""
         return 1.0
 
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
-        """``x -> T(x)`` for measurements ``y``: the map that a solver is given."""
+        """``x -> T(x)`` for measurements ``y``: the map to solve with."""
         return BoundOperator(self, y, physics, data_fidelity(y, physics))
 
     def limit(self, y: Tensor, physics: LinearPhysics) -> Map:
-        """The map whose fixed point is the equilibrium; it differs from ``bind`` only where layers differ."""
+        """The map whose fixed point is the equilibrium: ``bind``'s, or that of the last layer if layers differ."""
         return BoundOperator(self, y, physics, data_fidelity(y, physics))
 
     def regularity(self, data: DataFidelity) -> DerivativeBounds | None:
-        """Bounds on the derivatives of T with the measurements of ``data``, at the parameters of this moment.
-
-        Returns:
-            ``None`` where none are known.
-        """
+        """Bounds on the derivatives of T for the data term ``data``, at the present parameters; or ``None``."""
         return None
 
-    @property
-    def reads_parameters_on_host(self) -> bool:
-        """Whether an iteration reads its parameters on the CPU; such code cannot be compiled or captured."""
-        return False
-
-    def networks(self) -> list[nn.Parameter]:
-        """The parameters that are weights of a network; they learn at a rate of their own."""
+    def network_weights(self) -> list[nn.Parameter]:
+        """The parameters that are weights of a network; they have a learning rate of their own."""
         return []
 
 
 @dataclass(frozen=True, slots=True)
 class BoundOperator:
-    """``x -> T_θ(x; y, physics)``: an operator with its measurements, the map that a solver is given.
-
-    Attributes:
-        operator: T_θ.
-        y: measurements ``(B, C, H, W)``.
-        physics: what made them; the same for every sample.
-        data: what both come to in an iteration, computed once.
-    """
+    """``x -> T_θ(x; y, physics)``: an operator with its measurements ``(B, C, H, W)`` and precomputed data term."""
 
     operator: Operator
     y: Tensor
@@ -103,35 +83,35 @@ class BoundOperator:
     data: DataFidelity
 
     def __call__(self, x: Tensor) -> Tensor:
-        """One iteration on states ``x`` ``(B, …)``. Raises ``UserError`` for states of other samples or numbers."""
-        back = self.data.back
-        if len(x) != len(back) or x.dtype != back.dtype or x.device != back.device:
+        """One iteration. Raises ``UserError`` if batch size, dtype or device of states ``(B, …)`` do not fit y."""
+        like = self.data.backprojection
+        if len(x) != len(like) or x.dtype != like.dtype or x.device != like.device:
             raise UserError(
                 f"states of {tuple(x.shape)}, {x.dtype} on {x.device} do not fit the measurements, of "
-                f"{len(back)} samples, {back.dtype} on {back.device}: start from operator.start(physics.A_adjoint(y))"
+                f"{len(like)} samples, {like.dtype} on {like.device}: start from operator.start(physics.A_adjoint(y))"
             )
         return self.operator(x, self.y, self.physics, data=self.data)
 
     def regularity(self) -> DerivativeBounds | None:
-        """What is known of its derivatives: see ``solvers._certificates.bound``."""
+        """Bounds on the derivatives of the map; ``None`` if unknown."""
         return self.operator.regularity(self.data)
 
     def select(self, index: Tensor) -> BoundOperator:
-        """The map of the samples at ``index`` alone."""
+        """The map of the samples at ``index``."""
         return BoundOperator(self.operator, self.y[index], self.physics, self.data.select(index))
 
 
 class Prior(Protocol):
-    """What a task knows of its operator before it knows the size of an image: hashable, printable, picklable."""
+    """Makes an operator once the size of an image is known: hashable, printable, picklable."""
 
     @property
     def label(self) -> str:
-        """The call that made it, as it stands in the tables."""
+        """The call that made the prior, as tables show it."""
         ...
 
     @property
     def layers(self) -> int:
-        """0 where all iterations share their parameters; otherwise the depth at which each has its own."""
+        """``Operator.layers`` of its operators."""
         ...
 
     def operator(
@@ -139,7 +119,6 @@ class Prior(Protocol):
     ) -> Operator:
         """The operator for images of ``shape`` ``(C, H, W)`` with initial step ``step``.
 
-        Raises:
-            UserError: a size or a number of channels that it cannot take.
+        Raises ``UserError`` for a size or a number of channels that it cannot take.
         """
         ...

@@ -1,4 +1,4 @@
-"""Linear maps whose adjoint is known, so that autograd need not find it."""
+"""Linear maps with a known adjoint, differentiated without saving anything on the tape."""
 
 from __future__ import annotations
 
@@ -10,37 +10,35 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 Linear: TypeAlias = Callable[[Tensor], Tensor]
-"""A linear map on any number of leading dimensions, each entry of which it treats alone."""
+"""A linear map ``(..., H, W) -> (..., H, W)`` that treats every entry of the leading dimensions separately."""
 
 
 def linear(x: Tensor, forward: Linear, adjoint: Linear) -> Tensor:
-    """``forward(x)``, differentiated by ``adjoint``: nothing is saved on the tape.
+    """``forward(x)`` with ``adjoint`` as its derivative.
 
-    Differentiable in x as often as one likes, in both modes, and under ``torch.func``. Nothing flows into what the
-    maps close over: call it only where ``tracked`` is false of all that.
-
-    Args:
-        x: ``(..., H, W)``.
-        forward, adjoint: each the adjoint of the other, made of operations that ``torch.func`` knows.
+    Differentiable in x any number of times, in both modes and under ``torch.func``. Tensors that the maps close over
+    get no gradient: call it only if ``tracked`` is false for all of them.
     """
-    if not torch.is_grad_enabled():  # the same value without the price of a Function
+    if not torch.is_grad_enabled():  # a Function would cost time and change nothing
         return forward(x)
     return cast(Tensor, _Linear.apply(x, forward, adjoint))
 
 
 def tracked(*tensors: object) -> bool:
-    """Whether somebody may ask for the derivative in one of them: by autograd, forward, or under ``torch.func``."""
+    """Whether one of the tensors is differentiated: by autograd, in forward mode, or by ``torch.func``."""
     return any(isinstance(tensor, Tensor) and _tracked(tensor) for tensor in tensors)
 
 
 def _tracked(tensor: Tensor) -> bool:
-    if torch.compiler.is_compiling():  # which knows neither of the other two, and has no tape here
+    if (
+        torch.compiler.is_compiling()
+    ):  # the compiler knows neither of the other two, and code without a tape alone
         return tensor.requires_grad
-    return tensor.requires_grad or wrapped(tensor) or forward_ad.unpack_dual(tensor).tangent is not None
+    return tensor.requires_grad or transformed(tensor) or forward_ad.unpack_dual(tensor).tangent is not None
 
 
-def wrapped(*tensors: Tensor) -> bool:
-    """Whether one of them belongs to a transform of ``torch.func``."""
+def transformed(*tensors: Tensor) -> bool:
+    """Whether one of the tensors belongs to a transform of ``torch.func``."""
     return any(bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor)) for tensor in tensors)  # pyright: ignore
 
 

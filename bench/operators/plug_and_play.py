@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,25 +24,26 @@ from ..denoisers import (
     WeightFile,
     weight_file,
 )
+from ..utils.arguments import call_label, noise_level, switch, whole
 from ..utils.errors import UserError
 from .base import Operator, Prior
 from .data_fidelity import DataFidelity, data_fidelity
 from .forward_backward import contraction_factor
 
 SIGMA = 0.05
-LAYERS = 1000
-"""Most layers with parameters of their own."""
+"""Default noise level at the start, in units of the peak."""
+MAX_LAYERS = 1000
 
 
 class PlugAndPlay(Operator):
     """``T(x; y, A) = D_σ(x − τ Aᵀ(Ax − y))`` with learnable ``log τ`` and ``log σ``.
 
     Args:
-        denoiser: D; those of its weights that require a gradient learn.
-        step: τ > 0 at the start.
-        sigma: σ > 0 at the start, in units of the peak.
-        layers: 0 to share τ and σ between all iterations, otherwise how many iterations have their own.
-        autocast: run the denoiser in bfloat16 where torch's autocast does. Its output is cast back.
+        denoiser: D; those of its weights that require a gradient are learned.
+        step: initial τ > 0.
+        sigma: initial σ > 0, in units of the peak.
+        layers: number of iterations with their own τ and σ; 0 to share them.
+        autocast: run the denoiser under torch's autocast to bfloat16; its output is cast back.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class PlugAndPlay(Operator):
         *,
         data: DataFidelity | None = None,
     ) -> Tensor:
-        """One iteration on images ``x`` ``(B, C, H, W)``, with the parameters of ``layer`` where layers differ."""
+        """One iteration on images ``x`` ``(B, C, H, W)``, with the parameters of ``layer`` if layers differ."""
         step, sigma = self._of(self.log_step, layer).exp(), self._of(self.log_sigma, layer).exp()
         data = data or data_fidelity(y, physics)
         z = torch.addcmul(x, step, data.descent(x))
@@ -76,55 +78,40 @@ class PlugAndPlay(Operator):
         return denoised.to(x.dtype)
 
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
-        """``x -> T(x)``; where layers differ, its k-th application is that of layer k, later ones that of the last."""
-        return LayeredMap(self, y, physics) if self.layers else super().bind(y, physics)
+        """``x -> T(x)``; if layers differ, the k-th application is layer k, and later ones are the last layer."""
+        if not self.layers:
+            return super().bind(y, physics)
+        data, calls = data_fidelity(y, physics), itertools.count()
+        return lambda x: self(x, y, physics, min(next(calls), self.layers - 1), data=data)
 
     def contraction(self, spectrum: tuple[float, float]) -> float:
-        """``(1 + ε) max(|1 − τα|, |1 − τβ|)`` (THEORY C16), ε a certified bound for the residual ``x − D_σ(x)``.
+        """``(1 + ε) max(|1 − τα|, |1 − τβ|)`` (THEORY C16), with ε a certified bound for the residual ``x − D_σ(x)``.
 
-        Of the last layer where layers differ. ``nan`` where no ε is known, and in bfloat16, whose rounding has none.
+        It is the bound of the last layer if layers differ. ``nan`` if no ε is known, and in bfloat16, whose rounding
+        has no Lipschitz constant.
         """
         if self.autocast:
             return float("nan")
         step = float(self._of(self.log_step, -1).detach().exp())
         return (1 + self.denoiser.residual_lipschitz()) * contraction_factor(spectrum, step, 0.0)
 
-    def networks(self) -> list[nn.Parameter]:
-        """The weights of the denoiser that learn."""
+    def network_weights(self) -> list[nn.Parameter]:
+        """The learned weights of the denoiser."""
         return [weight for weight in self.denoiser.parameters() if weight.requires_grad]
 
     def _of(self, parameter: Tensor, layer: int) -> Tensor:
         return parameter[layer] if self.layers else parameter
 
 
-class LayeredMap:
-    """The map of one forward pass: it counts its applications, and each takes the parameters of its own layer."""
-
-    def __init__(self, operator: PlugAndPlay, y: Tensor, physics: LinearPhysics) -> None:
-        self.operator = operator
-        self.y = y
-        self.physics = physics
-        self.data = data_fidelity(y, physics)
-        self.applied = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``T_k(x)`` at the k-th call."""
-        layer = min(self.applied, self.operator.layers - 1)
-        self.applied += 1
-        return self.operator(x, self.y, self.physics, layer, data=self.data)
-
-
 @dataclass(frozen=True, slots=True)
 class PlugAndPlayPrior:
-    """Plug-and-play with a denoiser, before it knows the size of an image.
+    """Plug-and-play with a denoiser, before the size of an image is known.
 
     Attributes:
-        label: the call that made it, as it stands in the tables.
+        label: the call that made the prior, as tables show it.
         network: the family of the denoiser.
-        sigma: its noise level at the start.
-        learn_weights: learn the weights as well; otherwise log τ and log σ alone.
-        layers: 0 to share τ and σ between iterations, otherwise how many have their own.
-        weights: ``None`` for those that come with the project.
+        sigma, learn_weights, layers: as for ``drunet``.
+        weights: ``None`` for the shipped ones.
         autocast: run the denoiser in bfloat16.
     """
 
@@ -139,11 +126,7 @@ class PlugAndPlayPrior:
     def operator(
         self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> PlugAndPlay:
-        """The operator for images of ``shape`` ``(C, H, W)`` with initial step ``step``.
-
-        Raises:
-            UserError: images that the denoiser cannot take, or no weights that fit.
-        """
+        """See ``Prior.operator``; raises ``UserError`` also if the weights do not fit."""
         self.network.check(shape)
         denoiser = self.network.build(shape[0], dtype, device, self.weights)
         denoiser.requires_grad_(self.learn_weights)
@@ -153,8 +136,7 @@ class PlugAndPlayPrior:
 def with_weights(prior: Prior, source: str) -> PlugAndPlayPrior:
     """The prior with weights from the file ``source``, or ``"download"`` for deepinv's published network.
 
-    Raises:
-        UserError: the prior has no network, or the file cannot be read.
+    Raises ``UserError`` if the prior has no network, or the file cannot be read.
     """
     if not isinstance(prior, PlugAndPlayPrior):
         raise UserError(
@@ -162,44 +144,38 @@ def with_weights(prior: Prior, source: str) -> PlugAndPlayPrior:
         )
     if isinstance(prior.network, ScicoFamily):
         raise UserError("scico brings its own weights: leave --weights out")
-    label = _with_word(prior.label, f"weights={Path(source).name}")
-    return replace(prior, label=label, weights=weight_file(source))
-
-
-def _with_word(label: str, word: str) -> str:
-    return f"{label[:-1]}, {word})" if label.endswith(")") else f"{label}({word})"
+    call = prior.label[:-1] + ", " if prior.label.endswith(")") else prior.label + "("
+    return replace(prior, label=f"{call}weights={Path(source).name})", weights=weight_file(source))
 
 
 def drunet(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> PlugAndPlayPrior:
     """Plug-and-play with DRUNet, a U-net that takes the noise level.
 
     Args:
-        sigma: noise level at the start, in (0, 1].
-        learn_weights: learn the weights of the network as well.
-        layers: how many iterations have a step and a noise level of their own; 0 for one of each.
+        sigma: initial noise level, in (0, 1].
+        learn_weights: whether to learn the weights of the network.
+        layers: number of iterations with their own step and noise level; 0 to share them.
     """
-    return _denoised(DrunetFamily(), "", sigma, learn_weights, layers)
+    return _prior(DrunetFamily(), sigma, learn_weights, layers)
 
 
 def dncnn(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> PlugAndPlayPrior:
-    """Plug-and-play with a scaled DnCNN; the shipped residual is contractive, so L is certified. As ``drunet``."""
-    return _denoised(DncnnFamily(), "", sigma, learn_weights, layers)
+    """Plug-and-play with a scaled DnCNN; its shipped residual is contractive, which certifies L. Same arguments."""
+    return _prior(DncnnFamily(), sigma, learn_weights, layers)
 
 
 def gsdrunet(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> PlugAndPlayPrior:
-    """Plug-and-play with the gradient-step DRUNet; it needs ``with_weights``. As ``drunet``."""
-    return _denoised(GsDrunetFamily(), "", sigma, learn_weights, layers)
+    """Plug-and-play with the gradient-step DRUNet; it needs ``with_weights``. Same arguments as ``drunet``."""
+    return _prior(GsDrunetFamily(), sigma, learn_weights, layers)
 
 
 def scico(
     sigma: float = SIGMA, depth: int = 6, learn_weights: bool = False, layers: int = 0
 ) -> PlugAndPlayPrior:
-    """Plug-and-play with the scaled DnCNN of the package scico, of 6 or 17 layers. As ``drunet``."""
+    """Plug-and-play with the scaled DnCNN of the package scico, of 6 or 17 layers. Otherwise as ``drunet``."""
     if isinstance(depth, bool) or depth not in (6, 17):
         raise UserError(f"depth must be 6 or 17, not {depth!r}")
-    return _denoised(
-        ScicoFamily(int(depth)), "" if depth == 6 else f"depth={depth:g}", sigma, learn_weights, layers
-    )
+    return _prior(ScicoFamily(int(depth)), sigma, learn_weights, layers, depth=(int(depth), 6))
 
 
 PLUG_AND_PLAY_PRIORS: dict[str, Callable[..., PlugAndPlayPrior]] = {
@@ -210,17 +186,18 @@ PLUG_AND_PLAY_PRIORS: dict[str, Callable[..., PlugAndPlayPrior]] = {
 }
 
 
-def _denoised(network: Family, word: str, sigma: float, learn_weights: bool, layers: int) -> PlugAndPlayPrior:
-    """The prior with checked values; its label leaves out defaults, and ``word`` stands after sigma."""
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma <= 1:
-        raise UserError(f"sigma must lie in (0, 1] (images are in [0, 1]), not {sigma!r}")
-    if not isinstance(learn_weights, bool):
-        raise UserError(f"learn_weights must be True or False, not {learn_weights!r}")
-    if isinstance(layers, bool) or not isinstance(layers, int) or not 0 <= layers <= LAYERS:
-        raise UserError(f"layers must be a whole number from 0 to {LAYERS}, not {layers!r}")
-    words = [f"sigma={float(sigma)!r}"] if sigma != SIGMA else []
-    words += [word] if word else []
-    words += ["learn_weights=True"] if learn_weights else []
-    words += [f"layers={layers}"] if layers else []
-    label = f"{network.name}({', '.join(words)})" if words else network.name
-    return PlugAndPlayPrior(label, network, float(sigma), learn_weights, layers)
+def _prior(
+    network: Family, sigma: float, learn_weights: bool, layers: int, **options: tuple[object, object]
+) -> PlugAndPlayPrior:
+    """The prior with checked values; ``options`` of the call follow sigma in its label."""
+    sigma = noise_level("sigma", sigma)
+    switch("learn_weights", learn_weights)
+    whole("layers", layers, 0, MAX_LAYERS)
+    label = call_label(
+        network.name,
+        sigma=(sigma, SIGMA),
+        **options,
+        learn_weights=(learn_weights, False),
+        layers=(layers, 0),
+    )
+    return PlugAndPlayPrior(label, network, sigma, learn_weights, layers)

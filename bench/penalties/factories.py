@@ -1,14 +1,14 @@
-"""Penalties as values: what a weighted penalty is before it knows the size of an image, and the calls that make one."""
+"""Penalties before the size of an image is known, and the calls that make them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 
 from ..operators.forward_backward import ForwardBackward
+from ..utils.arguments import call_label, real, switch
 from ..utils.errors import UserError
 from .groups import Groups
 from .synthesis import CoupledPenalty, SynthesisPenalty, UnionPenalty
@@ -21,20 +21,16 @@ BASES = ("haar", "db2", "db4")
 
 @dataclass(frozen=True, slots=True)
 class Penalty:
-    """What a weighted penalty is, before it knows the size of an image.
+    """A weighted penalty, before the size of an image is known.
 
     Attributes:
-        label: the call that made it, as it stands in the tables.
+        label: the call that made the penalty, as tables show it.
         smoothing: δ, the half-width of the quadratic part around 0; 0 gives norms.
         ridge: ε, the modulus of strong convexity; 0 for none.
         wavelet, levels: the transform.
         weight: the initial weight of every band.
-        groups: which coefficients share a norm.
-        coupled: learn a matrix inside every group as well.
-        union: wavelets of a union of bases, in place of ``wavelet``; it takes no groups.
-
-    Raises:
-        UserError: coupling without groups, or a union with groups.
+        groups, coupled: coefficients that share a norm, and whether each group has a learned matrix.
+        union: wavelets of a union of bases, in place of ``wavelet``; it has no groups.
     """
 
     label: str = field(compare=False)
@@ -61,8 +57,7 @@ class Penalty:
     ) -> WeightedPenalty | SynthesisPenalty:
         """The penalty for images of ``shape`` ``(C, H, W)``.
 
-        Raises:
-            UserError: a size that it cannot take, or colours to be grouped in a grey image.
+        Raises ``UserError`` for a size that it cannot take, and for groups of colours in grey images.
         """
         channels = shape[0]
         if self.groups.colours and channels == 1:
@@ -71,8 +66,8 @@ class Penalty:
             )
         names = self.union or (self.wavelet,)
         bases = [Wavelets(shape[1:], name, self.levels, dtype=dtype, device=device) for name in names]
-        kinds = self.groups.weights(len(bases) * channels, self.levels)
-        weights = torch.full(kinds, self.weight, dtype=dtype, device=device)
+        size = self.groups.weights(len(bases) * channels, self.levels)
+        weights = torch.full(size, self.weight, dtype=dtype, device=device)
         if self.union:
             return UnionPenalty(bases, weights, self.smoothing, self.ridge)
         if self.coupled:
@@ -92,7 +87,7 @@ class Penalty:
 
 
 def l1() -> Penalty:
-    """Weighted ℓ1: convex, not strongly, so L < 1 only where the physics makes it so."""
+    """Weighted ℓ1: convex, not strongly, so L < 1 only if the physics makes it so."""
     return Penalty("l1", 0.0, 0.0)
 
 
@@ -100,81 +95,46 @@ def huber(smoothing: float = 0.01, ridge: float = 0.02) -> Penalty:
     """Weighted Huber with a ridge: smooth and ε-strongly convex, so L < 1 is known exactly.
 
     Args:
-        smoothing: δ, in grey levels of [0, 1].
-        ridge: ε; a step of length τ then contracts by a further 1/(1+τε).
+        smoothing: δ > 0, in grey levels of [0, 1].
+        ridge: ε > 0; a step of length τ then contracts by a further 1/(1+τε).
     """
+    smoothing, ridge = real("smoothing", smoothing, positive=True), real("ridge", ridge, positive=True)
     label = "huber" if (smoothing, ridge) == (0.01, 0.02) else f"huber({smoothing:g}, {ridge:g})"
-    return Penalty(label, _positive("smoothing", smoothing), _positive("ridge", ridge))
+    return Penalty(label, smoothing, ridge)
 
 
 def orientations(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
     """Norms across the three orientations of a place and scale, as in isotropic total variation.
 
     Args:
-        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself.
-        ridge: ε ≥ 0.
+        smoothing, ridge: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself. ε ≥ 0.
         coupled: learn a matrix inside every group as well.
     """
     return _grouped("orientations", smoothing, ridge, coupled, Groups(orientations=True))
 
 
 def colours(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
-    """Norms across the colour channels, which then vanish together; colour images only.
-
-    Args:
-        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself.
-        ridge: ε ≥ 0.
-        coupled: learn a matrix inside every group as well.
-    """
+    """Norms across the colour channels, which then vanish together; colour images only. As ``orientations``."""
     return _grouped("colours", smoothing, ridge, coupled, Groups(colours=True))
 
 
 def orientations_colours(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
-    """Norms across orientations and colour channels at once; colour images only.
-
-    Args:
-        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself.
-        ridge: ε ≥ 0.
-        coupled: learn a matrix inside every group as well.
-    """
+    """Norms across orientations and colour channels at once; colour images only. As ``orientations``."""
     return _grouped("orientations_colours", smoothing, ridge, coupled, Groups(True, True))
 
 
 def union(smoothing: float = 0.0, ridge: float = 0.0) -> Penalty:
-    """Weighted ℓ1 in a union of the bases haar, db2 and db4: iterates on coefficients of all three.
-
-    Args:
-        smoothing: δ ≥ 0, in grey levels of [0, 1]; 0 for ℓ1 itself.
-        ridge: ε ≥ 0.
-    """
-    smoothing, ridge = _non_negative("smoothing", smoothing), _non_negative("ridge", ridge)
-    return Penalty(_call("union", smoothing, ridge), smoothing, ridge, union=BASES)
+    """Weighted ℓ1 in a union of the bases haar, db2 and db4; iterates on the coefficients of all three."""
+    smoothing, ridge = real("smoothing", smoothing), real("ridge", ridge)
+    label = call_label("union", smoothing=(smoothing, 0), ridge=(ridge, 0))
+    return Penalty(label, smoothing, ridge, union=BASES)
 
 
 def _grouped(name: str, smoothing: float, ridge: float, coupled: bool, groups: Groups) -> Penalty:
-    smoothing, ridge = _non_negative("smoothing", smoothing), _non_negative("ridge", ridge)
-    if not isinstance(coupled, bool):
-        raise UserError(f"coupled must be True or False, not {coupled!r}")
-    return Penalty(_call(name, smoothing, ridge, coupled), smoothing, ridge, groups=groups, coupled=coupled)
-
-
-def _call(name: str, smoothing: float, ridge: float, coupled: bool = False) -> str:
-    """The shortest call that makes a penalty, with every digit."""
-    given = {"smoothing": smoothing, "ridge": ridge, "coupled": coupled}
-    words = ", ".join(f"{key}={value}" for key, value in given.items() if value)
-    return f"{name}({words})" if words else name
-
-
-def _positive(name: str, value: float) -> float:
-    if _non_negative(name, value, "positive") == 0:
-        raise UserError(f"{name} must be a positive number, not {value!r}")
-    return float(value)
-
-
-def _non_negative(name: str, value: float, kind: str = "non-negative") -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise UserError(f"{name} must be a {kind} number, not {value!r}")
-    return float(value)
+    smoothing, ridge = real("smoothing", smoothing), real("ridge", ridge)
+    switch("coupled", coupled)
+    label = call_label(name, smoothing=(smoothing, 0), ridge=(ridge, 0), coupled=(coupled, False))
+    return Penalty(label, smoothing, ridge, groups=groups, coupled=coupled)
 
 
 PRIORS: dict[str, Callable[..., Penalty]] = {

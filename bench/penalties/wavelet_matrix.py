@@ -13,28 +13,24 @@ from ptwt.matmul_transform import construct_boundary_a
 from torch import Tensor, nn
 
 DENSE = 64
-"""Up to this length one dense product is as fast as any other way (measured, both precisions, one thread)."""
+"""Largest length for which one dense product is as fast as tiles (measured in both precisions on one thread)."""
 HALF = 4
-"""A tile has so many outputs in the low half and as many in the high one. Of 2, 4, 8 and 16, the fastest."""
+"""Outputs of a tile in the low half, and as many in the high half. 4 was the fastest of 2, 4, 8 and 16."""
 NOISE = 1e-13
-"""The orthonormalisation leaves entries of this size where zeros belong; the others are above 1e-4."""
+"""Largest entry that the orthonormalisation leaves in place of a zero; true entries exceed 1e-4."""
 
 
 class WaveletMatrix(nn.Module):
-    """``M x`` and ``Mᵀ x`` along one dimension, M the orthonormal analysis matrix of one level (low half, high half).
+    """``M x`` and ``Mᵀ x`` along one dimension, with M the orthonormal analysis matrix of one level, low half first.
 
-    A row of M has as many entries as the filter, so that time and memory are linear in the length: the inputs that a
-    tile of outputs needs are gathered, and multiplied by the block of M that belongs to them.
-
-    Args:
-        wavelet: an orthogonal wavelet of PyWavelets, by its name.
-        length: n, even.
-        dtype, device: of the matrices.
+    A row of M has as many entries as the filter, so time and memory can be linear in the length n: each tile of outputs
+    gathers the inputs that it needs, and multiplies them by its block of M. All tiles are one gather and one batched
+    product.
 
     Attributes:
         matrix: M itself, ``(n, n)``; only up to ``DENSE``.
-        needed, blocks: what the tiles of M gather, and multiply by; only beyond ``DENSE``.
-        adjoint_needed, adjoint_blocks: those of its adjoint.
+        needed, blocks: the inputs and blocks of the tiles of M; only beyond ``DENSE``.
+        adjoint_needed, adjoint_blocks: the same for Mᵀ.
     """
 
     matrix: Tensor
@@ -49,7 +45,7 @@ class WaveletMatrix(nn.Module):
         super().__init__()
         self.wavelet = wavelet
         self.length = length
-        self.quality = matrix_accuracy(wavelet, length)
+        self.accuracy = matrix_accuracy(wavelet, length)
         self._fill(dtype, device)
 
     def _fill(self, dtype: torch.dtype, device: torch.device | str) -> None:
@@ -57,49 +53,50 @@ class WaveletMatrix(nn.Module):
         if self.length <= DENSE:
             self.register_buffer("matrix", M.to_dense().to(device, dtype))
             return
-        for name, (needed, blocks) in (("", _tiles(M)), ("adjoint_", _tiles(M.t().coalesce(), whole=True))):
+        for name, (needed, blocks) in (("", _tiles(M)), ("adjoint_", _tiles(M.t().coalesce(), adjoint=True))):
             self.register_buffer(f"{name}needed", needed.to(device))
             self.register_buffer(f"{name}blocks", blocks.to(device, dtype))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Also what ``to(dtype)`` does: the matrix of another dtype is made anew, not cast from a rounded one."""
+        """Called by ``to(dtype)`` too: recompute the matrices then, since a cast would keep the old rounding."""
         before = self._values().dtype
         super()._apply(fn, recurse)
-        now = self._values()
-        if now.dtype != before:
-            self._fill(now.dtype, now.device)
+        values = self._values()
+        if values.dtype != before:
+            self._fill(values.dtype, values.device)
         return self
 
     def intact(self) -> bool:
-        """Whether the matrices are those of the wavelet, rounded to their dtype, and nobody learns them."""
-        own = self._values()
-        fresh = _made(self.wavelet, self.length, own.dtype, str(own.device))._values()
-        return not own.requires_grad and torch.equal(own, fresh)
+        """Whether the matrices are those of the wavelet, rounded to their dtype, and require no gradient."""
+        values = self._values()
+        original = _cached(self.wavelet, self.length, values.dtype, str(values.device))._values()
+        return not values.requires_grad and torch.equal(values, original)
 
     def _values(self) -> Tensor:
         return self.matrix if self.length <= DENSE else self.blocks
 
     def rows(self, x: Tensor, adjoint: bool) -> Tensor:
-        """``M x`` (or ``Mᵀ x``) along dimension 1 of ``(N, n, W)``; contiguous and fresh."""
+        """``M x`` (or ``Mᵀ x``) along dimension 1 of ``(N, n, W)``; contiguous, and no view of ``x``."""
         if self.length <= DENSE:
             return (self.matrix.mT if adjoint else self.matrix) @ x
         needed, blocks = (self.adjoint_needed, self.adjoint_blocks) if adjoint else (self.needed, self.blocks)
         N, n, W = x.shape
         tiles, outputs, inputs = blocks.shape
         windows = x.index_select(1, needed).view(N * tiles, inputs, W)
-        found = torch.bmm(blocks.repeat(N, 1, 1) if N > 1 else blocks, windows)
+        products = torch.bmm(blocks.repeat(N, 1, 1) if N > 1 else blocks, windows)
+        # The last tile is padded where n is no multiple of the outputs of a tile.
         if adjoint:
-            return found.view(N, tiles * outputs, W)[:, :n].contiguous()
-        halves = found.view(N, tiles, 2, outputs // 2, W).transpose(1, 2).reshape(N, 2, -1, W)
+            return products.view(N, tiles * outputs, W)[:, :n].contiguous()
+        halves = products.view(N, tiles, 2, outputs // 2, W).transpose(1, 2).reshape(N, 2, -1, W)
         return halves[:, :, : n // 2].reshape(N, n, W)
 
     def columns(self, x: Tensor, adjoint: bool) -> Tensor:
         """The same along dimension 2 of ``(N, H, n)``."""
         if self.length <= DENSE:
             return x @ (self.matrix if adjoint else self.matrix.mT)
-        # All images side by side: torch transposes matrices fast, and nothing else.
-        turned = x.reshape(-1, self.length).t().contiguous()
-        return self.rows(turned[None], adjoint)[0].t().contiguous().view(x.shape)
+        # Transpose all images as one matrix: torch is fast at that, and slow at other permutations.
+        transposed = x.reshape(-1, self.length).t().contiguous()
+        return self.rows(transposed[None], adjoint)[0].t().contiguous().view(x.shape)
 
 
 @functools.lru_cache(maxsize=32)
@@ -108,23 +105,23 @@ def analysis(wavelet: str, length: int) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse")  # torch's, about ptwt's construction
         M = construct_boundary_a(wavelet, length).coalesce()
-    kept = M.values().abs() > NOISE
-    return torch.sparse_coo_tensor(M.indices()[:, kept], M.values()[kept], M.shape).coalesce()
+    entries = M.values().abs() > NOISE
+    return torch.sparse_coo_tensor(M.indices()[:, entries], M.values()[entries], M.shape).coalesce()
 
 
 @functools.lru_cache(maxsize=64)
-def _made(wavelet: str, length: int, dtype: torch.dtype, device: str) -> WaveletMatrix:
+def _cached(wavelet: str, length: int, dtype: torch.dtype, device: str) -> WaveletMatrix:
     return WaveletMatrix(wavelet, length, dtype, device)
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixAccuracy:
-    """How orthonormal a matrix M is, and how much its products round off.
+    """Orthonormality of a matrix M, and rounding of its products.
 
     Attributes:
         defect: a bound on ``‖MᵀM − I‖``, measured.
-        rounding: one on ``‖fl(Mx) − Mx‖ / ‖x‖`` and that of Mᵀ, in units of the rounding of the dtype: a sum of k
-            products, of rounded entries, is off by (k + 1) units of the sum of magnitudes at most.
+        rounding: a bound on ``‖fl(Mx) − Mx‖ / ‖x‖``, and the same for Mᵀ, in units of the rounding of the dtype. A sum
+            of k products of rounded entries has an error of at most (k + 1) units of the sum of magnitudes.
     """
 
     defect: float
@@ -133,34 +130,37 @@ class MatrixAccuracy:
 
 @functools.lru_cache(maxsize=256)
 def matrix_accuracy(wavelet: str, length: int) -> MatrixAccuracy:
-    """Of ``analysis``, by norms that are cheap and never too small: ``‖A‖² ≤ ‖A‖₁ ‖A‖_∞``."""
+    """The accuracy of ``analysis(wavelet, length)``, by a cheap upper bound on norms: ``‖A‖² ≤ ‖A‖₁ ‖A‖_∞``."""
     M = analysis(wavelet, length).to_dense()
     gap, entries, size = M @ M.mT - torch.eye(length, dtype=M.dtype), M != 0, M.abs()
     most = max(int(entries.sum(0).max()), int(entries.sum(1).max()))
-    spread = float(size.sum(0).max() * size.sum(1).max()) ** 0.5
-    return MatrixAccuracy(float(gap.abs().sum(1).max()), (most + 1) * spread)
+    norm = float(size.sum(0).max() * size.sum(1).max()) ** 0.5
+    return MatrixAccuracy(float(gap.abs().sum(1).max()), (most + 1) * norm)
 
 
-def _tiles(M: Tensor, whole: bool = False) -> tuple[Tensor, Tensor]:
-    """M cut into tiles of ``2·HALF`` rows: neighbours if ``whole``, otherwise ``HALF`` of each half of the rows.
+def _tiles(M: Tensor, adjoint: bool = False) -> tuple[Tensor, Tensor]:
+    """Cut a sparse matrix into tiles of ``2·HALF`` rows.
+
+    Nearby outputs need nearby inputs. For M, these are ``HALF`` rows at one place of the low half and ``HALF`` at the
+    same place of the high half; for its adjoint, ``2·HALF`` successive rows.
 
     Returns:
         The columns that each tile needs, int64 ``(tiles · inputs,)``, and the blocks ``(tiles, outputs, inputs)``.
     """
     n = M.shape[0]
     (row, column), values = M.indices(), M.values()
-    if whole:
+    if adjoint:
         tile, output = row // (2 * HALF), row % (2 * HALF)
     else:
         high, place = row // (n // 2), row % (n // 2)
         tile, output = place // HALF, HALF * high + place % HALF
     tiles = int(tile.max()) + 1
-    pairs, which = torch.unique(tile * n + column, return_inverse=True)
+    pairs, pair = torch.unique(tile * n + column, return_inverse=True)
     owner = pairs // n
     counts = torch.bincount(owner, minlength=tiles)
     rank = torch.arange(len(pairs)) - (counts.cumsum(0) - counts)[owner]
     needed = torch.zeros(tiles, int(counts.max()), dtype=torch.int64)
     needed[owner, rank] = pairs % n
     blocks = torch.zeros(tiles, 2 * HALF, needed.shape[1], dtype=M.dtype)
-    blocks[tile, output, rank[which]] = values
+    blocks[tile, output, rank[pair]] = values
     return needed.flatten(), blocks

@@ -16,30 +16,25 @@ from .wavelet_matrix import WaveletMatrix
 
 ORIENTATIONS = ("horizontal", "vertical", "diagonal")
 DEFECT = 1e-10
-"""Largest ``‖MᵀM − I‖`` of a level that is called orthonormal. The filters of long wavelets are known to fewer digits
-than others: dmey is off by 5e-3, db38 by 5e-4."""
+"""Largest ``‖MᵀM − I‖`` of an orthonormal level. Filters of long wavelets are known to fewer digits: the defect of
+dmey is 5e-3, that of db38 5e-4."""
 
 
 class Wavelets(nn.Module):
-    """A separable, orthonormal, multi-level wavelet transform of images of one size.
+    """A separable, orthonormal, multi-level wavelet transform of images of one size, in Mallat's layout.
 
-    Coefficients come in Mallat's layout: an image of the same size whose top-left block of
-    ``H/2^levels × W/2^levels`` holds the approximation. The boundary is handled by ``ptwt``'s orthonormalised
-    boundary filters (QR), so ``synthesise`` is both the inverse and the adjoint of ``analyse``, and a prox taken
-    in coefficients is exact. A padded transform is a frame, and it would not be.
+    ``ptwt``'s boundary filters are orthonormalised (QR), so ``synthesise`` is both the inverse and the adjoint of
+    ``analyse``, and a prox taken in coefficients is exact. For a padded transform, a frame, it would not be.
 
     Args:
-        size: height and width; both divisible by ``2**levels`` and long enough for the filter.
-        wavelet: an orthogonal wavelet of PyWavelets, by its name.
+        size: height and width; ``UserError`` unless divisible by ``2**levels`` and long enough for the filter.
+        wavelet: name of an orthogonal wavelet of PyWavelets; ``UserError`` for others.
         levels: number of scales, at least 1.
         dtype, device: of the matrices.
 
     Attributes:
         bands: ``(H, W)`` of int64. 0 is the approximation; the detail of scale ``j`` (0 the finest) and
             orientation ``o`` is ``1 + 3 j + o``, orientations in the order of ``ORIENTATIONS``.
-
-    Raises:
-        UserError: the size does not admit the transform, or there is no such wavelet.
     """
 
     bands: Tensor
@@ -59,10 +54,15 @@ class Wavelets(nn.Module):
         self.levels = levels
         self.size = (int(size[0]), int(size[1]))
         bands = torch.zeros(size, dtype=torch.int64)
-        # One axis for both where the image is square.
+        # A square image has one matrix a level for both dimensions.
         lengths = sorted({side >> j for side in size for j in range(levels)})
         self.axes = nn.ModuleDict({str(n): WaveletMatrix(wavelet, n, dtype, device) for n in lengths})
-        check_orthonormal(wavelet, max(axis.quality.defect for axis in self._axes()))
+        defect = max(axis.accuracy.defect for axis in self._axes())
+        if not defect <= DEFECT:
+            raise UserError(
+                f"the wavelet {wavelet!r} is not orthonormal here (off by {defect:.0e}), so that its prox would not be "
+                f"one: give haar, db2 to db16, sym2 to sym16, or coif1 to coif10"
+            )
         for j in range(levels):
             h, w = self._sides(j + 1)
             bands[h : 2 * h, :w] = 1 + 3 * j
@@ -71,7 +71,7 @@ class Wavelets(nn.Module):
         self.register_buffer("bands", bands.to(device))
 
     def analyse(self, x: Tensor) -> Tensor:
-        """``W x``: images ``(..., H, W)`` to coefficients ``(..., H, W)``, norms kept."""
+        """``W x``: images ``(..., H, W)`` to coefficients ``(..., H, W)`` of the same norm."""
         self._check(x)
         return linear(x, self._analyse, self._synthesise)
 
@@ -82,23 +82,23 @@ class Wavelets(nn.Module):
 
     @property
     def defect(self) -> float:
-        """A bound on ``‖WᵀW − I‖``, of the matrices that were made, in exact arithmetic."""
+        """A bound on ``‖WᵀW − I‖`` for the matrices as they are, in exact arithmetic."""
         levels = (self._pair(level) for level in range(self.levels))
-        return math.prod((1 + a.quality.defect) * (1 + b.quality.defect) for a, b in levels) - 1
+        return math.prod((1 + a.accuracy.defect) * (1 + b.accuracy.defect) for a, b in levels) - 1
 
     @property
     def rounding(self) -> float:
-        """A bound on ``‖fl(Wx) − Wx‖ / ‖x‖``, and that of Wᵀ, in units of the rounding of the dtype."""
+        """A bound on ``‖fl(Wx) − Wx‖ / ‖x‖``, and the same for Wᵀ, in units of the rounding of the dtype."""
         pairs = [self._pair(level) for level in range(self.levels)]
-        return sum(a.quality.rounding + b.quality.rounding for a, b in pairs)
+        return sum(a.accuracy.rounding + b.accuracy.rounding for a, b in pairs)
 
     def intact(self) -> bool:
-        """Whether the matrices are still those of the wavelet."""
+        """Whether the matrices are those of the wavelet."""
         return all(axis.intact() for axis in self._axes())
 
-    def exact(self) -> Wavelets:
-        """The same in float64."""
-        return _exact(self.size, self.wavelet, self.levels, str(self.bands.device))
+    def in_float64(self) -> Wavelets:
+        """The same transform in float64."""
+        return _in_float64(self.size, self.wavelet, self.levels, str(self.bands.device))
 
     def _check(self, x: Tensor) -> None:
         if x.shape[-2:] != self.size or x.ndim < 2:
@@ -148,31 +148,22 @@ class Wavelets(nn.Module):
 
 
 @functools.lru_cache(maxsize=16)
-def _exact(size: tuple[int, int], wavelet: str, levels: int, device: str) -> Wavelets:
+def _in_float64(size: tuple[int, int], wavelet: str, levels: int, device: str) -> Wavelets:
     return Wavelets(size, wavelet, levels, dtype=torch.float64, device=device)
 
 
-def check_orthonormal(wavelet: str, defect: float) -> None:
-    """Raise a ``UserError`` for a measured ``‖MᵀM − I‖`` with which a prox in coefficients is none."""
-    if not defect <= DEFECT:
-        raise UserError(
-            f"the wavelet {wavelet!r} is not orthonormal here (off by {defect:.0e}), so that its prox would not be "
-            f"one: give haar, db2 to db16, sym2 to sym16, or coif1 to coif10"
-        )
-
-
 def check_size(size: tuple[int, int], wavelet: str, levels: int) -> None:
-    """Raise a ``UserError`` that says what to change unless ``size`` admits the transform."""
+    """Raise a ``UserError`` that says what to change if images of ``size`` do not admit the transform."""
     try:
-        found = pywt.Wavelet(wavelet)  # pyright: ignore[reportAttributeAccessIssue]
+        filters = pywt.Wavelet(wavelet)  # pyright: ignore[reportAttributeAccessIssue]
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(f"unknown wavelet {wavelet!r}: give an orthogonal one, e.g. haar or db4") from error
-    if not found.orthogonal:
+    if not filters.orthogonal:
         raise UserError(f"the wavelet {wavelet!r} is not orthogonal: give one that is, e.g. haar or db4")
     if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:  # pyright: ignore
         raise UserError(f"levels must be a whole number of at least 1, not {levels!r}")
     step = 2**levels
-    least = max(step, found.dec_len * 2 ** (levels - 1))
+    least = max(step, filters.dec_len * 2 ** (levels - 1))
     for side in size:
         if side < least:
             raise UserError(

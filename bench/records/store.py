@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..utils.atomic_files import Unwritable, clear_up, publish, write_atomically
+from ..utils.atomic_files import Unwritable, publish, remove_abandoned, write_atomically
 from ..utils.errors import UserError
 from .record import FINISHED, READABLE, SCHEMA, Record
 
@@ -98,7 +98,7 @@ class Store:
             self.rows.mkdir(parents=True, exist_ok=True)
             (self.folder / "locks").mkdir(exist_ok=True)
             write_atomically(self.folder / "manifest.json", json.dumps(asdict(manifest), indent=1) + "\n")
-            clear_up(self.folder)
+            remove_abandoned(self.folder)
         except OSError as error:
             cause = error.__cause__ if isinstance(error, Unwritable) else error
             raise UserError(

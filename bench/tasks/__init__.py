@@ -1,4 +1,4 @@
-"""Imaging tasks: operator + images + loss + start, one kind of measurement a file."""
+"""Imaging tasks: physics, noise, prior and step; one kind of measurement a file."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a task is, and what it becomes for a seed: an operator, a physics, and batches of real images."""
+"""A task, and the problem that it becomes for a seed: an operator, a physics, and batches of real images."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from deepinv.physics import DecomposablePhysics
+from deepinv.physics import DecomposablePhysics, Inpainting
 from torch import Tensor
 
 from solvers import Loss, Map, SmoothLoss
 
 from ..operators import Operator, Prior
-from ..operators.compiled import ExecutionMode, PreparedMap, channels_last, wrap
+from ..operators.compiled import ExecutionMode, PreparedMap, channels_last, prepare
+from ..utils.errors import UserError
 from ..utils.random_streams import stream, stream_seed
 from .images import Images, Layout, crops
 
 PEAK = 1.0
-"""Largest value of an image: everything is in [0, 1]."""
+"""Largest value of an image; images are in [0, 1]."""
 
 
 class PhysicsFactory(Protocol):
-    """A physics before it knows the size of an image; draws what is random from ``rng``, on the CPU."""
+    """Makes a physics once the size of an image is known; draws random parts from ``rng``, on the CPU."""
 
     def __call__(
         self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
@@ -33,14 +34,13 @@ class PhysicsFactory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A reconstruction problem and the operator that solves it.
+    """A reconstruction problem and the prior of its operator.
 
     Attributes:
-        label: the call that made it, as it stands in the tables.
+        label: the call that made the task, as tables show it.
         physics: the linear measurement.
         noise: standard deviation of the Gaussian noise in each channel, in units of the peak.
-        prior: what is learned, and the operator it makes.
-        step: τ at the start, of the gradient step on the measurement.
+        prior, step: the prior of the learned operator, and the initial step τ.
     """
 
     label: str = field(compare=False)
@@ -57,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images, their measurements and the image from which the iteration starts; each ``(B, C, H, W)``."""
+    """Images, their measurements, and images from which the iteration starts; each ``(B, C, H, W)``."""
 
     truth: Tensor
     y: Tensor
@@ -70,16 +70,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A task with its seed's images and noise.
+    """A task with the images and the noise of a seed.
 
     Attributes:
-        operator: T_θ, at its initial parameters; nobody shares it.
-        physics: the measurement.
-        train, test: batches of different images.
-        validation: a batch of images that are in neither; ``None`` where the layout has none, or there is one image
-            to train on.
-        spectrum: smallest and largest eigenvalue of ``AᵀA``, exact.
-        applied: how T is, where that can be done (see ``bench.operators.compiled``).
+        operator: T_θ with its initial parameters; not shared between problems.
+        train, test, validation: batches of different images; the last is ``None`` if the layout has none, or for one
+            training image alone.
+        spectrum: exact smallest and largest eigenvalue of ``AᵀA``.
+        execution: how to apply T; maps that cannot be compiled or captured stay eager.
     """
 
     operator: Operator
@@ -87,53 +85,50 @@ class Problem:
     train: Batch
     test: Batch
     spectrum: tuple[float, float]
-    applied: ExecutionMode = "eager"
+    execution: ExecutionMode = "eager"
     validation: Batch | None = None
-    _ready: dict[torch.Size, PreparedMap] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _prepared: dict[torch.Size, PreparedMap] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def contraction(self) -> float:
-        """A bound on the Lipschitz constant of T in its state, at the parameters of this moment.
-
-        ``nan`` where none is known. A certificate of a network takes a second: ask once.
-        """
+        """See ``Operator.contraction``; the certificate of a network takes a second."""
         return self.operator.contraction(self.spectrum)
 
     def bind(self, batch: Batch) -> Map:
         """``x -> T_θ(x; y, physics)`` for the measurements of ``batch``."""
-        return self.wrapped(batch).T
+        return self.prepared(batch).T
 
-    def wrapped(self, batch: Batch) -> PreparedMap:
-        """The same, with what came of the wish for ``applied``.
-
-        Compiled code and graphs are made at the first batch of a shape, and serve all others of it.
-        """
+    def prepared(self, batch: Batch) -> PreparedMap:
+        """``bind(batch)`` with its mode; compiled or captured for the first batch of a shape."""
         T = self.operator.bind(batch.y, self.physics)
-        if self.applied == "eager":
+        if self.execution == "eager":
             return PreparedMap(T, "eager")
-        made = self._ready.get(batch.x0.shape)
-        ready = None if made is None else made.rebound(T)
-        if ready is None:
-            ready = self._ready[batch.x0.shape] = wrap(T, self.start(batch), self.applied)
-        return ready
+        previous = self._prepared.get(batch.x0.shape)
+        prepared = None if previous is None else previous.rebound(T)
+        if prepared is None:
+            prepared = prepare(T, self.start(batch), self.execution)
+            self._prepared[batch.x0.shape] = prepared
+        return prepared
 
     def limit(self, batch: Batch) -> Map:
-        """The map whose fixed point is the equilibrium (``bind``'s, unless layers differ)."""
+        """The map whose fixed point is the equilibrium; it differs from ``bind`` only if layers differ."""
         return self.operator.limit(batch.y, self.physics)
 
     def start(self, batch: Batch) -> Tensor:
-        """The state from which the iteration starts."""
+        """The first state of the iteration."""
         with torch.no_grad():
             return self.operator.start(batch.x0)
 
     def criterion(self, batch: Batch) -> Loss:
-        """The training loss of states of ``batch``, with its constants where they are known."""
+        """The training loss of states of ``batch``; a ``SmoothLoss`` if its constants are known."""
 
         def value(state: Tensor) -> Tensor:
             return self.loss(state, batch)
 
-        synthesis = self.operator.synthesis()
-        return value if synthesis is None else SmoothLoss(value, synthesis / batch.truth.numel())
+        bound = self.operator.synthesis_bound()
+        return value if bound is None else SmoothLoss(value, bound / batch.truth.numel())
 
     def loss(self, state: Tensor, batch: Batch) -> Tensor:
         """The training loss of a state, a scalar."""
@@ -153,21 +148,20 @@ def build_problem(
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-    applied: ExecutionMode = "eager",
+    execution: ExecutionMode = "eager",
     draw: int = 0,
 ) -> Problem:
-    """The task with the crops, the masks and the noise of a seed.
+    """The task with the crops, masks and noise of a seed.
 
-    Everything random is drawn in float64 on the CPU, so that a seed means the same problem in every
-    dtype and on every device, up to rounding. Masks, crops and noise have random streams of their own.
+    Random numbers are drawn in float64 on the CPU, so a seed is the same problem, up to rounding, in every dtype and on
+    every device. Masks, crops and noise have random streams of their own.
+
+    Raises ``UserError`` if an image is smaller than the crop, or the operator cannot take the crop.
 
     Args:
-        task, images, layout, seed: what decides it.
-        dtype, device, applied: of the operator.
-        draw: another mask and other noise on the same crops, for each number.
-
-    Raises:
-        UserError: an image is smaller than the crop, or the crop does not admit the transform.
+        task, images, layout, seed: the values depend on these.
+        dtype, device, execution: of the operator.
+        draw: index of another mask and other noise on the same crops.
     """
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)
@@ -181,8 +175,8 @@ def build_problem(
     def measure(truth: Tensor, rng: torch.Generator) -> Batch:
         clean = exact.A(truth)
         y = clean + noise * torch.randn(clean.shape, generator=rng, dtype=torch.float64)
-        if masked(exact):
-            y = exact.A(y)  # lost pixels are lost, noise included
+        if is_mask(exact):
+            y = exact.A(y)  # lost pixels have no noise either
         truth, y = truth.to(device, dtype), y.to(device, dtype)
         grey = torch.full_like(truth, 0.5 * PEAK)
         return Batch(truth, y, grey + physics.A_adjoint(y - physics.A(grey)))
@@ -190,30 +184,28 @@ def build_problem(
     def cut(files: tuple[Path, ...], count: int, place: int) -> Tensor:
         return crops(files, task.channels, layout.crop, count, place, layout.mirror)
 
-    learning, choosing = divided(images.train) if layout.validation else (images.train, ())
-    train = cut(learning, layout.train, stream_seed(seed, "training crops"))
-    # The same places at every seed: a table compares estimators, not crops.
+    train_files, validation_files = _split(images.train) if layout.validation else (images.train, ())
+    train = cut(train_files, layout.train, stream_seed(seed, "training crops"))
+    # Test and validation crops are the same for every seed: a table compares estimators, not crops.
     test = cut(images.test, layout.test, stream_seed(0, "test crops"))
+    validation = None
+    if validation_files:
+        validation = cut(validation_files, layout.validation, stream_seed(0, "validation crops"))
     return Problem(
         operator,
         physics,
         measure(train, stream(seed, "training noise", draw)),
         measure(test, stream(seed, "test noise", draw)),
         spectrum(exact),
-        applied,
-        None
-        if not choosing
-        else measure(
-            cut(choosing, layout.validation, stream_seed(0, "validation crops")),
-            stream(seed, "validation noise", draw),
-        ),
+        execution,
+        None if validation is None else measure(validation, stream(seed, "validation noise", draw)),
     )
 
 
-def divided(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Training images, of which every third is held out for validation; of two the second, and of one none."""
-    held = files[2::3] or files[1:2]
-    return tuple(file for file in files if file not in held), held
+def _split(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Training and validation files; the latter are every third, the second of two, and none of one."""
+    validation = files[2::3] or files[1:2]
+    return tuple(file for file in files if file not in validation), validation
 
 
 def spectrum(physics: DecomposablePhysics) -> tuple[float, float]:
@@ -222,8 +214,14 @@ def spectrum(physics: DecomposablePhysics) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def masked(physics: DecomposablePhysics) -> bool:
-    """Whether the measurement only keeps or loses entries, so that ``A² = A``."""
-    from deepinv.physics import Inpainting
-
+def is_mask(physics: DecomposablePhysics) -> bool:
+    """Whether the measurement keeps or loses each pixel, so that ``A² = A``."""
     return isinstance(physics, Inpainting)
+
+
+def task_label(name: str, prior: Prior, **options: tuple[float, float]) -> str:
+    """The shortest call that makes a task; each option is a pair of its value and its default, which is left out."""
+    if not hasattr(prior, "operator"):
+        raise UserError(f"the prior of {name} must be one such as huber or drunet, not {prior!r}")
+    words = [f"{key}={value:g}" for key, (value, default) in options.items() if value != default]
+    return f"{name}({', '.join([prior.label, *words])})"

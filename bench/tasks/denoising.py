@@ -10,8 +10,8 @@ from deepinv.physics import Denoising as IdentityPhysics
 
 from ..operators import Prior
 from ..penalties import huber
-from .arguments import label, noise_level
-from .base import Task
+from ..utils.arguments import noise_level
+from .base import Task, task_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,21 @@ class Identity:
 
 
 STEP = 0.5
-"""With τ = 1 and A = I the operator is constant in x and every estimator is exact (THEORY C11): a test
-of the estimators, but no benchmark. Half of it makes L = 1/2, the easiest contractive task."""
+"""With τ = 1 and A = I the operator is constant in x and every estimator is exact (THEORY C11): a test of the
+estimators, but no benchmark. τ = 1/2 makes L = 1/2, the easiest contractive task."""
 
 
 def denoising(prior: Prior = huber(), noise: float = 0.1) -> Task:  # noqa: B008
     """Grey images, one noise level.
 
     Args:
-        prior: what is learned: a penalty or a denoiser.
+        prior: a penalty or a denoiser.
         noise: standard deviation, in (0, 1].
     """
-    return Task(label("denoising", prior, noise=(noise, 0.1)), Identity(), (noise_level(noise),), prior, STEP)
+    label = task_label("denoising", prior, noise=(noise, 0.1))
+    return Task(label, Identity(), (noise_level("noise", noise),), prior, STEP)
 
 
 def denoising_colour(prior: Prior = huber()) -> Task:  # noqa: B008
     """Colour images with anisotropic noise: σ = 0.1, 0.25 and 0.5 in red, green and blue (arXiv 2506.13239)."""
-    return Task(label("denoising_colour", prior), Identity(), (0.1, 0.25, 0.5), prior, STEP)
+    return Task(task_label("denoising_colour", prior), Identity(), (0.1, 0.25, 0.5), prior, STEP)

@@ -1,4 +1,4 @@
-"""Real images: those inside the scikit-image wheel, a folder of the user's, or a deepinv data set by name."""
+"""Real images: from the scikit-image wheel, a user's folder, or a data set that deepinv downloads."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ import torch
 from torch import Tensor
 
 from ..utils.errors import UserError, unknown
-from .image_files import opened, read_image
+from .image_files import open_image, read_image
 
 TRAIN = ("astronaut.png", "coffee.png", "coins.png", "gravel.png", "motorcycle_right.png", "rocket.jpg")
 TEST = ("camera.png", "chelsea.png", "hubble_deep_field.jpg", "brick.png")
-"""Photographs of the scikit-image wheel, split by name. All but camera, coins, brick and gravel are in colour."""
-
+"""Photographs of the scikit-image wheel."""
 COLOURLESS = ("camera.png", "coins.png", "gravel.png", "brick.png")
-
 DOWNLOADS = {
     "bsds500": "BSDS500",
     "cbsd68": "CBSD68",
@@ -30,16 +28,17 @@ DOWNLOADS = {
     "set14": "Set14HR",
     "urban100": "Urban100HR",
 }
-"""Names of the data sets that deepinv can download, where there is a network."""
-
+"""Classes of ``deepinv.datasets`` by the names on a command line."""
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How many crops of which size. ``crop`` is in pixels; ``train``, ``test`` and ``validation`` count crops.
+    """Size and numbers of crops.
 
-    ``mirror`` continues images that are smaller than a crop by their mirror image: for costs, not for quality.
+    Attributes:
+        crop: side in pixels; the other numbers count crops.
+        mirror: extend an image that is smaller than a crop by its mirror image: for costs, not for quality.
     """
 
     crop: int
@@ -54,9 +53,9 @@ class Images:
     """Image files, split into train and test by name.
 
     Attributes:
-        source: where they are from, as the user wrote it.
+        source: the folder or data set, as the user wrote it.
         train, test: files, sorted by name; no file is in both.
-        digest: of names and contents, the images' share in the key of a cell.
+        digest: digest of names and contents, which enters the key of a cell.
     """
 
     source: str
@@ -66,25 +65,23 @@ class Images:
 
 
 def find_images(source: str | None = None, *, colour: bool = False) -> Images:
-    """The images of ``source``.
+    """Find the images of ``source``.
 
     Args:
-        source: ``None`` for those of the scikit-image wheel; a folder; or a name of ``DOWNLOADS``. A folder
-            with subfolders ``train`` and ``test`` is split as they say, any other by name: every fourth file in
-            alphabetical order is for testing.
+        source: ``None`` for the scikit-image wheel, a folder, or a name of ``DOWNLOADS``. Subfolders ``train`` and
+            ``test`` split a folder; otherwise every fourth file in alphabetical order is for testing.
         colour: leave out the wheel's grey photographs.
 
-    Raises:
-        UserError: no such folder, no readable image in it, or fewer than two; no network.
+    Raises ``UserError`` for a missing folder, an unreadable image, fewer than two images, or no network.
     """
     if source is None:
         return _packaged(colour)
     folder = Path(source)
     try:
-        there = folder.is_dir()
+        is_folder = folder.is_dir()
     except OSError as error:
         raise UserError(f"cannot read the image folder {source!r}: {error.strerror}") from error
-    if there:
+    if is_folder:
         return _folder(source, folder)
     if source in DOWNLOADS:
         return _folder(source, _download(source))
@@ -98,9 +95,9 @@ def _packaged(colour: bool) -> Images:
     if spec is None or spec.origin is None:
         raise UserError("scikit-image is not installed: pip install scikit-image, or give --images DIR")
     data = Path(spec.origin).parent / "data"
-    drop = COLOURLESS if colour else ()
-    train = tuple(data / name for name in TRAIN if name not in drop)
-    test = tuple(data / name for name in TEST if name not in drop)
+    excluded = COLOURLESS if colour else ()
+    train = tuple(data / name for name in TRAIN if name not in excluded)
+    test = tuple(data / name for name in TEST if name not in excluded)
     if missing := [file.name for file in (*train, *test) if not file.is_file()]:
         raise UserError(
             f"scikit-image is installed without its photographs ({', '.join(missing)}): give --images DIR, a folder of "
@@ -112,13 +109,13 @@ def _packaged(colour: bool) -> Images:
 def _folder(source: str, folder: Path) -> Images:
     def list_files(where: Path) -> list[Path]:
         try:
-            found = sorted(f for f in where.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
+            files = sorted(f for f in where.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
         except OSError as error:
             raise UserError(f"cannot read the image folder {source!r}: {error.strerror}") from error
-        for file in found:
-            with opened(file):
+        for file in files:
+            with open_image(file):
                 pass
-        return found
+        return files
 
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         train, test = list_files(folder / "train"), list_files(folder / "test")
@@ -153,39 +150,33 @@ def _download(name: str) -> Path:
 
 
 def _digest(files: tuple[Path, ...]) -> str:
-    total = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in files:
         try:
             content = file.read_bytes()
         except OSError as error:
             raise UserError(f"cannot read the image {file.name}: {error.strerror}") from error
-        # A name may hold bytes that are no letters.
-        total.update(os.fsencode(file.name) + b"\0" + hashlib.sha256(content).digest())
-    return total.hexdigest()[:16]
+        # os.fsencode, since a name may not be UTF-8.
+        digest.update(os.fsencode(file.name) + b"\0" + hashlib.sha256(content).digest())
+    return digest.hexdigest()[:16]
 
 
 def crops(
     files: tuple[Path, ...], channels: int, size: int, count: int, seed: int, mirror: bool = False
 ) -> Tensor:
-    """``count`` square crops at places that ``seed`` draws, the files in turn.
+    """Cut crops at random places, one file after another: ``(count, channels, size, size)`` float64.
 
-    Args:
-        files, channels, size, count, seed: which, grey or colour, the side in pixels, how many, and where.
-        mirror: continue an image that is smaller than the crop by its mirror image.
-
-    Returns:
-        ``(count, channels, size, size)`` float64 in [0, 1].
-
-    Raises:
-        UserError: an image is smaller than the crop, and is not to be mirrored.
+    ``size`` is the side in pixels. An image that is smaller is extended by its mirror image if ``mirror``; otherwise
+    ``UserError`` is raised.
     """
     rng = torch.Generator().manual_seed(1000 + seed)
-    found: list[Tensor] = []
+    pieces: list[Tensor] = []
     for i in range(count):
         file = files[i % len(files)]
         image = read_image(file, channels)
         if mirror:
-            image = _mirrored(image, size)
+            missing = [(0, max(0, size - side)) for side in image.shape[1:]]
+            image = torch.from_numpy(np.pad(image.numpy(), [(0, 0), *missing], mode="symmetric"))
         height, width = image.shape[1:]
         if min(height, width) < size:
             raise UserError(
@@ -194,11 +185,5 @@ def crops(
             )
         top = int(torch.randint(height - size + 1, (), generator=rng))
         left = int(torch.randint(width - size + 1, (), generator=rng))
-        found.append(image[:, top : top + size, left : left + size])
-    return torch.stack(found)
-
-
-def _mirrored(image: Tensor, size: int) -> Tensor:
-    """``(C, H, W)`` with H and W at least ``size``; what is missing is the image mirrored at its edge."""
-    lacking = [max(0, size - side) for side in image.shape[1:]]
-    return torch.from_numpy(np.pad(image.numpy(), [(0, 0), *((0, n) for n in lacking)], mode="symmetric"))
+        pieces.append(image[:, top : top + size, left : left + size])
+    return torch.stack(pieces)

@@ -18,7 +18,7 @@ from ..measurement.memory import out_of_memory
 from ..measurement.training import optimiser_for, training_step
 from ..tasks import build_problem
 from ..utils.errors import in_a_line
-from ..utils.precision import whole_float32
+from ..utils.precision import disable_tf32
 from ..utils.provenance import gpu_state
 from .bare_loop import StepCounts, bare_step
 from .protocol import WARM_UP, control_count, round_count
@@ -82,7 +82,7 @@ def spin(device: torch.device, seconds: float) -> None:
             torch.cuda.synchronize(device)
 
 
-@whole_float32()
+@disable_tf32()
 def timed(benchmark, job):
     """Seconds of a step and of its floor, what both are made of, and the state of the GPU right after."""
     profile, device = job.profile, torch.device(job.device)
@@ -94,7 +94,7 @@ def timed(benchmark, job):
         job.cell.seed,
         dtype=getattr(torch, profile.dtype),
         device=device,
-        applied=profile.execution,
+        execution=profile.execution,
     )
     batch = problem.train.select(torch.arange(profile.batch_size))
     start = problem.start(batch)
@@ -102,7 +102,7 @@ def timed(benchmark, job):
     optimiser = optimiser_for(problem, profile.training)
     for group in optimiser.param_groups:
         group["lr"] = 0.0
-    made = problem.wrapped(batch)  # compiled or captured here, so that no step is
+    made = problem.prepared(batch)  # compiled or captured here, so that no step is
     work = StepCounts.of(training_step(job.cell.solver, problem, batch)[0])
 
     def step() -> None:
@@ -145,7 +145,7 @@ def timed(benchmark, job):
         "recorded": work.taped_applications,
         "adjoint": work.adjoint,
         "again": work.recomputed,
-        "step": made.how,
-        "step_why": made.why,
+        "step": made.mode,
+        "step_why": made.reason,
         "step_seconds": made.seconds,
     }

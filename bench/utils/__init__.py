@@ -1,1 +1,1 @@
-"""Files, locks, errors, the terminal, provenance and random streams: what every other package may need."""
+"""Shared by every other package: files, locks, errors, the terminal, provenance, random streams, argument checks."""

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and never lost to another writer."""
+"""Atomic file writes: a file appears whole or not at all, also after a crash or with several writers."""
 
 from __future__ import annotations
 
@@ -11,33 +11,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
-LEFT = 3600.0
-"""Seconds after which nobody is writing a file any more."""
+ABANDONED = 3600.0
+"""Age in seconds from which a temporary file no longer has a writer."""
 
 
 class Unwritable(OSError):  # noqa: N818
-    """A folder takes no more files: the disk is full, or may only be read. One line that says what to do."""
+    """A file cannot be written: the disk is full or read-only. ``strerror`` is one line that says what to do."""
 
 
 def write_atomically(file: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: a temporary one beside it, flushed to disk, then renamed.
-
-    Raises:
-        Unwritable: the disk is full, or may only be read.
-    """
-    with _flushed(file, content) as temporary:
+    """Write a temporary file in the same folder, flush it to disk and rename it. Raises ``Unwritable``."""
+    with _temporary(file, content) as temporary:
         temporary.replace(file)
 
 
 def publish(file: Path, content: str | bytes) -> bool:
-    """The same, but a file that is there already stays. Whether this one was published.
-
-    Raises:
-        Unwritable: the disk is full, or may only be read.
-    """
-    with _flushed(file, content) as temporary:
+    """Write ``file`` atomically unless it exists. Returns whether this call wrote it. Raises ``Unwritable``."""
+    with _temporary(file, content) as temporary:
         try:
-            # Unlike a rename, a link never replaces anything: of two writers, the first one wins.
+            # Unlike a rename, a link never replaces a file: of two writers, the first one wins.
             os.link(temporary, file)
         except FileExistsError:
             return False
@@ -48,17 +40,17 @@ def publish(file: Path, content: str | bytes) -> bool:
         return True
 
 
-def clear_up(folder: Path) -> None:
-    """Remove the temporary files that writers left in a folder, and in those inside it, when they were killed."""
+def remove_abandoned(folder: Path) -> None:
+    """Remove temporary files of killed writers from ``folder`` and its subfolders."""
     now = time.time()
     for file in folder.rglob(".*"):
         with suppress(OSError):
-            if TEMPORARY.fullmatch(file.name) and now - file.stat().st_mtime > LEFT:
+            if TEMPORARY.fullmatch(file.name) and now - file.stat().st_mtime > ABANDONED:
                 file.unlink()
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, unless it is there. Raises ``Unwritable`` as ``publish`` does."""
+    """Make a folder and its parents if missing. Raises ``Unwritable``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -66,24 +58,24 @@ def make_folder(folder: Path) -> None:
 
 
 def _unwritable(error: OSError, file: Path) -> Unwritable:
-    line = f"cannot write {file.name} in {file.parent}: {error.strerror}; what was finished is stored: make room, and "
-    return Unwritable(error.errno, f"{line}run the same line again")
+    line = f"cannot write {file.name} in {file.parent}: {error.strerror}; finished cells are stored: make room and run "
+    return Unwritable(error.errno, f"{line}the same command again")
 
 
 @contextmanager
-def _flushed(file: Path, content: str | bytes) -> Generator[Path]:
-    """A temporary file beside ``file`` with ``content``, on the disk; gone in the end if nobody renamed it."""
-    data = content.encode() if isinstance(content, str) else content
+def _temporary(file: Path, content: str | bytes) -> Generator[Path]:
+    """A temporary file beside ``file`` with ``content``, flushed to disk; removed at the end unless renamed."""
     name = None
     try:
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(0o644)  # mkstemp allows the owner alone to read
         yield Path(name)
-        _flush(file.parent)
+        with suppress(OSError):
+            _flush_folder(file.parent)
     except OSError as error:
         raise _unwritable(error, file) from error
     finally:
@@ -92,11 +84,10 @@ def _flushed(file: Path, content: str | bytes) -> Generator[Path]:
                 Path(name).unlink()
 
 
-def _flush(folder: Path) -> None:
-    """The names in a folder too, where the system lets one."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _flush_folder(folder: Path) -> None:
+    """Flush the names in a folder: a renamed file survives a crash only with its name on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

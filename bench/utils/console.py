@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, one-line errors, and tables on a terminal."""
+"""Shared parts of the commands: exit codes, errors in one line, and tables on a terminal."""
 
 from __future__ import annotations
 
@@ -21,151 +21,145 @@ from typer.completion import completion_init  # pyright: ignore[reportPrivateImp
 from .. import ROOT
 from .atomic_files import Unwritable
 from .errors import UserError
-from .terminal import PIPE_CLOSED, abandon, flush, spell, width
+from .terminal import PIPE_CLOSED, discard_stdout, replace_unencodable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 console = Console(stderr=True)
-"""Everything for people goes to standard error; standard output is for data."""
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
-"""What a disk that is full, or may only be read, answers to those who do not ask by way of ``files``."""
-STOPPED = 130
-ENVIRONMENT = "tox devenv -e dev .venv"
-"""What README says for it."""
-PATHS = frozenset(
+"""Messages go to standard error; standard output is for data."""
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+"""Reported as "make room": the disk is full or read-only."""
+BAD_PATH = frozenset(
     {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL}
 )
-"""What the system answers to a path that cannot be."""
+"""Reported as "choose another path"."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C; typer's own too."""
+ENVIRONMENT = "tox devenv -e dev .venv"
+"""The command of the README that installs everything."""
 
 
 def say(line: str, style: str | None = None) -> None:
-    """Tell people a line, on standard error; brackets in it are brackets."""
+    """Print a line on standard error; square brackets in it are no markup."""
     console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
-def _terminable() -> Generator[list[int]]:
-    """SIGTERM is Ctrl-C in here, and the list says so; only the main thread may ask for that."""
-    terminated: list[int] = []
+def _sigterm_as_interrupt() -> Generator[list[int]]:
+    """Turn SIGTERM into ``KeyboardInterrupt`` and list it. Does nothing outside the main thread."""
+    signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield terminated
+        yield signals
         return
 
     def stop(number: int, _: object) -> None:
-        terminated.append(number)
+        signals.append(number)
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield terminated
+        yield signals
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def run_command(app: typer.Typer, name: str, arguments: list[str] | None) -> int:
-    """Run a command. Returns its exit code: 2 with one line on standard error for bad input.
+    """Run a command and return its exit code.
 
-    It is 1 where the disk is full, or cells failed; 130 after Ctrl-C and 143 after SIGTERM.
-
-    Args:
-        app: the command.
-        name: as a user types it, ``python -m bench``.
-        arguments: in place of those of the process.
+    The code is 2, with one line on standard error, for bad input; 1 if the disk is full or cells failed; 130 after
+    Ctrl-C and 143 after SIGTERM. ``name`` is the command as users type it, ``python -m bench``.
     """
-    terminated: list[int] = []
-    spell()
+    signals: list[int] = []
+    replace_unencodable()
     try:
-        _look_around()
-        with _terminable() as terminated:
-            code = app(args=arguments, prog_name=name, complete_var=variable(name), standalone_mode=False)
-            flush()
+        _check_working_directory()
+        with _sigterm_as_interrupt() as signals:
+            code = app(
+                args=arguments, prog_name=name, complete_var=completion_variable(name), standalone_mode=False
+            )
+            if sys.stdout is not None:
+                sys.stdout.flush()  # raises BrokenPipeError here rather than at exit
     except UserError as error:
-        return _refused(f"error: {error}")
+        return _refuse(str(error))
     except Unwritable as error:
-        return _refused(f"error: {error.strerror}", 1)
+        return _refuse(str(error.strerror), 1)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())  # noqa: T201
             return 2
-        line = " ".join(error.format_message().split())
-        return _refused(f"error: {line} ({name} --help lists the commands)")
+        return _refuse(f"{' '.join(error.format_message().split())} ({name} --help lists the commands)")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if not missing or (ROOT / missing).exists():
             raise
-        return _refused(
-            f"error: {name} needs {missing}, which is not installed: {ENVIRONMENT} makes an environment with everything"
+        return _refuse(
+            f"{name} needs {missing}, which is not installed: {ENVIRONMENT} makes an environment with everything"
         )
     except BrokenPipeError:
-        abandon()
+        discard_stdout()
         return PIPE_CLOSED
     except OSError as error:
-        if error.errno in PATHS and error.filename is not None:
-            return _refused(f"error: {os.fspath(error.filename)}: {error.strerror}: choose another path")
-        if error.errno not in DISK:
+        if error.errno in BAD_PATH and error.filename is not None:
+            return _refuse(f"{os.fspath(error.filename)}: {error.strerror}: choose another path")
+        if error.errno not in DISK_FULL:
             raise
-        where = error.filename or "the disk"
-        return _refused(f"error: {where}: {error.strerror}: make room, and run the same line again", 1)
+        place = error.filename or "the disk"
+        return _refuse(f"{place}: {error.strerror}: make room and run the same command again", 1)
     except SystemExit as error:
-        # typer ends so once it has told a shell its words, rich where the pipe is closed; a user's own file may.
+        # Raised by typer after a completion, by rich if the pipe is closed, or by a user's file.
         if isinstance(error.__context__, BrokenPipeError):
-            abandon()
+            discard_stdout()
             return PIPE_CLOSED
-        if variable(name) in os.environ:
+        if completion_variable(name) in os.environ:
             return error.code if isinstance(error.code, int) else 0
-        return _refused(
-            f"error: something called sys.exit({error.code!r}): no file of your own may end the command"
-        )
+        return _refuse(f"sys.exit({error.code!r}) was called: a user's file may not end the command")
     except (KeyboardInterrupt, typer.Abort):
-        code = STOPPED
-    if code == STOPPED:  # typer's own for KeyboardInterrupt
-        print("stopped; what was finished is stored, and the same line goes on from there", file=sys.stderr)  # noqa: T201
-        return 128 + signal.SIGTERM if terminated else STOPPED
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        print("Stopped. Finished cells are stored; run the same command again to resume.", file=sys.stderr)  # noqa: T201
+        return 128 + signal.SIGTERM if signals else INTERRUPTED
     return code if isinstance(code, int) else 0
 
 
-def _refused(line: str, code: int = 2) -> int:
-    print(line, file=sys.stderr)  # noqa: T201
+def _refuse(line: str, code: int = 2) -> int:
+    print(f"error: {line}", file=sys.stderr)  # noqa: T201
     return code
 
 
-def _look_around() -> None:
-    """Raise ``UserError`` where the working directory is gone: every path hangs on it."""
+def _check_working_directory() -> None:
     try:
         Path.cwd()
-    except OSError as error:
+    except OSError as error:  # relative paths would fail later, in less clear words
         raise UserError("the working directory is gone: cd to a folder that exists") from error
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:
     """Print a table on standard output, as wide as the terminal."""
-    print_table(_table(frame, title))
-
-
-def print_table(table: Table) -> None:
-    """The same of a table whose cells are texts already."""
-    Console(width=width(sys.stdout)).print(table)
-
-
-def _table(frame: pd.DataFrame, title: str) -> Table:
-    # As text throughout: a bracket in it is no markup.
+    # Cells are ``Text``, so that square brackets in them are no markup.
     table = Table(title=Text(title) if title else None, box=None, pad_edge=False, title_justify="left")
     for column in frame.columns:
         table.add_column(Text(str(column)), overflow="fold")
     for row in frame.itertuples(index=False):
         table.add_row(*(Text(str(cell)) for cell in row))
-    return table
+    print_table(table)
 
 
-def variable(command: str) -> str:
-    """The environment variable by which a shell asks ``python -m bench`` for words: ``_BENCH_COMPLETE``."""
-    found = f"_{_name(command).upper()}_COMPLETE"
-    if found in os.environ:
-        # typer does so for apps with its own options of completion, which write into a user's files.
+def print_table(table: Table) -> None:
+    """Print a rich table on standard output, as wide as the terminal, or 160 letters elsewhere."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    Console(width=None if is_terminal else 160).print(table)
+
+
+def completion_variable(command: str) -> str:
+    """The environment variable by which a shell asks a command to complete a word: ``_BENCH_COMPLETE``."""
+    variable = f"_{program_name(command).upper()}_COMPLETE"
+    if variable in os.environ:
+        # typer only does so for apps with its own completion options, which write to a user's files.
         completion_init()
-    return found
+    return variable
 
 
-def _name(command: str) -> str:
+def program_name(command: str) -> str:
+    """The module of a command as one word: ``bench`` for ``python -m bench``."""
     return command.split()[-1].replace(".", "_")

@@ -1,4 +1,4 @@
-"""The same seed on the same machine gives the same result, as far as the machine's operations do."""
+"""Deterministic torch operations, so that a seed gives the same result every time on one machine."""
 
 from __future__ import annotations
 
@@ -10,38 +10,40 @@ from contextlib import contextmanager
 
 import torch
 
-WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 UNDETERMINED = re.compile(r"^(\S+) does not have a deterministic implementation")
 
 
 @contextmanager
 def deterministic() -> Generator[list[str]]:
-    """Deterministic operations where torch has them; the names of those used that are not, in the end.
+    """Use deterministic operations where torch has them.
 
-    Give it the whole life of a process: cuBLAS reads its workspace setting when it is first used.
+    Enter it once for the whole life of a process: cuBLAS reads its workspace setting at its first use.
+
+    Yields:
+        A list that fills with the names of the operations used that have no deterministic implementation.
     """
-    os.environ.setdefault(WORKSPACE, ":4096:8")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     names: list[str] = []
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Meant for finding reads of memory that was never written; here it would cost a pass over every tensor.
+    # The fill finds reads of uninitialised memory; here it would only cost a pass over every new tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     show = warnings.showwarning
 
-    def listen(message: Warning | str, *rest: object, **named: object) -> None:
-        found = UNDETERMINED.match(str(message))
-        if found is None:
-            show(message, *rest, **named)  # pyright: ignore[reportArgumentType, reportCallIssue]
-        elif found[1] not in names:
-            names.append(found[1])
+    def collect(message: Warning | str, *rest: object, **keywords: object) -> None:
+        match = UNDETERMINED.match(str(message))
+        if match is None:
+            show(message, *rest, **keywords)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        elif match[1] not in names:
+            names.append(match[1])
 
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("always", message=UNDETERMINED.pattern[1:])
-            warnings.showwarning = listen
+            warnings.showwarning = collect
             yield names
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])

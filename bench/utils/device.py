@@ -8,7 +8,7 @@ from .errors import UserError
 
 
 def pick_device(text: str) -> torch.device:
-    """``cpu``, ``cuda`` or ``cuda:1``; ``auto`` takes a GPU where there is one. Raises ``UserError``."""
+    """Parse ``cpu``, ``cuda``, ``cuda:1`` or ``auto`` (a GPU if there is one). Raises ``UserError``."""
     if text == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -17,8 +17,6 @@ def pick_device(text: str) -> torch.device:
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
         raise UserError(f"unknown device {text!r}: give cpu, cuda or auto")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"--device {text}: this machine has {torch.cuda.device_count()} CUDA devices; try --device cpu"
-        )
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise UserError(f"--device {text}: this machine has {count} CUDA devices; try --device cpu")
     return device

@@ -1,4 +1,4 @@
-"""Who is at work on what: locks that the system takes back when their owner ends, however it ends."""
+"""File locks between processes. The system releases them when their owner ends, even if it is killed."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from contextlib import contextmanager
 from pathlib import Path
 
 POLL = 0.5
-"""Seconds between looks at what another run is at."""
+"""Seconds between two tries to get a lock."""
 
 
 @contextmanager
-def held(file: Path, *, shared: bool = False, wait: bool = False, end: float = math.inf) -> Generator[bool]:
-    """Hold a lock on ``file`` (made if missing) for as long as the context is open.
+def file_lock(
+    file: Path, *, shared: bool = False, wait: bool = False, deadline: float = math.inf
+) -> Generator[bool]:
+    """Lock ``file`` while the context is open.
 
-    A process that is killed lets go of it, so nothing has to be cleared up. Where the file system knows no locks
-    nobody is kept out; records are published by their first writer even so.
+    Two processes may both get the lock on a file system without locks; the first to publish a record wins there.
 
     Args:
-        file: stays behind, empty.
-        shared: others may hold it in the same way.
-        wait: until it is free; otherwise the context is told.
-        end: on the clock of ``time.monotonic``, when waiting ends; the context is told then, too.
+        file: made if missing; it stays, empty.
+        shared: other owners may share the lock.
+        wait: wait until the lock is free; otherwise try once.
+        deadline: time of ``time.monotonic`` at which waiting ends.
 
     Yields:
-        Whether it is held.
+        Whether this context has the lock.
     """
     try:
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:
         yield True
         return
+    operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    if not wait or deadline < math.inf:
+        operation |= fcntl.LOCK_NB  # flock itself knows no deadline: try again and again
     try:
-        how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (
-            0 if wait and math.isinf(end) else fcntl.LOCK_NB
-        )
-        while not (free := _locked(handle, how)) and wait and time.monotonic() < end:
+        while not (locked := _lock(handle, operation)) and wait and time.monotonic() < deadline:
             time.sleep(POLL)
-        yield free
+        yield locked
     finally:
         os.close(handle)
 
 
-def _locked(handle: int, how: int) -> bool:
-    """Whether the lock is ours now."""
+def _lock(handle: int, operation: int) -> bool:
     try:
-        fcntl.flock(handle, how)
+        fcntl.flock(handle, operation)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks
@@ -58,6 +58,6 @@ def _locked(handle: int, how: int) -> bool:
     return True
 
 
-def machine() -> Path:
-    """The lock of this machine: shared by what computes, held alone by what is timed."""
+def machine_lock() -> Path:
+    """The lock file of this user on this machine: computations share it, a timing has it alone."""
     return Path(tempfile.gettempdir()) / f"eqgrad-{os.getuid()}.lock"

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def finite(value: Any) -> Any:
-    """``value`` with ``None`` for every number that JSON cannot hold."""
+    """Replace nan and infinities in nested dictionaries and lists by ``None``; tuples become lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

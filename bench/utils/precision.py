@@ -1,4 +1,4 @@
-"""What float32 is on a GPU."""
+"""Full float32 precision on a GPU."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import torch
 
 BACKENDS: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-"""Convolutions, which torch lets round to TF32 unless it is told otherwise, and products of matrices."""
+"""Convolutions, which torch rounds to TF32 by default, and matrix products."""
 
 
 @contextmanager
-def whole_float32() -> Generator[None]:
-    """Products of float32 are products of float32 in here; what was set before is set again.
+def disable_tf32() -> Generator[None]:
+    """Compute float32 products in float32 and not in TF32; the settings before are restored. No effect on a CPU.
 
-    TF32 keeps 10 bits of each factor: T would be off by 1e-3 to 1e-4, relative, so that residuals of 1e-5 may never
-    come, and errors of gradients have a floor that is no estimator's. Nothing changes on a CPU.
+    TF32 keeps 10 bits of each factor. T would have a relative error of 1e-3 to 1e-4, so residuals of 1e-5 might never
+    be reached, and rounding would dominate the errors of the gradients.
     """
     before = [backend.allow_tf32 for backend in BACKENDS]
     for backend in BACKENDS:

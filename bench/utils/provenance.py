@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, device, commit, and the sources that decide the result."""
+"""Provenance of a result: versions, device, commit, and a digest of the sources that decide it."""
 
 from __future__ import annotations
 
@@ -29,21 +29,22 @@ QUALITY = (
     "bench/utils/precision.py",
     "bench/utils/random_streams.py",
 )
-"""Sources that decide what a cell measures; a change in any of them makes stored cells stale."""
+"""Sources that decide the values of a cell. An edit in them makes stored cells stale; so only code that can change a
+number belongs here, and a table or a command can be edited without a new run."""
 TIMING = (*QUALITY, "bench/timing")
-"""Sources that decide what a timing measures."""
+"""Sources that decide the seconds of a cell: also the protocol of the timings."""
 
 
 @functools.cache
 def fingerprint(sources: tuple[str, ...] = QUALITY) -> str:
-    """Digest of files, and of all Python files and ``SHA256SUMS`` in folders."""
-    total = hashlib.sha256()
-    for entry in sources:
-        path = ROOT / entry
-        inside = sorted([*path.rglob("*.py"), *path.rglob("SHA256SUMS")]) if path.is_dir() else [path]
-        for file in inside:
-            total.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return total.hexdigest()[:16]
+    """Digest of files, and of the Python files and ``SHA256SUMS`` in folders."""
+    digest = hashlib.sha256()
+    for source in sources:
+        path = ROOT / source
+        files = sorted([*path.rglob("*.py"), *path.rglob("SHA256SUMS")]) if path.is_dir() else [path]
+        for file in files:
+            digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 @functools.cache
@@ -52,32 +53,28 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-COMMIT = "EQGRAD_COMMIT"
-"""The variable that tells the commit of a tree that has travelled without its ``.git``."""
-
-
 @functools.cache
 def commit() -> tuple[str, bool]:
-    """The commit of the checkout and whether files differ from it.
+    """The commit of the checkout, and whether files differ from it.
 
-    Outside git it is what ``EQGRAD_COMMIT`` says, taken for clean, or ``("unknown", True)``.
+    Outside git the environment variable ``EQGRAD_COMMIT`` names the commit, and the tree counts as clean; without it
+    the answer is ``("unknown", True)``.
     """
 
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True, timeout=20
-        ).stdout.strip()
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
     try:
-        # Results are what runs write: they make no measurement dirty.
+        # Runs write to results/: that changes no source.
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", ".", ":!results"))
     except (OSError, subprocess.SubprocessError):
-        told = os.environ.get(COMMIT, "").strip()
-        return (told, False) if told else ("unknown", True)
+        name = os.environ.get("EQGRAD_COMMIT", "").strip()
+        return (name, False) if name else ("unknown", True)
 
 
 def device_name(device: torch.device) -> str:
-    """The model of the accelerator, or of the processor."""
+    """The model of the GPU or of the processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
@@ -90,25 +87,24 @@ def device_name(device: torch.device) -> str:
 
 
 def gpu_state(device: torch.device) -> dict[str, object] | None:
-    """Driver, clocks, power and temperature of a GPU as they are now.
+    """Driver, clocks, power and temperature of a GPU at this moment.
 
     Returns:
-        ``driver``; ``sm_mhz`` and ``memory_mhz``; ``watts`` and their ``limit_watts``; ``performance_state`` (0 is
-        the fastest); ``celsius``; ``throttled``, the driver's bit mask of reasons; each ``None`` where the driver or
-        a container refuses it. ``None`` on a CPU, without nvidia-ml-py, or where nothing answers.
+        ``driver``; ``sm_mhz`` and ``memory_mhz``; ``watts`` and ``limit_watts``; ``performance_state`` (0 is the
+        fastest); ``celsius``; ``throttled``, the driver's bit mask of reasons. A value is ``None`` if the driver or a
+        container refuses it. The result is ``None`` on a CPU, and without nvidia-ml-py or a driver.
     """
     if device.type != "cuda":
         return None
     try:
-        # Optional, and not installed with the project: a GPU can be timed without it.
-        nvml = importlib.import_module("pynvml")
+        nvml = importlib.import_module("pynvml")  # optional: a GPU can be timed without it
         nvml.nvmlInit()
     except Exception:
         return None
     try:
-        # By its UUID: CUDA may count the cards otherwise, or be shown only some.
+        # By UUID: CUDA may number the GPUs differently, or see only some of them.
         handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
-        questions: dict[str, Callable[[], object]] = {
+        queries: dict[str, Callable[[], object]] = {
             "driver": lambda: str(nvml.nvmlSystemGetDriverVersion()),
             "sm_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
             "memory_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
@@ -118,39 +114,33 @@ def gpu_state(device: torch.device) -> dict[str, object] | None:
             "celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
             "throttled": lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
         }
-        return {name: _answer(question) for name, question in questions.items()}
-    except Exception:  # what a driver or a container refuses, no timing needs
+        return {name: _answer(query) for name, query in queries.items()}
+    except Exception:  # no timing depends on an answer
         return None
     finally:
         nvml.nvmlShutdown()
 
 
-def _answer(question: Callable[[], object]) -> object:
+def _answer(query: Callable[[], object]) -> object:
     try:
-        return question()
+        return query()
     except Exception:
         return None
 
 
-def card(device: torch.device) -> dict[str, object]:
-    """What decides the seconds of a GPU beside its name and its clocks.
-
-    Returns:
-        ``capability``, ``multiprocessors`` and ``memory_bytes``; ``cudnn``, its version.
-    """
-    found = torch.cuda.get_device_properties(device)
-    return {
-        "capability": f"{found.major}.{found.minor}",
-        "multiprocessors": found.multi_processor_count,
-        "memory_bytes": found.total_memory,
-        "cudnn": torch.backends.cudnn.version(),
-    }
-
-
 def provenance(device: torch.device) -> dict[str, object]:
-    """Everything about the machine and the code that a reader of a record may ask for."""
+    """Machine and code of a record; on a GPU also ``card``, the properties that decide its speed."""
     head, dirty = commit()
-    return {
+    card: dict[str, object] = {}
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        card["card"] = {
+            "capability": f"{properties.major}.{properties.minor}",
+            "multiprocessors": properties.multi_processor_count,
+            "memory_bytes": properties.total_memory,
+            "cudnn": torch.backends.cudnn.version(),
+        }
+    return card | {
         "commit": head,
         "dirty": dirty,
         "fingerprint": fingerprint(),
@@ -160,5 +150,4 @@ def provenance(device: torch.device) -> dict[str, object]:
         "device": device_name(device),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        **({"card": card(device)} if device.type == "cuda" else {}),
     }

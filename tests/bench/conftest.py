@@ -11,7 +11,7 @@ import torch
 from bench.config.matrix import load_profile
 from bench.execution.runner import run_profile
 from bench.report import figure_style
-from bench.utils.file_locks import held
+from bench.utils.file_locks import file_lock
 from tests.helpers.profiles import TINY
 
 
@@ -43,7 +43,7 @@ def tiny_run(tmp_path_factory) -> Path:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny-run"
     folder.mkdir(exist_ok=True)
     file, made = folder / "tiny.toml", folder / "made"
-    with held(folder / "lock", wait=True):
+    with file_lock(folder / "lock", wait=True):
         if not made.exists():
             file.write_text(TINY)
             outcome = run_profile(load_profile(str(file)), folder / "out", device=torch.device("cpu"), jobs=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from bench.config.matrix import parse_task
-from bench.denoisers.gsdrunet import COMPACT, gradient_step
+from bench.denoisers.architectures import COMPACT, GradientStep
 from bench.denoisers.weights import weight_bytes
 from bench.operators import with_weights
 from bench.tasks import Problem, Task, build_problem
@@ -81,7 +81,7 @@ def task_of(text: str, folder: Path) -> Task:
     file = folder / "gsdrunet.safetensors"
     if not file.exists():
         torch.manual_seed(0)
-        file.write_bytes(weight_bytes(gradient_step(task.channels, COMPACT), "gsdrunet"))
+        file.write_bytes(weight_bytes(GradientStep(task.channels, COMPACT), "gsdrunet"))
     return Task(task.label, task.physics, task.noise, with_weights(task.prior, str(file)), task.step)
 
 

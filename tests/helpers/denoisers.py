@@ -17,9 +17,10 @@ from bench.denoisers import (
 )
 from bench.denoisers.architectures import (
     ARCHITECTURES,
+    COMPACT,
+    GradientStep,
     limit_lipschitz,
 )
-from bench.denoisers.gsdrunet import COMPACT, gradient_step
 from tests.helpers.tensors import F64
 
 SHIPPED = sorted(ARCHITECTURES)
@@ -45,7 +46,7 @@ def families(folder):
     torch.manual_seed(0)
     drunet = write(folder, "drunet_grey", ARCHITECTURES["drunet_grey"].build())
     dncnn = write(folder, "dncnn_grey", ARCHITECTURES["dncnn_grey"].build())
-    steps = write(folder, "gsdrunet", gradient_step(1, COMPACT))
+    steps = write(folder, "gsdrunet", GradientStep(1, COMPACT))
     return {
         "drunet": DrunetFamily().build(1, F64, "cpu", drunet),
         "dncnn": DncnnFamily().build(1, F64, "cpu", dncnn),

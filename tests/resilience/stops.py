@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.resilience.runs import ask, begin_command, complete, table
 
 CODES = {"SIGINT": 130, "SIGTERM": 143}
-LINE = "stopped; what was finished is stored, and the same line goes on from there"
+LINE = "Stopped. Finished cells are stored; run the same command again to resume."
 
 
 @dataclass(frozen=True, slots=True)

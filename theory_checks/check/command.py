@@ -18,7 +18,7 @@ from bench.tasks import ROSTER as TASKS
 from bench.tasks import Task
 from bench.utils.console import print_frame, say
 from bench.utils.errors import UserError
-from bench.utils.terminal import aside, printed_json
+from bench.utils.terminal import printed_json, stdout_to_stderr
 from solvers import GMRES, SOLVER_PARTS, ForwardSolver, ImplicitDifferentiation, Solver
 
 from ..operators.operator_claims import check_operator_claims
@@ -44,7 +44,7 @@ def print_checks(call: str, within: float | None = None, as_json: bool = False) 
     """
     # Some checks collect garbage before they look at a tape. Frozen, the half million imported objects are skipped.
     gc.freeze()
-    with aside():
+    with stdout_to_stderr():
         outcomes = run_checks(resolve_call(call), within, call)
     if as_json:
         text = json.dumps([dataclasses.asdict(outcome) for outcome in outcomes], ensure_ascii=False, indent=1)

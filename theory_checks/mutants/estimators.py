@@ -166,7 +166,7 @@ ESTIMATOR_MUTANTS: tuple[Mutant, ...] = (
     Mutant("weights stale after a step", ((WeightedPenalty, "prox", _stale_weights),), ("real C1",)),
     Mutant(
         "A in place of Aᵀ",
-        ((BlurFFT, "A_adjoint", BlurFFT.A), (DATA_TERM, "normal", _twice)),
+        ((BlurFFT, "A_adjoint", BlurFFT.A), (DATA_TERM, "normal_operator", _twice)),
         ("real C1",),
     ),
     Mutant("J in place of Jᵀ", ((TapedAdjoint, "linear", _not_transposed),), ("C1", "C2")),

@@ -108,7 +108,7 @@ def penalty_kinks(operator: Operator, shape: torch.Size, data: DataFidelity) -> 
     with torch.no_grad():
         step = operator.step()
         t = by_band(step * prior.log_weights.exp())
-        threshold = prior.spread(t).expand(shape[1], -1, -1)
+        threshold = prior.expand(t).expand(shape[1], -1, -1)
         coefficients_at_0 = prior.argument(*operator.descend(torch.zeros(shape, dtype=t.dtype), data))
     # Number the groups: one for each place in a band, shared by orientations and colours that are joined.
     numbers = torch.arange(coefficients_at_0.numel()).view(coefficients_at_0.shape)
@@ -118,7 +118,7 @@ def penalty_kinks(operator: Operator, shape: torch.Size, data: DataFidelity) -> 
     if channels == 1 and shape[1] > 1:
         number = number[:1].expand_as(number)
     group_numbers = number.flatten()
-    bands = prior.spread(torch.arange(1 + 3 * levels)[None]).expand(shape[1], -1, -1).flatten()
+    bands = prior.expand(torch.arange(1 + 3 * levels)[None]).expand(shape[1], -1, -1).flatten()
     weights = bands + 100 * torch.arange(shape[1]).repeat_interleave(bands.numel() // shape[1]) * (
         channels > 1
     )

@@ -25,7 +25,7 @@ from ...tasks import Batch, Problem, build_problem
 from ...tasks.images import Images
 from ...utils.errors import UserError
 from ...utils.json_values import finite
-from ...utils.precision import whole_float32
+from ...utils.precision import disable_tf32
 from ...utils.random_streams import stream_seed
 from .certified_step import (
     HAIR,
@@ -100,7 +100,7 @@ class StepCertificate:
     no_oracle: str = ""
 
 
-@whole_float32()
+@disable_tf32()
 def examine(
     cell: Cell,
     profile: Profile,

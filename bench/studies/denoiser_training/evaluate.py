@@ -12,10 +12,8 @@ import typer
 from deepinv.loss.metric import PSNR
 from torch import Tensor
 
-from ...denoisers.base import Denoiser, Family
-from ...denoisers.dncnn import DncnnFamily
-from ...denoisers.drunet import DrunetFamily
-from ...denoisers.noise_scaling import Scaled
+from ...denoisers.base import Denoiser, Family, ScaledDenoiser
+from ...denoisers.families import DncnnFamily, DrunetFamily
 from ...denoisers.scico import ScicoFamily
 from ...denoisers.weights import WeightFile, weight_file
 from ...measurement.jacobian_norm import jacobian_norm
@@ -72,7 +70,7 @@ def evaluation_row(name: str, images: list[Tensor], weights: WeightFile | None) 
     row: dict[str, str] = {"denoiser": name}
     for level in LEVELS:
         row[f"σ = {level}/255"] = f"{mean_psnr(denoiser, images, level / 255):.2f} dB"
-    if isinstance(denoiser, Scaled):
+    if isinstance(denoiser, ScaledDenoiser):
         patch = images[0][None, :, :64, :64]
         row["residual ≤"] = f"{denoiser.residual_lipschitz():.4g}"
         row["residual ≥"] = f"{measured_lipschitz(denoiser, patch, 25 / 255):.4g}"

@@ -160,7 +160,7 @@ def noisy_loss(
     noise = torch.randn(clean.shape, generator=rng).to(device)
     clean = clean.to(device)
     if architecture.blind:
-        # A network for one level serves every level on images that are scaled (see ``Scaled``).
+        # A network for one level serves every level on images that are scaled (see ``ScaledDenoiser``).
         scale = (sigma / SIGMA_0).clamp(min=0.1)
         clean = clean / scale
         return (scale * (network(clean + SIGMA_0 * noise).float() - clean)).abs().mean()

@@ -17,7 +17,7 @@ from ...external import ExternalSolver
 from ...tasks import Task
 from ...utils.atomic_files import make_folder, write_atomically
 from ...utils.json_values import finite
-from ...utils.precision import whole_float32
+from ...utils.precision import disable_tf32
 from ...utils.provenance import device_name, provenance
 from .search import MOST, Search, largest, search
 from .trial import UNITS
@@ -75,7 +75,7 @@ def study(
         progress(f"{found.task} · {found.solver}: {words}")
         write([*made, found])
 
-    with whole_float32():
+    with disable_tf32():
         for solver in solvers:
             for task in tasks:
                 if time.monotonic() < end:

@@ -16,9 +16,9 @@ from ...measurement.memory import free_memory, out_of_memory, peak_bytes
 from ...measurement.training import training_step
 from ...operators.compiled import channels_last
 from ...tasks import Batch, Problem, Task
-from ...tasks.base import PEAK, masked
+from ...tasks.base import PEAK, is_mask
+from ...utils.arguments import quantity
 from ...utils.errors import UserError
-from ...utils.quantities import quantity
 from ...utils.random_streams import stream, stream_seed
 
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -86,7 +86,7 @@ def made_up(task: Task, crop: int, device: torch.device) -> Problem:
         noise = torch.tensor(task.noise, device=device).view(-1, 1, 1)
         y = physics.A(truth)
         y = y + noise * torch.randn(y.shape, device=device)
-        if masked(physics):
+        if is_mask(physics):
             y = physics.A(y)
         grey = torch.full_like(truth, 0.5 * PEAK)
         start = grey + physics.A_adjoint(y - physics.A(grey))

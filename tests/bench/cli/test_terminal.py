@@ -92,10 +92,10 @@ def test_no_letter_is_too_much_for_a_terminal(encoding, monkeypatch):
     import pandas as pd
 
     from bench.utils.console import print_frame, say
-    from bench.utils.terminal import spell
+    from bench.utils.terminal import replace_unencodable
 
     out, err = streams(monkeypatch, encoding)
-    spell()
+    replace_unencodable()
     print_frame(pd.DataFrame({"‖σ‖ [b]": ["reach × pull", "[red]λ → ℓ", "漢"]}), "θ [/x]")
     say("a × b ≤ c [red] \udce9")
     shown, told = text(out), text(err)
@@ -114,10 +114,10 @@ def test_no_letter_is_too_much_for_a_terminal(encoding, monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_json_is_json_on_any_terminal(encoding, monkeypatch):
-    from bench.utils.terminal import printed_json, spell
+    from bench.utils.terminal import printed_json, replace_unencodable
 
     out, _ = streams(monkeypatch, encoding)
-    spell()
+    replace_unencodable()
     found = {"a × b": "‖σ‖ 漢 \U0001f600 é \udce9" if encoding != "utf-8" else "‖σ‖ 漢 \U0001f600 é"}
     print(printed_json(json.dumps(found, ensure_ascii=False)))  # noqa: T201
     assert json.loads(text(out)) == found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.denoisers import (
-    Scaled,
+    ScaledDenoiser,
 )
 from bench.denoisers.architectures import (
     SIGMA_0,
@@ -80,7 +80,7 @@ def test_a_limited_network_keeps_its_constant(seed, bound):
 
 @given(seed=st.integers(0, 1000), sigma=st.floats(0.01, 1))
 def test_scaling_keeps_the_constant_of_the_residual(seed, sigma):
-    scaled, level = Scaled(small(seed), SIGMA_0), torch.tensor(sigma, dtype=F64)
+    scaled, level = ScaledDenoiser(small(seed), SIGMA_0), torch.tensor(sigma, dtype=F64)
     x = draw(seed, 1, 1, 6, 6)
 
     def norm(factor, at):
@@ -95,7 +95,7 @@ def test_scaling_keeps_the_constant_of_the_residual(seed, sigma):
 
 
 def test_the_measured_constant_is_the_jacobians():
-    denoiser, x = Scaled(small(), 0.1), draw(0, 1, 1, 6, 6)
+    denoiser, x = ScaledDenoiser(small(), 0.1), draw(0, 1, 1, 6, 6)
     jacobian = torch.autograd.functional.jacobian(lambda z: z - denoiser(z, torch.tensor(0.2, dtype=F64)), x)
     exact = torch.linalg.matrix_norm(jacobian.reshape(36, 36), ord=2)
     assert evaluate.measured_lipschitz(denoiser, x, 0.2, 300) == pytest.approx(float(exact), rel=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.denoisers.base import level_map
+from bench.denoisers.base import noise_map
 from tests.helpers.denoisers import families
 from tests.helpers.tensors import F64, draw
 
@@ -46,7 +46,7 @@ def test_dtypes_agree_and_evaluation_mode_stays(tmp_path, name):
 def test_the_gradient_step_is_that_of_its_potential(tmp_path):
     denoiser, x = families(tmp_path)["gsdrunet"], draw(0, 2, 1, 32, 32).requires_grad_()
     sigma = torch.tensor(0.1, dtype=F64)
-    potential = denoiser.network.potential(x, level_map(x, sigma)).sum()
+    potential = denoiser.network.potential(x, noise_map(x, sigma)).sum()
     (slope,) = torch.autograd.grad(potential, x)
     torch.testing.assert_close(denoiser(x, sigma), x - slope, rtol=0, atol=1e-12)
     with torch.no_grad():

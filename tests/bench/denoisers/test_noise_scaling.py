@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from bench.denoisers import (
-    Scaled,
+    ScaledDenoiser,
 )
-from bench.denoisers.base import level_map
+from bench.denoisers.base import noise_map
 from tests.helpers.denoisers import families, small
 from tests.helpers.tensors import F64, draw
 
@@ -15,20 +15,20 @@ from tests.helpers.tensors import F64, draw
 def test_at_its_own_level_a_scaled_network_is_the_network():
     network, x = small(), draw(0, 2, 1, 8, 8)
     torch.testing.assert_close(
-        Scaled(network, 0.1)(x, torch.tensor(0.1, dtype=F64)), network(x), rtol=1e-13, atol=0
+        ScaledDenoiser(network, 0.1)(x, torch.tensor(0.1, dtype=F64)), network(x), rtol=1e-13, atol=0
     )
 
 
 def test_each_sample_may_have_its_own_level():
     network, x, levels = (
-        Scaled(small(channels=3), 0.1),
+        ScaledDenoiser(small(channels=3), 0.1),
         draw(0, 2, 3, 8, 8),
         torch.tensor([0.05, 0.2], dtype=F64),
     )
     together = network(x, levels.view(2, 1, 1, 1))
     apart = torch.cat([network(x[i : i + 1], levels[i]) for i in range(2)])
     torch.testing.assert_close(together, apart, rtol=0, atol=1e-13)
-    assert level_map(x, levels.view(2, 1, 1, 1))[:, 0, 3, 3].tolist() == levels.tolist()
+    assert noise_map(x, levels.view(2, 1, 1, 1))[:, 0, 3, 3].tolist() == levels.tolist()
 
 
 def test_float64_is_not_lost_in_the_noise_level(tmp_path):

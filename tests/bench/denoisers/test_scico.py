@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from deepinv.models import DnCNN
 from torch import nn
 
 from bench.denoisers import (
@@ -64,10 +63,9 @@ def test_scicos_layers_are_folded_exactly():
     )
     params = {"conv_start": kernel(1, 64), "conv_end": kernel(64, 1)}
     params["ConvBNBlock_0"] = {"Conv_0": kernel(64, 64), "BatchNorm_0": norm}
-    network = DnCNN(1, 1, depth=3, nf=64, pretrained=None)
-    scico._wrap_around(network)
+    network = scico.circular_dncnn(3)
     folded = scico.fold(params, {"ConvBNBlock_0": {"BatchNorm_0": stats}}, 3)
-    weights.fill(network, folded, "test", F64)
+    weights.load_weights(network, folded, "test", F64)
 
     def convolve(x, layer):
         w = torch.from_numpy(layer["kernel"]).double().permute(3, 2, 0, 1)

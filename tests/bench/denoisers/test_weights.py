@@ -17,7 +17,7 @@ from bench.denoisers import (
     DncnnFamily,
     DrunetFamily,
     GsDrunetFamily,
-    Scaled,
+    ScaledDenoiser,
     weight_file,
     weights,
 )
@@ -56,7 +56,7 @@ def test_the_published_dncnn_is_recognised_by_its_shapes(tmp_path):
     torch.manual_seed(0)
     torch.save(DnCNN(1, 1, pretrained=None).state_dict(), tmp_path / "theirs.pth")
     found = DncnnFamily().build(1, torch.float32, "cpu", weight_file(str(tmp_path / "theirs.pth")))
-    assert isinstance(found, Scaled)
+    assert isinstance(found, ScaledDenoiser)
     assert found.sigma_0 == 2 / 255
     assert len(found.network.conv_list) == 18
 

@@ -21,7 +21,7 @@ from bench.execution.dask_cluster import Cluster, Remote, RemotePool, connected,
 from bench.execution.runner import run_profile
 from bench.records.store import Manifest, Store
 from bench.utils.errors import UserError
-from bench.utils.file_locks import held, machine
+from bench.utils.file_locks import file_lock, machine_lock
 from bench.utils.provenance import ROOT
 from tests.helpers.profiles import FEW
 
@@ -64,7 +64,7 @@ def gate(tmp_path_factory) -> Generator[Path]:
     folder = tmp_path_factory.mktemp("tmp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))
-        yield folder / machine().name
+        yield folder / machine_lock().name
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def busy(out: Path) -> list[str]:
     """The cells that somebody is at."""
     found = []
     for file in (out / "locks").glob("*") if (out / "locks").is_dir() else ():
-        with held(file, shared=True) as free:
+        with file_lock(file, shared=True) as free:
             found += [file.name] * (not free)
     return found
 
@@ -135,7 +135,7 @@ def test_what_is_killed_in_the_middle_of_a_cell_is_not_missed(two, gate, plain, 
     two.client.wait_for_workers(2, timeout=60)
     workers = list(two.client.run(os.getpid).values())
     with ExitStack() as closed:
-        assert closed.enter_context(held(gate, wait=True))
+        assert closed.enter_context(file_lock(gate, wait=True))
 
         def kill() -> None:
             try:
@@ -169,7 +169,7 @@ def test_a_cell_that_another_run_is_at_is_waited_for(two, plain, few, tmp_path):
     store.claim(Manifest("few", profile.summary, "scikit-image", "cpu", list(plain)))
     released = []
     with ExitStack() as other:
-        other.enter_context(held(store.lock(list(plain)[1])))
+        other.enter_context(file_lock(store.lock(list(plain)[1])))
 
         def release() -> None:
             soon(lambda: len(list(store.rows.glob("*.json"))) == QUALITY - 1)

@@ -20,7 +20,7 @@ from bench.tasks.images import find_images
 from bench.timing.conftest import default_jobs
 from bench.timing.launch import measure_costs
 from bench.utils.errors import UserError
-from bench.utils.file_locks import held, machine
+from bench.utils.file_locks import file_lock, machine_lock
 from tests.helpers.commands import refused
 from tests.helpers.profiles import TINY
 
@@ -208,7 +208,7 @@ def test_timings_wait_for_what_others_compute_no_longer_than_there_is_time(tmp_p
     (job, *_) = default_jobs()
     budget = Budget(0.2)
     begin = time.monotonic()
-    with held(machine(), shared=True) as theirs:
+    with file_lock(machine_lock(), shared=True) as theirs:
         assert theirs
         assert list(run_cost([job], Store(tmp_path), budget)) == []
     assert 0.2 <= time.monotonic() - begin < 30

@@ -81,12 +81,12 @@ def test_each_way_stops_by_a_tolerance_of_its_own(method):
 
 
 def test_counting_takes_microseconds():
-    tally = peer_module.CallCounter(1)
+    counter = peer_module.CallCounter(1)
     y = torch.ones(1, requires_grad=True)
     seconds = []
     for _ in range(200):
         z = y * 1
         begin = time.perf_counter()
-        tally.seen(z)
+        counter.count(z)
         seconds.append(time.perf_counter() - begin)
     assert sorted(seconds)[100] < 3e-5

@@ -66,9 +66,9 @@ def test_no_application_rounds_off_more_than_it_says(penalty, physics, size):
     T, D = both(penalty, physics, size, size)
     regularity = T.regularity()
     for x in (
-        T.operator.start(T.data.back),
-        1e-6 * T.operator.start(T.data.back),
-        T(T(T.operator.start(T.data.back))),
+        T.operator.start(T.data.backprojection),
+        1e-6 * T.operator.start(T.data.backprojection),
+        T(T(T.operator.start(T.data.backprojection))),
     ):
         x = x.detach()
         with torch.no_grad():
@@ -81,7 +81,7 @@ def test_no_application_rounds_off_more_than_it_says(penalty, physics, size):
 def test_bounds_below_float64_are_those_of_float64(penalty):
     """Nothing but the flips that rounding may make is added."""
     T, D = both(penalty, blur, 1.0, 0.05)
-    x, u = T.operator.start(T.data.back).detach(), draw(3, 2, 3, 16, 16).float()
+    x, u = T.operator.start(T.data.backprojection).detach(), draw(3, 2, 3, 16, 16).float()
     a, b = T.regularity(), D.regularity()
     assert abs(a.L - b.L) <= 1e-12 * b.L
     for radius in (1e-3, 1.0):
@@ -95,7 +95,7 @@ def test_a_coefficient_that_rounding_puts_beyond_its_kink_is_at_its_kink():
     """Its derivative jumps between the float32 step and the exact one, at the very same state."""
     T, D = both(Penalty("l1", 0.0, 0.0), same, 300.0, 300.0)
     regularity, flips = T.regularity(), 0
-    x = T.operator.start(T.data.back).detach()
+    x = T.operator.start(T.data.backprojection).detach()
     for seed in range(40):
         at = x + (30 * draw(seed, *x.shape)).float()
         narrow, wide = at.clone().requires_grad_(), at.double().requires_grad_()

@@ -11,7 +11,7 @@ import bench.operators.compiled
 from bench.config.matrix import parse_task
 from bench.measurement.memory import peak_bytes, saved_bytes
 from bench.measurement.training import parameters, training_step
-from bench.operators.compiled import channels_last, wrap
+from bench.operators.compiled import channels_last, prepare
 from bench.penalties import CoupledPenalty
 from solvers import neumann
 from tests.helpers.compiled import assert_same, assert_trains_alike, gpu
@@ -24,8 +24,8 @@ from tests.helpers.problems import small_problem
 def test_a_compiled_map_is_the_map(text, traced):
     p = small_problem(text, 2)
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = wrap(T, x, "compiled")
-    assert (wrapped.how, wrapped.why) == ("compiled", "")
+    wrapped = prepare(T, x, "compiled")
+    assert (wrapped.mode, wrapped.reason) == ("compiled", "")
     assert wrapped.seconds > 0
     assert_same(wrapped.T, T, x, parameters(p))
     with torch.no_grad():
@@ -46,7 +46,7 @@ def test_it_is_compiled_once_a_shape(traced):
         with torch.no_grad():
             p.operator.prior.log_weights += 0.1 * seed
         for batch in (p.train, p.train.select(torch.tensor([1, 0]))):
-            T = wrap(p.bind(batch), p.start(batch), "compiled").T
+            T = prepare(p.bind(batch), p.start(batch), "compiled").T
             with torch.no_grad():
                 torch.testing.assert_close(
                     T(p.start(batch)), p.bind(batch)(p.start(batch)), rtol=0, atol=1e-13
@@ -60,27 +60,27 @@ def test_generated_code_rounds_as_the_map_does():
     torch.compiler.reset()
     p = small_problem("denoising(l1)", 2, dtype=torch.float32)
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = wrap(T, x, "compiled")
-    if wrapped.how == "eager":
-        assert "torch.compile failed" in wrapped.why  # no C++ compiler here
-        pytest.skip(wrapped.why)
+    wrapped = prepare(T, x, "compiled")
+    if wrapped.mode == "eager":
+        assert "torch.compile failed" in wrapped.reason  # no C++ compiler here
+        pytest.skip(wrapped.reason)
     assert_same(wrapped.T, T, x, parameters(p), atol=1e-6)
 
 
 def test_what_stays_eager_says_why():
     p = small_problem(train=2)
     T, x = p.bind(p.train), p.start(p.train)
-    assert wrap(T, x, "eager") == bench.operators.compiled.PreparedMap(T, "eager")
-    found = wrap(torch.cos, x, "compiled")
-    assert (found.T, found.how) == (torch.cos, "eager")
-    assert "no operator of this benchmark" in found.why
+    assert prepare(T, x, "eager") == bench.operators.compiled.PreparedMap(T, "eager")
+    found = prepare(torch.cos, x, "compiled")
+    assert (found.T, found.mode) == (torch.cos, "eager")
+    assert "no operator of this benchmark" in found.reason
     layered = small_problem("denoising(dncnn(layers=3))", 2)
-    assert "its applications differ" in wrap(layered.bind(layered.train), x, "compiled").why
+    assert "its applications differ" in prepare(layered.bind(layered.train), x, "compiled").reason
     coupled = small_problem("inpainting_colour(colours(coupled=True))", 2)
     assert isinstance(coupled.operator.prior, CoupledPenalty)
     state = coupled.start(coupled.train)
-    assert "through the CPU" in wrap(coupled.bind(coupled.train), state, "compiled").why
-    assert wrap(T, x, "graphed").why == "CUDA graphs need a GPU"
+    assert "through the CPU" in prepare(coupled.bind(coupled.train), state, "compiled").reason
+    assert prepare(T, x, "graphed").reason == "CUDA graphs need a GPU"
 
 
 def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeypatch):
@@ -92,16 +92,16 @@ def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeyp
 
     monkeypatch.setattr(bench.operators.compiled, "BACKEND", broken)
     for _ in range(2):  # another instance, of the same kind and shape
-        p = small_problem(train=3, applied="compiled")
+        p = small_problem(train=3, execution="compiled")
         for index in ([0], [1], [2]):
-            found = p.wrapped(p.train.select(torch.tensor(index)))
-            assert found.how == "eager"
-            assert found.why.startswith("torch.compile failed: ")
-            assert "no compiler for this machine" in found.why
-            assert "\n" not in found.why
+            found = p.prepared(p.train.select(torch.tensor(index)))
+            assert found.mode == "eager"
+            assert found.reason.startswith("torch.compile failed: ")
+            assert "no compiler for this machine" in found.reason
+            assert "\n" not in found.reason
             training_step(neumann(2, 2), p, p.train.select(torch.tensor(index)))
     assert len(tried) == 1
-    p.wrapped(p.train)
+    p.prepared(p.train)
     assert len(tried) == 2, "another shape is another compilation"
 
 
@@ -110,7 +110,7 @@ def test_compiled_code_that_is_wrong_is_not_used(clean, monkeypatch):
         bench.operators.compiled, "BACKEND", lambda graph, inputs: lambda *a: [o + 1e-6 for o in graph(*a)]
     )
     p = small_problem(train=2)
-    assert "differ from the eager ones by" in wrap(p.bind(p.train), p.start(p.train), "compiled").why
+    assert "differ from the eager ones by" in prepare(p.bind(p.train), p.start(p.train), "compiled").reason
 
 
 def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
@@ -122,23 +122,23 @@ def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
 
     monkeypatch.setattr(bench.operators.compiled, "BACKEND", talkative)
     p = small_problem(train=2)
-    found = wrap(p.bind(p.train), p.start(p.train), "compiled")
-    assert (found.how, found.why) == ("compiled", "")
+    found = prepare(p.bind(p.train), p.start(p.train), "compiled")
+    assert (found.mode, found.reason) == ("compiled", "")
 
 
 def test_no_training_step_compiles(read):
-    p = small_problem(train=3, applied="compiled")
-    made = p.wrapped(p.train.select(torch.tensor([0])))
-    assert made.how == "compiled"
+    p = small_problem(train=3, execution="compiled")
+    made = p.prepared(p.train.select(torch.tensor([0])))
+    assert made.mode == "compiled"
     with torch.compiler.set_stance("fail_on_recompile"):
         assert_trains_alike(p)
-    assert p.wrapped(p.train.select(torch.tensor([1]))).seconds == made.seconds
+    assert p.prepared(p.train.select(torch.tensor([1]))).seconds == made.seconds
 
 
 def test_states_in_another_layout_run_the_same_code(read):
     p = small_problem("denoising_colour(huber)", 2)
     T, x = p.bind(p.train), p.start(p.train)
-    made = wrap(T, x, "compiled").T
+    made = prepare(T, x, "compiled").T
     with torch.no_grad(), torch.compiler.set_stance("fail_on_recompile"):
         for state in (x.to(memory_format=torch.channels_last), x.clone().requires_grad_(), x.mT):
             torch.testing.assert_close(made(state), T(state), rtol=0, atol=1e-13)
@@ -146,8 +146,8 @@ def test_states_in_another_layout_run_the_same_code(read):
 
 def test_memory_of_a_compiled_step_is_that_of_the_eager_one(read):
     found = []
-    for applied in ("compiled", "eager"):
-        p = small_problem(train=2, applied=applied)
+    for execution in ("compiled", "eager"):
+        p = small_problem(train=2, execution=execution)
         p.bind(p.train)
         with saved_bytes(p.operator.parameters()) as tape:
             training_step(neumann(2, 2), p, p.train, tape=tape)

@@ -11,7 +11,7 @@ import bench.operators.compiled
 from bench.measurement.memory import peak_bytes
 from bench.measurement.training import parameters, training_step
 from bench.operators import BoundOperator
-from bench.operators.compiled import wrap
+from bench.operators.compiled import prepare
 from bench.operators.cuda_graphs import Capture, capture
 from bench.timing import test_step as timing
 from bench.timing.conftest import default_jobs
@@ -29,23 +29,23 @@ class Static:
     def __init__(self, T, like):
         type(self).made += 1
         self.T, self.start = T, torch.zeros_like(like).requires_grad_()
-        self.values = self.runs = self.pulls = 0
+        self.values = self.tapes = self.vjps = 0
         self.learned = [p for p in T.operator.parameters() if p.requires_grad]
 
     def value(self, x):
         self.values += 1
         return self.T(x)
 
-    def run(self, x):
-        self.runs += 1
+    def record(self, x):
+        self.tapes += 1
         with torch.no_grad():
             self.start.copy_(x)
         with torch.enable_grad():
             self.taped = self.T(self.start)
         return self.taped.detach().clone()
 
-    def pull(self, v):
-        self.pulls += 1
+    def vjp(self, v):
+        self.vjps += 1
         return torch.autograd.grad(self.taped, self.start, v, retain_graph=True)[0]
 
 
@@ -69,7 +69,7 @@ def test_replays_are_the_map_and_parameters_cost_nothing_until_asked_for(monkeyp
     # Of its own, so that only what the graphs ask of T is counted.
     assert_same(made, p.bind(p.train), x, parameters(p))
     assert len(calls) == 2  # once each time that parameters were asked for
-    assert (made.memory.replay.runs, made.memory.replay.pulls) == (1, 4)
+    assert (made.memory.replay.tapes, made.memory.replay.vjps) == (1, 4)
     made.select(torch.tensor([0]))(x[:1])
 
 
@@ -118,9 +118,9 @@ def test_parameters_require_no_gradient_in_a_capture_and_do_again_after_it():
 
 
 def test_training_captures_once(static):
-    p = small_problem(train=3, applied="graphed")
+    p = small_problem(train=3, execution="graphed")
     assert_trains_alike(p)
-    assert p.wrapped(p.train.select(torch.tensor([1]))).how == "graphed"
+    assert p.prepared(p.train.select(torch.tensor([1]))).mode == "graphed"
     assert Static.made == 1
     p.bind(p.train)
     assert Static.made == 2, "another shape is another capture"
@@ -153,7 +153,7 @@ def test_a_timing_captures_before_its_first_step(static, monkeypatch):
 
 @pytest.mark.parametrize("text", ["inpainting(l1)", "denoising(dncnn)"])
 def test_graphs_of_other_tasks_take_other_measurements(text, static):
-    p = small_problem(text, 3, applied="graphed")
+    p = small_problem(text, 3, execution="graphed")
     for i in range(3):
         batch = p.train.select(torch.tensor([i]))
         assert_same(p.bind(batch), p.operator.bind(batch.y, p.physics), p.start(batch), parameters(p))
@@ -172,20 +172,20 @@ def test_what_is_watched_is_not_replayed():
             torch.testing.assert_close(made(x), T(x), rtol=0, atol=0)
         (pulled,) = torch.autograd.grad(out, at, v)
     replay = made.memory.replay
-    assert (replay.values, replay.runs, replay.pulls) == (0, 1, 0)
+    assert (replay.values, replay.tapes, replay.vjps) == (0, 1, 0)
     torch.testing.assert_close(pulled, torch.autograd.grad(T(at), at, v)[0], rtol=0, atol=1e-14)
 
 
 def test_graphs_that_are_wrong_are_not_used(monkeypatch):
     class Wrong(Static):
-        def pull(self, v):
-            return super().pull(v) + 1e-6
+        def vjp(self, v):
+            return super().vjp(v) + 1e-6
 
     monkeypatch.setattr(bench.operators.compiled, "Capture", Wrong)
     p = small_problem(train=2)
-    found = wrap(p.bind(p.train), p.start(p.train), "graphed")
-    assert found.how == "eager"
-    assert "differ from the eager ones by" in found.why
+    found = prepare(p.bind(p.train), p.start(p.train), "graphed")
+    assert found.mode == "eager"
+    assert "differ from the eager ones by" in found.reason
 
 
 def test_replaced_parameters_are_not_missed():
@@ -210,8 +210,8 @@ def test_replaced_parameters_are_not_missed():
 def test_graphs_on_a_gpu_are_the_map(text):
     p = small_problem(text, 2, device="cuda", dtype=torch.float32)
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = wrap(T, x, "graphed")
-    assert (wrapped.how, wrapped.why) == ("graphed", "")
+    wrapped = prepare(T, x, "graphed")
+    assert (wrapped.mode, wrapped.reason) == ("graphed", "")
     assert isinstance(wrapped.T.memory.replay, Capture)
     for _ in range(2):
         assert_same(wrapped.T, T, x, parameters(p), atol=1e-5)

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from bench.measurement.memory import saved_bytes
 from bench.operators import ForwardBackward, contraction_factor
-from bench.operators.data_fidelity import ComposedNormal, data_fidelity, normal
+from bench.operators.data_fidelity import data_fidelity
+from bench.operators.normal import ComposedNormal, normal_operator
 from bench.penalties import Wavelets, huber, l1
 from bench.penalties.wavelets import check_size
 from bench.utils.errors import UserError
+from tests.helpers.energy import energy
 from tests.helpers.tensors import F64, draw
 
 priors = st.sampled_from([l1(), huber(), huber(0.3, 0.5)])
@@ -99,7 +101,7 @@ def test_the_prox_minimises_its_problem(prior, seed, step):
         p = penalty.prox(z, tau)
 
         def objective(x):
-            return penalty.energy(x) + (x - z).square().sum() / (2 * tau)
+            return energy(penalty, x) + (x - z).square().sum() / (2 * tau)
 
         best = objective(p)
         for i, size in enumerate((1e-3, 1e-2, 1e-1, 1.0)):
@@ -211,7 +213,7 @@ def test_the_normal_operator_is_the_adjoint_after_the_measurement(name):
     channels, make = MEASUREMENTS[name]
     physics, x = make(), draw(1, 2, channels, 12, 17)
     expected = physics.A_adjoint(physics.A(x))
-    N = normal(physics)
+    N = normal_operator(physics)
     torch.testing.assert_close(N(x), expected, rtol=0, atol=1e-13)
     torch.testing.assert_close(N(x[None].expand(3, -1, -1, -1, -1))[2], expected, rtol=0, atol=1e-13)
     assert isinstance(N, ComposedNormal) == (name in ("a subclass", "no singular values"))

@@ -230,8 +230,8 @@ def test_a_physics_without_a_tape_has_its_derivative_in_x():
 
 
 def test_a_data_term_says_whether_it_is_learned():
-    assert not data_fidelity(Y, Denoising()).learned()
-    assert data_fidelity(Y.clone().requires_grad_(), Denoising()).learned()
+    assert not data_fidelity(Y, Denoising()).requires_grad()
+    assert data_fidelity(Y.clone().requires_grad_(), Denoising()).requires_grad()
     found = data_fidelity(Y, BlurFFT((1, N, N), KERNEL.clone().requires_grad_()))
     assert isinstance(found, DataFidelity)
-    assert found.learned()
+    assert found.requires_grad()

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.config.call_syntax import parse_call
-from bench.denoisers import Scaled, weights
-from bench.denoisers.architectures import ARCHITECTURES, SIGMA_0
-from bench.denoisers.gsdrunet import COMPACT, gradient_step
+from bench.denoisers import ScaledDenoiser, weights
+from bench.denoisers.architectures import ARCHITECTURES, COMPACT, SIGMA_0, GradientStep
 from bench.operators.plug_and_play import (
     PLUG_AND_PLAY_PRIORS,
     PlugAndPlay,
@@ -35,7 +34,7 @@ SMALL = (1, 8, 8)
 
 
 def small(seed=0, bound=0.9):
-    return Scaled(small_network(seed, bound=bound), SIGMA_0)
+    return ScaledDenoiser(small_network(seed, bound=bound), SIGMA_0)
 
 
 def asymmetric(shape=SMALL):
@@ -47,7 +46,7 @@ def asymmetric(shape=SMALL):
 
 def saved(folder, name):
     torch.manual_seed(0)
-    network = gradient_step(1, COMPACT) if name == "gsdrunet" else ARCHITECTURES[f"{name}_grey"].build()
+    network = GradientStep(1, COMPACT) if name == "gsdrunet" else ARCHITECTURES[f"{name}_grey"].build()
     file = folder / f"{name}.safetensors"
     file.write_bytes(weights.weight_bytes(network, name))
     return str(file)
@@ -155,7 +154,7 @@ def test_what_learns(tmp_path, learn):
     assert not operator.denoiser.training
     learnt = {name for name, p in operator.named_parameters() if p.requires_grad}
     assert {"log_step", "log_sigma"} <= learnt
-    assert len(operator.networks()) == len(learnt) - 2 == (12 if learn else 0)
+    assert len(operator.network_weights()) == len(learnt) - 2 == (12 if learn else 0)
     y = draw(0, 1, 1, 16, 16)
     unrolled(2)(operator.bind(y, Denoising()), y).x.square().sum().backward()
     assert {name for name, p in operator.named_parameters() if p.grad is not None} == learnt

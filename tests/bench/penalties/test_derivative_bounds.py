@@ -90,7 +90,7 @@ class At:
         """Where each norm has its kink: ``t + δ(1 + τε)``; infinite for the approximation, which has none."""
         prior = self.operator.prior
         step = self.operator.log_step.exp() / prior.range()[1]
-        t = prior.spread(
+        t = prior.expand(
             torch.nn.functional.pad((step * self.weights.exp()).expand(-1, -1, 3).flatten(1), (1, 0))
         )
         return torch.where(t > 0, t + prior.smoothing * (1 + step * prior.ridge), math.inf).detach()
@@ -151,11 +151,11 @@ def test_the_sum_over_each_band_is_exact_and_determined_on_a_gpu(prior):
     channels, levels, orientations = here.weights.shape
     values = draw(7, 2, channels, *here.x.shape[-2:]).square()
     with Operations() as made:
-        found = here.regularity._columns(values)
+        found = here.regularity.sum_by_weight(values)
     # These add up in another order each time, or wait for the device.
     assert not made.names & {"bincount", "index_add", "index_add_", "scatter_add", "scatter_add_", "nonzero"}
     number = 1 + 3 * levels
-    bands = here.operator.prior.spread(torch.arange(number)[None])[0].flatten()
+    bands = here.operator.prior.expand(torch.arange(number)[None])[0].flatten()
     sums = torch.stack([torch.bincount(bands, plane.flatten(), number) for plane in values.sum(0)])
     right = sums[:, 1:].view(channels, levels, 3)
     right = right if orientations == 3 else right.sum(2, keepdim=True)

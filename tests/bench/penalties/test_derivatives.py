@@ -71,7 +71,7 @@ def test_gradients_in_the_parameters_agree_with_differences(prior):
 
     def both(*values):
         with patch.dict(penalty._parameters, dict(zip(names, values, strict=True))):
-            return penalty.image(penalty.prox(z, tau)), penalty.pull_back(z[:, :3])
+            return penalty.image(penalty.prox(z, tau)), penalty.synthesis_adjoint(z[:, :3])
 
     values = tuple(p.detach().clone().requires_grad_() for p in penalty.parameters())
     assert torch.autograd.gradcheck(both, values, fast_mode=True)

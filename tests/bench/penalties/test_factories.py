@@ -60,7 +60,7 @@ def test_a_label_makes_its_value_again(prior):
 @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf"), True, "0.1", None])
 @pytest.mark.parametrize("name", ["smoothing", "ridge"])
 def test_a_bad_number_is_refused(make, bad, name):
-    with pytest.raises(UserError, match=f"{name} must be a non-negative number"):
+    with pytest.raises(UserError, match=f"{name} must be a number of at least 0"):
         make(**{name: bad})
 
 

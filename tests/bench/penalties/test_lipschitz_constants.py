@@ -51,5 +51,5 @@ def test_the_bound_is_reached_where_nothing_is_shrunk(prior):
 def test_the_ridge_pulls_towards_mid_grey(prior):
     penalty = small(prior).build((3, 8, 8), F64)
     grey = torch.full((1, 3, 8, 8), 0.5, dtype=F64)
-    torch.testing.assert_close(penalty.centre, penalty.pull_back(grey), rtol=0, atol=1e-14)
+    torch.testing.assert_close(penalty.centre, penalty.synthesis_adjoint(grey), rtol=0, atol=1e-14)
     torch.testing.assert_close(penalty.image(penalty.centre), grey, rtol=0, atol=1e-14)

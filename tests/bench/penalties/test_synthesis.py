@@ -23,7 +23,7 @@ def test_the_synthesis_has_its_adjoint_and_its_range(prior):
     penalty = built(prior, 0)
     s, x = draw(2, *state_shape(prior, 2)), draw(3, 2, 3, 8, 8)
     torch.testing.assert_close(
-        (penalty.image(s) * x).sum(), (s * penalty.pull_back(x)).sum(), rtol=1e-12, atol=0
+        (penalty.image(s) * x).sum(), (s * penalty.synthesis_adjoint(x)).sum(), rtol=1e-12, atol=0
     )
     S = dense(penalty.image, state_shape(prior))
     values = torch.linalg.eigvalsh(S.mT @ S)
@@ -35,7 +35,7 @@ def test_the_synthesis_has_its_adjoint_and_its_range(prior):
 def test_a_union_is_a_tight_frame():
     penalty = union().build((3, 32, 32), F64)
     x = draw(0, 2, 3, 32, 32)
-    state = penalty.pull_back(x)
+    state = penalty.synthesis_adjoint(x)
     assert state.shape == (2, 9, 32, 32)
     torch.testing.assert_close(penalty.image(state), x, rtol=0, atol=1e-13)
     for k, wavelet in enumerate(("haar", "db2", "db4")):

@@ -25,7 +25,7 @@ from bench.penalties import Wavelets, WeightedPenalty
 from bench.studies.external import issues_deepinv, issues_torchdeq
 from bench.studies.external.issues_table import TRAPS, markdown
 from bench.tasks import build_problem
-from bench.tasks.deblurring import MotionBlur, _blur
+from bench.tasks.deblurring import MotionBlur, circular_blur
 from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
 from solvers import ESTIMATORS, Anderson, ImplicitDifferentiation, Picard, Solver, deq, jfb, unrolled
@@ -106,7 +106,7 @@ def test_a_blur_is_its_convolution_for_even_and_asymmetric_kernels(size, dtype, 
     """deepinv's ``BlurFFT(...).to(torch.float64)`` is 6 % to 10 % off for these, and ``.double()`` single."""
     kernel = torch.rand(size, dtype=F64)
     kernel /= kernel.sum()
-    physics = _blur(kernel[None, None], (1, 32, 32), dtype, torch.device("cpu"))
+    physics = circular_blur(kernel[None, None], (1, 32, 32), dtype, torch.device("cpu"))
     x, y = torch.rand(2, 1, 1, 32, 32, dtype=F64)
     image = physics.A(x.to(dtype)).to(F64)
     assert relative_error(image, direct(kernel, x)) < rounding
@@ -121,7 +121,7 @@ def test_a_step_descends_the_convolution_for_even_and_asymmetric_kernels(size):
     """The whole of T, whatever shortcut it takes: ``prox(x − τ Aᵀ(Ax − y))`` with A by shifts."""
     kernel = torch.rand(size, dtype=F64)
     kernel /= kernel.sum()
-    physics = _blur(kernel[None, None], (1, 32, 32), F64, torch.device("cpu"))
+    physics = circular_blur(kernel[None, None], (1, 32, 32), F64, torch.device("cpu"))
     operator = parse_task("deblurring(huber)").prior.operator((1, 32, 32), 0.7, F64, "cpu")
     assert isinstance(operator, ForwardBackward)
     x, y = torch.rand(2, 1, 1, 32, 32, dtype=F64)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from bench.tasks.image_files import TEXT, read_image
+from bench.tasks.image_files import MAX_TEXT, read_image
 from bench.tasks.images import crops, find_images
 from bench.utils.errors import UserError
 
@@ -165,7 +165,7 @@ def test_large_metadata_are_passed_over(zipped, tmp_path):
 def test_text_without_end_is_refused(tmp_path):
     upright().save(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
-    body = b"zTXt" + b"x\0\0" + zlib.compress(bytes(TEXT + 1000))
+    body = b"zTXt" + b"x\0\0" + zlib.compress(bytes(MAX_TEXT + 1000))
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
     with pytest.raises(UserError, match=r"cannot read the image a\.png"):

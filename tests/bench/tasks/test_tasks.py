@@ -20,6 +20,7 @@ from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
 from solvers import Anderson, FixedSteps, deq, jfb, neumann, restarted_jfb, unrolled
 from solvers.conformance import relative_error
+from tests.helpers.energy import energy as penalty_energy
 from tests.helpers.tensors import F64
 
 LAYOUT = Layout(32, 2, 2)
@@ -193,9 +194,8 @@ def test_the_equilibrium_minimises_the_energy():
     batch = problem.train
 
     def energy(x):
-        return 0.5 * (problem.physics.A(x) - batch.y).square().flatten(1).sum(
-            1
-        ) + problem.operator.prior.energy(x)
+        data = 0.5 * (problem.physics.A(x) - batch.y).square().flatten(1).sum(1)
+        return data + penalty_energy(problem.operator.prior, x)
 
     with torch.no_grad():
         star = deq(1e-13, 3000).forward_solver(problem.bind(batch), batch.x0).x

@@ -12,25 +12,25 @@ import pytest
 
 from bench.execution.runner import _let_go
 from bench.records.store import Store
-from bench.utils.file_locks import held, machine
+from bench.utils.file_locks import file_lock, machine_lock
 from tests.resilience.twins import twins
 
 
 def test_one_owner_at_a_time_and_any_number_that_share(tmp_path):
     file = tmp_path / "lock"
-    with held(file) as mine:
+    with file_lock(file) as mine:
         assert mine
-        with held(file) as other, held(file, shared=True) as reader:
+        with file_lock(file) as other, file_lock(file, shared=True) as reader:
             assert not other
             assert not reader
-    with held(file, shared=True) as one, held(file, shared=True) as two, held(file) as alone:
+    with file_lock(file, shared=True) as one, file_lock(file, shared=True) as two, file_lock(file) as alone:
         assert (one, two, alone) == (True, True, False)
-    with held(file) as again:
+    with file_lock(file) as again:
         assert again
 
 
 def hold(file, told):
-    with held(file):
+    with file_lock(file):
         told.set()
         time.sleep(60)
 
@@ -42,21 +42,21 @@ def test_a_lock_whose_owner_is_killed_is_free(tmp_path, number):
     owner = context.Process(target=hold, args=(tmp_path / "lock", told))
     owner.start()
     assert told.wait(60)
-    with held(tmp_path / "lock") as mine:
+    with file_lock(tmp_path / "lock") as mine:
         assert not mine
     os.kill(owner.pid, number)
-    with held(tmp_path / "lock", wait=True) as mine:
+    with file_lock(tmp_path / "lock", wait=True) as mine:
         assert mine
     owner.join()
 
 
 def test_where_there_are_no_locks_nobody_is_kept_out(tmp_path):
-    with held(tmp_path) as mine:  # a folder cannot be locked this way
+    with file_lock(tmp_path) as mine:  # a folder cannot be locked this way
         assert mine
 
 
 def test_the_machine_has_one_lock_for_a_user():
-    assert str(os.getuid()) in machine().name
+    assert str(os.getuid()) in machine_lock().name
 
 
 def test_two_runs_on_one_folder_measure_every_cell_once(tmp_path):
@@ -70,7 +70,7 @@ def test_cells_of_another_run_are_asked_for_again_when_they_are_free_and_not_bef
     store, looks = Store(tmp_path), []
     (tmp_path / "locks").mkdir()
     jobs = [SimpleNamespace(key=key) for key in ("a", "b", "c")]
-    owners = {job.key: held(store.lock(job.key)) for job in jobs}
+    owners = {job.key: file_lock(store.lock(job.key)) for job in jobs}
     for owner in owners.values():
         assert owner.__enter__()
 

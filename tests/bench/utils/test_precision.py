@@ -11,7 +11,7 @@ from bench.execution.preparation import plan_jobs
 from bench.studies.certificates import certify
 from bench.tasks.images import find_images
 from bench.timing import test_step as timing
-from bench.utils.precision import BACKENDS, whole_float32
+from bench.utils.precision import BACKENDS, disable_tf32
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def allowed():
 
 @pytest.mark.usefixtures("rounding")
 def test_nothing_rounds_inside_and_what_was_set_is_set_again():
-    with whole_float32():
+    with disable_tf32():
         assert allowed() == [False, False]
     assert allowed() == [True, True]
-    with pytest.raises(ZeroDivisionError), whole_float32():
+    with pytest.raises(ZeroDivisionError), disable_tf32():
         1 / 0  # noqa: B018
     assert allowed() == [True, True]
 
