@@ -1,4 +1,4 @@
-"""Gradient estimators at equilibrium: how ``x = T_θ(x)`` is reached × what autograd sees from there."""
+"""Gradient estimators at equilibrium: a forward solver of ``x = T_θ(x)`` × a backward mode."""
 
 from ._adjoint.adjoint_map import AdjointOperator, AdjointSolver
 from ._adjoint.cg import CG

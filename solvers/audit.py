@@ -1,4 +1,4 @@
-"""How wrong a gradient is, whoever made it: its distance to a better one whose own error is certified."""
+"""Certify the error of a gradient by its distance to a better gradient with a certified error."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ._certificates.estimated_bounds import flat
-from ._certificates.search import CRUDE, CertifiedGradient, CertifiedSearch
-from ._core.argument_checks import at_least, share
+from ._certificates.search import CRUDE, CertifiedSearch
+from ._certificates.taped_gradient import GradientParts
+from ._core.argument_checks import at_least, fraction
 from ._core.batch import norm
 from ._core.certificate import Certificate
 from ._core.maps import Loss, Map
 
 FLOOR = 1e-9
-"""A gradient is not told from the exact one below this relative error."""
+"""The better gradient is computed to no less than this relative error."""
 
 
 def audit(
@@ -28,58 +29,57 @@ def audit(
     sharp: float = 0.5,
     budget: int = 2000,
 ) -> Certificate:
-    """The certificate of a given gradient: from below as well as from above, and as sharp as one wishes.
+    """Certify the error of a given gradient, from below and from above.
 
-    The gradient may be that of some leaves only: all numbers are then those of that part.
+    From ``x``, solve for the equilibrium and its adjoint until the gradient there has a certified error of at most
+    ``sharp`` times its distance to the given one. Then ``least ≤ ‖g − F'‖ ≤ error``, and these differ by a factor of at
+    most ``(1 + sharp)/(1 − sharp)``, 3 by default. How the given gradient was computed does not matter.
 
-    Starting at ``x``, the equilibrium and its adjoint are solved until the gradient there has a certified error of at
-    most ``sharp`` times its distance to the given one. Then ``least ≤ ‖g − F'‖ ≤ error``, and the two differ by a
-    factor of at most ``(1 + sharp)/(1 − sharp)``: 3 by default. It needs nothing of the algorithm that made the
-    gradient.
+    If the gradient is given in some leaves only, all numbers refer to that part of it.
 
     Args:
-        T: the map; rigorous if it is ``Regular``, see ``certified``.
-        x: where to start, near the equilibrium: the value that the algorithm returned.
+        T: the map; rigorous if it ``HasDerivativeBounds``, see ``certified``.
+        x: the start, near the equilibrium: the value that the algorithm returned.
         loss: of the equilibrium; ``Smooth`` for a rigorous certificate.
-        parameters: the tensors that the gradient is in, all or some; leaves of the tape of T or of the loss.
-        gradient: one tensor for each, of its shape; zeros where autograd left ``None``.
-        sharp: in (0, 1]; the smaller, the sharper and the costlier.
-        budget: applications and products at most, taken together; what was found by then is returned.
+        parameters: leaves of the tape of T or of the loss, all or some.
+        gradient: one tensor per parameter, of its shape; zeros where autograd left ``None``.
+        sharp: in (0, 1]; a smaller value is sharper, and costs more.
+        budget: maximal number of applications and products together; if it is spent, the bounds reached are returned.
 
     Returns:
         A certificate whose ``correction`` is the distance to the better gradient.
 
     Raises:
-        ValueError: the numbers of parameters and gradients differ, or their shapes; a parameter is given twice, or is
-            no leaf of a tape; a gradient is missing or not finite; ``sharp`` or ``budget`` is out of its range.
+        ValueError: the numbers or shapes of parameters and gradients differ; a parameter is given twice, or is no leaf
+            of a tape; a gradient is missing or not finite; ``sharp`` or ``budget`` is out of its range.
 
-    Source: bound B2 of the project's theory page, continued to a better point as well.
+    Source: bound B2 of the project's theory page, applied at a better point as well.
     """
-    share("sharp", sharp)
+    fraction("sharp", sharp)
     at_least("budget", budget, 1)
     _check(parameters, gradient)
-    given = [flat([g.detach()], g) for g in gradient]
+    vectors = [flat([g.detach()], g) for g in gradient]
 
-    def distance(found: CertifiedGradient) -> float:
-        gaps = (g - found.parts.get(id(p), 0) for p, g in zip(parameters, given, strict=True))
+    def distance(better: GradientParts) -> float:
+        gaps = (g - better.parts.get(id(p), 0) for p, g in zip(parameters, vectors, strict=True))
         return math.hypot(*map(norm, gaps))
 
-    def goal(found: CertifiedGradient) -> float:
-        return max(sharp * distance(found), FLOOR * found.size)
+    def goal(better: GradientParts) -> float:
+        return max(sharp * distance(better), FLOOR * better.size)
 
     search = CertifiedSearch(T, loss, goal, CRUDE, budget, x.detach())
-    search.only = parameters
-    search.stand()
-    on_tape = {id(leaf) for leaf in (*search.leaves, *search.here.leaves)}
-    for number, parameter in enumerate(parameters):
+    search.parameters = parameters
+    search.record()
+    on_tape = {id(leaf) for leaf in (*search.leaves, *search.loss_derivatives.leaves)}
+    for index, parameter in enumerate(parameters):
         if id(parameter) not in on_tape:
             raise ValueError(
-                f"parameters[{number}], of shape {tuple(parameter.shape)}, is no leaf of the tape of T or of the loss: "
+                f"parameters[{index}], of shape {tuple(parameter.shape)}, is no leaf of the tape of T or of the loss: "
                 "leave it out"
             )
     search.settle()
-    (found,) = search.found
-    return dataclasses.replace(found, correction=distance(search.gradient))
+    (bound,) = search.certificates
+    return dataclasses.replace(bound, correction=distance(search.gradient))
 
 
 def _check(parameters: Sequence[Tensor], gradient: Sequence[Tensor]) -> None:
@@ -87,12 +87,12 @@ def _check(parameters: Sequence[Tensor], gradient: Sequence[Tensor]) -> None:
         raise ValueError(f"{len(parameters)} parameters, but {len(gradient)} gradients")
     if len(set(map(id, parameters))) < len(parameters):
         raise ValueError("a parameter is given twice: give each once, with its gradient")
-    for number, (parameter, given) in enumerate(zip(parameters, gradient, strict=True)):
-        if not isinstance(given, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"gradient[{number}] is {given!r}: leave its parameter out, or give zeros")
-        if given.shape != parameter.shape:
+    for index, (parameter, g) in enumerate(zip(parameters, gradient, strict=True)):
+        if not isinstance(g, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"gradient[{index}] is {g!r}: leave its parameter out, or give zeros")
+        if g.shape != parameter.shape:
             raise ValueError(
-                f"gradient[{number}] has the shape {tuple(given.shape)}, its parameter {tuple(parameter.shape)}"
+                f"gradient[{index}] has the shape {tuple(g.shape)}, its parameter {tuple(parameter.shape)}"
             )
-        if not bool(given.isfinite().all()):
-            raise ValueError(f"gradient[{number}] is not finite, so that its error is not either")
+        if not bool(g.isfinite().all()):
+            raise ValueError(f"gradient[{index}] is not finite, so its error is not either")

@@ -1,4 +1,4 @@
-"""A gradient that chooses its own depth: no K, no R, an error to stay below."""
+"""Implicit gradient with a certified error."""
 
 from __future__ import annotations
 
@@ -8,32 +8,27 @@ from ._forward.picard import FixedSteps
 
 
 def certified(rtol: float = 1e-2, budget: int = 2000) -> Solver:
-    """The implicit gradient to a relative error of ``rtol``, as certified by ``solvers._certificates.bound``.
+    """Implicit gradient with ``‖g − F'‖ ≤ rtol ‖F'‖``, as certified by ``solvers._certificates.bound``.
 
-    The equilibrium is approached by Anderson acceleration and the adjoint equation solved by GMRES, each only as far as
-    the certificate asks for: what the distance to the equilibrium costs is known as soon as the adjoint is
-    roughly known, and what a residual of the adjoint equation costs is known exactly. ``Solution.certificates``
-    holds the certificate; ``Solution.converged`` is False where the budget, or the rounding of the dtype, ended it
-    first. Where nothing gets further, as in float32 with an L near 1, it warns (``StagnationWarning``): solve in
-    float64, or ask for less.
+    Anderson acceleration approaches the equilibrium and GMRES solves the adjoint equation, each only as far as the
+    certificate requires: a rough adjoint shows what the distance to the equilibrium costs, and the cost of a residual
+    of the adjoint equation is known. ``Solution.certificates`` has the certificate. ``Solution.converged`` is False if
+    the budget or the rounding of the dtype ended the solve before. If nothing makes progress, as in float32 with L near
+    1, a ``StagnationWarning`` is issued: solve in float64, or ask for a larger ``rtol``.
 
-    It wants to be told the loss, ``solver(T, x0, loss)``. Without, the equilibrium is solved to a tolerance
-    that is a guess of what will be needed, and the curvature of the loss is assumed.
+    Call it with the loss, ``solver(T, x0, loss)``. Without, the equilibrium is solved to a guessed tolerance, and the
+    curvature of the loss is assumed. The certificate holds for the loss that is backpropagated: for a multiple of the
+    given loss it is scaled, for another loss the adjoint equation is solved again. Hooks run once, on the gradient.
 
-    The certificate is that of the loss that is backpropagated: for a multiple of the one that was told it is the
-    multiple, and for another loss the adjoint equation is solved again. Cotangents are exchanged at the value, so that
-    hooks run once and tensors between have their gradient.
+    The certificate is rigorous if ``T`` has a ``regularity()`` that states its parameters and its rounding, and the loss
+    is ``Smooth``. Otherwise it is an estimate from observed derivatives, with a safety factor of 2, and may be wrong.
 
-    The certificate is rigorous where ``T`` knows its ``regularity()``, what leaves it is meant for and its rounding,
-    and the loss is ``Smooth``; otherwise it is an
-    estimate from what was seen on the way, with a safety factor of 2, and may be wrong.
-
-    Cost: applications and products as needed, at most about ``budget``; a tape of one application, and the vectors of
-    Anderson and GMRES, whatever the depth.
+    Cost: applications and products as needed, at most about ``budget``. Tape: one application, and the vectors of
+    Anderson and GMRES, at any depth.
 
     Args:
-        rtol: relative error, ``‖g − F'‖ ≤ rtol ‖F'‖``.
-        budget: applications and vector-Jacobian products at most, taken together.
+        rtol: relative error of the gradient.
+        budget: maximal number of applications and vector-Jacobian products together.
 
     Raises:
         ValueError: ``rtol`` is not positive, or ``budget`` is below 1.

@@ -11,14 +11,15 @@ from ._forward.picard import FixedSteps
 
 
 def checkpointed(K: int, segment: int = 0) -> Solver:
-    """``unrolled(K)`` with most of its tape made again on the way back: its gradient, to the bit, on less memory.
+    """``unrolled(K)`` with checkpoints: the same gradient to the bit, with less memory.
 
-    Cost: 2K applications, K vector-Jacobian products, a tape of K / segment points; the applications of one segment
-    are alive at a time.
+    The backward pass repeats the applications of one segment at a time.
+
+    Cost: 2K applications, K vector-Jacobian products. Tape: K / segment points, and the applications of one segment.
 
     Args:
-        K: layers, at least 1.
-        segment: layers between two points that are kept; 0 for about √K, where the memory is least.
+        K: number of layers, at least 1.
+        segment: layers between two checkpoints; 0 for about √K, which needs the least memory.
 
     Raises:
         ValueError: K is not a whole number of at least 1, or ``segment`` is negative.

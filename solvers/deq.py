@@ -8,19 +8,18 @@ from ._forward.anderson import Anderson
 
 
 def deq(tol: float = 1e-6, budget: int = 200) -> Solver:
-    """The equilibrium to a tolerance without a tape, then ``(I − Jᵀ)u = v`` to the same tolerance.
+    """``g = Bᵀ(I − Jᵀ)⁻¹v`` at the equilibrium, both equations solved to the relative residual ``tol``.
 
-    ``g = Bᵀ(I − Jᵀ)⁻¹v``: the gradient of the loss at the equilibrium, up to the two tolerances. Both solves
-    are Anderson-accelerated and stop on a relative residual, so that scaling the loss by c scales the
-    estimate by c. A solve that spends its budget first says so: ``Solution.converged`` is False, and
-    its residual stands in ``Solution.forward`` or ``Solution.adjoint``.
+    Both solves are Anderson-accelerated. Their tolerances are relative, so scaling the loss by c scales the estimate by
+    c. If a solve spends its budget first, ``Solution.converged`` is False; the residuals are in ``Solution.forward`` and
+    ``Solution.adjoint``.
 
-    Cost: as many applications and vector-Jacobian products as the tolerance takes (plus one each), a
-    tape of one application.
+    Cost: as many applications and vector-Jacobian products as the tolerance takes, plus one each. Tape: one
+    application.
 
     Args:
         tol: relative residual at which each of the two solves stops.
-        budget: applications at most, and vector-Jacobian products at most.
+        budget: maximal number of applications, and of vector-Jacobian products.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget`` is below 1.

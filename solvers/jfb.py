@@ -9,15 +9,15 @@ from ._forward.picard import FixedSteps
 
 
 def jfb(N: int) -> Solver:
-    """N applications without a tape, then one recorded: the inverse of ``I − Jᵀ`` is replaced by ``I``.
+    """``g = Bᵀv`` after N applications without a tape: ``(I − Jᵀ)⁻¹`` is replaced by ``I``.
 
-    ``g = Bᵀv``, the first term of the Neumann series, in place of ``Bᵀ(I − Jᵀ)⁻¹v``. However large N is, the
-    error stays of the order ``L‖B‖‖v‖/(1−L)``. ``jfb(N) = neumann(N, 1) = restarted_jfb(1, N)``.
+    That is the first term of the Neumann series. However large N is, the error remains of the order
+    ``L‖B‖‖v‖/(1−L)``. ``jfb(N) = neumann(N, 1) = restarted_jfb(1, N)``.
 
-    Cost: N + 1 applications, 1 vector-Jacobian product, a tape of one application.
+    Cost: N + 1 applications, 1 vector-Jacobian product. Tape: one application.
 
     Args:
-        N: applications without a tape, at least 0.
+        N: number of applications without a tape, at least 0.
 
     Raises:
         ValueError: N is not a whole number of at least 0.

@@ -9,16 +9,16 @@ from ._forward.picard import FixedSteps
 
 
 def neumann(N: int, K: int) -> Solver:
-    """N applications without a tape, one recorded, and K terms of the series on the way back.
+    """``g = Bᵀ Σ_{k<K} (Jᵀ)^k v`` after N applications without a tape, with J and B at one recorded application.
 
-    ``g = Bᵀ Σ_{k<K} (Jᵀ)^k v`` with J and B at the point reached: what ``restarted_jfb(K, ·)`` tends to as its
-    restarts grow, on the tape of one application. ``neumann(N, 1) = jfb(N)``.
+    The limit of ``restarted_jfb(K, R)`` for many restarts, with the tape of one application.
+    ``neumann(N, 1) = jfb(N)``.
 
-    Cost: N + 1 applications, K vector-Jacobian products, a tape of one application whatever K is.
+    Cost: N + 1 applications, K vector-Jacobian products. Tape: one application, for any K.
 
     Args:
-        N: applications without a tape, at least 0.
-        K: terms of the series, at least 1.
+        N: number of applications without a tape, at least 0.
+        K: number of terms of the series, at least 1.
 
     Raises:
         ValueError: N or K is not a whole number, or too small.

@@ -1,4 +1,4 @@
-"""An operator and a solver as a model ``(y, physics) -> image``, which training loops such as deepinv's take."""
+"""An operator and a solver as a model ``(y, physics) -> image`` for training loops such as deepinv's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from ._core.input_checks import callable_solver, kind
+from ._core.input_checks import check_solver, type_name
 from ._core.maps import Loss, Map
 from .monitor import Monitorable
 
@@ -16,46 +16,45 @@ Step = Callable[[Tensor, Tensor, Any], Tensor]
 
 @runtime_checkable
 class Bindable(Protocol):
-    """An operator that makes the map of its measurements itself: one whose map knows its ``regularity()``, say."""
+    """An operator that makes the map of its measurements itself, e.g. a map with a ``regularity()``."""
 
     def bind(self, y: Tensor, physics: Any, /) -> Map:
-        """``x -> T(x)`` for measurements ``y``."""
+        """Return ``x -> T(x)`` for measurements ``y``."""
         ...
 
 
 @runtime_checkable
 class Stateful(Protocol):
-    """An operator that iterates on states: coefficients, or an image beside its momentum."""
+    """An operator that iterates on states: coefficients, or an image with its momentum."""
 
     def start(self, image: Tensor, /) -> Tensor:
-        """The state from which the iteration starts, for a first guess."""
+        """Return the state that the iteration starts from, for a first guess."""
         ...
 
     def image(self, state: Tensor, /) -> Tensor:
-        """The image of a state."""
+        """Return the image of a state."""
         ...
 
 
 class Reconstructor(nn.Module):
     """``y, physics -> x ≈ T_θ(x; y, physics)``, with the gradient that ``solver`` estimates.
 
-    It has the signature of ``deepinv.models.Reconstructor``, so ``deepinv.Trainer`` trains it; any other loop can,
-    with any ``physics`` that its operator takes.
+    It has the signature of ``deepinv.models.Reconstructor``, so ``deepinv.Trainer`` can train it. Any other loop can
+    too, with any ``physics`` that its operator takes.
 
     Args:
-        operator: one iteration ``(x, y, physics) -> x`` on images ``(B, C, H, W)``. The parameters of a module are this
-            one's too. One with ``bind(y, physics)`` makes the map itself; one with ``start(image)`` and
-            ``image(state)`` iterates on states of its own.
-        solver: how the equilibrium is reached and differentiated, such as ``restarted_jfb(10, 10)``, or a ``Monitor``
-            around that.
+        operator: one iteration ``(x, y, physics) -> x`` on images ``(B, C, H, W)``; the parameters of a module become
+            parameters of this one. If it has ``bind(y, physics)``, that makes the map; if it has ``start(image)`` and
+            ``image(state)``, it iterates on states.
+        solver: the solver, such as ``restarted_jfb(10, 10)``, or a ``GradientMonitor`` around it.
         start: ``(y, physics) -> image``, the first guess; ``physics.A_adjoint(y)`` by default.
-        loss: ``truth -> loss of a state``, for solvers that ask what will be made of the solution (``certified``, a
-            ``Monitor`` that audits); they are told where ``forward`` is given the truth. For a mean squared error:
+        loss: ``truth -> (state -> loss)``, for solvers that need the loss (``certified``, a ``GradientMonitor`` that
+            audits); used if ``forward`` is given the truth. For a mean squared error:
             ``lambda truth: SmoothLoss(lambda x: (x - truth).square().mean(), 2 / truth.numel())``.
 
     Raises:
-        TypeError: one of them is no function, but a class or a factory, say; in a call, ``physics`` has no
-            ``A_adjoint`` and there is no ``start``, or the first guess is no tensor.
+        TypeError: an argument is a class, a factory or no function; in a call, ``physics`` has no ``A_adjoint`` and
+            there is no ``start``, or the first guess is no tensor.
     """
 
     def __init__(
@@ -69,12 +68,12 @@ class Reconstructor(nn.Module):
         super().__init__()
         if isinstance(operator, type) or not (callable(operator) or hasattr(operator, "bind")):
             raise TypeError(
-                f"operator must be a map (x, y, physics) -> x, or have bind(y, physics), not {kind(operator)}"
+                f"operator must be a map (x, y, physics) -> x, or have bind(y, physics), not {type_name(operator)}"
             )
-        callable_solver(solver)
+        check_solver(solver)
         for name, function in (("start", start), ("loss", loss)):
             if function is not None and not callable(function):
-                raise TypeError(f"{name} must be a function, not {kind(function)}")
+                raise TypeError(f"{name} must be a function, not {type_name(function)}")
         self.operator, self.solver, self.guess, self.loss = operator, solver, start, loss
 
     def forward(self, y: Tensor, physics: Any, truth: Tensor | None = None, **_: object) -> Tensor:
@@ -82,31 +81,31 @@ class Reconstructor(nn.Module):
 
         Args:
             y: measurements.
-            physics: what made them.
-            truth: the images, where ``loss`` is to know them.
+            physics: the operator of the measurements.
+            truth: true images, for ``loss``.
 
         Returns:
             Images ``(B, C, H, W)``; backpropagating through them gives the gradient estimate.
         """
         operator = self.operator
         T = operator.bind(y, physics) if isinstance(operator, Bindable) else _bound(operator, y, physics)
-        image = self._first(y, physics)
+        image = self._first_guess(y, physics)
         loss = None if self.loss is None or truth is None else self.loss(truth)
         if isinstance(operator, Stateful):
             return operator.image(self.solver(T, operator.start(image), loss).x)
         return self.solver(T, image, loss).x
 
-    def _first(self, y: Tensor, physics: Any) -> Tensor:
+    def _first_guess(self, y: Tensor, physics: Any) -> Tensor:
         guess = self.guess
         if guess is None and not callable(getattr(physics, "A_adjoint", None)):
             raise TypeError(
-                f"{kind(physics)} has no A_adjoint to make the first guess with: give one, "
+                f"{type_name(physics)} has no A_adjoint to make the first guess with: give one, "
                 "Reconstructor(…, start=lambda y, physics: …)"
             )
         image = physics.A_adjoint(y) if guess is None else guess(y, physics)
         if not isinstance(image, Tensor):
-            whose = "physics.A_adjoint" if guess is None else "start"
-            raise TypeError(f"the first guess must be a Tensor, and {whose} returned {kind(image)}")
+            name = "physics.A_adjoint" if guess is None else "start"
+            raise TypeError(f"the first guess must be a Tensor, and {name} returned {type_name(image)}")
         return image
 
 

@@ -1,4 +1,4 @@
-"""The estimators on offer, written by hand: what the benchmark lists and the conformance suite runs."""
+"""All estimators, for the benchmark and the conformance suite; a test compares them with the modules of this folder."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ from .unrolled import unrolled
 
 @dataclass(frozen=True, slots=True)
 class EstimatorSpec:
-    """A factory of solvers and what it claims, which the conformance suite holds it to.
+    """An estimator and its properties, which the conformance suite checks.
 
     Attributes:
-        make: the factory; its arguments are numbers.
-        example: a solver of moderate depth, on which every check runs.
-        bias: why its estimate differs from the exact gradient, in words; ``None`` if it does not
-            (then it must agree with the oracle to its tolerance).
-        adaptive: it stops by a tolerance, so that its counts depend on rounding and on the machine.
-        damped: it is biased even where T is constant in x, for its recorded steps are not whole ones.
-        deeper: the same estimator at depth n, if its error claims to vanish as n grows.
+        make: factory of its solvers; its arguments are numbers, or solvers (see ``SOLVER_PARTS``).
+        example: a solver of moderate depth, for the checks.
+        bias: why its estimate differs from the exact gradient; ``None`` if it must agree with the oracle.
+        adaptive: whether it stops by a tolerance, so that its counts depend on rounding and on the machine.
+        damped: whether it is biased even if T is constant in x, because its recorded steps are damped.
+        deeper: the estimator at depth n, if its error vanishes as n grows.
     """
 
     make: Callable[..., Solver]
@@ -62,7 +61,7 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
     "jfb": EstimatorSpec(
         jfb,
         jfb(40),
-        bias="the inverse of I − Jᵀ is dropped, however well the equilibrium is known",
+        bias="the inverse of I − Jᵀ is dropped, however well the equilibrium is solved",
     ),
     "restarted_jfb": EstimatorSpec(
         restarted_jfb,
@@ -95,4 +94,4 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
 SOLVER_PARTS: dict[str, Callable[..., object]] = {
     label_name(kind): kind for kind in (FixedSteps, Picard, Nesterov, Anderson, GMRES, CG, SharedInverse)
 }
-"""Solves that may stand as arguments of an estimator, by the names that they have in labels."""
+"""Solvers that may be arguments of an estimator, by their names in labels."""

@@ -9,18 +9,17 @@ from ._forward.picard import FixedSteps
 
 
 def restarted_jfb(K: int, R: int) -> Solver:
-    """R blocks of K applications without a tape, each continuing from the last, then K recorded ones.
+    """Truncated backpropagation through the last K of (R+1)·K applications: R restarts of K layers, then K recorded.
 
-    Truncated backpropagation through the last K of (R+1)·K applications. At the equilibrium it is the
-    K-term Neumann series ``Bᵀ Σ_{k<K} (Jᵀ)^k v``; restarts remove the error of the point, depth removes that
-    of the derivative: ``‖g − g_DEQ‖ ≤ b L^K‖v‖/(1−L) + O(K L^((R+1)K−1))``. ``restarted_jfb(K, R)`` on T is
+    At the equilibrium ``g = Bᵀ Σ_{k<K} (Jᵀ)^k v``, the K-term Neumann series. Restarts reduce the error of the point,
+    depth that of the derivative: ``‖g − g_DEQ‖ ≤ b L^K‖v‖/(1−L) + O(K L^((R+1)K−1))``. ``restarted_jfb(K, R)`` on T is
     ``jfb(R)`` on ``T^K``.
 
-    Cost: (R+1)·K applications, K vector-Jacobian products, a tape of K applications whatever R is.
+    Cost: (R+1)·K applications, K vector-Jacobian products. Tape: K applications, for any R.
 
     Args:
-        K: layers of a block, at least 1.
-        R: restarts, at least 0.
+        K: number of layers per block, at least 1.
+        R: number of restarts, at least 0.
 
     Raises:
         ValueError: K or R is not a whole number, or too small.

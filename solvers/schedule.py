@@ -1,4 +1,4 @@
-"""How wrong the gradient of the next step may be: loose while the outer problem is far from solved, then tight."""
+"""A schedule for the relative error of gradients: loose while the outer problem is far from solved, then tight."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ._backward.certified import CertifiedBackward
-from ._core.argument_checks import positive, share
+from ._core.argument_checks import fraction, positive
 from ._core.solver import Solver
 
 
 @dataclass(frozen=True, slots=True)
 class ToleranceSchedule:
-    """Relative errors that follow the norms of the gradients: ``δ_t = first · (min_{s<t} ‖g_s‖ / ‖g_0‖)^power``.
+    """Relative errors that follow the gradient norms: ``δ_t = first · (min_{s<t} ‖g_s‖ / ‖g_0‖)^power``.
 
-    It is never below ``last``, never above ``first``, never goes up, and a loss that is scaled leaves it as it is.
+    δ_t stays between ``last`` and ``first``, never increases, and does not change if the loss is scaled.
 
     For gradient descent ``θ_{t+1} = θ_t − ηg_t`` on a G-smooth F with ``η ≤ 1/G``, ``‖g_t − F'_t‖ ≤ δ_t ‖F'_t‖``, and
     ``Δ = F(θ_0) − inf F``:
 
-    - Any ``first < 1`` leaves no floor: ``(1 − first²) Σ ‖F'_t‖² ≤ 2Δ/η``.
-    - With F convex, the distance to the trajectory of the exact gradients is at most ``η Σ e_t``,
-      ``e_t = δ_t ‖F'_t‖``. Until ``last`` is reached, a power of 1 keeps that below
+    - Any ``first < 1`` suffices for gradients to vanish: ``(1 − first²) Σ ‖F'_t‖² ≤ 2Δ/η``.
+    - If F is convex, the distance to the trajectory of exact gradients is at most ``η Σ e_t`` with
+      ``e_t = δ_t ‖F'_t‖``. Until ``last`` is reached, a power of 1 keeps it below
       ``η first ‖F'_0‖ + 2 first Δ / ((1 − first) ‖g_0‖)`` for any number of steps: e_t is at most a multiple of the
-      product of two successive gradients' norms, and the sum of their squares is bounded by the line above.
-    - From where ``last`` is reached, ``e_t = last ‖F'_t‖``: the sum stays finite where gradients vanish fast
-      enough, as they do, linearly, if F is strongly convex; the distance then tends to 0.
+      product of two successive gradient norms, and the sum of their squares is bounded by the line above.
+    - After that, ``e_t = last ‖F'_t‖``. The sum stays finite if gradients vanish fast enough, as they do, linearly, if F
+      is strongly convex; the distance then tends to 0.
 
-    It promises nothing for Adam, momentum or clipping, nor for batches that change: there norms do not tend to 0, the
-    schedule stays about as loose as they are large, and one gradient that happens to be small tightens it for good.
+    Nothing is guaranteed for Adam, momentum, clipping, or batches that change: there norms do not tend to 0, δ_t stays
+    about as large as they are, and a single small gradient tightens it for good.
 
     In a loop: ``rtol = schedule.rtol(sizes)``, a step with ``certified(rtol)``, and ``sizes.append(‖g‖)``.
 
     Attributes:
-        first: the relative error of the first step, below 1.
-        last: the smallest that will be asked for, at most ``first``.
-        power: of the progress; 0 keeps ``first``.
+        first: relative error of the first step, below 1.
+        last: smallest relative error, at most ``first``.
+        power: exponent of the progress; 0 keeps ``first``.
 
     Raises:
         ValueError: a value is out of its range.
@@ -51,18 +51,18 @@ class ToleranceSchedule:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        if share("first", self.first) == 1:
-            raise ValueError("first must be below 1, or a gradient might not descend")
+        if fraction("first", self.first) == 1:
+            raise ValueError("first must be below 1, or a step might not be a descent step")
         if positive("last", self.last) > self.first:
             raise ValueError(f"last must be at most first, {self.first:g}, not {self.last:g}")
         if self.power:
             positive("power", self.power)
 
     def rtol(self, sizes: Sequence[float]) -> float:
-        """The relative error of the next gradient.
+        """Return the relative error of the next gradient.
 
         Args:
-            sizes: norms of the gradients of all steps so far, before any clipping; none before the first step.
+            sizes: gradient norms of all steps so far, before clipping; empty before the first step.
 
         Raises:
             ValueError: a norm is negative or not finite.
@@ -75,9 +75,8 @@ class ToleranceSchedule:
         return max(self.last, min(self.first, self.first * progress**self.power))
 
     def tighten(self, solver: Solver, sizes: Sequence[float]) -> Solver:
-        """``certified(rtol(sizes))`` under the label and with the budget of ``solver``; other solvers as they are."""
+        """Return a ``certified`` solver with ``rtol(sizes)`` in place of its own; any other solver unchanged."""
         if not isinstance(solver.backward_mode, CertifiedBackward):
             return solver
-        return dataclasses.replace(
-            solver, backward_mode=dataclasses.replace(solver.backward_mode, rtol=self.rtol(sizes))
-        )
+        backward_mode = dataclasses.replace(solver.backward_mode, rtol=self.rtol(sizes))
+        return dataclasses.replace(solver, backward_mode=backward_mode)

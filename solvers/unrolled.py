@@ -9,15 +9,15 @@ from ._forward.picard import FixedSteps
 
 
 def unrolled(K: int) -> Solver:
-    """Backpropagate through all K applications of T from ``x0``.
+    """Backpropagate through all K applications of T from ``x0``: the gradient of ``ℓ(T^K(x0; θ))``.
 
-    The gradient of ``ℓ(T^K(x0; θ))``, exact for the truncated network and biased for the equilibrium, in
-    both the point and the derivative: error ``O(K L^(K−1))``. ``unrolled(K) = restarted_jfb(K, 0)``.
+    Exact for the truncated network. For the equilibrium, point and derivative are biased, with an error of
+    ``O(K L^(K−1))``. ``unrolled(K) = restarted_jfb(K, 0)``.
 
-    Cost: K applications, K vector-Jacobian products, a tape of K applications.
+    Cost: K applications, K vector-Jacobian products. Tape: K applications.
 
     Args:
-        K: layers, at least 1.
+        K: number of layers, at least 1.
 
     Raises:
         ValueError: K is not a whole number of at least 1.

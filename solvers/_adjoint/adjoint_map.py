@@ -10,10 +10,10 @@ from torch import Tensor
 
 from .._core.maps import Map, SupportsSelect
 from .._core.results import FixedPoint
-from .._core.tape import Versions, same
+from .._core.tape import LeafVersions, check_same_value
 
-PICKED = 0.05
-"""What T may give another value by, relatively, on some samples alone: kernels round otherwise there."""
+SELECT_TOLERANCE = 0.05
+"""Relative difference allowed between T on selected samples and T on the batch: kernels round differently by shape."""
 
 
 class AdjointOperator(Protocol):
@@ -26,7 +26,7 @@ class AdjointOperator(Protocol):
 
     @property
     def inverse(self) -> Map | None:
-        """``v -> ≈ (I − Jᵀ)⁻¹v``, where the reach left one behind."""
+        """``v -> ≈ (I − Jᵀ)⁻¹v``, if the forward solver has learned it."""
         ...
 
     def __call__(self, u: Tensor, /) -> Tensor:
@@ -39,9 +39,9 @@ class AdjointOperator(Protocol):
 
 
 class AdjointSolver(Protocol):
-    """A policy that solves the adjoint equation, started at ``u0``.
+    """A method that solves the adjoint equation from ``u0``.
 
-    Every ``ForwardSolver`` is one, for the equation is a fixed point too; the others use that it is linear.
+    Every ``ForwardSolver`` is one, because the equation is a fixed point too; the others use that it is linear.
     """
 
     def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint: ...
@@ -49,10 +49,10 @@ class AdjointSolver(Protocol):
 
 @dataclass(slots=True)
 class TapedAdjoint:
-    """The adjoint map of ``y = T(x)``, through its tape.
+    """The adjoint operator of ``y = T(x)``, by products through its tape.
 
     Attributes:
-        x, y: where T was taped, and its value there.
+        x, y: the taped point and its value.
         v: the cotangent, of the shape of ``y``.
         inverse: see ``AdjointOperator``.
     """
@@ -73,34 +73,33 @@ class TapedAdjoint:
 
 @dataclass(slots=True)
 class SelectableTapedAdjoint(TapedAdjoint):
-    """That of a map which can leave samples out.
+    """The adjoint operator of a map with ``select``.
 
     Attributes:
         T: the map.
-        taped: gets the share of the batch for every application of T on fewer samples, which is taped anew.
-        whole: samples in the batch.
-        leaves: those of the tape, which must be as they were.
+        recomputed: receives the fraction of the batch for each application of T to selected samples, on a new tape.
+        batch_size: samples in the batch.
+        leaves: the leaves of the tape at the solve, which must not change.
     """
 
     T: SupportsSelect
-    taped: list[float]
-    whole: int
-    leaves: Versions
+    recomputed: list[float]
+    batch_size: int
+    leaves: LeafVersions
 
     def select(self, index: Tensor) -> Map:
-        """The adjoint map of the samples at ``index`` alone: one more application of T, on those.
+        """Return the adjoint operator of the samples at ``index`` alone, by one application of T to them.
 
         Raises:
-            RuntimeError: the parameters, or T, are not what they were.
+            RuntimeError: a parameter, or the value of T, has changed since the solve.
         """
         self.leaves.check()
         T, x = self.T.select(index), self.x.detach()[index].requires_grad_()
         with torch.enable_grad():
             y = T(x)
-        self.taped.append(len(x) / self.whole)
-        same(y.detach(), self.y.detach()[index], PICKED)
-        v = self.v[index]
-        return taped_adjoint(T, x, y, v, None, self.taped, self.leaves, self.whole)
+        self.recomputed.append(len(x) / self.batch_size)
+        check_same_value(y.detach(), self.y.detach()[index], SELECT_TOLERANCE)
+        return taped_adjoint(T, x, y, self.v[index], None, self.recomputed, self.leaves, self.batch_size)
 
 
 def taped_adjoint(
@@ -109,11 +108,11 @@ def taped_adjoint(
     y: Tensor,
     v: Tensor,
     inverse: Map | None,
-    taped: list[float],
-    leaves: Versions,
-    whole: int = 0,
+    recomputed: list[float],
+    leaves: LeafVersions,
+    batch_size: int = 0,
 ) -> TapedAdjoint:
-    """The adjoint map of ``y = T(x)``; divisible if T is. ``whole`` counts the samples of the batch; 0 for all of x."""
+    """Return the adjoint operator of ``y = T(x)``, with ``select`` if T has it; a ``batch_size`` of 0 means ``len(x)``."""
     if isinstance(T, SupportsSelect):
-        return SelectableTapedAdjoint(x, y, v, inverse, T, taped, whole or len(x), leaves)
+        return SelectableTapedAdjoint(x, y, v, inverse, T, recomputed, batch_size or len(x), leaves)
     return TapedAdjoint(x, y, v, inverse)

@@ -9,35 +9,36 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._core.argument_checks import at_least, positive
-from .._core.batch import back, inners, looked, outside, power, ratio, wide
+from .._core.argument_checks import stopping_rule
+from .._core.batch import from_rows, inners, no_autocast, norms_and_inners, power_of_two, ratio, wide_rows
 from .._core.results import FixedPoint
 from . import refinement
 from .adjoint_map import AdjointOperator
 from .refinement import Correction
 
 SYMMETRIC = 1e-3
-"""Directions that should be conjugate and are not, by more than this cosine, prove that J is not symmetric."""
+"""If directions that should be conjugate have a cosine above this, J is not symmetric."""
 NOISE = 1e3
-"""Below this many units of rounding a residual proves nothing."""
+"""A residual below this many units of rounding says nothing about symmetry or curvature."""
 
 
 @dataclass(frozen=True, slots=True)
 class CG:
-    """``(I − J)u = v`` by conjugate gradients (Hestenes & Stiefel 1952), for symmetric J with eigenvalues below 1.
+    """Solve ``(I − J)u = v`` by conjugate gradients (Hestenes & Stiefel 1952), for symmetric J with eigenvalues below 1.
 
-    That is the J of a gradient step, or of a forward–backward step whose data term is a multiple of the identity
-    (denoising). Its error falls by ``2((√κ−1)/(√κ+1))^k`` in k products (THEORY C15). Where consecutive
-    directions of a sample turn out not to be conjugate, or one has no positive curvature, that sample stops where it
-    is, for J is not symmetric or has eigenvalues above 1, and the others go on. Use ``GMRES`` there. What the
-    recurrence claims is measured by one more product, and a sample with a value that is not finite becomes ``nan``,
-    as in ``GMRES``.
+    J is symmetric for a gradient step, and for a forward–backward step whose data term is a multiple of the identity
+    (denoising). The error falls by ``2((√κ−1)/(√κ+1))^k`` in k products (THEORY C15). If consecutive directions of a
+    sample are not conjugate, or one has no positive curvature, then J is not symmetric or has an eigenvalue above 1:
+    the sample stops there, and the others continue. Use ``GMRES`` for such a J.
 
-    Cost: one vector-Jacobian product a step, and one to measure; five vectors of the size of ``u``.
+    One more product measures the residual that the recurrence claims. A sample with a value that is not finite becomes
+    nan, and no other sample does.
+
+    Cost: one vector-Jacobian product a step, one to measure; five vectors of the size of ``u``.
 
     Attributes:
-        tol: ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖`` to reach, as for every other reach.
-        budget: products at most.
+        tol: relative residual ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖``, as for every forward solver.
+        budget: maximal number of products.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget`` is below 1.
@@ -47,54 +48,55 @@ class CG:
     budget: int = 200
 
     def __post_init__(self) -> None:
-        positive("tol", self.tol)
-        at_least("budget", self.budget, 1)
+        stopping_rule(self.tol, budget=self.budget)
 
     def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint:
-        return refinement.solve_by_refinement(T, u0, self._directions, self.tol, self.budget)
+        return refinement.solve_by_refinement(T, u0, self._conjugate_directions, self.tol, self.budget)
 
-    def _directions(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
-        """u corrected along at most ``size`` conjugate directions."""
-        # Near 1, and of the same bits: r may be so small that products of its entries vanish.
-        unit = power(r)[:, None]
+    def _conjugate_directions(
+        self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int
+    ) -> Correction:
+        """Correct u along at most ``size`` conjugate directions."""
+        # Scale r to near 1 by a power of two, which changes no bit, so that squares of its entries do not vanish.
+        unit = power_of_two(r)[:, None]
         u, r = (u.double() / unit).to(r), (r.double() / unit).to(r)
         x, p = torch.zeros_like(r), r
         square = inners(r, r)
         active = square > 0
-        claimed, refused, lost = ~active, torch.zeros_like(active), torch.zeros_like(active)
-        proof = NOISE * torch.finfo(r.dtype).eps
+        converged, unsuited, broken = ~active, torch.zeros_like(active), torch.zeros_like(active)
+        noise = NOISE * torch.finfo(r.dtype).eps
         residual = torch.full_like(square, torch.inf)
-        made = 0
-        while made < size and bool(active.any()):
-            A = p - wide(T.linear(back(p, like)))
-            made += 1
-            with outside(p):
+        products = 0
+        while products < size and bool(active.any()):
+            A = p - wide_rows(T.linear(from_rows(p, like)))
+            products += 1
+            with no_autocast(p):
                 curvature = inners(p, A)
-                lost = lost | (active & ~curvature.isfinite())
+                broken = broken | (active & ~curvature.isfinite())
                 flat = active & (curvature <= 0)
-                refused = refused | (flat & (residual > proof))
-                active = active & ~(flat | lost)
-                chosen, length = _rows(active, p), _column(square / curvature, p)
-                x = torch.where(chosen, torch.addcmul(x, length, p), x)
-                r = torch.where(chosen, torch.addcmul(r, -length, A), r)
-                # What a step needs to know, in two looks: the second is at what the first decides.
-                (A_size, size_of_r, size_of_Tu), (after,), _ = looked([A, r, u + x + r], [(r, r)])
-                residual = torch.where(active, ratio(size_of_r, size_of_Tu), residual)
-                reached = active & (residual <= self.tol)
-                p = torch.where(chosen, torch.addcmul(r, _column(after / square, r), p), 0)
-                (p_size,), (along,), _ = looked([p], [(p, A)])
-                cosine = along / (p_size * A_size)
+                unsuited = unsuited | (flat & (residual > noise))
+                active = active & ~(flat | broken)
+                mask, length = _mask(active, p), _column(square / curvature, p)
+                x = torch.where(mask, torch.addcmul(x, length, p), x)
+                r = torch.where(mask, torch.addcmul(r, -length, A), r)
+                # One transfer for all sizes that decide on the next direction; another below for that direction.
+                (A_size, r_size, Tu_size), (after,), _ = norms_and_inners([A, r, u + x + r], [(r, r)])
+                residual = torch.where(active, ratio(r_size, Tu_size), residual)
+                done = active & (residual <= self.tol)
+                p = torch.where(mask, torch.addcmul(r, _column(after / square, r), p), 0)
+                (p_size,), (p_A,), _ = norms_and_inners([p], [(p, A)])
+                cosine = p_A / (p_size * A_size)
                 square = after
-            claimed = claimed | reached
-            skew = active & ~reached & (cosine.abs() > SYMMETRIC) & (residual > proof)
-            refused = refused | skew
-            active = active & ~(reached | skew) & (after > 0)
-            p = p if bool(active.all()) else torch.where(_rows(active, p), p, 0)
-        return Correction((x.double() * unit).to(x), made, claimed, refused, lost)
+            converged = converged | done
+            skew = active & ~done & (cosine.abs() > SYMMETRIC) & (residual > noise)
+            unsuited = unsuited | skew
+            active = active & ~(done | skew) & (after > 0)
+            p = p if bool(active.all()) else torch.where(_mask(active, p), p, 0)
+        return Correction((x.double() * unit).to(x), products, converged, unsuited, broken)
 
 
-def _rows(chosen: Tensor, like: Tensor) -> Tensor:
-    return chosen.to(like.device)[:, None]
+def _mask(samples: Tensor, like: Tensor) -> Tensor:
+    return samples.to(like.device)[:, None]
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:

@@ -9,38 +9,39 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._core.argument_checks import at_least, positive
-from .._core.batch import back, inners, looked, norms, outside, ratio, wide
+from .._core.argument_checks import stopping_rule
+from .._core.batch import from_rows, inners, no_autocast, norms, norms_and_inners, ratio, wide_rows
 from .._core.results import FixedPoint
 from . import refinement
 from .adjoint_map import AdjointOperator
 from .refinement import Correction
 
 CANCELLED = 0.1
-"""Once orthogonalisation has left less than this share of a vector, it is done again."""
+"""Orthogonalise again if less than this fraction of a vector is left: its small rest is mostly rounding."""
 AGAIN = 2
-"""Orthogonalised again at most this often: once is enough (Giraud et al. 2005), and what is left then is rounding."""
+"""Maximal number of repeated orthogonalisations. One is enough (Giraud et al. 2005); what a second leaves is rounding."""
 NOISE = 10.0
-"""This many units of rounding are taken for 0: the Krylov space is exhausted."""
+"""Below this many units of rounding a new basis vector is 0: the Krylov space is exhausted."""
 
 
 @dataclass(frozen=True, slots=True)
 class GMRES:
-    """``(I − Jᵀ)u = v`` by generalised minimal residuals (Saad & Schultz 1986), for any J.
+    """Solve ``(I − Jᵀ)u = v`` by generalised minimal residuals (Saad & Schultz 1986), for any J.
 
-    After k products u minimises ``‖v − (I − Jᵀ)u‖`` over the span of ``v, Jᵀv, …, (Jᵀ)^{k−1}v``, of which the
-    Neumann series is one member. Started at ``v``, it goes back to 0, whose residual is known without a product.
-    It begins again once ``memory`` products are made. Where the recurrence says that every sample has reached
-    ``tol``, one more product measures whether it has (it has not, where rounding or samples that interact are in the
-    way); the solve goes on if not, as long as that helps. A sample for which a value is not finite becomes ``nan``,
-    alone.
+    After k products, u minimises ``‖v − (I − Jᵀ)u‖`` over the span of ``v, Jᵀv, …, (Jᵀ)^{k−1}v``, which contains the
+    k-term Neumann series. If ``u0`` is ``v``, it starts from 0 instead, whose residual is known without a product. It
+    restarts after ``memory`` products.
 
-    Cost: one vector-Jacobian product a step, and one to measure; ``memory + 1`` vectors of the size of ``u``.
+    Once the recurrence claims that every sample has met ``tol``, one more product measures the residual. If it is
+    larger, because of rounding or samples that interact, the solve continues as long as that helps. A sample with a
+    value that is not finite becomes nan, and no other sample does.
+
+    Cost: one vector-Jacobian product a step, one to measure; ``memory + 1`` vectors of the size of ``u``.
 
     Attributes:
-        tol: ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖`` to reach, as for every other reach.
-        budget: products at most.
-        memory: size of a Krylov space.
+        tol: relative residual ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖``, as for every forward solver.
+        budget: maximal number of products.
+        memory: maximal dimension of a Krylov space.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget`` or ``memory`` is below 1.
@@ -51,108 +52,108 @@ class GMRES:
     memory: int = 30
 
     def __post_init__(self) -> None:
-        positive("tol", self.tol)
-        at_least("budget", self.budget, 1)
-        at_least("memory", self.memory, 1)
+        stopping_rule(self.tol, budget=self.budget, memory=self.memory)
 
     def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint:
-        return refinement.solve_by_refinement(T, u0, self._space, self.tol, self.budget)
+        return refinement.solve_by_refinement(T, u0, self._krylov_space, self.tol, self.budget)
 
-    def improve(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, made: int = 0) -> FixedPoint:
-        """Go on from ``u``, whose residual ``r = v + Jᵀu − u`` is known after ``made`` products.
+    def improve(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor) -> FixedPoint:
+        """Continue from ``u``, whose residual ``r = v + Jᵀu − u`` is known, both ``(samples, entries)``.
 
-        Args:
-            T: the adjoint map.
-            like: what the solution is to have the shape of.
-            u, r: ``(samples, entries)``.
-            made: products so far.
+        ``like`` is a tensor of the shape and dtype of the solution.
         """
-        return refinement.improve(T, like, u, u + r, r, made, self._space, self.tol, self.budget)
+        return refinement.improve(T, like, u, u + r, r, 0, self._krylov_space, self.tol, self.budget)
 
-    def _space(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
-        """u corrected in a Krylov space of at most ``size`` dimensions."""
+    def _krylov_space(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
+        """Correct u in one Krylov space of at most ``size`` dimensions.
+
+        Arnoldi's relation is ``(I − Jᵀ) Q_k = Q_{k+1} H`` with ``q_0 = r/‖r‖``, so the correction is ``Q_k c ‖r‖`` for the
+        c that minimises ``‖e₁ − H c‖``. Coefficients are in units of ``‖r‖``. The stopping rule is relative to
+        ``‖v + Jᵀu‖``, which needs the components of u along Q as well (`along`, and `u_size` for the rest).
+        """
         size = min(size, self.memory)
-        first = norms(r)[0]
+        r_size = norms(r)[0]
         Q = r.new_empty(r.shape[0], size + 1, r.shape[1])
-        Q[:, 0] = r.double() / _column(first, r.double())  # ‖r‖ may be out of the range of float32
-        # In units of ‖r‖ from here on.
-        around = norms(u)[0] / torch.where(first > 0, first, 1)
+        Q[:, 0] = r.double() / _column(r_size, r.double())  # ‖r‖ may be out of the range of float32
+        u_size = norms(u)[0] / torch.where(r_size > 0, r_size, 1)
         H = torch.zeros(len(r), size + 1, size, dtype=torch.float64)
         weights, along = torch.zeros_like(H[:, 0]), torch.zeros_like(H[..., 0])
-        claimed, lost = first == 0, torch.zeros_like(first, dtype=torch.bool)
+        converged, broken = r_size == 0, torch.zeros_like(r_size, dtype=torch.bool)
         noise = NOISE * torch.finfo(r.dtype).eps
         k = 0
         while k < size:
             q = Q[:, k]
-            along[:, k] = _along(q, u, around, first)
-            column = _orthogonalise(Q, q - wide(T.linear(back(q, like))), k, noise)
-            lost = lost | ~column.isfinite().all(1)
-            H[:, : k + 2, k] = torch.where(lost[:, None], 0, column)
+            along[:, k] = _along(q, u, u_size, r_size)
+            column = _orthogonalise(Q, q - wide_rows(T.linear(from_rows(q, like))), k, noise)
+            broken = broken | ~column.isfinite().all(1)
+            H[:, : k + 2, k] = torch.where(broken[:, None], 0, column)
             k += 1
-            if bool((around > 0).any()):
-                along[:, k] = _along(Q[:, k], u, around, first)
-            c, left, reached = _least(H[:, : k + 1, :k], noise, along[:, : k + 1], around)
-            working = ~(claimed | lost)
-            weights[:, :k] = torch.where(working[:, None], c, weights[:, :k])
-            claimed = claimed | (working & (ratio(left, reached) <= self.tol))
-            if bool((claimed | lost | (H[:, k, k - 1] == 0)).all()):
+            if bool((u_size > 0).any()):
+                along[:, k] = _along(Q[:, k], u, u_size, r_size)
+            c, residual, Tu_size = _least_squares(H[:, : k + 1, :k], noise, along[:, : k + 1], u_size)
+            active = ~(converged | broken)
+            weights[:, :k] = torch.where(active[:, None], c, weights[:, :k])
+            converged = converged | (active & (ratio(residual, Tu_size) <= self.tol))
+            if bool((converged | broken | (H[:, k, k - 1] == 0)).all()):
                 break
-        with outside(Q):
-            step = torch.bmm((weights[:, :k] * first[:, None]).to(Q)[:, None], Q[:, :k])[:, 0]
-        return Correction(step, k, claimed, torch.zeros_like(lost), lost)
+        with no_autocast(Q):
+            step = torch.bmm((weights[:, :k] * r_size[:, None]).to(Q)[:, None], Q[:, :k])[:, 0]
+        return Correction(step, k, converged, torch.zeros_like(broken), broken)
 
 
 def _column(size: Tensor, like: Tensor) -> Tensor:
-    """Positive sizes as a column that ``like`` is divided by; 1 in place of 0."""
+    """Return positive sizes as a column to divide ``like`` by; 1 in place of 0."""
     return torch.where(size > 0, size, 1).to(like)[:, None]
 
 
-def _along(q: Tensor, u: Tensor, around: Tensor, first: Tensor) -> Tensor:
-    """``⟨q, u⟩`` in units of the residual; no pass over them where u is 0."""
-    return inners(q, u) / torch.where(first > 0, first, 1) if bool((around > 0).any()) else around
+def _along(q: Tensor, u: Tensor, u_size: Tensor, r_size: Tensor) -> Tensor:
+    """Return ``⟨q, u⟩ / ‖r‖``, without a pass over q if u is 0."""
+    return inners(q, u) / torch.where(r_size > 0, r_size, 1) if bool((u_size > 0).any()) else u_size
 
 
 def _orthogonalise(Q: Tensor, w: Tensor, k: int, noise: float) -> Tensor:
-    """Make ``Q[:, k + 1]`` of w; returns column k of H, float64 ``(samples, k + 2)`` on the CPU.
+    """Set ``Q[:, k + 1]`` from w; return column k of H, float64 ``(samples, k + 2)`` on the CPU.
 
-    What is left of a w within the span is rounding; that is taken for 0, and so is the next vector.
+    A w within the span of Q leaves nothing but rounding. Then the last entry of H and ``Q[:, k + 1]`` are 0.
     """
     basis = Q[:, : k + 1]
     total = torch.zeros(len(w), k + 1, dtype=torch.float64)
     floor = left = total[:, 0]
-    with outside(w):
-        for again in range(1 + AGAIN):
+    with no_autocast(w):
+        for attempt in range(1 + AGAIN):
             h = torch.bmm(basis, w[:, :, None])[..., 0]
             w = torch.baddbmm(w[:, None], h[:, None], basis, alpha=-1)[:, 0]
-            (taken, left), _, columns = looked([h, w], also=h.mT)
+            (removed, left), _, columns = norms_and_inners([h, w], extra=h.mT)
             total = total + columns.mT
-            if not again:
-                floor = noise * (1 + torch.hypot(taken, left))  # 1 for q, of which w is a difference
-            # What was just taken away measures how far from orthogonal w was.
-            if not bool(((left < CANCELLED * taken) & (left > floor)).any()):
+            if not attempt:
+                # w was a difference q − Jᵀq, so it carries the rounding of q, of norm 1, as well as its own.
+                floor = noise * (1 + torch.hypot(removed, left))
+            # What was just removed measures how far from orthogonal w was.
+            if not bool(((left < CANCELLED * removed) & (left > floor)).any()):
                 break
         left = torch.where(left <= floor, 0, left)
-        known = ((left > 0) & left.isfinite()).to(w.device)[:, None]
-        Q[:, k + 1] = torch.where(known, w / _column(left, w), 0)
+        usable = ((left > 0) & left.isfinite()).to(w.device)[:, None]
+        Q[:, k + 1] = torch.where(usable, w / _column(left, w), 0)
     return torch.cat((total, left[:, None]), 1)
 
 
-def _least(H: Tensor, noise: float, along: Tensor, around: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Minimise ``‖e₁ − H c‖``: c, the minimum, and ``‖T(u + Q c)‖``, of each sample."""
+def _least_squares(H: Tensor, noise: float, along: Tensor, u_size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Minimise ``‖e₁ − H c‖``; return c, the minimum, and ``‖v + Jᵀ(u + Q c)‖``, per sample."""
     right = torch.zeros(*H.shape[:2], 1, dtype=H.dtype)
     right[:, 0] = 1
     basis, triangle = torch.linalg.qr(H)
     diagonal = triangle.diagonal(dim1=1, dim2=2)
-    # Of a vector of zeros, as of one that I − Jᵀ takes to 0, nothing can be taken.
+    # Columns without a pivot, of basis vectors that are 0 or that I − Jᵀ maps to 0, get coefficient 0.
     empty = diagonal.abs() <= noise * torch.clamp(diagonal.abs().amax(1, keepdim=True), min=1)
     triangle = torch.where(torch.diag_embed(empty), 1, triangle)
     c = torch.linalg.solve_triangular(
         triangle, torch.where(empty[..., None], 0, basis.mT @ right), upper=True
     )
-    left = (right - H @ c)[..., 0]
-    inside = left + along
+    residual = (right - H @ c)[..., 0]
+    # v + Jᵀ(u + Q c) is the corrected point plus its residual. Its part in the span of Q:
+    inside = residual + along
     inside[:, :-1] += c[..., 0]
-    # T(u) is u, corrected, and its residual; what of u is outside of the space stays.
-    outside_of_it = (around.square() - along.square().sum(1)).clamp(min=0).sqrt()
-    reached = torch.hypot(torch.linalg.vector_norm(inside, dim=1), outside_of_it)
-    return c[..., 0], torch.linalg.vector_norm(left, dim=1), reached
+    # Its part outside is that of u, which the correction leaves as it is.
+    outside = (u_size.square() - along.square().sum(1)).clamp(min=0).sqrt()
+    Tu_size = torch.hypot(torch.linalg.vector_norm(inside, dim=1), outside)
+    return c[..., 0], torch.linalg.vector_norm(residual, dim=1), Tu_size

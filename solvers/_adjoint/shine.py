@@ -1,4 +1,4 @@
-"""The adjoint equation by the inverse that the forward solve has learned already."""
+"""SHINE: solve the adjoint equation by the inverse that the forward solver has learned."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .adjoint_map import AdjointOperator
 
 @dataclass(frozen=True, slots=True)
 class SharedInverse:
-    """``u ≈ (I − Jᵀ)⁻¹v`` by the quasi-Newton inverse of the reach, then ``refine`` terms of the series from there.
+    """``u ≈ (I − Jᵀ)⁻¹v`` by the quasi-Newton inverse of the forward solver, then ``refine`` steps ``u ← v + Jᵀu``.
 
-    The inverse costs no product at all; it is right in the few directions that the reach has seen last, and the
-    identity (JFB) in the others. Each refinement is one vector-Jacobian product. Nothing is measured.
+    The inverse is accurate in the few directions that the forward solver has visited last, and the identity (JFB) in
+    all others. It costs no product, each refinement one. No residual is measured.
 
-    Needs a reach that leaves its inverse behind, such as ``Anderson(shared=True)``.
+    Needs a forward solver that returns its inverse, such as ``Anderson(shared=True)``.
 
     Raises:
-        ValueError: ``refine`` is negative; when it runs, the reach has left no inverse.
+        ValueError: ``refine`` is negative; in a call, the forward solver has returned no inverse.
 
     Source: Ramzi et al., *SHINE: sharing the inverse estimate from the forward pass* (arXiv 2106.00553).
     """
@@ -34,7 +34,7 @@ class SharedInverse:
     def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint:
         if T.inverse is None:
             raise ValueError(
-                "the forward solve left no inverse to share: give it shared=True, e.g. anderson(0.001, shared=True)"
+                "the forward solver returned no inverse to share: use shared=True, e.g. anderson(0.001, shared=True)"
             )
         u = T.inverse(u0)
         for _ in range(self.refine):

@@ -1,1 +1,1 @@
-"""Backward modes: what autograd differentiates at the point where a forward solver ended."""
+"""Backward modes: how autograd differentiates at the point of the forward solver."""

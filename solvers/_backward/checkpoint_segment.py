@@ -1,4 +1,4 @@
-"""Applications that are made again on the way back, in place of being kept."""
+"""Checkpointing: repeat applications in the backward pass instead of keeping their tape."""
 
 # The types of torch.utils.checkpoint are partial.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -11,25 +11,25 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from .._core.maps import Map
-from .._core.tape import Versions, ends, same
+from .._core.tape import LeafVersions, check_same_value, tape_ends
 
 
 @dataclass(slots=True)
 class CheckpointSegment:
-    """``size`` applications of which the start alone is kept.
+    """``size`` applications of which only the start is kept on the tape.
 
-    What is drawn from the global random state, as dropout does, is drawn again. Where they are made again, the
-    parameters must be those of the way there, and the value must be.
+    The backward pass repeats them, with the same draws from the global random state (dropout). It raises a
+    ``RuntimeError`` if a parameter, or the value of the last segment, has changed since.
 
     Attributes:
         T: the map.
         steps: ``(T, x, size) -> x`` after the applications.
-        size: how many.
-        recomputed: gets a 1 for every application that is made again.
-        last: whether there is none after it. Its value is compared: it is the first that is made again.
-        seen: applications so far.
-        leaves: of one application.
-        value: without its tape, which would hold itself through it; and the version that it had.
+        size: number of applications.
+        recomputed: receives a 1 for every repeated application.
+        last: whether this is the last segment. The backward pass repeats it first, so its checks suffice for all.
+        applications: number of applications so far, repeated ones included.
+        leaves: versions of the leaves of one application.
+        value: the value without its tape, which would otherwise be a reference cycle, and its version.
     """
 
     T: Map
@@ -37,33 +37,33 @@ class CheckpointSegment:
     size: int
     recomputed: list[float]
     last: bool
-    seen: int = 0
-    leaves: Versions | None = None
+    applications: int = 0
+    leaves: LeafVersions | None = None
     value: tuple[Tensor, int] | None = field(default=None, repr=False)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The value after the segment."""
-        # To its end, where its value can be compared.
+        """Return the value after the segment."""
+        # Without early stop the last segment is repeated to its end, where its value can be compared.
         with set_checkpoint_early_stop(not self.last):
-            found: Tensor = checkpoint(self._run, x, use_reentrant=False)  # pyright: ignore[reportAssignmentType]
+            y: Tensor = checkpoint(self._run, x, use_reentrant=False)  # pyright: ignore[reportAssignmentType]
         if self.last:
-            value = found.detach()
+            value = y.detach()
             self.value = value, value._version
-        return found
+        return y
 
     def _run(self, x: Tensor) -> Tensor:
-        if self.seen and self.leaves is not None:
+        if self.applications and self.leaves is not None:
             self.leaves.check()
-        value = self.steps(self._counted, x, self.size)
+        y = self.steps(self._counted, x, self.size)
         if self.value is not None and self.value[0]._version == self.value[1]:
-            same(value.detach(), self.value[0])
-        return value
+            check_same_value(y.detach(), self.value[0])
+        return y
 
     def _counted(self, x: Tensor) -> Tensor:
-        self.seen += 1
-        if self.seen > self.size:  # on the way back
+        self.applications += 1
+        if self.applications > self.size:  # in the backward pass
             self.recomputed.append(1)
         y = self.T(x)
-        if self.last and self.seen == 1:
-            self.leaves = Versions(ends(y, start=x).leaves)
+        if self.last and self.applications == 1:
+            self.leaves = LeafVersions(tape_ends(y, start=x).leaves)
         return y

@@ -1,23 +1,26 @@
-"""An upper bound on the error of a gradient at equilibrium, from what the step that made it knows anyway.
+"""An upper bound on the error of a gradient at equilibrium, from quantities of its own backward pass.
 
-Let ``y_k = T(x_k)`` be the applications on the tape, ``u_k`` the cotangents that reached them and
-``a_k = J(x_k)ᵀu_k``, ``v = ∇ℓ(y)`` at the value y that was returned, and ``ϱ = v + Σ (a_k − u_k)``, which is the last
-cotangent ``(Jᵀ)^K v`` of a truncated series, and the residual of an adjoint solve. With ``e_k ≥ ‖x_k − x*‖``,
-``e ≥ ‖y − x*‖`` and ``b ≥ ‖B(x*)‖``,
+Let ``y_k = T(x_k)`` be the applications on the tape, ``u_k`` the cotangents that reached them, ``a_k = J(x_k)ᵀu_k``,
+``v = ∇ℓ(y)`` at the returned value y, and ``ϱ = v + Σ (a_k − u_k)``: the last cotangent ``(Jᵀ)^K v`` of a truncated
+series, or the residual of an adjoint solve. With ``e_k ≥ ‖x_k − x*‖``, ``e ≥ ‖y − x*‖`` and ``b ≥ ‖B(x*)‖``,
 
     ‖g − F'‖ ≤ b/(1−L) ‖ϱ‖  +  H e + Σ ΔB_k + b/(1−L) (Λ e + Σ ΔJ_k),
 
-where ``ΔJ_k`` and ``ΔB_k`` bound ``‖(J(x*) − J(x_k))ᵀu_k‖`` and ``‖(B(x*) − B(x_k))ᵀu_k‖``: see ``DerivativeBounds``.
-Proof:
+where ``ΔJ_k`` and ``ΔB_k`` bound ``‖(J(x*) − J(x_k))ᵀu_k‖`` and ``‖(B(x*) − B(x_k))ᵀu_k‖``; see ``DerivativeBounds``.
+Proof: with ``J_k = J(x_k)``, ``J* = J(x*)``, and B alike,
 ``(I − J*ᵀ)(Σu_k − u*) = Σ(J_k − J*)ᵀu_k + (v − v*) − ϱ``, and ``g − F' = h − h* + Σ(B_k − B*)ᵀu_k + B*ᵀ(Σu_k − u*)``.
 
-Nothing was used but that the gradient is ``h + Σ B(x_k)ᵀu_k``: it holds for truncated tapes (bound B1 of the
-project's theory page), for every adjoint solve (S6 and B3), and for any other algorithm that applies T on a tape.
+The proof uses only that the gradient is ``h + Σ B(x_k)ᵀu_k``. So the bound holds for truncated tapes (B1 of the
+project's theory page), for every adjoint solver (S6 and B3), and for any other algorithm that applies T on a tape.
 
-Rounding: an application is off by ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖``, stated by the regularity or measured by
-shaking one application; it enters the distances, and moves the points at which derivatives are taken by as much
-as makes T move by ρ_k. A product is allowed ``ROUNDING`` units of the last place of its cotangent, and of b times
-that; where nothing is stated, the way back is shaken too, and ``ROUNDING`` times what it moves by is allowed.
+Radius: a contraction has ``‖x_k − x*‖ ≤ (‖y_k − x_k‖ + ρ_k)/(1−L)``, where ρ_k bounds the rounding of ``y_k``. From the
+application before, ``e_k ≤ L e_{k−1} + ρ_{k−1} + ‖x_k − y_{k−1}‖``, which is smaller once rounding dominates the residual.
+The smaller of the two is used.
+
+Rounding: ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖`` is stated by the derivative bounds, or estimated (see ``rounding``). It enlarges
+the distances. It also enlarges the ball of ``ΔJ_k`` and ``ΔB_k``, by ρ_k/L: the computed application may be on another side
+of a kink than ``T(x_k)``, as T is at a point that far away. A product ``Jᵀu`` is allowed ``ROUNDING`` units of rounding of
+``‖u‖``, and ``Bᵀu`` of ``b ‖u‖``; or ``ROUNDING`` times their estimated rounding, if that is larger.
 """
 
 from __future__ import annotations
@@ -32,22 +35,22 @@ from .._core.batch import norm
 from .._core.certificate import Certificate
 from .derivative_bounds import (
     DerivativeBounds,
-    changed,
     checked_bound,
-    lipschitz_of,
+    checked_change,
+    checked_L,
+    stated_rounding,
     states_rounding,
-    told_rounding,
-    uncovered,
+    why_uncovered,
 )
 from .estimated_bounds import CountedProducts
-from .products import taped as apply
-from .rounding import Rounding, shake
+from .products import taped as taped_map
+from .rounding import Rounding, estimate_rounding
 from .tape_recorder import TapedApplication, last_backward_pass
 
 ROUNDING = 10.0
-"""What an operation or a product may round off, in units of the rounding of its dtype, relative to its value."""
+"""Allowance for the rounding of an application or a product: this many units of rounding, or times its estimate."""
 COVER = "give its regularity parameters=[…], the leaves that its B is the derivative in"
-STEPPED = "a parameter of T was changed in place after the solve: call backward() before the step"
+CHANGED_PARAMETER = "a parameter of T was changed in place after the solve: call backward() before the step"
 
 
 def certificate(
@@ -59,125 +62,130 @@ def certificate(
     direct: float = 0.0,
     size: float = math.nan,
 ) -> Certificate:
-    """The certificate of the gradient that one backward pass left behind.
+    """Return the certificate of the gradient of one backward pass.
 
     Args:
-        taped: the applications on the tape with their cotangents, of ``Watch.taped`` (after ``backward()``).
-        y: the value of which the loss was taken.
-        v: ``∂ℓ/∂x`` there.
-        regularity: what is known of T.
+        taped: ``TapeRecorder.taped``, after ``backward()``.
+        y: the value at which the loss was taken.
+        v: ``∂ℓ/∂x`` there, of the shape of y.
+        regularity: derivative bounds of T.
         smoothness: Λ, the Lipschitz constant of ``∂ℓ/∂x``.
-        direct: H, that of ``∂ℓ/∂θ``; 0 where the loss sees the parameters through x alone.
+        direct: H, the Lipschitz constant of ``∂ℓ/∂θ``; 0 if the loss depends on the parameters through x alone.
         size: ``‖g‖``, for the relative bound.
 
     Returns:
-        A certificate with infinite parts where L is not below 1, or something is not finite.
+        The certificate; its parts are infinite if L is not below 1, or something is not finite.
 
     Raises:
-        ValueError: nothing was taped, or no cotangent has passed yet, or a constant is negative.
+        ValueError: nothing was recorded, there was no backward pass yet, or a constant is negative or nan.
 
-    Source: Ehrhardt & Roberts (arXiv 2301.04764) for a-posteriori bounds of hypergradients; the form above is this
+    Source: Ehrhardt & Roberts (arXiv 2301.04764) for a-posteriori bounds of hypergradients; this form is the
     project's own.
     """
     checked_bound("smoothness", smoothness)
     checked_bound("direct", direct)
     if not taped:
-        raise ValueError("nothing was taped: solve with the Watch in place of T, and with gradients enabled")
-    passed = last_backward_pass(taped)
-    if not passed:
+        raise ValueError(
+            "nothing was taped: solve with the TapeRecorder in place of T, and with gradients enabled"
+        )
+    applications = last_backward_pass(taped)
+    if not applications:
         raise ValueError("no cotangent has passed: call backward() before the certificate")
     y, v, L = y.detach(), v.detach(), regularity.L
     if not L < 1:
-        return none(f"L = {L:.6g} is not below 1", L, size)
-    inverse = 1 / (1 - lipschitz_of(regularity))
-    pairs = [_complete(kept) for kept in passed]
-    if math.isinf(size) or not all(map(_finite, (y, v, *(t for u, a in pairs for t in (u, a))))):
-        return none("the value, its cotangent or the gradient is not finite", L, size)
-    seen = _seen(passed, regularity)
-    allowed = _allowances(passed, regularity, seen)
+        return no_certificate(f"L = {L:.6g} is not below 1", L, size)
+    inverse = 1 / (1 - checked_L(regularity))
+    cotangents = [_cotangents(application) for application in applications]
+    if math.isinf(size) or not all(map(_finite, (y, v, *(t for u, a in cotangents for t in (u, a))))):
+        return no_certificate("the value, its cotangent or the gradient is not finite", L, size)
+    products_rounding = _estimated_rounding(applications, regularity)
+    allowances = _allowances(applications, regularity, products_rounding)
     eps = torch.finfo(y.dtype).eps
-    left, moved_J, moved_B = v.clone(), 0.0, 0.0
-    b = before = nearest = math.inf
-    last, previous, rounded, pulled = v, 0.0, norm(v), 0.0
-    for kept, (u, a), off in zip(passed, pairs, allowed, strict=True):
-        distance = inverse * (norm(kept.y - kept.x) + off)
-        if before < math.inf:
-            distance = min(distance, L * before + previous + norm(kept.x - last))
-        change = changed(regularity, kept.x, u, distance + (off / L if L else off))
-        moved_J, moved_B, b = moved_J + change.J, moved_B + change.B, min(b, change.size)
-        left += a - u
-        rounded, pulled = rounded + norm(u), pulled + norm(u)
-        nearest = min(nearest, L * distance + off + norm(y - kept.y))
-        before, last, previous = distance, kept.y, off
-    adjoint = b * inverse * (norm(left) + ROUNDING * max(eps, seen.J) * rounded)
-    adjoint += ROUNDING * max(eps * b, seen.B) * pulled
-    equilibrium = direct * nearest + moved_B + b * inverse * (smoothness * nearest + moved_J)
-    found = Certificate(size, adjoint, equilibrium, 0.0, b * inverse, nearest, L, True)
-    return found.estimate(*_doubts(passed, regularity, y.dtype))
+    residual, change_J, change_B = v.clone(), 0.0, 0.0
+    b = distance_before = nearest = math.inf
+    y_before, rho_before = y, 0.0
+    u_sum = 0.0
+    v_and_u_sum = norm(v)
+    for application, (u, a), rho in zip(applications, cotangents, allowances, strict=True):
+        distance = inverse * (norm(application.y - application.x) + rho)
+        if distance_before < math.inf:
+            distance = min(distance, L * distance_before + rho_before + norm(application.x - y_before))
+        change = checked_change(regularity, application.x, u, distance + (rho / L if L else rho))
+        change_J, change_B, b = change_J + change.J, change_B + change.B, min(b, change.size)
+        residual += a - u
+        v_and_u_sum, u_sum = v_and_u_sum + norm(u), u_sum + norm(u)
+        nearest = min(nearest, L * distance + rho + norm(y - application.y))
+        distance_before, y_before, rho_before = distance, application.y, rho
+    adjoint = b * inverse * (norm(residual) + ROUNDING * max(eps, products_rounding.J) * v_and_u_sum)
+    adjoint += ROUNDING * max(eps * b, products_rounding.B) * u_sum
+    equilibrium = direct * nearest + change_B + b * inverse * (smoothness * nearest + change_J)
+    bound = Certificate(size, adjoint, equilibrium, 0.0, b * inverse, nearest, L, True)
+    return bound.estimate(*_reasons_for_estimate(applications, regularity, y.dtype))
 
 
-def none(why: str, L: float = math.nan, size: float = math.nan) -> Certificate:
-    """No certificate."""
+def no_certificate(why: str, L: float = math.nan, size: float = math.nan) -> Certificate:
+    """Return a certificate with an infinite error."""
     return Certificate(size, math.inf, math.inf, 0.0, math.inf, math.inf, L, False, why)
 
 
-def _complete(kept: TapedApplication) -> tuple[Tensor, Tensor]:
-    """u and a of one pass; a is made again where the pass left it out."""
-    assert kept.u is not None
-    if kept.a is not None:
-        return kept.u, kept.a
-    if kept.map is None:
+def _cotangents(application: TapedApplication) -> tuple[Tensor, Tensor]:
+    """Return u and a; compute a by another application if the backward pass left it out."""
+    assert application.u is not None
+    if application.a is not None:
+        return application.u, application.a
+    if application.map is None:
         raise ValueError(
-            "a cotangent ended before the points: use backward(), torch.autograd.grad skips them"
+            "the backward pass did not go on to the points: use backward(), torch.autograd.grad leaves them out"
         )
-    if kept.stepped:
-        raise ValueError(STEPPED)
-    return kept.u, CountedProducts([]).through(apply(kept.map, kept.x), kept.u)[0]
+    if application.parameters_changed:
+        raise ValueError(CHANGED_PARAMETER)
+    return application.u, CountedProducts([]).through(
+        taped_map(application.map, application.x), application.u
+    )[0]
 
 
-def _seen(passed: Sequence[TapedApplication], regularity: DerivativeBounds) -> Rounding:
-    """What shaking T shows; nothing where its regularity states its rounding, or bounds nothing anyway."""
-    last = passed[-1]
+def _estimated_rounding(applications: Sequence[TapedApplication], regularity: DerivativeBounds) -> Rounding:
+    """Estimate the rounding at the last application; 0 if it is stated, or the bounds are no proof anyway."""
+    last = applications[-1]
     if not regularity.rigorous or states_rounding(regularity):
         return Rounding()
     if last.rounding is not None:
         return last.rounding
-    if last.map is None or last.u is None or last.stepped:
+    if last.map is None or last.u is None or last.parameters_changed:
         return Rounding()
-    return shake(last.map, apply(last.map, last.x), last.leaves or (), last.u)
+    return estimate_rounding(last.map, taped_map(last.map, last.x), last.leaves or (), last.u)
 
 
 def _allowances(
-    passed: Sequence[TapedApplication], regularity: DerivativeBounds, seen: Rounding
+    applications: Sequence[TapedApplication], regularity: DerivativeBounds, estimated: Rounding
 ) -> list[float]:
-    """What each application may be off by, at most."""
-    eps = torch.finfo(passed[-1].y.dtype).eps
-    stated = [told_rounding(regularity, kept.x) for kept in passed]
-    if all(told is not None for told in stated):
-        return [told for told in stated if told is not None]
-    sizes = [norm(kept.y) for kept in passed]
-    # In units of the largest value: one application stands for all, whose sizes may differ.
-    rough = max(eps * sizes[-1], seen.value)
-    return [ROUNDING * rough * max(1.0, size / (sizes[-1] or 1)) for size in sizes]
+    """Return ρ_k for each application."""
+    eps = torch.finfo(applications[-1].y.dtype).eps
+    stated = [stated_rounding(regularity, application.x) for application in applications]
+    if all(rounding is not None for rounding in stated):
+        return [rounding for rounding in stated if rounding is not None]
+    sizes = [norm(application.y) for application in applications]
+    # The last application is estimated and stands for all; larger values round off proportionally more.
+    rho = max(eps * sizes[-1], estimated.value)
+    return [ROUNDING * rho * max(1.0, size / (sizes[-1] or 1)) for size in sizes]
 
 
-def _doubts(
-    passed: Sequence[TapedApplication], regularity: DerivativeBounds, dtype: torch.dtype
+def _reasons_for_estimate(
+    applications: Sequence[TapedApplication], regularity: DerivativeBounds, dtype: torch.dtype
 ) -> list[str]:
-    """Why what was used is no bound by proof."""
     if not regularity.rigorous:
         return ["the constants of T are estimates"]
-    unknown = any(kept.leaves is None for kept in passed)
-    leaves = None if unknown else list({id(p): p for kept in passed for p in kept.leaves or ()}.values())
-    why = [uncovered(regularity, leaves, "T", COVER)]
+    unknown = any(application.leaves is None for application in applications)
+    leaves = {id(leaf): leaf for application in applications for leaf in application.leaves or ()}
+    reasons = [why_uncovered(regularity, None if unknown else list(leaves.values()), "T", COVER)]
     if not states_rounding(regularity) and torch.finfo(dtype).eps > torch.finfo(torch.float64).eps:
         name = str(dtype).removeprefix("torch.")
-        why.append(
+        reasons.append(
             f"the rounding of T in {name} is not bounded: give its regularity a rounding(x), or use float64"
         )
-    if any(kept.stepped for kept in passed):
-        why.append(STEPPED)
-    return why
+    if any(application.parameters_changed for application in applications):
+        reasons.append(CHANGED_PARAMETER)
+    return reasons
 
 
 def _finite(x: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""What is known of a map's derivatives, and of a loss's: the constants that a certificate is made of."""
+"""Bounds on the derivatives of a map and of a loss: the constants that a certificate is computed from."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .._core.maps import Loss
 
 @dataclass(frozen=True, slots=True)
 class DerivativeChange:
-    """How far the derivatives of a map may be, anywhere in a ball, from what they are at its centre x.
+    """Bounds on the derivatives of a map over a ball around x, for one cotangent u.
 
-    For every x' of the ball, with u the cotangent that was asked about:
+    For every x' in the ball:
 
     Attributes:
-        J: ``‖(J(x') − J(x))ᵀu‖`` at most.
-        B: ``‖(B(x') − B(x))ᵀu‖`` at most.
-        size: ``‖B(x')‖`` at most.
+        J: ``‖(J(x') − J(x))ᵀu‖`` is at most this.
+        B: ``‖(B(x') − B(x))ᵀu‖`` is at most this.
+        size: ``‖B(x')‖`` is at most this.
     """
 
     J: float
@@ -30,16 +30,15 @@ class DerivativeChange:
 
 
 class DerivativeBounds(Protocol):
-    """Bounds on the derivatives ``J = ∂T/∂x`` and ``B = ∂T/∂θ`` of a map; a batch is one long vector to it.
+    """Bounds on the derivatives ``J = ∂T/∂x`` and ``B = ∂T/∂θ`` of a map, which see a batch as one long vector.
 
-    Two more things may be said, and a certificate is an estimate where it misses them:
+    Two further attributes are optional. Without them a certificate is an estimate:
 
-    - ``parameters``, a sequence of tensors: the leaves θ that its B is the derivative in. A leaf on T's tape that is
-      none of them has a part in the gradient, and none in the bound.
-    - ``rounding(x)``, a number: at least ``‖fl(T)(x) − T(x)‖``, where ``fl(T)`` is T as it is computed, in the dtype of
-      x; and products with its derivatives round off no more than a few units of ``‖u‖`` and of ``‖B‖ ‖u‖``. Without
-      it, both ways are shaken to see what they round off: an allowance that will do in float64, and makes an estimate
-      in any lower precision.
+    - ``parameters``, a sequence of tensors: the leaves θ in which B is the derivative. Another leaf on T's tape
+      contributes to the gradient but not to the bound.
+    - ``rounding(x)``, a float: a bound on ``‖fl(T)(x) − T(x)‖``, where ``fl(T)`` is T as computed in the dtype of x. It
+      also states that products with the derivatives round off no more than a few units of ``‖u‖`` and ``‖B‖ ‖u‖``.
+      Without it, rounding is measured by perturbing T and its backward pass, which suffices in float64 only.
     """
 
     @property
@@ -49,36 +48,36 @@ class DerivativeBounds(Protocol):
 
     @property
     def rigorous(self) -> bool:
-        """Whether the numbers are bounds by proof; otherwise they are estimates."""
+        """Whether the numbers are proven bounds; otherwise they are estimates."""
         ...
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
-        """What the derivatives may do in the ball of ``radius`` around ``x``; ``u`` has the shape of ``x``."""
+        """Bound the derivatives in the ball of ``radius`` around ``x``; ``u`` has the shape of ``x``."""
         ...
 
 
 @runtime_checkable
 class HasDerivativeBounds(Protocol):
-    """A map that knows its own regularity: what makes a certificate rigorous."""
+    """A map that states bounds on its derivatives, which make certificates rigorous."""
 
     def __call__(self, x: Tensor, /) -> Tensor: ...
 
     def regularity(self) -> DerivativeBounds | None:
-        """The bounds at the parameters of this moment; ``None`` where there are none."""
+        """Return the bounds at the present parameters, or ``None`` if there are none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LipschitzConstants:
-    """Regularity by constants that hold wherever the iterates and the equilibrium are.
+    """Derivative bounds from constants that hold at all iterates and at the equilibrium.
 
     Attributes:
-        L: of T in x.
-        M_J, M_B: of J and of B in x.
-        B: ``‖B(x)‖`` at a point.
-        rigorous: whether they are bounds by proof.
-        parameters: the leaves that B is the derivative in; certificates are estimates where they are not told.
-        rounding: a bound on what an application at ``x`` rounds off; see ``DerivativeBounds``.
+        L: Lipschitz constant of T in x.
+        M_J, M_B: Lipschitz constants of J and of B in x.
+        B: ``x -> ‖B(x)‖``, or a bound on it.
+        rigorous: whether they are proven bounds.
+        parameters: the leaves in which B is the derivative; certificates are estimates without.
+        rounding: a bound on the rounding of T at ``x``; see ``DerivativeBounds``.
 
     Raises:
         ValueError: a constant is negative or nan.
@@ -97,7 +96,7 @@ class LipschitzConstants:
             checked_bound(name, getattr(self, name))
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
-        """Constants times radius."""
+        """Multiply constants by the radius."""
         size = norm(u) * radius
         return DerivativeChange(
             _times(self.M_J, size), _times(self.M_B, size), self.B(x) + _times(self.M_B, radius)
@@ -106,74 +105,74 @@ class LipschitzConstants:
 
 @dataclass(frozen=True, slots=True)
 class WrappedBounds:
-    """A regularity that is looked at through something: counted, reshaped, or distorted on purpose.
+    """Derivative bounds around others, e.g. to count calls, to reshape arguments, or (in mutants) to be wrong.
 
     Attributes:
-        of: the one behind, whose L, rigour and rounding stay.
-        look: ``(of, x, u, radius) -> Change``, in place of its own ``change``.
-        parameters: in place of those of the one behind, where the same numbers go by other tensors.
-        shape: of x as the one behind knows it, where it is another.
+        bounds: the wrapped bounds, whose ``L``, ``rigorous`` and ``rounding`` are kept.
+        wrapper: ``(bounds, x, u, radius) -> DerivativeChange``, called in place of ``bounds.change``.
+        parameters: replaces those of ``bounds``, if other tensors hold the same numbers.
+        shape: of x as ``bounds`` expects it, if different.
     """
 
-    of: DerivativeBounds
-    look: Callable[[DerivativeBounds, Tensor, Tensor, float], DerivativeChange]
+    bounds: DerivativeBounds
+    wrapper: Callable[[DerivativeBounds, Tensor, Tensor, float], DerivativeChange]
     parameters: Sequence[Tensor] | None = field(default=None, compare=False)
     shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.parameters is None:
-            object.__setattr__(self, "parameters", stated(self.of))
+            object.__setattr__(self, "parameters", stated_parameters(self.bounds))
 
     @property
     def L(self) -> float:
-        """That of the one behind."""
-        return self.of.L
+        """``L`` of ``bounds``."""
+        return self.bounds.L
 
     @property
     def rigorous(self) -> bool:
-        """As the one behind is."""
-        return self.of.rigorous
+        """``rigorous`` of ``bounds``."""
+        return self.bounds.rigorous
 
     @property
     def rounding(self) -> Callable[[Tensor], float] | None:
-        """That of the one behind."""
-        told = getattr(self.of, "rounding", None)
-        if told is None or self.shape is None:
-            return told
+        """``rounding`` of ``bounds``, for x of this shape."""
+        rounding = getattr(self.bounds, "rounding", None)
+        if rounding is None or self.shape is None:
+            return rounding
         shape = self.shape
-        return lambda x: told(x.view(shape))
+        return lambda x: rounding(x.view(shape))
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
-        """What ``look`` makes of it."""
-        return self.look(self.of, x, u, radius)
+        """Call ``wrapper``."""
+        return self.wrapper(self.bounds, x, u, radius)
 
 
 @runtime_checkable
 class Smooth(Protocol):
-    """A loss that knows its own constants."""
+    """A loss that states its constants."""
 
     def __call__(self, x: Tensor, /) -> Tensor: ...
 
     @property
     def smoothness(self) -> float:
-        """Λ: Lipschitz constant of ``∂ℓ/∂x`` in x."""
+        """Λ, the Lipschitz constant of ``∂ℓ/∂x`` in x."""
         ...
 
     @property
     def direct(self) -> float:
-        """H: Lipschitz constant of ``∂ℓ/∂θ`` in x; 0 where the loss sees the parameters through x alone."""
+        """H, the Lipschitz constant of ``∂ℓ/∂θ`` in x; 0 if the loss depends on the parameters through x alone."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SmoothLoss:
-    """A loss with its constants, e.g. ``SmoothLoss(F.mse_loss…, 2 / x.numel())``.
+    """A loss with its constants, e.g. ``SmoothLoss(lambda x: (x - truth).square().mean(), 2 / truth.numel())``.
 
     Attributes:
         value: the loss.
         smoothness, direct: see ``Smooth``.
-        parameters: the leaves that ``direct`` is meant for, where the loss sees any besides x; certificates are
-            estimates where it does and they are not told.
+        parameters: the leaves that ``direct`` covers, if the loss depends on any besides x; without them certificates
+            are then estimates.
 
     Raises:
         ValueError: a constant is negative or nan.
@@ -194,59 +193,61 @@ class SmoothLoss:
 
 
 def checked_bound(name: str, value: float) -> float:
-    """``value``, or a ``ValueError``: negative numbers and nan bound nothing."""
+    """Return ``value``; raise ``ValueError`` if it is negative or nan."""
     if not value >= 0:
         raise ValueError(f"{name} must be a number of at least 0, not {value!r}: it bounds a norm")
     return value
 
 
-def lipschitz_of(regularity: DerivativeBounds) -> float:
-    """Its L, checked."""
-    return checked_bound("L, which the regularity of T gives,", regularity.L)
+def checked_L(regularity: DerivativeBounds) -> float:
+    """Return ``regularity.L``, checked."""
+    return checked_bound("L in the derivative bounds of T", regularity.L)
 
 
-def changed(regularity: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
-    """``regularity.change(x, u, radius)``, checked."""
+def checked_change(regularity: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
+    """Return ``regularity.change(x, u, radius)``, checked."""
     change = regularity.change(x, u, radius)
     for name in ("J", "B", "size"):
-        checked_bound(f"{name}, which the regularity of T gives,", getattr(change, name))
+        checked_bound(f"{name} in the derivative bounds of T", getattr(change, name))
     return change
 
 
-def stated(of: DerivativeBounds | Smooth) -> Sequence[Tensor] | None:
-    """The leaves that its constants are meant for; ``None`` where it does not say."""
-    return getattr(of, "parameters", None)
+def stated_parameters(bounds: DerivativeBounds | Smooth) -> Sequence[Tensor] | None:
+    """Return the leaves that the constants cover; ``None`` if not stated."""
+    return getattr(bounds, "parameters", None)
 
 
 def states_rounding(regularity: DerivativeBounds) -> bool:
-    """Whether it says what applications round off; asking how much may cost applications of T."""
+    """Whether there is a ``rounding``; calling it may cost applications of T."""
     return getattr(regularity, "rounding", None) is not None
 
 
-def told_rounding(regularity: DerivativeBounds, x: Tensor) -> float | None:
-    """What its application at ``x`` rounds off, at most; ``None`` where it does not say."""
-    told: Callable[[Tensor], float] | None = getattr(regularity, "rounding", None)
-    return (
-        None if told is None else checked_bound("rounding, which the regularity of T gives,", float(told(x)))
-    )
+def stated_rounding(regularity: DerivativeBounds, x: Tensor) -> float | None:
+    """Return the stated bound on the rounding of T at ``x``, checked; ``None`` if not stated."""
+    rounding: Callable[[Tensor], float] | None = getattr(regularity, "rounding", None)
+    if rounding is None:
+        return None
+    return checked_bound("rounding in the derivative bounds of T", float(rounding(x)))
 
 
-def uncovered(of: DerivativeBounds | Smooth, leaves: Sequence[Tensor] | None, what: str, remedy: str) -> str:
-    """Why its constants do not cover all ``leaves``; empty if they do. ``what`` has these, ``remedy`` tells them."""
+def why_uncovered(
+    bounds: DerivativeBounds | Smooth, leaves: Sequence[Tensor] | None, owner: str, remedy: str
+) -> str:
+    """Return why the constants do not cover all ``leaves`` on the tape of ``owner``; empty if they do."""
     if leaves is not None and not leaves:
         return ""
-    told = stated(of)
-    if told is None:
-        return f"the leaves that the constants of {what} are meant for were not told: {remedy}"
+    parameters = stated_parameters(bounds)
+    if parameters is None:
+        return f"it is not stated which leaves the constants of {owner} cover: {remedy}"
     if leaves is None:
-        return f"the leaves on the tape of {what} are not known"
-    known = set(map(id, told))
-    strange = [tuple(leaf.shape) for leaf in leaves if id(leaf) not in known]
-    if not strange:
+        return f"the leaves on the tape of {owner} are not known"
+    covered = set(map(id, parameters))
+    others = [tuple(leaf.shape) for leaf in leaves if id(leaf) not in covered]
+    if not others:
         return ""
-    return f"a leaf of shape {strange[0]} on the tape of {what} is none of the parameters that its constants cover"
+    return f"a leaf of shape {others[0]} on the tape of {owner} is none of the parameters that its constants cover"
 
 
 def _times(constant: float, size: float) -> float:
-    """Their product; 0 where the ball is a point, however wild the map may be elsewhere."""
+    """Multiply; 0 for a ball of radius 0 even if the constant is infinite."""
     return constant * size if size else 0.0

@@ -1,4 +1,4 @@
-"""Regularity by observation: what a map was seen to do, with a safety factor; an estimate, and never a proof."""
+"""Derivative bounds estimated from observed derivatives, with a safety factor. They prove nothing."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from torch import Tensor
 from .._core.batch import norm
 from .._core.maps import Map
 from .derivative_bounds import DerivativeChange
-from .products import TapedMap, pull, taped
+from .products import TapedMap, pullback, taped
 
 SAFETY = 2.0
-"""What was seen is multiplied by this: ``1/(1−L)``, ``‖B‖``, and every change of a derivative."""
+"""Factor of the observed ``1/(1−L)``, ``‖B‖``, and every change of a derivative."""
 
 
 @dataclass(slots=True)
 class CountedProducts:
-    """Products with the derivatives of a map, counted, which no hook of the user's sees.
+    """Products with the derivatives of a map, counted, which run no hooks on parameters.
 
     Attributes:
-        leaves: the parameters that B is the derivative in.
-        taped, made: applications of T and products so far.
+        leaves: the parameters in which B is the derivative.
+        applications, products: number of applications of T on a tape, and of products, so far.
     """
 
     leaves: Sequence[Tensor]
-    taped: int = 0
-    made: int = 0
+    applications: int = 0
+    products: int = 0
 
     def at(self, T: Map, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """``J(x)ᵀu`` and ``B(x)ᵀu``, the latter in a row, through a new tape."""
-        self.taped += 1
+        """Return ``J(x)ᵀu`` of the shape of x, and ``B(x)ᵀu`` as one vector, by a new tape."""
+        self.applications += 1
         return self.through(taped(T, x), u)
 
     def through(self, tape: TapedMap, u: Tensor) -> tuple[Tensor, Tensor]:
-        """The same through the tape of ``y = T(x)``, which stays."""
-        self.made += 1
-        a, *B = pull(tape, self.leaves, u)
+        """Return the same by the tape of ``y = T(x)``, which is retained."""
+        self.products += 1
+        a, *B = pullback(tape, self.leaves, u)
         return a, flat(B, u)
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatedBounds:
-    """Regularity from what was seen of a map.
+    """Derivative bounds estimated from what was observed of a map.
 
     Attributes:
         T: the map.
-        pulls: products with its derivatives.
-        lipschitz: the largest ‖J(x)ᵀw‖/‖w‖ that was seen.
-        parametric: the largest ‖B(x)ᵀw‖/‖w‖ that was seen, or a probe of the Frobenius norm.
-        towards: a direction in which the equilibrium lies, as far as one can tell: ``T(x) − x``.
+        products: products with its derivatives.
+        J_norm: the largest ``‖J(x)ᵀw‖/‖w‖`` observed.
+        B_norm: the largest ``‖B(x)ᵀw‖/‖w‖`` observed, or an estimate of the Frobenius norm of B.
+        towards: the direction in which the equilibrium is presumed to lie, ``T(x) − x``.
     """
 
     T: Map = field(repr=False)
-    pulls: CountedProducts = field(repr=False)
-    lipschitz: float
-    parametric: float
+    products: CountedProducts = field(repr=False)
+    J_norm: float
+    B_norm: float
     towards: Tensor = field(repr=False)
 
     @property
@@ -67,29 +67,32 @@ class EstimatedBounds:
 
     @property
     def L(self) -> float:
-        """What was seen, half as far from 1."""
-        return 1 - (1 - self.lipschitz) / SAFETY if self.lipschitz < 1 else self.lipschitz
+        """``J_norm``, moved towards 1 so that ``1/(1−L)`` is ``SAFETY`` times as large."""
+        return 1 - (1 - self.J_norm) / SAFETY if self.J_norm < 1 else self.J_norm
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
-        """Twice the change seen at ``radius`` from x, towards the equilibrium: two applications and two products."""
+        """Return ``SAFETY`` times the change at ``radius`` from x, towards the equilibrium.
+
+        Two applications and two products.
+        """
         length = norm(self.towards)
         if not radius or not length:
-            return DerivativeChange(0.0, 0.0, SAFETY * self.parametric)
-        here = self.pulls.at(self.T, x, u)
-        there = self.pulls.at(self.T, x + self.towards * (radius / length), u)
-        J, B = (SAFETY * norm(b - a) for a, b in zip(here, there, strict=True))
-        return DerivativeChange(J, B, SAFETY * self.parametric)
+            return DerivativeChange(0.0, 0.0, SAFETY * self.B_norm)
+        center = self.products.at(self.T, x, u)
+        shifted = self.products.at(self.T, x + self.towards * (radius / length), u)
+        J, B = (SAFETY * norm(b - a) for a, b in zip(center, shifted, strict=True))
+        return DerivativeChange(J, B, SAFETY * self.B_norm)
 
 
-def probe(pulls: CountedProducts, tape: TapedMap) -> float:
-    """``‖B(x)ᵀz‖`` for a random z with unit variance: in the mean square, the Frobenius norm of B."""
+def probe_B_norm(products: CountedProducts, tape: TapedMap) -> float:
+    """Return ``‖B(x)ᵀz‖`` for a fixed random z of unit variance: in the mean square, the Frobenius norm of B."""
     x = tape.x
     z = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).to(x.device)
-    return norm(pulls.through(tape, z)[1])
+    return norm(products.through(tape, z)[1])
 
 
 def flat(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
-    """All entries of ``tensors`` in a row, complex ones as pairs; none make an empty row."""
+    """Return all entries as one real vector, complex entries as pairs; empty without tensors."""
     parts = [
         torch.view_as_real(t.resolve_conj()).flatten() if t.is_complex() else t.flatten() for t in tensors
     ]

@@ -1,4 +1,4 @@
-"""How fast the gradient of a loss changes: known, seen, or assumed."""
+"""Lipschitz constants of the gradient of a loss: stated, estimated, or assumed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 from .._core.batch import inner, norm, rows
 from .._core.maps import Loss
-from .._core.tape import ends
-from .derivative_bounds import Smooth, checked_bound, uncovered
+from .._core.tape import tape_ends
+from .derivative_bounds import Smooth, checked_bound, why_uncovered
 from .estimated_bounds import SAFETY, flat
-from .products import pull, taped
+from .products import pullback, taped
 
 SIGNAL = 100.0
-"""A reconstruction is at most this many times larger than its error, where no loss was given: 40 dB."""
+"""Assumed ratio of the norms of a reconstruction and of its error (40 dB), if no loss is given."""
 ROUNDED = 100.0
-"""Cotangents of one loss differ by this at most, in units of the rounding of their dtype."""
+"""Two cotangents of the same loss may differ by this many units of rounding of their dtype."""
 COVER = "give it SmoothLoss(…, parameters=[…]), the leaves that direct is meant for"
 
 
@@ -28,8 +28,8 @@ class LossDerivatives:
 
     Attributes:
         v: ``∂ℓ/∂x``.
-        direct: ``∂ℓ/∂θ``, in a row, by the identity of its leaf.
-        leaves: those that it sees besides x.
+        direct: ``∂ℓ/∂θ`` as vectors, by the ``id`` of the leaf.
+        leaves: the leaves that the loss depends on besides x.
     """
 
     v: Tensor
@@ -39,7 +39,7 @@ class LossDerivatives:
 
 @dataclass(frozen=True, slots=True)
 class LossCurvature:
-    """Λ and H: Lipschitz constants in x of ``∂ℓ/∂x`` and ``∂ℓ/∂θ``; and why they are no bounds, empty if they are."""
+    """Lipschitz constants Λ of ``∂ℓ/∂x`` and H of ``∂ℓ/∂θ`` in x; ``why`` they are no bounds, empty if they are."""
 
     smoothness: float
     direct: float = 0.0
@@ -48,79 +48,89 @@ class LossCurvature:
 
 @dataclass(frozen=True, slots=True)
 class Multiple:
-    """A cotangent as a multiple of another: the ``factor``, and how far it is ``apart`` from that multiple.
+    """A cotangent as a multiple of the one of a known loss.
 
     Attributes:
-        size: the norm of the cotangent.
-        floor: the part of it that rounding may be.
+        factor: the multiple.
+        distance: between the cotangent and that multiple.
+        size: norm of the cotangent.
+        tolerance: fraction of ``size`` that rounding may cause.
     """
 
     factor: float
-    apart: float
+    distance: float
     size: float
-    floor: float
+    tolerance: float
 
-    def within(self, share: float) -> bool:
-        """Whether the two are no further apart than this share of the cotangent."""
-        return self.apart <= share * self.size
+    def within(self, fraction: float) -> bool:
+        """Whether ``distance`` is at most this fraction of ``size``."""
+        return self.distance <= fraction * self.size
 
     @property
     def why(self) -> str:
-        """Why it may be the cotangent of another loss; empty where nothing speaks for that."""
+        """Why the cotangent may belong to another loss; empty if nothing suggests it."""
         if not self.size:
             return "the cotangent is zero, which does not tell what loss it is of"
-        if self.within(self.floor):
+        if self.within(self.tolerance):
             return ""
-        return f"the cotangent differs by {self.apart / self.size:.1e} from the one of the loss that was told"
+        return f"the cotangent differs by {self.distance / self.size:.1e} from the one of the loss that was given"
 
 
-def slope(loss: Loss, y: Tensor) -> LossDerivatives:
-    """The derivatives of ``loss`` at ``y``; no hook of the user's sees them."""
+def loss_derivatives(loss: Loss, y: Tensor) -> LossDerivatives:
+    """Return the derivatives of ``loss`` at ``y``, without running hooks on parameters."""
     tape = taped(loss, y)
-    found = ends(tape.y, start=tape.x).leaves
+    leaves = tape_ends(tape.y, start=tape.x).leaves
     if not tape.y.requires_grad:
         return LossDerivatives(torch.zeros_like(tape.x).detach(), {})
-    v, *h = pull(tape, found, torch.ones_like(tape.y))
-    direct = {id(leaf): flat([part], part) for leaf, part in zip(found, h, strict=True)}
-    return LossDerivatives(v, direct, found)
+    v, *h = pullback(tape, leaves, torch.ones_like(tape.y))
+    direct = {id(leaf): flat([part], part) for leaf, part in zip(leaves, h, strict=True)}
+    return LossDerivatives(v, direct, leaves)
 
 
-def loss_curvature(loss: Loss, y: Tensor, here: LossDerivatives, towards: Tensor) -> LossCurvature:
-    """The constants that a loss knows of itself, or twice what was seen between ``y`` and ``y + towards``.
+def loss_curvature(loss: Loss, y: Tensor, derivatives: LossDerivatives, towards: Tensor) -> LossCurvature:
+    """Return the constants that a loss states, or estimate them from its derivatives at ``y`` and ``y + towards``.
+
+    Estimates are ``SAFETY`` times the observed difference quotient.
+
+    Args:
+        loss: the loss.
+        y, derivatives: a point, and the derivatives of the loss there.
+        towards: a step from ``y``.
 
     Raises:
-        ValueError: a constant that the loss knows is negative or nan.
+        ValueError: a stated constant is negative or nan.
     """
     if isinstance(loss, Smooth):
-        smoothness, direct = (
-            checked_bound("smoothness", loss.smoothness),
-            checked_bound("direct", loss.direct),
-        )
-        return LossCurvature(smoothness, direct, uncovered(loss, here.leaves, "the loss", COVER))
+        smoothness = checked_bound("smoothness", loss.smoothness)
+        direct = checked_bound("direct", loss.direct)
+        return LossCurvature(smoothness, direct, why_uncovered(loss, derivatives.leaves, "the loss", COVER))
     why, step = "the constants of the loss are estimates", norm(towards)
     if not step:
         return LossCurvature(0.0, 0.0, why)
-    there = slope(loss, y + towards)
-    moved = [
-        norm(there.direct[key] - h) if key in there.direct else norm(h) for key, h in here.direct.items()
+    shifted = loss_derivatives(loss, y + towards)
+    changes = [
+        norm(shifted.direct[key] - h) if key in shifted.direct else norm(h)
+        for key, h in derivatives.direct.items()
     ]
-    return LossCurvature(SAFETY * norm(there.v - here.v) / step, SAFETY * math.hypot(*moved) / step, why)
+    return LossCurvature(
+        SAFETY * norm(shifted.v - derivatives.v) / step, SAFETY * math.hypot(*changes) / step, why
+    )
 
 
-def multiple(v: Tensor, known: Tensor) -> Multiple:
-    """``v`` as a multiple of ``known``, by least squares."""
-    size, scale, floor = norm(v), norm(known), ROUNDED * torch.finfo(v.dtype).eps
-    if v.shape == known.shape and torch.equal(v, known):
-        return Multiple(1.0, 0.0, size, floor)
-    if not scale:
-        return Multiple(0.0, size, size, floor)
-    given, unit = rows(v).double(), rows(known).double() / scale
-    factor = inner(given, unit)
-    return Multiple(factor / scale, norm(given - factor * unit), size, floor)
-
-
-def assumed(y: Tensor, v: Tensor) -> LossCurvature:
-    """Where nobody told the loss: that of a squared error whose image is ``SIGNAL`` times as large as its error."""
+def assumed_curvature(y: Tensor, v: Tensor) -> LossCurvature:
+    """Return the default if no loss is given: that of a squared error with signal-to-error ratio ``SIGNAL``."""
     return LossCurvature(
         SIGNAL * norm(v) / (norm(y) or 1), 0.0, "no loss was given, so its curvature was assumed"
     )
+
+
+def as_multiple(v: Tensor, known: Tensor) -> Multiple:
+    """Return ``v`` as a multiple of ``known``, by least squares."""
+    size, scale, tolerance = norm(v), norm(known), ROUNDED * torch.finfo(v.dtype).eps
+    if v.shape == known.shape and torch.equal(v, known):
+        return Multiple(1.0, 0.0, size, tolerance)
+    if not scale:
+        return Multiple(0.0, size, size, tolerance)
+    vector, unit = rows(v).double(), rows(known).double() / scale
+    factor = inner(vector, unit)
+    return Multiple(factor / scale, norm(vector - factor * unit), size, tolerance)

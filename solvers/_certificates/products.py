@@ -1,8 +1,9 @@
-"""Products that no hook of the user's sees: hooks are for the gradient, and these are made on the way to it.
+"""Vector-Jacobian products that run none of the user's hooks on parameters.
 
-``torch.autograd.grad`` runs the hooks of the tensors that it is asked for, and of those that it passes. What lies
-between y and x runs in every product of an adjoint solve; what lies beside, the way from y to the parameters, is
-walked here node by node where a hook may sit on it.
+A hook belongs to the gradient, and must run once; a certificate makes further products. ``torch.autograd.grad`` runs
+the hooks of the tensors it is asked for, and of those it passes. Between y and x that cannot be avoided: such hooks run
+in every product of an adjoint solve as well. The branches from y to the parameters are walked here node by node, if a
+hook may sit on them.
 """
 
 # The types of torch.autograd are partial.
@@ -24,12 +25,12 @@ from torch.utils._python_dispatch import (
     _get_current_dispatch_mode_stack,  # pyright: ignore[reportPrivateUsage]
 )
 
-from .._core.tape import current_pass
+from .._core.tape import backward_pass_id
 
 Node: TypeAlias = Any
-"""A node of autograd's graph; of a Python function it has other methods than of torch's own."""
-Found: TypeAlias = dict[int, Tensor]
-"""Gradients, by the identity of their leaf."""
+"""A node of autograd's graph; nodes of Python functions have other methods than torch's own."""
+Gradients: TypeAlias = dict[int, Tensor]
+"""Gradients by the ``id`` of their leaf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,181 +38,187 @@ class TapedMap:
     """One evaluation on a tape.
 
     Attributes:
-        x: where, a leaf.
-        y: the value there.
-        since: the clock of the graph before; younger nodes are of this evaluation.
+        x: the argument, a leaf.
+        y: the value.
+        first_node: sequence number of autograd before the evaluation; nodes of the evaluation have larger ones.
     """
 
     x: Tensor
     y: Tensor
-    since: int
+    first_node: int
 
 
-def taped(of: Callable[[Tensor], Tensor], x: Tensor) -> TapedMap:
-    """``of(x)``, on a tape of its own from x on."""
-    at = x.detach().requires_grad_()
+def taped(function: Callable[[Tensor], Tensor], x: Tensor) -> TapedMap:
+    """Evaluate ``function`` at x on a tape of its own."""
+    leaf = x.detach().requires_grad_()
     with torch.enable_grad():
-        since = _clock()
-        y = of(at)
-        return TapedMap(at, y.view_as(y) if y.is_leaf and y.requires_grad else y, since)
+        first_node = _sequence_number()
+        y = function(leaf)
+        return TapedMap(leaf, y.view_as(y) if y.is_leaf and y.requires_grad else y, first_node)
 
 
-def pull(tape: TapedMap, wanted: Sequence[Tensor], u: Tensor) -> list[Tensor]:
-    """The gradients of ``⟨u, y⟩`` in x and in each leaf of ``wanted``; the tape stays."""
-    if not wanted or not _watched(tape):
-        return _engine(tape.y, [tape.x, *wanted], u)
+def pullback(tape: TapedMap, leaves: Sequence[Tensor], u: Tensor) -> list[Tensor]:
+    """Return the gradients of ``⟨u, y⟩`` in x and in each of ``leaves``; the tape is retained."""
+    if not leaves or not _may_run_hooks(tape):
+        return _engine(tape.y, [tape.x, *leaves], u)
     try:
         with torch.no_grad():
-            a, *found = _walk(tape, wanted, u)
+            return _walk(tape, leaves, u)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError):
-        # A node that cannot be called by itself. The numbers are the same, though hooks run.
-        return _engine(tape.y, [tape.x, *wanted], u)
-    return [a, *found]
+        # Some node cannot be called by itself. The engine gives the same numbers, though hooks run.
+        return _engine(tape.y, [tape.x, *leaves], u)
 
 
-def _engine(y: Tensor, wanted: Sequence[Tensor | GradientEdge], u: Tensor) -> list[Tensor]:
-    found = torch.autograd.grad(y, wanted, u, retain_graph=True, allow_unused=True, materialize_grads=True)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    return list(found)
+def _engine(y: Tensor, inputs: Sequence[Tensor | GradientEdge], u: Tensor) -> list[Tensor]:
+    gradients = torch.autograd.grad(
+        y, inputs, u, retain_graph=True, allow_unused=True, materialize_grads=True
+    )  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return list(gradients)
 
 
-def _clock() -> int:
-    """Nodes that are made from now on, in this thread, have at least this number."""
+def _sequence_number() -> int:
+    """Return a number below those of all nodes that this thread makes from now on."""
     node: Node = torch.zeros((), requires_grad=True).view(()).grad_fn
     return node._sequence_nr()
 
 
-def _after(node: Node) -> list[tuple[Node, int]]:
+def _edges(node: Node) -> list[tuple[Node, int]]:
     return list(node.next_functions)
 
 
-def _graph(root: Node) -> list[Node]:
-    """All nodes from ``root`` on, each after those that it is reached from."""
+def _topological_order(root: Node) -> list[Node]:
+    """Return all nodes from ``root`` on, each after those that lead to it."""
     order: list[Node] = []
-    seen: set[Node] = set()
+    visited: set[Node] = set()
     waiting: list[tuple[Node, bool]] = [(root, False)]
     while waiting:
         node, done = waiting.pop()
         if done:
             order.append(node)
-        elif node not in seen:
-            seen.add(node)
+        elif node not in visited:
+            visited.add(node)
             waiting.append((node, True))
-            waiting += [(after, False) for after, _ in _after(node) if after is not None]
+            waiting += [(parent, False) for parent, _ in _edges(node) if parent is not None]
     return order[::-1]
 
 
-def _leading(order: Sequence[Node], ends: set[int]) -> set[Node]:
-    """The nodes that lead to a leaf whose identity is in ``ends``."""
-    found: set[Node] = set()
+def _leading_to(order: Sequence[Node], leaves: set[int]) -> set[Node]:
+    """Return the nodes on a path to a leaf whose ``id`` is in ``leaves``."""
+    nodes: set[Node] = set()
     for node in reversed(order):
-        if id(getattr(node, "variable", None)) in ends or any(after in found for after, _ in _after(node)):
-            found.add(node)
-    return found
+        if id(getattr(node, "variable", None)) in leaves or any(
+            parent in nodes for parent, _ in _edges(node)
+        ):
+            nodes.add(node)
+    return nodes
 
 
-def _watched(tape: TapedMap) -> bool:
-    """Whether a hook may sit beside the way from y to x: on a leaf, or on a tensor older than this evaluation."""
-    order = _graph(tape.y.grad_fn)
-    inside = _leading(order, {id(tape.x)})
+def _may_run_hooks(tape: TapedMap) -> bool:
+    """Whether a hook may sit off the paths from y to x: on a leaf, or on a tensor older than this evaluation."""
+    order = _topological_order(tape.y.grad_fn)
+    to_x = _leading_to(order, {id(tape.x)})
     for node in order:
         leaf = getattr(node, "variable", None)
         if leaf is None:
-            if node not in inside and node._sequence_nr() < tape.since:
+            if node not in to_x and node._sequence_nr() < tape.first_node:
                 return True
         elif leaf._backward_hooks:
             return True
     return False
 
 
-def _walk(tape: TapedMap, wanted: Sequence[Tensor], u: Tensor) -> list[Tensor]:
-    order = _graph(tape.y.grad_fn)
-    inside = _leading(order, {id(tape.x)})
-    needed = _leading(order, set(map(id, wanted)))
-    beside = needed - inside
-    doors = [n for n in order if n in inside and any(after in beside for after, _ in _after(n))]
-    edges = [GradientEdge(door, i) for door in doors for i in range(len(door._input_metadata))]
-    a, *reached = torch.autograd.grad(tape.y, [tape.x, *edges], u, retain_graph=True, allow_unused=True)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    came: dict[Node, list[Tensor | None]] = {}
-    for edge, grad in zip(edges, reached, strict=True):
-        came.setdefault(edge.node, []).append(grad)
+def _walk(tape: TapedMap, leaves: Sequence[Tensor], u: Tensor) -> list[Tensor]:
+    """Let the engine run from y to x, and walk the branches to the leaves by hand."""
+    order = _topological_order(tape.y.grad_fn)
+    to_x = _leading_to(order, {id(tape.x)})
+    branches = _leading_to(order, set(map(id, leaves))) - to_x
+    forks = [n for n in order if n in to_x and any(parent in branches for parent, _ in _edges(n))]
+    edges = [GradientEdge(fork, i) for fork in forks for i in range(len(fork._input_metadata))]
+    a, *cotangents = torch.autograd.grad(tape.y, [tape.x, *edges], u, retain_graph=True, allow_unused=True)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    at_forks: dict[Node, list[Tensor | None]] = {}
+    for edge, cotangent in zip(edges, cotangents, strict=True):
+        at_forks.setdefault(edge.node, []).append(cotangent)
     buffers: dict[Node, dict[int, Tensor]] = defaultdict(dict)
-    if tape.y.grad_fn in beside:
+    if tape.y.grad_fn in branches:
         buffers[tape.y.grad_fn][tape.y.output_nr] = u
-    found = _apart(partial(_called, order, came, beside, buffers), tape.x)
-    zeros = [found[id(leaf)] if id(leaf) in found else torch.zeros_like(leaf) for leaf in wanted]
-    return [torch.zeros_like(tape.x) if a is None else a, *zeros]
+    gradients = _outside_backward(partial(_walk_branches, order, at_forks, branches, buffers), tape.x)
+    B = [gradients[id(leaf)] if id(leaf) in gradients else torch.zeros_like(leaf) for leaf in leaves]
+    return [torch.zeros_like(tape.x) if a is None else a, *B]
 
 
-def _apart(work: Callable[[], Found], x: Tensor) -> Found:
-    """``work()``, where no backward pass is going on.
+def _outside_backward(work: Callable[[], Gradients], x: Tensor) -> Gradients:
+    """Run ``work()`` outside of any backward pass.
 
-    Within one, a node that is called leaves out what that pass has not asked for, and ``torch.autograd.grad`` does not
-    ask for all. The pass that is going on belongs to its thread.
+    Inside one, a node that is called computes only the gradients that this pass needs. A backward pass belongs to its
+    thread, so another thread is outside of it; streams and dispatch modes, which belong to a thread too, are copied.
     """
-    if current_pass() == -1:
+    if backward_pass_id() == -1:
         return work()
     stream = torch.cuda.current_stream(x.device) if x.is_cuda else None
-    modes = _get_current_dispatch_mode_stack()  # of this thread alone, too
+    modes = _get_current_dispatch_mode_stack()
 
-    def there() -> Found:
+    def in_thread() -> Gradients:
         with ExitStack() as stack:
             for context in (torch.no_grad(), torch.cuda.stream(stream), *modes):
                 stack.enter_context(context)
             return work()
 
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(there).result()
+        return pool.submit(in_thread).result()
 
 
-def _called(
+def _walk_branches(
     order: Sequence[Node],
-    came: Mapping[Node, list[Tensor | None]],
-    beside: set[Node],
+    at_forks: Mapping[Node, list[Tensor | None]],
+    branches: set[Node],
     buffers: dict[Node, dict[int, Tensor]],
-) -> Found:
-    """The gradients of the leaves that the nodes ``beside`` lead to, from what came to the others."""
-    found: Found = {}
+) -> Gradients:
+    """Return the gradients of the leaves at the ends of the branches, from the cotangents at the forks."""
+    gradients: Gradients = {}
     for node in order:
-        if node in came:
-            grads = came[node]
-        elif node in beside and node in buffers:
+        if node in at_forks:
+            cotangents = at_forks[node]
+        elif node in branches and node in buffers:
             buffer = buffers.pop(node)
-            grads = [buffer.get(i) for i in range(len(node._input_metadata))]
+            cotangents = [buffer.get(i) for i in range(len(node._input_metadata))]
         else:
             continue
-        if all(grad is None for grad in grads):
+        if all(cotangent is None for cotangent in cotangents):
             continue
         leaf = getattr(node, "variable", None)
         if leaf is not None:
-            found[id(leaf)] = found[id(leaf)] + grads[0] if id(leaf) in found else grads[0]  # pyright: ignore
+            g = cotangents[0]
+            gradients[id(leaf)] = gradients[id(leaf)] + g if id(leaf) in gradients else g  # pyright: ignore
             continue
-        for (after, nr), grad in zip(_after(node), _call(node, grads), strict=True):
-            if after in beside:
-                if grad is None:
+        for (parent, nr), g in zip(_edges(node), _call(node, cotangents), strict=True):
+            if parent in branches:
+                if g is None:
                     raise NotImplementedError(f"{node.name()} gives nothing when it is called by itself")
-                there = buffers[after]
-                there[nr] = there[nr] + grad if nr in there else _as(grad, after._input_metadata[nr])
-    return found
+                sums = buffers[parent]
+                sums[nr] = sums[nr] + g if nr in sums else _summed(g, parent._input_metadata[nr])
+    return gradients
 
 
-def _call(node: Node, grads: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """The gradients of a node's inputs, one for each edge."""
+def _call(node: Node, cotangents: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Return the gradients of a node's inputs, one for each edge."""
     if callable(node):
-        found: Any = node(*grads)
-        return list(found) if isinstance(found, tuple) else [found]  # pyright: ignore[reportReturnType]
-    # A function in Python: it expects zeros for what did not come, and answers for its other arguments too.
-    full = [_zeros(m) if g is None else g for g, m in zip(grads, node._input_metadata, strict=True)]
-    found = node.apply(*full)
-    answers: list[Tensor | None] = list(found) if isinstance(found, tuple) else [found]
-    needed = iter([g for g, asked in zip(answers, node.needs_input_grad, strict=True) if asked])
-    return [None if after is None else next(needed) for after, _ in _after(node)]
+        result: Any = node(*cotangents)
+        return list(result) if isinstance(result, tuple) else [result]  # pyright: ignore[reportReturnType]
+    # A Python function expects zeros for missing cotangents, and also returns gradients of arguments without an edge.
+    full = [
+        _zeros(meta) if g is None else g for g, meta in zip(cotangents, node._input_metadata, strict=True)
+    ]
+    result = node.apply(*full)
+    every: list[Tensor | None] = list(result) if isinstance(result, tuple) else [result]
+    needed = iter([g for g, used in zip(every, node.needs_input_grad, strict=True) if used])
+    return [None if parent is None else next(needed) for parent, _ in _edges(node)]
 
 
 def _zeros(meta: Any) -> Tensor:
     return torch.zeros(tuple(meta.shape), dtype=meta.dtype, device=meta.device)
 
 
-def _as(grad: Tensor, meta: Any) -> Tensor:
-    """Summed over what was broadcast, as autograd's engine does."""
+def _summed(g: Tensor, meta: Any) -> Tensor:
+    """Sum over broadcast dimensions, as autograd's engine does."""
     shape = tuple(meta.shape)
-    return (grad if tuple(grad.shape) == shape else grad.sum_to_size(shape)).to(meta.dtype)
+    return (g if tuple(g.shape) == shape else g.sum_to_size(shape)).to(meta.dtype)

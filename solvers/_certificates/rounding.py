@@ -1,9 +1,9 @@
-"""What T rounds off on both ways, as seen by shaking it: an allowance, where T states no bound of its own.
+"""Estimate the rounding of T and of its products by perturbation, if T states no bound of its own.
 
-Every operand and every result of an operation is multiplied by ``1 + η ξ``, with standard normal ξ for each entry and
-η of a few units of the last place; what T moves by, divided by what it was shaken by, is about what it rounds off.
-Cancellation is seen in this way, and what is scaled up after it. The way back is shaken by itself: the derivative of a
-quotient may cancel where the quotient does not. It is no proof: a ``rounding`` that T's regularity states is.
+Every operand and result of an operation is multiplied by ``1 + η ξ``, with standard normal ξ for each entry and η a few
+units of rounding. The change of the value, divided by the size of the perturbation in units of rounding, is about what
+T rounds off. That shows cancellation, and amplification after it. The backward pass is perturbed by itself, because
+derivatives may cancel where values do not: that of a quotient, for instance. This is no proof; a stated ``rounding`` is.
 
 Source: Parker, *Monte Carlo arithmetic* (1997).
 """
@@ -25,19 +25,19 @@ from .._core.batch import norm
 from .estimated_bounds import CountedProducts
 from .products import TapedMap
 
-SHAKEN = 16.0
-"""η, in units of the rounding of the dtype."""
+PERTURBATION = 16.0
+"""η, in units of rounding of the dtype."""
 DRAWS = 2
-"""Applications, of which the one that moves furthest counts, and products."""
+"""Perturbed applications and products; the largest change counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """About what is rounded off at a point, in the norm.
+    """Estimated rounding at a point, as norms.
 
     Attributes:
-        value: by an application.
-        J, B: by the products ``Jᵀu`` and ``Bᵀu``, in units of ``‖u‖``.
+        value: of an application.
+        J, B: of the products ``Jᵀu`` and ``Bᵀu``, in units of ``‖u‖``.
     """
 
     value: float = 0.0
@@ -45,8 +45,8 @@ class Rounding:
     B: float = 0.0
 
 
-class _Shaking(TorchDispatchMode):
-    """Shakes all that is computed inside."""
+class _Perturbed(TorchDispatchMode):
+    """Perturbs every operation inside."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -59,55 +59,56 @@ class _Shaking(TorchDispatchMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """One operation."""
         schema: Any = getattr(func, "_schema", None)
         named = dict(kwargs or {})
-        if schema is not None and any(made.alias_info is not None for made in schema.returns):
+        if schema is not None and any(result.alias_info is not None for result in schema.returns):
             return func(*args, **named)  # a view, or a change in place
         return tree_map_only(
-            Tensor, self._shaken, func(*tree_map_only(Tensor, self._shaken, tuple(args)), **named)
+            Tensor, self._perturb, func(*tree_map_only(Tensor, self._perturb, tuple(args)), **named)
         )
 
-    def _shaken(self, x: Tensor) -> Tensor:
+    def _perturb(self, x: Tensor) -> Tensor:
         if not (x.is_floating_point() or x.is_complex()) or x.layout != torch.strided:
             return x
         real = x.real.dtype if x.is_complex() else x.dtype
-        eta = SHAKEN * torch.finfo(real).eps
+        eta = PERTURBATION * torch.finfo(real).eps
         noise = torch.randn(x.shape, generator=self._random, dtype=torch.float64).to(x.device, real)
         return x * (1 + eta * noise)
 
 
-def shake(T: Callable[[Tensor], Tensor], tape: TapedMap, leaves: Sequence[Tensor], u: Tensor) -> Rounding:
-    """About what ``T`` rounds off at the point of ``tape``, and what its products with the cotangent ``u`` do.
+def estimate_rounding(
+    T: Callable[[Tensor], Tensor], tape: TapedMap, leaves: Sequence[Tensor], u: Tensor
+) -> Rounding:
+    """Estimate the rounding of ``T`` at the point of ``tape``, and of products with the cotangent ``u``.
 
-    It costs ``DRAWS`` applications and one product more than that. The random state stays as it was.
+    Cost: ``DRAWS`` applications, ``DRAWS + 1`` products. The random state of torch is restored.
     """
-    J, B = shaken_products(tape, leaves, u)
-    return Rounding(shaken_value(T, tape.x, tape.y), J, B)
+    J, B = rounding_of_products(tape, leaves, u)
+    return Rounding(rounding_of_value(T, tape.x, tape.y), J, B)
 
 
-def shaken_products(tape: TapedMap, leaves: Sequence[Tensor], u: Tensor) -> tuple[float, float]:
-    """About what ``Jᵀu`` and ``Bᵀu``, with B in ``leaves``, round off on the way back through ``tape``, per ``‖u‖``."""
+def rounding_of_products(tape: TapedMap, leaves: Sequence[Tensor], u: Tensor) -> tuple[float, float]:
+    """Estimate the rounding of ``Jᵀu`` and ``Bᵀu``, with B in ``leaves``, in units of ``‖u‖``."""
     size = norm(u)
     if not size:
         return 0.0, 0.0
-    moved_J, moved_B = [0.0], [0.0]
-    a, B = CountedProducts(leaves).through(tape, u)
+    J, B = [0.0], [0.0]
+    exact = CountedProducts(leaves).through(tape, u)
     for seed in range(DRAWS):
-        with _Shaking(seed):
-            there = CountedProducts(leaves).through(tape, u)
-        moved_J.append(norm(there[0] - a) / SHAKEN)
-        moved_B.append(norm(there[1] - B) / SHAKEN)
-    return max(moved_J) / size, max(moved_B) / size
+        with _Perturbed(seed):
+            perturbed = CountedProducts(leaves).through(tape, u)
+        J.append(norm(perturbed[0] - exact[0]) / PERTURBATION)
+        B.append(norm(perturbed[1] - exact[1]) / PERTURBATION)
+    return max(J) / size, max(B) / size
 
 
-def shaken_value(T: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> float:
-    """About what ``y = T(x)`` rounds off, in the norm: ``DRAWS`` applications. The random state stays as it was."""
+def rounding_of_value(T: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> float:
+    """Estimate the rounding of ``y = T(x)``."""
     devices = [x.device] if x.device.type == "cuda" else []
-    moved: list[float] = []
+    changes: list[float] = []
     with torch.random.fork_rng(devices), torch.no_grad():
         for seed in range(DRAWS):
-            with _Shaking(seed):
-                there = T(x.detach())
-            moved.append(norm(there - y.detach()) / SHAKEN)
-    return max(moved)
+            with _Perturbed(seed):
+                perturbed = T(x.detach())
+            changes.append(norm(perturbed - y.detach()) / PERTURBATION)
+    return max(changes)

@@ -1,4 +1,4 @@
-"""What a backward pass leaves behind of the applications on the tape: all that a certificate is computed from."""
+"""Record the applications on a tape and the cotangents of its backward pass, from which a certificate is computed."""
 
 # Hooks carry no types.
 # pyright: reportUnknownMemberType=false
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .._core.maps import Map
-from .._core.tape import Versions, current_pass, ends
+from .._core.tape import LeafVersions, backward_pass_id, tape_ends
 from .rounding import Rounding
 
 _NUMBERS = itertools.count()
@@ -20,21 +20,21 @@ _NUMBERS = itertools.count()
 
 @dataclass(slots=True)
 class TapedApplication:
-    """One application ``y = T(x)`` on a tape, and what the last backward pass pulled through it.
+    """One application ``y = T(x)`` on a tape, with the cotangents of the last backward pass through it.
 
-    Nothing is kept by reference: x, y, u and a are copies, which no buffer that is used again can change.
+    All tensors are copies, so that memory that is reused cannot change them.
 
     Attributes:
         x, y: the point and the value, without a tape.
-        u: the cotangent that reached y.
-        a: ``J(x)ᵀu``, what went on to x in the same pass; ``None`` where nothing did, as ``torch.autograd.grad`` and
-            ``backward(inputs=…)`` leave out what nobody asked for.
-        run: the number of that backward pass; −1 before the first.
-        order: of all cotangents that reached any value, the how manieth it was; −1 where nobody counted.
-        map: T; ``None`` where nobody told.
-        leaves: of the tape of this application, without x; ``None`` where nobody looked.
-        versions: of the leaves, when T was applied; ``None`` where nobody looked.
-        rounding: about what the application and products with its derivatives round off, if somebody has looked.
+        u: the cotangent that reached y; ``None`` before a backward pass.
+        a: ``J(x)ᵀu``, the cotangent passed on to x; ``None`` if the pass computed none, as with
+            ``torch.autograd.grad`` and ``backward(inputs=…)`` for other inputs.
+        run: number of that backward pass; −1 before the first.
+        order: number of u among all cotangents that were recorded; −1 if not counted.
+        map: T; ``None`` if unknown.
+        leaves: leaves of the tape of this application, without x; ``None`` if unknown.
+        versions: versions of the leaves at the application; ``None`` if unknown.
+        rounding: estimated rounding of the application and of its products; ``None`` if not estimated.
     """
 
     x: Tensor
@@ -45,37 +45,41 @@ class TapedApplication:
     order: int = -1
     map: Map | None = None
     leaves: tuple[Tensor, ...] | None = None
-    versions: Versions | None = None
+    versions: LeafVersions | None = None
     rounding: Rounding | None = None
 
     @property
-    def stepped(self) -> bool:
-        """Whether a leaf was changed in place since."""
-        return self.versions is not None and self.versions.stepped is not None
+    def parameters_changed(self) -> bool:
+        """Whether a leaf was changed in place since the application."""
+        return self.versions is not None and self.versions.changed is not None
 
     def clear(self) -> None:
-        """Let go of everything, though hooks on a tape may live on."""
+        """Release all tensors, though hooks that refer to this may live on."""
         self.x = self.y = self.x.new_empty(0)
         self.u = self.a = self.map = self.leaves = self.versions = None
 
 
 def last_backward_pass(taped: Sequence[TapedApplication]) -> list[TapedApplication]:
-    """Those that the last backward pass went through: not what was taped for products alone, or again on the way."""
-    reached = [kept for kept in taped if kept.u is not None]
+    """Return the applications that the last backward pass went through.
+
+    That excludes applications taped for products alone, and those repeated within the backward pass.
+    """
+    reached = [application for application in taped if application.u is not None]
     if not reached:
         return []
-    latest = max(reached, key=lambda kept: (kept.order, kept.run)).run
-    return [kept for kept in reached if kept.run == latest]
+    latest = max(reached, key=lambda application: (application.order, application.run)).run
+    return [application for application in reached if application.run == latest]
 
 
 @dataclass(slots=True)
 class TapeRecorder:
-    """A map that keeps what passes through its applications on a tape; without a tape it is ``T`` itself.
+    """``T``, recording its applications on a tape; without a tape it is ``T`` alone.
 
-    Any algorithm can be given it in place of ``T``: the gradient that backpropagation returns is ``Σ B(x_k)ᵀu_k`` over
-    the applications kept here (plus ``∂ℓ/∂θ``), whatever the algorithm did between them. Kept are four tensors
-    of the size of x for each; products of an adjoint solve pass too, and the last one stays, which is the one that
-    reaches the parameters. One backward pass is told of at a time: after a second one, the second.
+    Any algorithm can use it in place of ``T``: whatever it does between applications, backpropagation returns
+    ``Σ B(x_k)ᵀu_k`` over the recorded ones (plus ``∂ℓ/∂θ``). Products of an adjoint solve pass through them too; the last
+    cotangent is kept, which is the one that reaches the parameters. A second backward pass replaces the first.
+
+    Cost: four tensors of the size of x per application.
 
     Attributes:
         T: the map.
@@ -89,28 +93,32 @@ class TapeRecorder:
         """``T(x)``."""
         if not torch.is_grad_enabled():
             return self.T(x)
-        # An alias of its own: what other paths lead to x does not belong to J(x)ᵀu.
+        # Differentiate an alias of x: cotangents that reach x on other paths are no part of J(x)ᵀu.
         start = x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
         y = self.T(start)
         if not y.requires_grad:
             return y
-        found = ends(y, start=start).leaves
-        kept = TapedApplication(
-            start.detach().clone(), y.detach().clone(), map=self.T, leaves=found, versions=Versions(found)
+        leaves = tape_ends(y, start=start).leaves
+        application = TapedApplication(
+            start.detach().clone(),
+            y.detach().clone(),
+            map=self.T,
+            leaves=leaves,
+            versions=LeafVersions(leaves),
         )
-        self.taped.append(kept)
+        self.taped.append(application)
         value = y.view_as(y)
 
-        def reached(u: Tensor) -> None:
-            # Products of an adjoint solve are passes of their own: the last one is that of the gradient. What an
-            # earlier one brought to x is none of this one's.
-            kept.u, kept.a = u.detach().clone(), None
-            kept.run, kept.order = current_pass(), next(_NUMBERS)
+        def record_u(u: Tensor) -> None:
+            # Each product of an adjoint solve is a pass of its own; the last pass is that of the gradient. Reset a,
+            # which an earlier pass may have set.
+            application.u, application.a = u.detach().clone(), None
+            application.run, application.order = backward_pass_id(), next(_NUMBERS)
 
-        def went_on(a: Tensor) -> None:
-            if kept.run == current_pass():
-                kept.a = a.detach().clone()
+        def record_a(a: Tensor) -> None:
+            if application.run == backward_pass_id():
+                application.a = a.detach().clone()
 
-        start.register_hook(went_on)
-        value.register_hook(reached)
+        start.register_hook(record_a)
+        value.register_hook(record_u)
         return value

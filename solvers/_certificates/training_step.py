@@ -1,4 +1,4 @@
-"""What is kept of one step of a training, from the call of the solver to the end of its backward pass."""
+"""Record one training step, from the call of the solver to the end of its backward pass."""
 
 # Hooks carry no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -11,28 +11,28 @@ import torch
 from torch import Tensor
 
 from .._core.certificate import Certificate
-from .._core.input_checks import adopt
+from .._core.input_checks import copy_protocols
 from .._core.maps import Loss, Map
-from .._core.tape import Versions, current_pass, ends
+from .._core.tape import LeafVersions, backward_pass_id, tape_ends
 from .tape_recorder import TapedApplication, TapeRecorder
 
 
 class ForwardRecorder(TapeRecorder):
-    """A ``TapeRecorder`` of the forward pass alone, which can do what T can, and knows the points that tapes begin in.
+    """A ``TapeRecorder`` of the forward pass alone, with the optional methods of T.
 
-    What ``select`` gives is T's own: what is applied to some samples only is never the tape of the gradient.
+    ``select`` is T's own: an application to some samples is never part of the tape of the gradient.
 
     Attributes:
-        points: leaves of the tape that are iterates, and no parameters.
-        over: whether the forward pass is over; what is applied later (again, or for products) is taped in the same way,
-            or ``torch.utils.checkpoint`` would refuse it, and not kept.
+        points: leaves of the tape that are iterates, not parameters.
+        over: whether the forward pass is over. Later applications (repeated, or for products) are taped in the same
+            way, because ``torch.utils.checkpoint`` refuses another tape, but not recorded.
     """
 
     def __init__(self, T: Map) -> None:
         super().__init__(T)
         self.points: list[Tensor] = []
         self.over = False
-        adopt(self, T)
+        copy_protocols(self, T)
 
     def __call__(self, x: Tensor) -> Tensor:
         """``T(x)``."""
@@ -49,39 +49,44 @@ class ForwardRecorder(TapeRecorder):
 
 
 class TrainingStep:
-    """One step: what its forward pass left, and what the backward pass brings.
+    """The record of one step.
 
     Attributes:
-        problem: the map, without a tap, and the loss that came with the call.
-        y: the value that was returned, without its tape; a copy, which nobody can change.
+        problem: the map, unwrapped, and the loss given to the solver.
+        y: the returned value, as a copy.
         v: the cotangent that reached it.
-        run: the number of the pass that brought it.
-        parameters: leaves of its tape, without the iterates that the tap knows.
-        gradients: of those that a gradient reached, by identity; of this pass alone.
-        kept: the applications on the tape.
-        own: the certificates that the solver makes itself.
+        run: number of the backward pass.
+        parameters: leaves of the tape, without iterates.
+        gradients: of the parameters, by ``id``, of this backward pass alone.
+        applications: the applications on the tape.
+        own_certificates: certificates that the solver computes itself.
     """
 
     def __init__(
-        self, T: Map, loss: Loss | None, x: Tensor, through: ForwardRecorder | None, own: list[Certificate]
+        self,
+        T: Map,
+        loss: Loss | None,
+        x: Tensor,
+        recorder: ForwardRecorder | None,
+        own_certificates: list[Certificate],
     ) -> None:
-        self.own = own
+        self.own_certificates = own_certificates
         self.problem: tuple[Map, Loss | None] = (T, loss)
         self.y = self.v = x.detach().clone()
         self.run = -1
-        self.kept: list[TapedApplication] = []
+        self.applications: list[TapedApplication] = []
         points: set[int] = set()
-        if through is not None:
-            self.kept, points = list(through.taped), set(map(id, through.points))
-            through.over = True
-            through.taped.clear()
-        # Of products in the forward pass. Not in ``begin``: a hook on x itself comes before.
-        for kept in self.kept:
-            kept.u = kept.a = None
-        self.parameters = [leaf for leaf in ends(x).leaves if id(leaf) not in points]
-        self.versions = Versions(self.parameters)
-        if through is not None:
-            through.points.clear()
+        if recorder is not None:
+            self.applications, points = list(recorder.taped), set(map(id, recorder.points))
+            recorder.over = True
+            recorder.taped.clear()
+        # Drop cotangents of products in the forward pass. In `begin` it would be too late: a hook on x runs earlier.
+        for application in self.applications:
+            application.u = application.a = None
+        self.parameters = [leaf for leaf in tape_ends(x).leaves if id(leaf) not in points]
+        self.versions = LeafVersions(self.parameters)
+        if recorder is not None:
+            recorder.points.clear()
         self.gradients: dict[int, Tensor] = {}
         self.handles: list[Callable[[], None]] = []
 
@@ -96,36 +101,36 @@ class TrainingStep:
         return self.problem[1]
 
     @property
-    def stepped(self) -> bool:
+    def parameters_changed(self) -> bool:
         """Whether a parameter was changed in place since the forward pass."""
-        return self.versions.stepped is not None
+        return self.versions.changed is not None
 
     def begin(self, v: Tensor) -> None:
-        """The backward pass has come to the value: listen to the parameters."""
-        self.v, self.run = v.detach().clone(), current_pass()
+        """Start the backward pass at the cotangent ``v`` of y: record the gradients of the parameters."""
+        self.v, self.run = v.detach().clone(), backward_pass_id()
         for leaf in self.parameters:
-            hook = leaf.register_hook(partial(self._reached, id(leaf)))
+            hook = leaf.register_hook(partial(self._record_gradient, id(leaf)))
             self.handles.append(hook.remove)
 
-    def taped(self) -> list[TapedApplication]:
-        """The applications that the cotangent went through, in the pass that brought it."""
-        return [kept for kept in self.kept if kept.u is not None and kept.run == self.run]
+    def differentiated(self) -> list[TapedApplication]:
+        """Return the applications that the cotangent went through, in this backward pass."""
+        return [a for a in self.applications if a.u is not None and a.run == self.run]
 
     def free(self) -> None:
-        """Let go of everything, though the tape, and the hooks on it, may live on."""
+        """Release all tensors, though the tape and its hooks may live on."""
         for remove in self.handles:
             remove()
-        for kept in self.kept:
-            kept.clear()
-        self.kept, self.parameters, self.handles = [], [], []
-        self.gradients, self.versions = {}, Versions(())
+        for application in self.applications:
+            application.clear()
+        self.applications, self.parameters, self.handles = [], [], []
+        self.gradients, self.versions = {}, LeafVersions(())
         self.y = self.v = self.y.new_empty(0)
-        self.problem = (_gone, None)
+        self.problem = (_freed, None)
 
-    def _reached(self, leaf: int, gradient: Tensor) -> None:
-        if current_pass() == self.run:  # and no pass inside it
+    def _record_gradient(self, leaf: int, gradient: Tensor) -> None:
+        if backward_pass_id() == self.run:  # and not a pass inside it
             self.gradients[leaf] = gradient
 
 
-def _gone(x: Tensor) -> Tensor:
-    raise RuntimeError("the step is over")
+def _freed(x: Tensor) -> Tensor:
+    raise RuntimeError("the training step is over")

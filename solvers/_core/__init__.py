@@ -1,1 +1,1 @@
-"""Maps, solvers and solutions, and the checks of what a user hands in."""
+"""Maps, solvers and solutions, and checks of user input."""

@@ -1,10 +1,10 @@
-"""Checks of the numbers that a solver is made with."""
+"""Checks of the numbers that a solver is made with. Each returns the value, or raises a ``ValueError`` naming it."""
 
 from __future__ import annotations
 
 
 def at_least(name: str, value: int, least: int) -> int:
-    """``value``, or a ``ValueError`` that names the argument, the value and the way out."""
+    """Require a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{name} must be a whole number, not {value!r}")
     if value < least:
@@ -13,14 +13,21 @@ def at_least(name: str, value: int, least: int) -> int:
 
 
 def positive(name: str, value: float) -> float:
-    """``value``, or a ``ValueError`` that names the argument, the value and the way out."""
+    """Require a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{name} must be a positive number, not {value!r}")
     return value
 
 
-def share(name: str, value: float) -> float:
-    """``value``, or a ``ValueError`` that names the argument, the value and the way out."""
+def fraction(name: str, value: float) -> float:
+    """Require a number in (0, 1]."""
     if positive(name, value) > 1:
         raise ValueError(f"{name} must lie in (0, 1], not {value!r}")
     return value
+
+
+def stopping_rule(tol: float, **counts: int) -> None:
+    """Check the arguments of a solver that stops on a residual: ``tol`` above 0, and each of ``counts`` at least 1."""
+    positive("tol", tol)
+    for name, value in counts.items():
+        at_least(name, value, 1)

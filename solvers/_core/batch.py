@@ -1,4 +1,8 @@
-"""Batches as real matrices, one flattened sample a row, and their sizes in float64 whatever the dtype."""
+"""Batches as real matrices, one flattened sample a row, with norms and inner products in float64.
+
+Norms and inner products neither underflow nor overflow, so multiplying a matrix by a power of two multiplies them to
+the bit. That is what makes a solver invariant to the scale of its problem, and of the loss.
+"""
 
 # torch.linalg carries no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -10,18 +14,17 @@ import torch
 from torch import Tensor
 
 SMALL, LARGE = 2.0**-450, 2.0**450
-"""Norms beyond these are taken again of the matrix brought near 1, for squares under- and overflow."""
-LEAST = 2.0**-1074
-"""The smallest number of float64."""
-PART = 1 << 16
-"""Entries that are brought to float64 at a time."""
+"""Sizes outside this range are computed again from rescaled entries, because their squares may under- or overflow."""
+SMALLEST = 2.0**-1074
+"""The smallest positive number of float64."""
+CHUNK = 1 << 16
+"""Columns converted to float64 at a time."""
 
 
 def rows(x: Tensor) -> Tensor:
-    """``x`` as a real ``(samples, entries)``; a one-dimensional ``x`` is one sample.
+    """Return ``x`` as a real matrix ``(samples, entries)``; a one-dimensional ``x`` is one sample.
 
-    A complex entry is two real ones: derivatives are linear over the reals alone, once a conjugate or a real part
-    is in the map.
+    A complex entry becomes two real ones: a map with a conjugate or a real part is linear over the reals alone.
     """
     if x.is_complex():
         pairs = torch.view_as_real(x.resolve_conj())
@@ -29,124 +32,127 @@ def rows(x: Tensor) -> Tensor:
     return x.flatten(1) if x.ndim > 1 else x.reshape(1, x.numel())
 
 
-def back(matrix: Tensor, like: Tensor) -> Tensor:
-    """What ``rows`` made a matrix of: as ``like`` in all but the number of samples, which is that of the rows."""
+def from_rows(matrix: Tensor, like: Tensor) -> Tensor:
+    """Invert ``rows``: return the shape and dtype of ``like``, with as many samples as ``matrix`` has rows."""
     shape = (len(matrix), *like.shape[1:]) if like.ndim > 1 else like.shape
     if like.is_complex():
         return torch.view_as_complex(matrix.reshape(*shape, 2).contiguous()).to(like.dtype)
     return matrix.reshape(shape).to(like.dtype)
 
 
-def wide(x: Tensor) -> Tensor:
-    """``rows`` of x that sums can be made of: half precision becomes float32."""
+def wide_rows(x: Tensor) -> Tensor:
+    """Return ``rows(x)`` in at least float32, in which sums can be formed."""
     matrix = rows(x)
     return matrix.float() if matrix.dtype in (torch.float16, torch.bfloat16) else matrix
 
 
-def outside(x: Tensor) -> torch.autocast:
-    """The context that algebra on ``x`` runs in: no autocast, which would halve the precision of products."""
+def no_autocast(x: Tensor) -> torch.autocast:
+    """Disable autocast on the device of ``x``: it would halve the precision of the solver's own products."""
     return torch.autocast(x.device.type, enabled=False)
 
 
 def norms(*matrices: Tensor) -> Tensor:
-    """``‖row‖`` of each matrix, float64 ``(matrices, samples)`` on the CPU: one transfer for all.
-
-    Squares neither underflow nor overflow, so that multiplying a matrix by a power of two multiplies them to the bit.
-    """
-    return looked(matrices)[0]
+    """Return ``‖row‖`` of each matrix, float64 ``(matrices, samples)`` on the CPU, in one transfer."""
+    return norms_and_inners(matrices)[0]
 
 
 def norm(x: Tensor) -> float:
-    """``‖x‖`` of all entries, in float64."""
-    return float(norms(_all(x))[0, 0])
+    """Return ``‖x‖`` over all entries."""
+    return float(norms(_one_row(x))[0, 0])
 
 
 def inner(a: Tensor, b: Tensor) -> float:
-    """The real inner product ``⟨a, b⟩`` of all entries, in float64."""
-    return float(inners(_all(a), _all(b))[0])
+    """Return the real inner product ``⟨a, b⟩`` over all entries."""
+    return float(inners(_one_row(a), _one_row(b))[0])
 
 
 def inners(a: Tensor, b: Tensor) -> Tensor:
-    """``⟨row, row⟩`` of two real matrices, float64 ``(samples,)`` on the CPU; to the bit in powers of two, as norms."""
-    return looked(pairs=[(a, b)])[1][0]
+    """Return ``⟨row, row⟩`` of two real matrices, float64 ``(samples,)`` on the CPU."""
+    return norms_and_inners(pairs=[(a, b)])[1][0]
 
 
-def looked(
-    matrices: Sequence[Tensor] = (), pairs: Sequence[tuple[Tensor, Tensor]] = (), also: Tensor | None = None
+def norms_and_inners(
+    matrices: Sequence[Tensor] = (),
+    pairs: Sequence[tuple[Tensor, Tensor]] = (),
+    extra: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """``norms`` of matrices and ``inners`` of pairs, in one transfer for all.
+    """Compute norms and inner products in one transfer from the device.
 
     Args:
-        matrices, pairs: of the same samples.
-        also: ``(any, samples)`` that is to come along.
+        matrices: each ``(samples, entries)``, for ``norms``.
+        pairs: two matrices each, for ``inners``.
+        extra: ``(any, samples)``, transferred with them.
 
     Returns:
         ``(matrices, samples)``, ``(pairs, samples)`` and ``(any, samples)``, float64 on the CPU.
     """
-    parts = [*map(_norms, matrices), *(_inners(a, b, None, None) for a, b in pairs)]
-    stacked = torch.stack(parts)
-    found = (stacked if also is None else torch.cat([stacked, also.double()])).cpu()
-    sizes, products = found[: len(matrices)], found[len(matrices) : len(parts)]
-    doubtful = ~((sizes >= SMALL) & (sizes <= LARGE))  # a nan, an infinity, and a zero too
+    values = [*map(_norms, matrices), *(_inners(a, b) for a, b in pairs)]
+    stacked = torch.stack(values)
+    stacked = (stacked if extra is None else torch.cat([stacked, extra.double()])).cpu()
+    sizes, products = stacked[: len(matrices)], stacked[len(matrices) : len(values)]
+    doubtful = _out_of_range(sizes)
     if bool(doubtful.any()):
-        again = torch.stack([_scaled_norms(m) for m in matrices]).cpu()
-        sizes = torch.where(doubtful, again, sizes)
+        sizes = torch.where(doubtful, torch.stack([_scaled_norms(m) for m in matrices]).cpu(), sizes)
     if pairs:
-        products = torch.stack([_certain(p, *pair) for p, pair in zip(products, pairs, strict=True)])
-    return sizes, products, found[len(parts) :]
+        products = torch.stack([_checked_inners(p, *pair) for p, pair in zip(products, pairs, strict=True)])
+    return sizes, products, stacked[len(values) :]
 
 
-def _certain(found: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Inner products, taken again where squares may have under- or overflown."""
-    doubtful = ~((found.abs() >= SMALL) & (found.abs() <= LARGE))
-    if not bool(doubtful.any()):
-        return found
-    p, q = power(a), power(b)
-    # One after the other: their product may be out of range where the inner product is not.
-    near = _inners(a, b, p[:, None], q[:, None])
-    again = near * p * q
-    # What is out of range keeps its sign.
-    again = torch.where((again == 0) & (near != 0), near.sign() * LEAST, again)
-    return torch.where(doubtful, again.cpu(), found)
-
-
-def power(matrix: Tensor) -> Tensor:
-    """A power of two near the largest entry of each row, float64 ``(samples,)``; 1 where that is 0 or not finite."""
+def power_of_two(matrix: Tensor) -> Tensor:
+    """Return a power of two near the largest entry of each row, float64 ``(samples,)``; 1 if it is 0 or not finite."""
     if not matrix.shape[1]:
         return torch.ones(len(matrix), dtype=torch.float64, device=matrix.device)
     largest = matrix.abs().amax(1).double()
-    # Not beyond what can be divided by: 2^-1074 has no inverse.
-    there = (largest > 0) & largest.isfinite()
-    exponent = torch.frexp(torch.where(there, largest, 1)).exponent.clamp(-1000, 1000)
-    return torch.where(there, torch.ldexp(torch.ones_like(largest), exponent), 1)
+    usable = (largest > 0) & largest.isfinite()
+    # Clamped, because 2^-1074 has no inverse.
+    exponent = torch.frexp(torch.where(usable, largest, 1)).exponent.clamp(-1000, 1000)
+    return torch.where(usable, torch.ldexp(torch.ones_like(largest), exponent), 1)
 
 
 def ratio(size: Tensor, scale: Tensor) -> Tensor:
-    """``size / scale``, and 0 where both vanish."""
+    """Return ``size / scale``, and 0 if both vanish."""
     return torch.where(size == 0, size, size / scale)
 
 
+def _out_of_range(values: Tensor) -> Tensor:
+    """Whether a square may have under- or overflown; true of 0, nan and infinity as well."""
+    return ~((values.abs() >= SMALL) & (values.abs() <= LARGE))
+
+
+def _checked_inners(products: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    doubtful = _out_of_range(products)
+    if not bool(doubtful.any()):
+        return products
+    p, q = power_of_two(a), power_of_two(b)
+    scaled = _inners(a, b, p[:, None], q[:, None])
+    # Multiply by one after the other: p q may be out of range though the inner product is not.
+    result = scaled * p * q
+    # An inner product that underflows keeps its sign, on which restarts of momentum depend.
+    result = torch.where((result == 0) & (scaled != 0), scaled.sign() * SMALLEST, result)
+    return torch.where(doubtful, result.cpu(), products)
+
+
 def _norms(matrix: Tensor, scale: Tensor | None = None) -> Tensor:
-    parts = [torch.linalg.vector_norm(_scaled(part, scale), dim=1) for part in _parts(_real(matrix))]
-    return parts[0] if len(parts) == 1 else torch.linalg.vector_norm(torch.stack(parts, 1), dim=1)
+    chunks = [torch.linalg.vector_norm(_scaled(c, scale), dim=1) for c in _chunks(_real(matrix))]
+    return chunks[0] if len(chunks) == 1 else torch.linalg.vector_norm(torch.stack(chunks, 1), dim=1)
 
 
 def _scaled_norms(matrix: Tensor) -> Tensor:
-    scale = power(_real(matrix))
+    scale = power_of_two(_real(matrix))
     return _norms(matrix, scale[:, None]) * scale
 
 
-def _inners(a: Tensor, b: Tensor, p: Tensor | None, q: Tensor | None) -> Tensor:
-    pairs = zip(_parts(a), _parts(b), strict=True)
-    parts = [torch.linalg.vecdot(_scaled(left, p), _scaled(right, q)) for left, right in pairs]
-    return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+def _inners(a: Tensor, b: Tensor, p: Tensor | None = None, q: Tensor | None = None) -> Tensor:
+    pairs = zip(_chunks(a), _chunks(b), strict=True)
+    chunks = [torch.linalg.vecdot(_scaled(left, p), _scaled(right, q)) for left, right in pairs]
+    return chunks[0] if len(chunks) == 1 else torch.stack(chunks).sum(0)
 
 
-def _parts(matrix: Tensor) -> tuple[Tensor, ...]:
-    """Columns, few enough that a float64 copy of them is cheap; all where none is needed."""
-    if matrix.dtype == torch.float64 or matrix.shape[1] <= PART:
+def _chunks(matrix: Tensor) -> tuple[Tensor, ...]:
+    """Split columns, so that a float64 copy of a chunk is small; float64 needs no copy and is not split."""
+    if matrix.dtype == torch.float64 or matrix.shape[1] <= CHUNK:
         return (matrix,)
-    return matrix.split(PART, dim=1)
+    return matrix.split(CHUNK, dim=1)
 
 
 def _scaled(matrix: Tensor, scale: Tensor | None) -> Tensor:
@@ -157,6 +163,5 @@ def _real(matrix: Tensor) -> Tensor:
     return rows(matrix) if matrix.is_complex() else matrix
 
 
-def _all(x: Tensor) -> Tensor:
-    """``x`` as one real row."""
+def _one_row(x: Tensor) -> Tensor:
     return rows(x.reshape(x.numel()))

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """``‖g − F'‖ ≤ error``, and what it is made of. ``F'`` is the exact implicit gradient.
+    """The bound ``‖g − F'‖ ≤ error`` and its parts; ``F'`` is the exact implicit gradient.
 
     Attributes:
-        size: ``‖g‖``, or that of the better gradient where there is one (see ``correction``); nan if it was not told.
-        adjoint: what is left of the adjoint equation, ``b/(1−L) ‖ϱ‖``: the residual of its solve, or the truncation
-            of a series.
-        equilibrium: what the distance to the equilibrium costs.
-        correction: how far g is from the better gradient to which the other two belong; 0 where it is that one itself.
-        amplification: ``b/(1−L)``: what a residual of the adjoint equation is multiplied by.
-        distance: of the value that was returned to the equilibrium, at most.
+        size: ``‖g‖``, or the norm of the audit's own gradient if ``correction`` is positive; nan if unknown.
+        adjoint: ``b/(1−L) ‖ϱ‖``, due to the residual ϱ of the adjoint equation, or to a truncated series.
+        equilibrium: the part due to the distance to the equilibrium.
+        correction: the distance of g to the audit's own gradient, which ``adjoint`` and ``equilibrium`` then bound;
+            0 without an audit.
+        amplification: ``b/(1−L)``, the factor of a residual of the adjoint equation.
+        distance: a bound on the distance of the returned value to the equilibrium.
         L: the Lipschitz constant that was used.
-        rigorous: whether everything used is a bound by proof, in exact arithmetic; otherwise it is an estimate.
-        why: why there is no bound, or why it is an estimate; empty for a rigorous one.
+        rigorous: whether every constant is a proven bound, in exact arithmetic; otherwise ``error`` is an estimate.
+        why: the reason why there is no bound, or why it is an estimate; empty if it is rigorous.
     """
 
     size: float
@@ -36,34 +36,34 @@ class Certificate:
 
     @property
     def error(self) -> float:
-        """The bound on ``‖g − F'‖``; infinite where there is none."""
+        """Upper bound on ``‖g − F'‖``; infinite if there is none."""
         return self.correction + self.adjoint + self.equilibrium
 
     @property
     def least(self) -> float:
-        """``‖g − F'‖`` is at least this."""
+        """Lower bound on ``‖g − F'‖``."""
         return max(0.0, self.correction - self.adjoint - self.equilibrium)
 
     @property
     def exact(self) -> float:
-        """``‖F'‖`` is at least this."""
+        """Lower bound on ``‖F'‖``."""
         return max(0.0, self.size - self.adjoint - self.equilibrium)
 
     @property
     def relative(self) -> float:
-        """The bound on ``‖g − F'‖ / ‖F'‖``; infinite where F' may vanish."""
+        """Upper bound on ``‖g − F'‖ / ‖F'‖``; infinite if F' may vanish."""
         if self.error == 0:
             return 0.0
         return self.error / self.exact if self.exact > 0 else math.inf
 
     @property
     def cosine(self) -> float:
-        """The cosine between g and F' is at least this; −1 where nothing is known. Above 0, −g descends."""
+        """Lower bound on the cosine between g and F'; −1 if nothing is known. Above 0, −g is a descent direction."""
         longest = self.exact if self.correction else self.size
         return math.sqrt(1 - (self.error / longest) ** 2) if self.error < longest else -1.0
 
     def times(self, factor: float) -> Certificate:
-        """That of the gradient of a loss ``factor > 0`` times as large.
+        """Return the certificate for a loss multiplied by ``factor``.
 
         Raises:
             ValueError: ``factor`` is negative or not finite.
@@ -74,7 +74,7 @@ class Certificate:
         scaled = {name: factor * getattr(self, name) for name in sizes if getattr(self, name) < math.inf}
         return dataclasses.replace(self, **scaled)
 
-    def estimate(self, *why: str) -> Certificate:
-        """The same as an estimate, for these reasons besides its own; as it is where all are empty."""
-        told = "; ".join(filter(None, (self.why, *(reason for reason in why if reason != self.why))))
-        return dataclasses.replace(self, rigorous=self.rigorous and not any(why), why=told)
+    def estimate(self, *reasons: str) -> Certificate:
+        """Return the certificate as an estimate, adding ``reasons`` to ``why``; unchanged if all are empty."""
+        why = "; ".join(filter(None, (self.why, *(reason for reason in reasons if reason != self.why))))
+        return dataclasses.replace(self, rigorous=self.rigorous and not any(reasons), why=why)

@@ -1,4 +1,4 @@
-"""The entry of every solver: what it is given is looked at once; see ``_guard`` for the map."""
+"""Checks of what a user gives a solver: T, x0, the loss, and its parts. ``map_guard`` checks what T returns."""
 
 # The types of transforms are partial.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -15,20 +15,20 @@ from torch.autograd import forward_ad
 from .maps import Map
 
 PROTOCOLS = ("select", "regularity")
-"""Methods of a map that solvers ask for by ``isinstance``: those of ``Divisible`` and ``Regular``."""
+"""Optional methods of a map: those of ``SupportsSelect`` and ``HasDerivativeBounds``."""
 
 
-def adopt(wrapper: object, T: Map, select: Callable[[Tensor], Map] | None = None) -> None:
-    """Let a wrapper of ``T`` do what ``T`` can, and pretend to no more: solvers ask by ``isinstance``.
+def copy_protocols(wrapper: object, T: Map, select: Callable[[Tensor], Map] | None = None) -> None:
+    """Give a wrapper of ``T`` the optional methods that ``T`` has, and no others.
 
-    The methods become attributes of the instance, which must have a ``__dict__``; ``isinstance`` of a protocol finds
-    them there on every version of Python, and a class for each combination is not needed.
+    Solvers ask for these by ``isinstance`` of a protocol, which also finds attributes of an instance (that needs a
+    ``__dict__``). So no class is needed for each combination of methods.
 
     Args:
         wrapper: a callable around ``T``.
         T: the map.
-        select: replaces ``T.select``, so that selected maps are wrapped too. It must not hold the wrapper, which would
-            make a reference cycle.
+        select: replaces ``T.select``, so that selected maps are wrapped too. It must not refer to the wrapper: that
+            would be a reference cycle.
     """
     for name in PROTOCOLS:
         method = getattr(T, name, None)
@@ -36,24 +36,24 @@ def adopt(wrapper: object, T: Map, select: Callable[[Tensor], Map] | None = None
             setattr(wrapper, name, select if name == "select" and select is not None else method)
 
 
-def admitted(T: object, x0: object, loss: object) -> Tensor:
-    """The start, without a tape, where the three can be solved with.
+def checked_start(T: object, x0: object, loss: object) -> Tensor:
+    """Return ``x0`` without a tape.
 
     Raises:
-        TypeError: T is no map, x0 no tensor of numbers that can be solved for, or the loss no function.
+        TypeError: T or the loss is no function, or x0 is no dense tensor of a floating or complex dtype.
     """
     if isinstance(T, type):
         raise TypeError(f"T is the class {T.__name__}, not a map: give an instance of it, {T.__name__}(…)")
     if not callable(T):
-        raise TypeError(f"T must be a map x -> T(x), not {kind(T)}")
+        raise TypeError(f"T must be a map x -> T(x), not {type_name(T)}")
     if loss is not None and (isinstance(loss, type) or not callable(loss)):
-        raise TypeError(f"loss must be a function x -> loss(x), not {kind(loss)}")
+        raise TypeError(f"loss must be a function x -> loss(x), not {type_name(loss)}")
     if not isinstance(x0, Tensor):
         raise TypeError(
-            f"x0 must be one Tensor, not {kind(x0)}: states of several parts are stacked or flattened into one"
+            f"x0 must be one Tensor, not {type_name(x0)}: stack or flatten a state of several parts into one"
         )
     if x0.layout != torch.strided:
-        raise TypeError(f"x0 has the layout {x0.layout}, and states are dense: give x0.to_dense()")
+        raise TypeError(f"x0 must be dense, not of the layout {x0.layout}: give x0.to_dense()")
     if not (x0.is_floating_point() or x0.is_complex()):
         raise TypeError(
             f"x0 has the dtype {x0.dtype}, which has no derivatives: give x0.float() or x0.double()"
@@ -63,8 +63,8 @@ def admitted(T: object, x0: object, loss: object) -> Tensor:
     return x0.detach()
 
 
-def kind(value: object) -> str:
-    """What a value is, in words."""
+def type_name(value: object) -> str:
+    """Return the type of a value in words, e.g. ``a list``."""
     if value is None:
         return "None"
     if isinstance(value, type):
@@ -73,38 +73,52 @@ def kind(value: object) -> str:
     return f"{'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name}"
 
 
-def instance_of_a_part(name: str, part: object, example: str) -> None:
-    """Refuse what cannot be a part of a solver: a class in place of its instance, or no function at all.
+def check_part(name: str, part: object, example: str) -> None:
+    """Check a part of a solver.
 
     Raises:
-        ValueError: it is neither a policy nor a function.
+        ValueError: it is a class in place of its instance, or no function.
     """
     if isinstance(part, type):
         raise ValueError(f"{name} is the class {part.__name__}: give an instance of it, {part.__name__}(…)")
     if not callable(part):
-        raise ValueError(f"{name} must be a solve such as {example}, not {part!r}")
+        raise ValueError(f"{name} must be a callable such as {example}, not {part!r}")
 
 
-def transformed() -> bool:
-    """Whether a transform of ``torch.func``, or forward-mode differentiation, is at work."""
+def check_solver(solver: object) -> None:
+    """Check a solver.
+
+    Raises:
+        TypeError: it is a class, a factory such as ``deq`` in place of ``deq(1e-6)``, or no function.
+    """
+    name = getattr(solver, "__name__", "")
+    result = cast("dict[str, object]", getattr(solver, "__annotations__", {})).get("return")
+    if isinstance(solver, type) or getattr(result, "__name__", result) == "Solver":
+        raise TypeError(f"solver is {name}, which makes one: call it, {name}(…)")
+    if not callable(solver):
+        raise TypeError(f"solver must be a solver such as deq(1e-6), not {type_name(solver)}")
+
+
+def in_transform() -> bool:
+    """Whether a transform of ``torch.func``, or forward-mode differentiation, is active."""
     return bool(torch._C._are_functorch_transforms_active()) or forward_ad._current_level >= 0  # pyright: ignore[reportPrivateUsage]
 
 
-def batched(v: Tensor) -> bool:
-    """Whether ``v`` stands for many cotangents, in the old or the new way of ``vmap``."""
-    return transformed() or "Batched" in str(torch._C._dispatch_keys(v))  # pyright: ignore[reportPrivateUsage]
+def is_batched(v: Tensor) -> bool:
+    """Whether ``v`` is a batch of cotangents, of ``torch.func.vmap`` or of its predecessor in autograd."""
+    return in_transform() or "Batched" in str(torch._C._dispatch_keys(v))  # pyright: ignore[reportPrivateUsage]
 
 
-def no_transforms(label: str) -> RuntimeError:
-    """What to say where a transform meets a solver that it cannot see through."""
+def transform_error(label: str) -> RuntimeError:
+    """Return the error for a transform of a solver that does not support transforms."""
     return RuntimeError(
-        f"torch.func transforms and forward-mode derivatives do not go through {label}: take torch.autograd.grad, or "
-        "a solver of recorded layers, such as unrolled(K) or restarted_jfb(K, R)"
+        f"torch.func transforms and forward-mode derivatives do not go through {label}: use torch.autograd.grad, or "
+        "a solver that backpropagates through recorded layers, such as unrolled(K) or restarted_jfb(K, R)"
     )
 
 
-def untracked() -> ExitStack:
-    """No tape, of either mode: ``torch.no_grad`` alone lets tangents pass."""
+def no_tape() -> ExitStack:
+    """Disable both modes of differentiation: ``torch.no_grad`` alone lets forward-mode tangents pass."""
     stack = ExitStack()
     stack.enter_context(torch.no_grad())
     if forward_ad._current_level >= 0:  # pyright: ignore[reportPrivateUsage]
@@ -113,25 +127,11 @@ def untracked() -> ExitStack:
 
 
 @contextmanager
-def blamed_on(label: str) -> Generator[None]:
-    """Say it in words where a transform cannot see through a part."""
+def explained_transform_errors(label: str) -> Generator[None]:
+    """Replace a ``RuntimeError`` inside a transform by ``transform_error(label)``."""
     try:
         yield
     except RuntimeError as error:
-        if transformed():
-            raise no_transforms(label) from error
+        if in_transform():
+            raise transform_error(label) from error
         raise
-
-
-def callable_solver(solver: object) -> None:
-    """Refuse what only makes a solver: a class, or a factory such as ``deq`` in place of ``deq(1e-6)``.
-
-    Raises:
-        TypeError: it is no solver.
-    """
-    name = getattr(solver, "__name__", "")
-    made = cast("dict[str, object]", getattr(solver, "__annotations__", {})).get("return")
-    if isinstance(solver, type) or getattr(made, "__name__", made) == "Solver":
-        raise TypeError(f"solver is {name}, which makes one: call it, {name}(…)")
-    if not callable(solver):
-        raise TypeError(f"solver must be a solver such as deq(1e-6), not {kind(solver)}")

@@ -1,4 +1,4 @@
-"""Values as the calls that make them."""
+"""Labels: calls that make a value again, as they stand in tables and on command lines."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ import dataclasses
 from typing import Any
 
 LABELS = {"FixedSteps": "iterate", "SharedInverse": "shared"}
-"""Names in labels that differ from the class in lower case; labels pair results across versions, and stay."""
+"""Names in labels that are not the class in lower case. Labels pair results across versions, so they must not change."""
 
 
 def label_name(kind: type[Any]) -> str:
-    """The name of a class in labels: ``anderson`` of ``Anderson``."""
+    """Return the name of a class in labels, e.g. ``anderson`` for ``Anderson``."""
     return LABELS.get(kind.__name__, kind.__name__.lower())
 
 
 def call(value: Any) -> str:
-    """The shortest call of the value's class, by its name in labels: ``anderson(0.001, memory=10)``.
+    """Return the shortest call that makes a dataclass of numbers, e.g. ``anderson(0.001, memory=10)``.
 
-    The first field always stands there; others where they differ from their defaults, by name after a gap.
-
-    Args:
-        value: a dataclass of numbers.
+    The first field is always written; the others where they differ from their defaults, by name after a gap.
     """
     words: list[str] = []
     named = False
-    for place, field in enumerate(dataclasses.fields(value)):
-        found = getattr(value, field.name)
-        if place and found == field.default:
+    for index, field in enumerate(dataclasses.fields(value)):
+        argument = getattr(value, field.name)
+        if index and argument == field.default:
             named = True
             continue
-        text = f"{found:g}" if isinstance(found, float) else str(found)
+        text = f"{argument:g}" if isinstance(argument, float) else str(argument)
         words.append(f"{field.name}={text}" if named else text)
     return f"{label_name(value.__class__)}({', '.join(words)})"

@@ -1,6 +1,6 @@
-"""The map of a solve, looked at whenever it is applied."""
+"""A guard around the map of a solve, which checks every application."""
 
-# The types of autocast, of storages are partial.
+# The types of autocast and of storages are partial.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from .input_checks import adopt, kind, transformed
+from .input_checks import copy_protocols, in_transform, type_name
 from .maps import Map
 
 PROBED = 4
-"""Applications whose values are copied until it is known whether T returns the same memory again."""
+"""First applications, whose values are copied until it is known whether T reuses the memory of its values."""
 CHANGES = (
     "T changes its argument, or memory that it has returned before, though it did not at first: let it return a new "
     "tensor, e.g. T(x.clone()).clone()"
@@ -30,11 +30,11 @@ _LEAF = "a leaf Variable that requires grad is being used in an in-place operati
 
 @dataclass(frozen=True, slots=True)
 class AutocastState:
-    """The autocast that surrounds a solve: T is applied in it, and the solver's own algebra is not.
+    """The autocast around a solve: T is applied under it, the solver's own algebra is not.
 
     Attributes:
-        device: the type of the states' device.
-        dtype: that of autocast; ``None`` where there is none.
+        device: type of the device of the states.
+        dtype: of autocast; ``None`` if it is off.
     """
 
     device: str
@@ -42,78 +42,82 @@ class AutocastState:
 
     @classmethod
     def around(cls, x: Tensor) -> AutocastState:
-        """That of this moment."""
+        """Return the present state on the device of ``x``."""
         device = x.device.type
         if x.is_meta or not torch.is_autocast_enabled(device):
             return cls(device)
         return cls(device, torch.get_autocast_dtype(device))
 
-    def inside(self) -> torch.autocast | nullcontext[None]:
-        """For T."""
+    def enabled(self) -> torch.autocast | nullcontext[None]:
+        """Enter the autocast, for T."""
         return nullcontext() if self.dtype is None else torch.autocast(self.device, dtype=self.dtype)
 
-    def outside(self) -> torch.autocast | nullcontext[None]:
-        """For everything else."""
+    def disabled(self) -> torch.autocast | nullcontext[None]:
+        """Disable the autocast, for everything but T."""
         return nullcontext() if self.dtype is None else torch.autocast(self.device, enabled=False)
 
 
 class GuardedMap:
-    """A map that is looked at whenever it is applied; for solvers it is the map.
+    """``T`` with checks, to be used by solvers in its place.
 
-    What T returns must have the shape, dtype and device of its argument. Without a tape the value is detached, though T
-    may enable gradients itself. A map that changes its argument is given copies, and one that returns the same memory
-    again is copied from: both are noticed in the first applications, none of which is made for that alone. Nothing
-    waits for a GPU.
+    - A value must have the shape, dtype and device of the argument. Without a tape it is detached, because T may
+      enable gradients itself.
+    - A T that changes its argument gets copies of it.
+    - A T that returns the same memory again, as a compiled or captured map does, has its values copied. Solvers keep
+      points, so they would otherwise compare a point with itself and take it for the equilibrium.
+
+    The first applications show both, and no application is made for that alone. Nothing waits for a GPU.
 
     Attributes:
         T: the map.
-        careful: whether the first argument is a copy on a tape too, for a tape that may not be begun again.
-        repeated: applications that were made again, since T had changed its argument.
-        marked: points without a tape that T has put one on, by ``requires_grad_``.
+        copy_first: whether to copy the first argument on a tape as well, for a tape that cannot be started again.
+        repeated: applications made again because T had changed its argument.
+        points_on_tape: points without a tape for which T itself required a gradient (``requires_grad_``).
     """
 
-    def __init__(self, T: Map, precision: AutocastState) -> None:
-        self.T, self.precision = T, precision
-        self.careful = False
+    def __init__(self, T: Map, autocast: AutocastState) -> None:
+        self.T, self.autocast = T, autocast
+        self.copy_first = False
         self.repeated = 0
-        self.marked: list[Tensor] = []
-        self._made = 0
-        self._blind = torch.compiler.is_compiling() or transformed()  # there is no memory to look at
+        self.points_on_tape: list[Tensor] = []
+        self._applications = 0
+        # Tensors under compilation or inside a transform have no memory to compare.
+        self._unchecked = torch.compiler.is_compiling() or in_transform()
         self._changes = self._reuses = False
         self._returned: dict[int, tuple[StorageWeakRef, int]] = {}
-        self._last: Tensor | None = None
-        adopt(self, T, partial(_picked, T, precision))
+        self._last_value: Tensor | None = None
+        copy_protocols(self, T, partial(_selected, T, autocast))
 
     def __getattr__(self, name: str) -> object:
-        """Whatever else T knows."""
+        """Forward everything else to T."""
         if name.startswith("__") or "T" not in self.__dict__:
             raise AttributeError(name)
         return getattr(self.T, name)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """A fresh one: what was seen in one process is of no use in another."""
-        return GuardedMap, (self.T, self.precision)
+        """Pickle without the observations, which hold in one process only."""
+        return GuardedMap, (self.T, self.autocast)
 
     def __call__(self, x: Tensor) -> Tensor:
         """``T(x)``."""
-        if self._blind:
+        if self._unchecked:
             y = self._apply(x)
             return y if torch.is_grad_enabled() else y.detach()
         return self._taped(x) if torch.is_grad_enabled() else self._untaped(x)
 
     def release(self) -> None:
-        """Let go of what was kept to look at."""
-        self._last = None
-        self.marked = []
+        """Drop the tensors kept for comparison."""
+        self._last_value = None
+        self.points_on_tape = []
 
     def _untaped(self, x: Tensor) -> Tensor:
-        first = not self._made
+        first = not self._applications
         copied = first or self._changes
-        # An alias otherwise: T may mark it as requiring a gradient.
-        given = x.clone() if copied else x.detach()
-        before = version(given)
-        y = self._apply(given).detach()
-        if version(given) != before or (first and _hidden_change(given, x, y)):
+        # Otherwise an alias: T may require a gradient of it.
+        argument = x.clone() if copied else x.detach()
+        before = version(argument)
+        y = self._apply(argument).detach()
+        if version(argument) != before or (first and _hidden_change(argument, x, y)):
             if not copied:
                 raise ValueError(CHANGES)
             self._changes = True
@@ -122,27 +126,31 @@ class GuardedMap:
         return self._own(y)
 
     def _taped(self, x: Tensor) -> Tensor:
-        first = not self._made and not self._changes
-        copied = self._changes or (first and (self.careful or (x.requires_grad and not x.is_leaf)))
-        given = x.clone() if copied else x if x.requires_grad else x.detach()
-        kept = x.detach().clone() if first and not copied else None
-        before, plain = version(given), not given.requires_grad
+        # A copy would be one more node on the tape, so x is copied only where a change could not be undone: on a tape
+        # that leads further back. Elsewhere a changed x is restored from `saved`, and T is applied once more.
+        first = not self._applications and not self._changes
+        copied = self._changes or (first and (self.copy_first or (x.requires_grad and not x.is_leaf)))
+        argument = x.clone() if copied else x if x.requires_grad else x.detach()
+        saved = x.detach().clone() if first and not copied else None
+        before, constant = version(argument), not argument.requires_grad
         try:
-            y = self._apply(given)
+            y = self._apply(argument)
         except RuntimeError as error:
             if copied or _LEAF not in str(error):
                 raise
             return self._again(x)
-        if version(given) != before or (first and _hidden_change(given, x if kept is None else kept, y)):
-            if kept is not None:
+        if version(argument) != before or (
+            first and _hidden_change(argument, x if saved is None else saved, y)
+        ):
+            if saved is not None:
                 with torch.no_grad():
-                    x.detach().copy_(kept)
+                    x.detach().copy_(saved)
                 return self._again(x)
             if not copied:
                 raise ValueError(CHANGES)
             self._changes = True
-        if plain and given.requires_grad:
-            self.marked.append(given)
+        if constant and argument.requires_grad:
+            self.points_on_tape.append(argument)
         if not copied and _memory(y) == _memory(x) != 0:
             return y.clone()
         return self._own(y)
@@ -153,47 +161,50 @@ class GuardedMap:
         return self._taped(x)
 
     def _apply(self, x: Tensor) -> Tensor:
-        if self.precision.dtype is None:
+        if self.autocast.dtype is None:
             y = self.T(x)
         else:
-            with self.precision.inside():
+            with self.autocast.enabled():
                 y = self.T(x)
-            if x.dtype == torch.float32 and getattr(y, "dtype", None) == self.precision.dtype:
-                y = y.to(x.dtype)  # as autocast means it: the layers in half precision, the state in its own
-        _alike(y, x)
+            if x.dtype == torch.float32 and getattr(y, "dtype", None) == self.autocast.dtype:
+                y = y.to(
+                    x.dtype
+                )  # the purpose of autocast: layers in half precision, the state in its own dtype
+        _check_value(y, x)
         return y
 
     def _own(self, y: Tensor) -> Tensor:
-        """y, or a copy where its memory may be written to again."""
-        self._made += 1
+        """Return y, or a copy if T may write to its memory again."""
+        self._applications += 1
         memory = _memory(y)
         if not memory:
             return y
-        known = self._returned.get(memory)
-        if known is not None and not known[0].expired():
-            written = version(y) != known[1] or y.is_inference()
-            if written and (y.requires_grad or (self._made > PROBED and not self._reuses)):
+        earlier = self._returned.get(memory)
+        if earlier is not None and not earlier[0].expired():
+            written = version(y) != earlier[1] or y.is_inference()
+            if written and (y.requires_grad or (self._applications > PROBED and not self._reuses)):
                 raise ValueError(REUSES)
             self._reuses = True
-        probing = self._made <= PROBED
+        probing = self._applications <= PROBED
         if probing or self._reuses:
             self._returned[memory] = (StorageWeakRef(y.untyped_storage()), version(y))
         if y.requires_grad:
-            # A copy in the first applications would be one on the tape.
+            # Not copied while probing: the copy would be on the tape.
             return y.clone() if self._reuses else y
-        # Held until the next, since memory that is not T's own may else be given away and come back.
-        self._last = y if probing else None
+        # Hold y until the next application. Otherwise the allocator may give its memory to the next value, which
+        # would look like reuse by T.
+        self._last_value = y if probing else None
         return y.clone() if probing or self._reuses else y
 
 
-def _picked(T: Map, precision: AutocastState, index: Tensor) -> Map:
-    return GuardedMap(T.select(index), precision)  # pyright: ignore[reportFunctionMemberAccess]
+def _selected(T: Map, autocast: AutocastState, index: Tensor) -> Map:
+    return GuardedMap(T.select(index), autocast)  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def _alike(y: object, x: Tensor) -> None:
-    """Raises ``TypeError`` or ``ValueError`` where ``y = T(x)`` cannot be the next x."""
+def _check_value(y: object, x: Tensor) -> None:
+    """Raise ``TypeError`` or ``ValueError`` if ``y = T(x)`` cannot be the next x."""
     if not isinstance(y, Tensor):
-        raise TypeError(f"T must return a Tensor like its argument, and returned {kind(y)}")
+        raise TypeError(f"T must return a Tensor like its argument, and returned {type_name(y)}")
     if y.shape != x.shape:
         raise ValueError(
             f"T must keep the shape of x: it was given {tuple(x.shape)} and returned {tuple(y.shape)}"
@@ -210,18 +221,18 @@ def _alike(y: object, x: Tensor) -> None:
 
 
 def version(x: Tensor) -> int:
-    """How often x was changed in place; 0 where torch does not count it."""
+    """Return how often x was changed in place; 0 if torch does not count it."""
     return 0 if x.is_inference() else x._version
 
 
 def _memory(x: Tensor) -> int:
-    """Where its storage begins; 0 where it has none."""
+    """Return the address of the storage; 0 if there is none."""
     return x.untyped_storage().data_ptr() if x.numel() and not x.is_meta else 0
 
 
-def _hidden_change(given: Tensor, before: Tensor, y: Tensor) -> bool:
-    """Whether T may have changed ``given`` without a trace, as ``.data`` and NumPy do."""
-    if given.is_cpu:
-        return not torch.equal(given, before)
-    # A comparison would wait for the GPU.
-    return _memory(y) == _memory(given) != 0
+def _hidden_change(argument: Tensor, before: Tensor, y: Tensor) -> bool:
+    """Whether T may have changed its argument without incrementing its version, as ``.data`` and NumPy do."""
+    if argument.is_cpu:
+        return not torch.equal(argument, before)
+    # Comparing values would wait for the GPU.
+    return _memory(y) == _memory(argument) != 0

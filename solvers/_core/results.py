@@ -12,15 +12,13 @@ from .maps import Map
 
 @dataclass(frozen=True, slots=True)
 class SolveReport:
-    """How one fixed-point solve ended. Non-convergence is data here, never an exception.
+    """Outcome of one fixed-point solve. Non-convergence is reported here, never raised.
 
     Attributes:
-        applications: how often the map was applied.
-        active_fraction: mean fraction of the batch that an application was made on; below 1 if samples that had
-            converged were left out of later ones.
-        residual: ``‖T(x) − x‖ / ‖T(x)‖`` of the point that was returned, the largest over the
-            batch; ``nan`` where the policy did not measure it.
-        converged: whether ``residual`` met the tolerance; ``None`` where there was none.
+        applications: number of applications of the map.
+        active_fraction: mean fraction of the batch per application; below 1 if samples that had converged were skipped.
+        residual: ``‖T(x) − x‖ / ‖T(x)‖`` at the returned point, the largest over the batch; nan if not measured.
+        converged: whether ``residual`` met the tolerance; ``None`` without a tolerance.
     """
 
     applications: int
@@ -30,11 +28,11 @@ class SolveReport:
 
     @property
     def evaluations(self) -> float:
-        """Applications, each counted as the share of the batch that it was made on."""
+        """``applications``, each weighted by the fraction of the batch it was made on."""
         return self.applications * self.active_fraction
 
     def combined_with(self, more: SolveReport) -> SolveReport:
-        """This solve, gone on with by another."""
+        """Return the report of this solve continued by ``more``."""
         total = self.applications + more.applications
         fraction = (self.evaluations + more.evaluations) / total if total else 1.0
         return replace(more, applications=total, active_fraction=fraction)
@@ -42,12 +40,12 @@ class SolveReport:
 
 @dataclass(frozen=True, slots=True)
 class FixedPoint:
-    """What a reach leaves behind: a point without a tape, and the report on how it came about.
+    """Result of a forward or adjoint solver.
 
     Attributes:
-        x: the point.
+        x: the point, without a tape.
         report: how it was found.
-        inverse: ``v -> ≈ (I − Jᵀ)⁻¹v``, where the reach has learned it on its way (quasi-Newton); ``None`` elsewhere.
+        inverse: ``v -> ≈ (I − Jᵀ)⁻¹v``, if a quasi-Newton solver has learned it; otherwise ``None``.
     """
 
     x: Tensor
@@ -57,17 +55,16 @@ class FixedPoint:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """The value of a solver, and an honest account of what it cost.
+    """The value of a solver, with counts of all applications and products it made.
 
     Attributes:
         x: the reconstruction; backpropagating through it gives the gradient estimate.
-        forward: the solve without a tape, that of ``x* = T(x*)``.
+        forward: report of the forward solve ``x* = T(x*)``, which is made without a tape.
         taped_applications: applications of ``T`` on the tape.
-        adjoint: one report for each adjoint solve made so far. It is filled by ``backward()``,
-            and stays empty for estimators that solve no adjoint equation.
-        recomputed: one number for each further application of ``T`` on a tape: the fraction of the batch that it was
-            made on. Counted are applications repeated by ``backward()``, and those at points that were given up.
-        certificates: of the gradient, where the estimator makes one; there once it is known.
+        adjoint: one report per adjoint solve, appended by ``backward()``; empty for estimators without one.
+        recomputed: one number per further application of ``T`` on a tape, the fraction of the batch it was made on:
+            applications repeated by ``backward()``, and applications at points given up later.
+        certificates: certificates of the gradient, for estimators that compute them; filled when known.
     """
 
     x: Tensor
@@ -79,30 +76,30 @@ class Solution:
 
     @property
     def applications(self) -> int:
-        """Applications of ``T``, with and without a tape, those made again by ``backward()`` included."""
+        """Applications of ``T``, with and without a tape, including those repeated by ``backward()``."""
         return self.forward.applications + self.taped_applications + len(self.recomputed)
 
     @property
     def vjps(self) -> int:
-        """Vector-Jacobian products of ``T`` that one ``backward()`` made (call it afterwards)."""
+        """Vector-Jacobian products of ``T`` in one ``backward()``; read it afterwards."""
         return self.taped_applications + sum(solve.applications for solve in self.adjoint)
 
     @property
     def evaluations(self) -> float:
-        """``applications``, each counted as the share of the batch that it was made on."""
+        """``applications``, each weighted by the fraction of the batch it was made on."""
         return self.forward.evaluations + self.taped_applications + sum(self.recomputed)
 
     @property
     def products(self) -> float:
-        """``vjps``, each counted as the share of the batch that it was made on (call it after ``backward()``)."""
+        """``vjps``, each weighted by the fraction of the batch it was made on; read it after ``backward()``."""
         return self.taped_applications + sum(solve.evaluations for solve in self.adjoint)
 
     @property
     def work(self) -> float:
-        """Evaluations and products together: what tables, floors and trainings count."""
+        """``evaluations`` plus ``products``: the cost in tables and trainings."""
         return self.evaluations + self.products
 
     @property
     def converged(self) -> bool:
-        """False as soon as any solve with a tolerance, forward or adjoint, missed it."""
+        """False if any solve with a tolerance, forward or adjoint, missed it."""
         return all(report.converged is not False for report in (self.forward, *self.adjoint))

@@ -7,33 +7,43 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .input_checks import admitted, blamed_on, instance_of_a_part, kind, no_transforms, transformed, untracked
+from .input_checks import (
+    check_part,
+    checked_start,
+    explained_transform_errors,
+    in_transform,
+    no_tape,
+    transform_error,
+    type_name,
+)
 from .map_guard import AutocastState, GuardedMap
 from .maps import Loss, Map
 from .results import FixedPoint, Solution
-from .tape import ends
+from .tape import tape_ends
 
 
 class ForwardSolver(Protocol):
-    """A policy that approaches the fixed point of a map; it runs under ``torch.no_grad``."""
+    """A method that approaches the fixed point of a map; it is called under ``torch.no_grad``."""
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint: ...
 
 
 class BackwardMode(Protocol):
-    """A policy that lets autograd see the map at the point where a reach ended."""
+    """A method that applies the map at the point of the forward solver so that autograd can differentiate it."""
 
-    def __call__(self, T: Map, at: FixedPoint, loss: Loss | None = None, /) -> Solution: ...
+    def __call__(self, T: Map, point: FixedPoint, loss: Loss | None = None, /) -> Solution: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Solver:
-    """A gradient estimator at equilibrium: *reach* (without a tape) × *pull* (what autograd sees).
+    """A gradient estimator at equilibrium: a forward solver without a tape × a backward mode.
 
-    Two solvers are equal when they do the same, whatever they are called.
+    Solvers are equal if these two are equal, whatever their labels.
 
     Attributes:
-        label: the call that made it, as it stands in the tables: ``restarted_jfb(10, 10)``.
+        label: the call that makes it, as it stands in tables: ``restarted_jfb(10, 10)``.
+        forward_solver: ``(T, x0) -> FixedPoint``, such as ``Anderson(1e-3)``.
+        backward_mode: ``(T, FixedPoint, loss) -> Solution``, such as ``TruncatedBackprop(10)``.
     """
 
     label: str = field(compare=False)
@@ -42,56 +52,57 @@ class Solver:
 
     @property
     def composition(self) -> str:
-        """What it is made of: reach × pull, every setting spelled out."""
+        """Forward solver × backward mode, with every setting."""
         return f"{self.forward_solver!r} × {self.backward_mode!r}"
 
     def __post_init__(self) -> None:
-        instance_of_a_part("forward_solver", self.forward_solver, "Anderson(1e-3)")
-        instance_of_a_part("backward_mode", self.backward_mode, "TruncatedBackprop(10)")
+        check_part("forward_solver", self.forward_solver, "Anderson(1e-3)")
+        check_part("backward_mode", self.backward_mode, "TruncatedBackprop(10)")
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
         """Solve ``x = T(x)`` from ``x0``.
 
-        Autocast is T's alone: states and what is computed with them keep the dtype of ``x0``.
+        Autocast applies to T alone: states, and the solver's computations with them, keep the dtype of ``x0``.
 
         Args:
-            T: the map; the parameters to differentiate are those that it closes over. It may change its argument or
-                return one buffer again and again: it is given copies then, and copied from.
-            x0: the start, any shape and floating dtype; no gradient flows into it, and it stays as it is.
-            loss: what will be made of the solution. ``certified`` needs it to know when the gradient is good enough;
-                estimators of a depth of their own do not look at it.
+            T: the map; gradients flow into the parameters it closes over. If it changes its argument it gets copies,
+                and if it returns one buffer again and again its values are copied.
+            x0: the start, of any shape and of a floating or complex dtype. No gradient flows into it, and it is not
+                changed.
+            loss: the loss of the solution. ``certified`` needs it to decide when the gradient is accurate enough;
+                estimators of a fixed depth ignore it.
 
         Returns:
             A solution whose ``x`` has the shape, dtype and device of ``x0``.
 
         Raises:
-            TypeError: T, x0 or the loss is not what it should be; T returns no tensor, or another dtype.
-            ValueError: T returns another shape or device; or it writes to memory that a solver must keep.
-            RuntimeError: a transform of ``torch.func`` that the pull cannot serve.
+            TypeError: T or the loss is no function, or x0 no dense tensor of a floating or complex dtype; T returns
+                no tensor, or another dtype; the forward solver returns no ``FixedPoint``.
+            ValueError: T returns another shape or device, or writes to memory of its earlier values.
+            RuntimeError: a transform of ``torch.func`` is active, which the backward mode does not support.
         """
-        if transformed() and not getattr(self.backward_mode, "transformable", True):
-            raise no_transforms(self.label)
-        with untracked():
-            start = admitted(T, x0, loss)
+        if in_transform() and not getattr(self.backward_mode, "transformable", True):
+            raise transform_error(self.label)
+        with no_tape():
+            start = checked_start(T, x0, loss)
         guard = GuardedMap(T, AutocastState.around(start))
-        with guard.precision.outside(), blamed_on(self.label):
-            with untracked():
-                at = self.forward_solver(guard, start)
-            if not isinstance(at, FixedPoint):  # pyright: ignore[reportUnnecessaryIsInstance]
+        with guard.autocast.disabled(), explained_transform_errors(self.label):
+            with no_tape():
+                point = self.forward_solver(guard, start)
+            if not isinstance(point, FixedPoint):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(
-                    f"a reach must return a FixedPoint, and {self.forward_solver!r} returned {kind(at)}"
+                    f"a forward solver must return a FixedPoint, and {self.forward_solver!r} returned {type_name(point)}"
                 )
-            solution = self.backward_mode(guard, at, loss)
+            solution = self.backward_mode(guard, point, loss)
         return _finished(solution, guard)
 
 
 def _finished(solution: Solution, guard: GuardedMap) -> Solution:
-    """The solution, with what only the guard knows."""
     solution.recomputed.extend([1] * guard.repeated)
     x = solution.x
-    if guard.marked and x.requires_grad:
-        tape, own = ends(x), {id(point) for point in guard.marked}
-        if not tape.opaque and all(id(leaf) in own for leaf in tape.leaves):
-            solution = replace(solution, x=x.detach())  # nothing to learn: T itself has put a point on a tape
+    if guard.points_on_tape and x.requires_grad:
+        tape, points = tape_ends(x), {id(point) for point in guard.points_on_tape}
+        if not tape.opaque and all(id(leaf) in points for leaf in tape.leaves):
+            solution = replace(solution, x=x.detach())  # no parameter on the tape: T itself put a point on it
     guard.release()
     return solution

@@ -1,4 +1,4 @@
-"""What stands on a tape."""
+"""Leaves of a tape, and changes of them between a solve and its backward pass."""
 
 # torch.linalg carries no types, nor do the nodes of a tape.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -11,95 +11,94 @@ import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
+CHANGED_PARAMETER = (
+    "a parameter of T, of shape {shape}, was changed in place between the solve and its backward pass, which applies T "
+    "again: call backward() before the optimiser steps, or solve again"
+)
+CHANGED_VALUE = (
+    "T gives another value than in the solve when the backward pass applies it again: something that it depends on was "
+    "changed between the two, or it draws random numbers of its own; call backward() first, or solve again"
+)
+
 
 @dataclass(frozen=True, slots=True)
-class GraphEnds:
-    """Where a tape ends.
+class TapeEnds:
+    """Where the gradients of a tape end.
 
     Attributes:
-        leaves: the tensors that its gradients end in, in the order in which they are met.
-        opaque: whether there are functions of Python on it, which may see tensors that are not their arguments.
+        leaves: the leaves, in the order in which they are met.
+        opaque: whether Python functions are on the tape: they may use tensors that are not their arguments.
     """
 
     leaves: tuple[Tensor, ...]
     opaque: bool
 
     @property
-    def learns(self) -> bool:
-        """Whether there may be anything to learn."""
+    def may_have_parameters(self) -> bool:
+        """Whether a gradient may reach a parameter."""
         return bool(self.leaves) or self.opaque
 
 
-def ends(*values: Tensor, start: Tensor | None = None) -> GraphEnds:
-    """The ends of the tapes of ``values``, no further than back to ``start``, which is none of them."""
-    found: dict[int, Tensor] = {}
-    seen: set[object] = set() if start is None else {start.grad_fn}
+def tape_ends(*values: Tensor, start: Tensor | None = None) -> TapeEnds:
+    """Return the ends of the tapes of ``values``. The search stops at ``start``, which is not among them."""
+    leaves: dict[int, Tensor] = {}
+    visited: set[object] = set() if start is None else {start.grad_fn}
     opaque = False
     waiting: list[object] = [value.grad_fn for value in values if value.grad_fn is not None]
     while waiting:
         node = waiting.pop()
-        if node in seen:
+        if node in visited:
             continue
-        seen.add(node)
+        visited.add(node)
         opaque |= isinstance(node, BackwardCFunction)
         variable = getattr(node, "variable", None)
         if variable is not None and variable is not start:
-            found[id(variable)] = variable
-        waiting += [after for after, _ in getattr(node, "next_functions", ()) if after is not None]
+            leaves[id(variable)] = variable
+        waiting += [parent for parent, _ in getattr(node, "next_functions", ()) if parent is not None]
     # A value may be a leaf itself.
     for value in values:
         if value.grad_fn is None and value.requires_grad and value is not start:
-            found[id(value)] = value
-    return GraphEnds(tuple(found.values()), opaque)
+            leaves[id(value)] = value
+    return TapeEnds(tuple(leaves.values()), opaque)
 
 
-def current_pass() -> int:
-    """The number of the backward pass that this is called in; −1 outside of all."""
+def backward_pass_id() -> int:
+    """Return the number of the backward pass that is running; −1 outside of all."""
     return torch._C._current_graph_task_id()  # pyright: ignore[reportPrivateUsage]
 
 
-class Versions:
-    """Leaves as they were, to be compared with what they are."""
+class LeafVersions:
+    """The version counters of some leaves at one moment, to detect changes in place since then."""
 
     def __init__(self, leaves: Iterable[Tensor]) -> None:
-        self._seen = [(leaf, leaf._version) for leaf in leaves if not leaf.is_inference()]
+        self._versions = [(leaf, leaf._version) for leaf in leaves if not leaf.is_inference()]
 
     @property
-    def stepped(self) -> Tensor | None:
-        """The first that was changed in place since; ``None`` where none was."""
-        return next((leaf for leaf, version in self._seen if leaf._version != version), None)
+    def changed(self) -> Tensor | None:
+        """The first leaf that was changed in place since; ``None`` if none was."""
+        return next((leaf for leaf, version in self._versions if leaf._version != version), None)
 
     def check(self) -> None:
-        """As autograd does it for the tensors that it saved, where T is applied to them again.
+        """Check as autograd does for saved tensors, before T is applied to the leaves again.
 
         Raises:
-            RuntimeError: one of them was changed in place.
+            RuntimeError: a leaf was changed in place.
         """
-        if (leaf := self.stepped) is not None:
-            raise RuntimeError(STEPPED.format(shape=tuple(leaf.shape)))
+        if (leaf := self.changed) is not None:
+            raise RuntimeError(CHANGED_PARAMETER.format(shape=tuple(leaf.shape)))
 
 
-STEPPED = (
-    "a parameter of T, of shape {shape}, was changed in place between the solve and its backward pass, which applies T "
-    "again: call backward() before the optimiser steps, or solve again"
-)
-OTHER = (
-    "T gives another value than in the solve when it is applied again on the way back: what it is made of was changed "
-    "between the two, or it draws random numbers of its own; call backward() first, or solve again"
-)
-
-
-def same(value: Tensor, before: Tensor, allowed: float | None = None) -> None:
-    """Refuse a value that is not what it was.
+def check_same_value(value: Tensor, before: Tensor, tolerance: float | None = None) -> None:
+    """Check that T gives the value that it gave before.
 
     Args:
-        value, before: without a tape.
-        allowed: by what it may differ, relatively; by rounding where it is ``None``.
+        value, before: the two values, without a tape.
+        tolerance: relative difference allowed; that of rounding by default.
 
     Raises:
-        RuntimeError: it is another one.
+        RuntimeError: they differ by more.
     """
-    allowed = torch.finfo(before.dtype).eps ** 0.5 if allowed is None else allowed
-    # Of a nan nothing is known: `>` is false.
-    if bool(torch.linalg.vector_norm(value - before) > allowed * torch.linalg.vector_norm(before)):
-        raise RuntimeError(OTHER)
+    tolerance = torch.finfo(before.dtype).eps ** 0.5 if tolerance is None else tolerance
+    # A nan is not refused: the comparison is false.
+    if bool(torch.linalg.vector_norm(value - before) > tolerance * torch.linalg.vector_norm(before)):
+        raise RuntimeError(CHANGED_VALUE)

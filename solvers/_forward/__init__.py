@@ -1,1 +1,1 @@
-"""Forward solvers: they approach ``x = T(x)`` without a tape."""
+"""Forward solvers: they solve ``x = T(x)`` without a tape."""

@@ -10,37 +10,37 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._core.argument_checks import at_least, positive
-from .._core.batch import back, outside, power, rows
+from .._core.argument_checks import stopping_rule
+from .._core.batch import from_rows, no_autocast, power_of_two, rows
 from .._core.maps import Map
 from .._core.results import FixedPoint
-from .loop import run_until_converged
+from .loop import Update, run_until_converged
 
 
 @dataclass(frozen=True, slots=True)
 class Anderson:
-    """Type-II Anderson acceleration (Walker & Ni 2011) on every ``every``-th application, plain ones between.
+    """Type-II Anderson acceleration (Walker & Ni 2011), mixing on every ``every``-th application.
 
-    With ``f_k = T(x_k) − x_k`` a mixed point is ``Σᵢ αᵢ T(x_i)`` over the last ``memory + 1`` applications,
-    where α sums to 1 and minimises ``‖Σᵢ αᵢ f_i‖``. Mixing now and then instead of always (Pratapa,
-    Suryanarayana & Pask 2016) loses nothing in applications on the tasks of this benchmark, and costs a third
-    of the algebra. The least-squares problem is scaled to unit columns and regularised *relative* to them, so
-    that scaling the problem by c scales the answer by c (an absolute one breaks that).
+    With ``f_k = T(x_k) − x_k``, a mixed point is ``Σᵢ αᵢ T(x_i)`` over the last ``memory + 1`` applications, where α
+    minimises ``‖Σᵢ αᵢ f_i‖`` subject to ``Σᵢ αᵢ = 1``. Applications between are plain steps (Pratapa, Suryanarayana &
+    Pask 2016): on the tasks of this benchmark that takes no more applications than mixing always, and a third of the
+    algebra. The least-squares problem is scaled to unit columns, and its ridge is relative to them, so scaling the
+    problem by c scales the answer by c.
 
-    Safeguard: a sample whose ``‖f‖`` exceeds ten times its best, or has not improved on it in several mixings, forgets
-    its history and goes on with plain steps from its best point. On a contraction every second round of
-    ``every`` applications then makes at least the progress of a Picard step.
+    Safeguard: a sample whose ``‖f‖`` exceeds ten times its best, or has not improved in several mixings, drops its
+    history and continues from its best point by plain steps. On a contraction, every second round of ``every``
+    applications then makes at least the progress of a Picard step.
 
-    The point returned is each sample's best, with its own measured residual.
+    Each sample gets its best measured point, with the residual measured there.
 
-    Cost: one application a step, and ``2·memory + 5`` vectors of the size of ``x``.
+    Cost: one application a step; ``2·memory + 5`` vectors of the size of ``x``.
 
     Attributes:
-        tol: relative residual to reach.
-        budget: applications at most.
-        memory: differences that a mixed point is made from.
-        every: applications from one mixed point, and one look at the residual, to the next.
-        shared: leave the inverse that was learned behind, in ``FixedPoint.inverse``, for ``Shared``.
+        tol: relative residual ``‖T(x) − x‖ / ‖T(x)‖``.
+        budget: maximal number of applications.
+        memory: number of differences in a mixed point.
+        every: applications per mixing, and per measurement of the residual.
+        shared: whether to return the learned inverse in ``FixedPoint.inverse``, for ``SharedInverse``.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget``, ``memory`` or ``every`` is below 1.
@@ -53,144 +53,147 @@ class Anderson:
     shared: bool = False
 
     def __post_init__(self) -> None:
-        positive("tol", self.tol)
-        at_least("budget", self.budget, 1)
-        at_least("memory", self.memory, 1)
-        at_least("every", self.every, 1)
+        stopping_rule(self.tol, budget=self.budget, memory=self.memory, every=self.every)
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
         step = _Mixing(rows(x0), self.memory, self.every, self.shared)
         if not self.shared:
             return run_until_converged(T, x0, step, self.tol, self.budget, self.every)
-        # Whole batches only: the inverse must know every sample.
-        at = run_until_converged(lambda x: T(x), x0, step, self.tol, self.budget, self.every)
-        return dataclasses.replace(at, inverse=step.inverse())
+        # The lambda hides `select`: the inverse needs the secants of every sample, also of those that have converged.
+        point = run_until_converged(lambda x: T(x), x0, step, self.tol, self.budget, self.every)
+        return dataclasses.replace(point, inverse=step.inverse())
 
 
-class _Mixing:
-    """The last applications and their differences, in rings of ``(samples, memory + 1, entries)``."""
+class _Mixing(Update):
+    """Values and differences of the last applications, in ring buffers ``(samples, memory + 1, entries)``."""
+
+    needs_every_difference = True
 
     def __init__(self, x: Tensor, memory: int, every: int, shared: bool = False) -> None:
         self.patience = 2 + memory // every
-        self.records = True
         self._every = every
         self._y = x.new_zeros(x.shape[0], memory + 1, x.shape[1])
         self._f = torch.zeros_like(self._y)
         self._ridge = (memory + 1) * torch.finfo(x.dtype).eps
-        self._slot = self._filled = self._fresh = 0
+        self._slot = self._filled = self._since_mixing = 0
         self._shared = shared
-        self._going = torch.ones(len(x), dtype=torch.bool)  # samples that have not ended
-        self._kept: tuple[Tensor, Tensor] | None = None  # secants of those that have, from when they did
+        self._active = torch.ones(len(x), dtype=torch.bool)
+        self._frozen_secants: tuple[Tensor, Tensor] | None = (
+            None  # of inactive samples, from when they converged
+        )
 
     def difference(self, y: Tensor, x: Tensor) -> Tensor:
         slot, size = self._slot, self._f.shape[1]
         self._slot = (slot + 1) % size
         self._filled = min(self._filled + 1, size)
-        self._fresh = min(self._fresh + 1, size)
+        self._since_mixing = min(self._since_mixing + 1, size)
         self._y[:, slot] = y
         return torch.sub(y, x, out=self._f[:, slot])
 
     def next(self, y: Tensor) -> Tensor:
-        if self._fresh < self._every or self._filled == 1:
+        if self._since_mixing < self._every or self._filled == 1:
             return y
-        self._fresh = 0
+        self._since_mixing = 0
         gram, unit, _ = _gram(self._f[:, : self._filled])
         weights = self._weights(gram, unit)
         return torch.bmm(weights.to(y)[:, None], self._y[:, : self._filled])[:, 0]
 
-    def forget(self, lost: Tensor) -> None:
-        gone = lost.to(self._f.device)
-        # Not a product with 0: a nan in a dropped history must not outlive it.
-        self._f[gone] = 0
-        self._y[gone] = 0
-        self._going[lost] = True
+    def reset(self, samples: Tensor) -> None:
+        mask = samples.to(self._f.device)
+        # Assignment, because a factor of 0 would keep a nan in the dropped history.
+        self._f[mask] = 0
+        self._y[mask] = 0
+        self._active[samples] = True
 
-    def end(self, ended: Tensor) -> None:
+    def freeze(self, samples: Tensor) -> None:
         if self._shared:
-            self._kept = self._both()
-            self._going = self._going & ~ended
+            self._frozen_secants = self._all_secants()
+            self._active = self._active & ~samples
 
-    def keep(self, index: Tensor) -> None:
-        self._y, self._f, self._going = self._y[index], self._f[index], self._going[index.cpu()]
+    def select(self, index: Tensor) -> None:
+        self._y, self._f, self._active = self._y[index], self._f[index], self._active[index.cpu()]
 
     def inverse(self) -> Map:
-        """``v -> ≈ (I − Jᵀ)⁻¹v``, from the secant equations that the history fulfils.
+        """Return ``v -> ≈ (I − Jᵀ)⁻¹v``, from the secant equations of the history.
 
-        With differences Y of the applications and F of the residuals, ``(I − J)⁻¹ ≈ I − Y(FᵀF)⁻¹Fᵀ`` takes each
-        difference of residuals to minus that of the points, as the exact one does; this is its transpose.
+        With the differences Y of applications and F of residuals, ``(I − J)⁻¹ ≈ I − Y(FᵀF)⁻¹Fᵀ`` maps each difference
+        of residuals to minus the difference of the points, as the exact inverse does. The transpose is returned.
         """
-        f, y = self._both()
-        with outside(f):
-            gram, unit, near = _gram(f)
+        f, y = self._all_secants()
+        with no_autocast(f):
+            gram, unit, scaled = _gram(f)
 
         def apply(v: Tensor) -> Tensor:
             r = rows(v)
-            scale = power(r)[:, None]  # the products of a small v with Y must not vanish
-            with outside(r):
+            scale = power_of_two(r)[:, None]  # so that products of a small v with Y do not vanish
+            with no_autocast(r):
                 right = torch.bmm(y, (r.double() / scale).to(y)[:, :, None])[..., 0].double().cpu()
-                weights = _regularised(gram, unit * right, self._ridge)
-                taken = torch.bmm(weights.to(near)[:, None], near)[:, 0] * scale.to(near)
-            return back(r - taken, v)
+                weights = _solve_regularised(gram, unit * right, self._ridge)
+                correction = torch.bmm(weights.to(scaled)[:, None], scaled)[:, 0] * scale.to(scaled)
+            return from_rows(r - correction, v)
 
         return apply
 
-    def _both(self) -> tuple[Tensor, Tensor]:
-        """Secants of the samples that go on as they are now, and of the others as they were when they ended."""
-        now = self._secants()
-        if self._kept is None:
-            return now
-        going = self._going.to(now[0].device)[:, None, None]
-        missing = now[0].shape[1] - self._kept[0].shape[1]
+    def _all_secants(self) -> tuple[Tensor, Tensor]:
+        """Return the present secants of active samples, and those of the others from when they were frozen."""
+        secants = self._secants()
+        if self._frozen_secants is None:
+            return secants
+        active = self._active.to(secants[0].device)[:, None, None]
+        missing = secants[0].shape[1] - self._frozen_secants[0].shape[1]
         f, y = (
-            torch.where(going, new, torch.nn.functional.pad(old, (0, 0, missing, 0)))
-            for new, old in zip(now, self._kept, strict=True)
+            torch.where(active, new, torch.nn.functional.pad(old, (0, 0, missing, 0)))
+            for new, old in zip(secants, self._frozen_secants, strict=True)
         )
         return f, y
 
     def _secants(self) -> tuple[Tensor, Tensor]:
-        """Differences F of the residuals and Y of the applications, oldest first; 0 where a history begins."""
-        size = self._f.shape[1]  # what is not filled yet is 0: of one shape, whenever a sample ends
-        order = [(self._slot - size + k) % self._f.shape[1] for k in range(size)]
-        there = (self._f[:, order] != 0).any(2)
-        both = (there[:, 1:] & there[:, :-1])[:, :, None]
+        """Return differences F of the residuals and Y of the applications, oldest first; 0 across a reset."""
+        size = self._f.shape[1]  # always the whole ring, 0 where unfilled: frozen secants must have one shape
+        order = [(self._slot - size + k) % size for k in range(size)]
+        filled = (self._f[:, order] != 0).any(2)
+        both = (filled[:, 1:] & filled[:, :-1])[:, :, None]
         f, y = (torch.where(both, torch.diff(ring[:, order], dim=1), 0) for ring in (self._f, self._y))
         return f, y
 
     def _weights(self, gram: Tensor, unit: Tensor) -> Tensor:
-        """α, float64 ``(samples, filled)``; the last application alone where no mixture is known."""
-        there = (gram.diagonal(dim1=1, dim2=2) > 0).double()
-        # α has a sum of 1, so that units matter relatively alone.
+        """Return α, float64 ``(samples, filled)``; weight 1 on the last application where the solve fails."""
+        filled = (gram.diagonal(dim1=1, dim2=2) > 0).double()
+        # α sums to 1, so only ratios of units matter.
         unit = unit / unit.amax(1, keepdim=True)
-        weights = unit * _regularised(gram, unit * there, self._ridge)
+        weights = unit * _solve_regularised(gram, unit * filled, self._ridge)
         total = weights.sum(1, keepdim=True)
         last = torch.zeros_like(weights)
         last[:, (self._slot - 1) % self._filled] = 1
-        known = (total > 0) & weights.isfinite().all(1, keepdim=True)
-        return torch.where(known, weights / torch.where(known, total, 1), last)
+        usable = (total > 0) & weights.isfinite().all(1, keepdim=True)
+        return torch.where(usable, weights / torch.where(usable, total, 1), last)
 
 
 def _gram(f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Inner products of the vectors ``unit · f`` of each sample, the units ``(samples, vectors)``, and these vectors.
+    """Return the Gram matrix of the vectors ``unit · f`` of each sample, the units ``(samples, vectors)``, the vectors.
 
-    Units are powers of two, and 1 as long as squares are far from under- and overflow. Small systems are solved on
-    the CPU, and in float64, since a Gram matrix squares its condition.
+    The units are powers of two, and 1 unless squares come near under- or overflow. They are on the CPU, and in
+    float64 because a Gram matrix squares the condition number.
     """
     gram = torch.bmm(f, f.mT).double().cpu()
     squares = gram.diagonal(dim1=1, dim2=2)
     unit = torch.ones_like(squares)
-    far = torch.finfo(f.dtype).tiny ** 0.5
-    if bool(((squares > far) & (squares < 1 / far)).all()):
+    tiny = torch.finfo(f.dtype).tiny ** 0.5
+    if bool(((squares > tiny) & (squares < 1 / tiny)).all()):
         return gram, unit, f
-    scale = power(f.flatten(0, 1)).view(f.shape[:2])
-    near = (f.double() / scale[..., None]).to(f)
-    return torch.bmm(near, near.mT).double().cpu(), 1 / scale.cpu(), near
+    scale = power_of_two(f.flatten(0, 1)).view(f.shape[:2])
+    scaled = (f.double() / scale[..., None]).to(f)
+    return torch.bmm(scaled, scaled.mT).double().cpu(), 1 / scale.cpu(), scaled
 
 
-def _regularised(gram: Tensor, right: Tensor, ridge: float) -> Tensor:
-    """``(G + ridge·diag G) w = right``, float64 ``(samples, n)``; empty rows of G get weight 0."""
+def _solve_regularised(gram: Tensor, right: Tensor, ridge: float) -> Tensor:
+    """Solve ``(G + ridge·diag G) w = right``, float64 ``(samples, n)``; empty rows of G get weight 0.
+
+    G is scaled to a unit diagonal first. An absolute ridge would change with the scale of the problem.
+    """
     size = gram.diagonal(dim1=1, dim2=2).sqrt()
     inverse = torch.where(size > 0, 1 / size, 0)
     scaled = inverse[:, :, None] * gram * inverse[:, None, :]
     scaled = scaled + torch.diag_embed(torch.where(size > 0, ridge, 1.0))
-    solved: Tensor = torch.linalg.solve_ex(scaled, inverse * right)[0]
-    return inverse * solved
+    solution: Tensor = torch.linalg.solve_ex(scaled, inverse * right)[0]
+    return inverse * solution

@@ -1,4 +1,4 @@
-"""Nesterov's extrapolation of a fixed-point iteration, restarted where it overshoots."""
+"""Nesterov acceleration of a fixed-point iteration, with restarts."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._core.argument_checks import at_least, positive
+from .._core.argument_checks import stopping_rule
 from .._core.batch import inners, rows
 from .._core.maps import Map
 from .._core.results import FixedPoint
-from .loop import run_until_converged
+from .loop import Update, run_until_converged
 
 FIRST_PAUSE = 10.0
-"""Plain steps after the first time that momentum has failed."""
+"""Plain steps after the first failure of the momentum; twice as many after each further one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nesterov:
-    """``y_k = T(z_k)``, ``z_{k+1} = y_k + (t_k − 1)/t_{k+1} · (y_k − y_{k−1})``, each sample of the batch on its own.
+    """``y_k = T(z_k)``, ``z_{k+1} = y_k + (t_k − 1)/t_{k+1} · (y_k − y_{k−1})``, for each sample on its own.
 
-    The momentum starts anew wherever it works against the last step, ``⟨y_k − z_k, y_k − y_{k−1}⟩ < 0`` (the gradient
-    scheme of O'Donoghue & Candès 2015). It suits forward–backward steps; of an operator that is no gradient step it may
-    make a divergent iteration (a denoiser was seen to do so), so a sample whose residual has grown tenfold,
-    or has not fallen in ten looks, goes back to its best point and takes plain steps from there, twice as many
-    each time. On a contraction it converges whatever momentum does.
+    Momentum restarts (t = 1) when it points against the last step, ``⟨y_k − z_k, y_k − y_{k−1}⟩ < 0``: the gradient
+    scheme of O'Donoghue & Candès 2015. That suits forward–backward steps. For a T that is no gradient step, such as a
+    learned denoiser, momentum may diverge. Therefore a sample whose residual is ten times its best one, or has not
+    improved in ten measurements, returns to its best point and takes plain steps from there, twice as many each time.
+    So it converges on every contraction.
 
-    Cost: one application a step and two vectors of the size of ``x``.
+    Cost: one application a step; two vectors of the size of ``x``.
 
     Attributes:
-        tol: relative residual to reach.
-        budget: applications at most.
-        every: applications from one look at the residual to the next.
+        tol: relative residual ``‖T(x) − x‖ / ‖T(x)‖``.
+        budget: maximal number of applications.
+        every: applications per measurement of the residual.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget`` or ``every`` is below 1.
@@ -43,50 +43,42 @@ class Nesterov:
     every: int = 3
 
     def __post_init__(self) -> None:
-        positive("tol", self.tol)
-        at_least("budget", self.budget, 1)
-        at_least("every", self.every, 1)
+        stopping_rule(self.tol, budget=self.budget, every=self.every)
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
         return run_until_converged(T, x0, _Momentum(rows(x0)), self.tol, self.budget, self.every)
 
 
-class _Momentum:
+class _Momentum(Update):
     patience = 10
-    records = True
+    needs_every_difference = True
 
     def __init__(self, x: Tensor) -> None:
-        self._f = torch.empty_like(x)
-        self._last: Tensor | None = None
+        super().__init__(x)
+        self._last_y: Tensor | None = None
         self._t = torch.ones_like(x[:, :1])
-        self._plain = torch.zeros_like(self._t)  # steps to be taken without momentum
+        self._plain_steps = torch.zeros_like(self._t)  # remaining steps without momentum
         self._pause = torch.full_like(self._t, FIRST_PAUSE)
 
-    def difference(self, y: Tensor, x: Tensor) -> Tensor:
-        return torch.sub(y, x, out=self._f)
-
     def next(self, y: Tensor) -> Tensor:
-        last, self._last = self._last, y
+        last, self._last_y = self._last_y, y
         if last is None:
             return y
         move = y - last
         ahead = (inners(self._f, move) >= 0).to(y.device)[:, None]
         t = torch.where(ahead, self._t, 1.0)
-        t = torch.where(self._plain > 0, 1.0, t)
-        self._plain = self._plain - 1
+        t = torch.where(self._plain_steps > 0, 1.0, t)
+        self._plain_steps = self._plain_steps - 1
         self._t = (1 + torch.sqrt(1 + 4 * t * t)) / 2
-        # Not a product with 0: the move away from a nan is one, and must not outlive it.
+        # `where`, because a factor of 0 would keep a nan in `move`.
         return torch.where(t > 1, torch.addcmul(y, (t - 1) / self._t, move), y)
 
-    def forget(self, lost: Tensor) -> None:
-        gone = lost.to(self._t.device)[:, None]
-        self._plain = torch.where(gone, self._pause, self._plain)
-        self._pause = torch.where(gone, 2 * self._pause, self._pause)
+    def reset(self, samples: Tensor) -> None:
+        mask = samples.to(self._t.device)[:, None]
+        self._plain_steps = torch.where(mask, self._pause, self._plain_steps)
+        self._pause = torch.where(mask, 2 * self._pause, self._pause)
 
-    def end(self, ended: Tensor) -> None:
-        pass
-
-    def keep(self, index: Tensor) -> None:
-        self._f, self._t = self._f[index], self._t[index]
-        self._plain, self._pause = self._plain[index], self._pause[index]
-        self._last = None if self._last is None else self._last[index]
+    def select(self, index: Tensor) -> None:
+        super().select(index)
+        self._t, self._plain_steps, self._pause = self._t[index], self._plain_steps[index], self._pause[index]
+        self._last_y = None if self._last_y is None else self._last_y[index]

@@ -1,26 +1,25 @@
-"""Plain ways to approach a fixed point without a tape.
+"""Plain fixed-point iterations.
 
-The same policies serve both directions: the equilibrium ``x = T(x)``, and the adjoint equation
-``u = v + Jᵀu``, which is a fixed point too (see ``_pull.Implicit``).
+Like every forward solver they solve ``x = T(x)`` as well as the adjoint equation ``u = v + Jᵀu``, which is a fixed
+point too (see ``ImplicitDifferentiation``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from .._core.argument_checks import at_least, positive
+from .._core.argument_checks import at_least, stopping_rule
 from .._core.batch import rows
 from .._core.maps import Map
 from .._core.results import FixedPoint, SolveReport
-from .loop import run_until_converged
+from .loop import Update, run_until_converged
 
 
 @dataclass(frozen=True, slots=True)
 class FixedSteps:
-    """``steps`` plain (Picard) applications, nothing measured: exactly ``steps`` calls of T.
+    """``x ← T(x)`` exactly ``steps`` times, without measuring a residual.
 
     Raises:
         ValueError: ``steps`` is negative.
@@ -40,15 +39,14 @@ class FixedSteps:
 
 @dataclass(frozen=True, slots=True)
 class Picard:
-    """Plain applications until the relative residual of every sample is at most ``tol``.
+    """``x ← T(x)`` until the relative residual of every sample is at most ``tol``.
 
-    The point returned is the one whose residual was measured, so the number is its own: the last
-    application only proves it.
+    The returned point is the one whose residual was measured, not its image: the last application only measures.
 
     Attributes:
-        tol: relative residual to reach.
-        budget: applications at most.
-        every: applications from one look at the residual to the next; a look costs three passes over x.
+        tol: relative residual ``‖T(x) − x‖ / ‖T(x)‖``.
+        budget: maximal number of applications.
+        every: applications per measurement of the residual, which costs three passes over x.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget`` or ``every`` is below 1.
@@ -59,34 +57,7 @@ class Picard:
     every: int = 4
 
     def __post_init__(self) -> None:
-        positive("tol", self.tol)
-        at_least("budget", self.budget, 1)
-        at_least("every", self.every, 1)
+        stopping_rule(self.tol, budget=self.budget, every=self.every)
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
-        return run_until_converged(T, x0, _Plain(rows(x0)), self.tol, self.budget, self.every)
-
-
-class _Plain:
-    """The next point is ``T(x)``."""
-
-    patience = 0
-    records = False
-
-    def __init__(self, x: Tensor) -> None:
-        self._f = torch.empty_like(x)
-
-    def difference(self, y: Tensor, x: Tensor) -> Tensor:
-        return torch.sub(y, x, out=self._f)
-
-    def next(self, y: Tensor) -> Tensor:
-        return y
-
-    def forget(self, lost: Tensor) -> None:
-        pass
-
-    def end(self, ended: Tensor) -> None:
-        pass
-
-    def keep(self, index: Tensor) -> None:
-        self._f = self._f[index]
+        return run_until_converged(T, x0, Update(rows(x0)), self.tol, self.budget, self.every)

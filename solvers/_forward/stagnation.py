@@ -1,4 +1,4 @@
-"""A map that notices when nothing gets further: what rounding leaves of the last digits of a fixed point."""
+"""Detect a forward solve whose residual rounding keeps from falling further."""
 
 from __future__ import annotations
 
@@ -10,52 +10,53 @@ from .._core.maps import Map
 from .._core.results import FixedPoint, SolveReport
 
 NEAR = 1000.0
-"""Rounding may hold a residual up below this many units of the rounding of its dtype."""
+"""Only residuals below this many units of rounding of the dtype count as stagnant."""
 PATIENCE = 30
-"""Applications without progress after which a residual that small is taken to be held up."""
+"""Applications without progress after which such a residual counts as stagnant."""
 PROGRESS = 0.9
-"""A residual, or an error, that falls to more than this share of what it was makes no progress."""
+"""A residual, or an error, above this fraction of its earlier value has made no progress."""
 
 
-class Stalled(Exception):  # noqa: N818  (it is an end, and no error)
-    """The residual is held up by rounding.
+class Stagnated(Exception):  # noqa: N818  (an outcome, not an error)
+    """The residual has stagnated at the level of rounding.
 
     Attributes:
-        at: the best point, and how it was found.
+        point: the best point, with its report.
     """
 
-    def __init__(self, at: FixedPoint) -> None:
+    def __init__(self, point: FixedPoint) -> None:
         super().__init__()
-        self.at = at
+        self.point = point
 
 
-class Stalling:
-    """``T``, which raises ``Stalled`` when the residual is held up.
+class StagnationGuard:
+    """``T``, raising ``Stagnated`` once the residual no longer falls.
 
     Attributes:
         x: the best point so far.
-        residual: the largest of the batch there, as in ``SolveReport``.
-        applications: so far.
+        residual: its relative residual, the largest over the batch.
+        applications: number of applications so far.
     """
 
     def __init__(self, T: Map, x: Tensor) -> None:
         self.T, self.x = T, x
         self.residual, self.applications = float("inf"), 0
         self._near = NEAR * torch.finfo(x.dtype).eps
-        self._mark, self._since = float("inf"), 0
+        self._reference, self._stale = float("inf"), 0
 
     def __call__(self, x: Tensor) -> Tensor:
         """``T(x)``."""
         y = self.T(x)
         self.applications += 1
-        there = rows(y)
-        residual = float(ratio(*norms(there - rows(x), there)).max()) if x.numel() else 0.0
+        value = rows(y)
+        residual = float(ratio(*norms(value - rows(x), value)).max()) if x.numel() else 0.0
         if residual < self.residual:
             self.residual, self.x = residual, x.clone()
-        if residual < PROGRESS * self._mark:
-            self._mark, self._since = residual, 0
+        # Progress is measured from the last residual that made some, so that many tiny gains do not count as progress.
+        if residual < PROGRESS * self._reference:
+            self._reference, self._stale = residual, 0
         elif self.residual < self._near:
-            self._since += 1
-        if self._since >= PATIENCE:
-            raise Stalled(FixedPoint(self.x, SolveReport(self.applications, self.residual, False)))
+            self._stale += 1
+        if self._stale >= PATIENCE:
+            raise Stagnated(FixedPoint(self.x, SolveReport(self.applications, self.residual, False)))
         return y

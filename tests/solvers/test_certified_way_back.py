@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from solvers import GMRES, Anderson, CertifiedBackward, Solution, StagnationWarning, certified, implicit
-from solvers._certificates.search import CertifiedGradient
+from solvers._certificates.taped_gradient import GradientParts
 from solvers.conformance import relative_error
 from tests.helpers.known_maps import SMOOTH, Known, gradient, matrix
 from tests.helpers.tensors import F64
@@ -25,7 +25,7 @@ def quadratic(x):
 
 def test_the_goal_is_relative_to_the_exact_gradient_and_not_to_the_one_that_was_found():
     """``‖g − F'‖ ≤ c ‖g‖`` gives ``‖g − F'‖ ≤ c/(1 − c) ‖F'‖``: ``c = rtol/(1 + rtol)`` and no more."""
-    one = CertifiedGradient({0: torch.tensor([3.0, 4.0])})
+    one = GradientParts({0: torch.tensor([3.0, 4.0])})
     for rtol in (1e-3, 0.1, 1.0, 3.0):
         allowed = CertifiedBackward(rtol, 10).goal(one) / 5.0
         assert allowed / (1 - allowed) == pytest.approx(rtol)

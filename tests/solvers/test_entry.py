@@ -145,11 +145,11 @@ def test_classes_in_place_of_parts_are_refused():
         implicit(Anderson, GMRES)  # pyright: ignore
     with pytest.raises(ValueError, match="adjoint is the class GMRES"):
         implicit(Anderson(), GMRES)  # pyright: ignore
-    with pytest.raises(ValueError, match="reach is the class FixedSteps"):
+    with pytest.raises(ValueError, match="forward_solver is the class FixedSteps"):
         Solver("mine", FixedSteps, TruncatedBackprop(3))  # pyright: ignore
-    with pytest.raises(ValueError, match="pull is the class TruncatedBackprop"):
+    with pytest.raises(ValueError, match="backward_mode is the class TruncatedBackprop"):
         Solver("mine", FixedSteps(3), TruncatedBackprop)  # pyright: ignore
-    with pytest.raises(TypeError, match="a reach must return a FixedPoint"):
+    with pytest.raises(TypeError, match="a forward solver must return a FixedPoint"):
         Solver("mine", lambda T, x0: x0, TruncatedBackprop(3))(Contraction(), start(6))  # pyright: ignore
 
 

@@ -21,7 +21,7 @@ from solvers import (
     implicit,
 )
 from solvers._certificates.jacobian_norm import largest_singular_value
-from solvers._core.batch import back, inner, inners, norm, norms, power, rows
+from solvers._core.batch import from_rows, inner, inners, norm, norms, power_of_two, rows
 from solvers.conformance import gradient_of, relative_error, start
 from tests.helpers.adjoints import SOLVES, Each, Linear, residuals
 from tests.helpers.known_maps import matrix
@@ -86,7 +86,7 @@ def test_norms_of_what_is_no_number():
     found = norms(torch.tensor([[math.nan, 1], [math.inf, 1], [0, 0]]))[0]
     assert [str(value) for value in found.tolist()] == ["nan", "inf", "0.0"]
     assert torch.equal(
-        power(torch.tensor([[0.0], [math.inf], [3.0]])), torch.tensor([1.0, 1.0, 4.0], dtype=F64)
+        power_of_two(torch.tensor([[0.0], [math.inf], [3.0]])), torch.tensor([1.0, 1.0, 4.0], dtype=F64)
     )
 
 
@@ -96,7 +96,7 @@ def test_rows_come_back_as_they_were(shape, dtype):
     x = torch.randn(shape, dtype=dtype)
     for each in (x, x.conj()):
         assert not rows(each).is_complex()
-        assert torch.equal(back(rows(each), each), each)
+        assert torch.equal(from_rows(rows(each), each), each)
         assert norm(each) == pytest.approx(float(each.abs().double().square().sum().sqrt()), rel=1e-6)
 
 

@@ -176,8 +176,8 @@ def test_impossible_constants_are_refused(bad):
     monitor, log = log_of(deq(1e-8), every=1)
     SMOOTH6(monitor(Odd(), torch.zeros(2, 6, dtype=F64), SMOOTH6).x).backward()
     assert log[0][1].error == math.inf
-    assert "size, which the regularity of T gives, must be" in log[0][1].why
-    with pytest.raises(ValueError, match="which the regularity of T gives"):
+    assert "size in the derivative bounds of T must be" in log[0][1].why
+    with pytest.raises(ValueError, match="in the derivative bounds of T"):
         certified(1e-2)(Odd(), torch.zeros(2, 6, dtype=F64), SMOOTH6)
 
 

@@ -1,4 +1,4 @@
-"""The loop of every reach: its guards, held against steps that go wrong on purpose."""
+"""The loop of every forward solver: its guards, held against steps that go wrong on purpose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.helpers.tensors import F64
 class Scripted:
     """Plain steps, except at the calls named; it remembers what it was told to forget."""
 
-    records = False
+    needs_every_difference = False
 
     def __init__(self, patience: int, wrong: dict[int, float]) -> None:
         self.patience, self.wrong = patience, wrong
@@ -25,14 +25,14 @@ class Scripted:
         self.calls += 1
         return y * self.wrong[self.calls] if self.calls in self.wrong else y
 
-    def forget(self, lost):
+    def reset(self, lost):
         self.forgotten.append((self.calls, lost.tolist()))
 
-    def end(self, ended):
+    def freeze(self, ended):
         pass
 
-    def keep(self, index):
-        raise AssertionError("the map is not divisible")
+    def select(self, index):
+        raise AssertionError("the map has no select")
 
 
 def run(step, budget, tol=1e-12, samples=1):

@@ -20,7 +20,7 @@ from solvers import (
     unrolled,
 )
 from solvers._adjoint.adjoint_map import TapedAdjoint, taped_adjoint
-from solvers._core.tape import Versions
+from solvers._core.tape import LeafVersions
 from solvers.conformance import Contraction, CountedMap, gradient_of, start
 from tests.helpers.tensors import F64
 
@@ -90,4 +90,4 @@ def test_bad_arguments_are_refused_by_name(make, message):
 
 def test_the_adjoint_map_of_a_plain_map_does_not_pretend_to_be_divisible():
     x = start(2, 3).requires_grad_()
-    assert type(taped_adjoint(lambda x: 2 * x, x, 2 * x, x, None, [], Versions([]))) is TapedAdjoint
+    assert type(taped_adjoint(lambda x: 2 * x, x, 2 * x, x, None, [], LeafVersions([]))) is TapedAdjoint

@@ -19,7 +19,7 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
-from solvers._backward.modes import exchanged
+from solvers._backward.modes import exchange_cotangent
 from solvers.conformance import Contraction, leaves_no_tape, quadratic, relative_error, start
 from tests.helpers.known_maps import matrix
 from tests.helpers.maps import by_label
@@ -208,7 +208,7 @@ def test_hooks_run_once_on_the_gradient(solver):
 
 def test_an_exchange_keeps_nothing_of_the_callers():
     seen, w = [], torch.ones(3, requires_grad=True)
-    x = exchanged(2 * w, lambda v: seen.append((v, torch.is_grad_enabled())) or 3 * v)
+    x = exchange_cotangent(2 * w, lambda v: seen.append((v, torch.is_grad_enabled())) or 3 * v)
     assert not x._is_view()
     v = torch.ones(3)
     x.backward(v)
@@ -217,7 +217,7 @@ def test_an_exchange_keeps_nothing_of_the_callers():
     assert torch.equal(seen[0][0], torch.ones(3))
     assert seen[0][1] is False
     with pytest.raises(RuntimeError, match="create_graph=True"):
-        torch.autograd.grad(exchanged(2 * w, lambda v: v).sum(), w, create_graph=True)
+        torch.autograd.grad(exchange_cotangent(2 * w, lambda v: v).sum(), w, create_graph=True)
 
 
 def test_nothing_of_a_segment_outlives_it():

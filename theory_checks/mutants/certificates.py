@@ -11,7 +11,7 @@ from torch import Tensor
 
 from solvers import Certificate, GradientMonitor
 from solvers._backward.certified import CertifiedBackward
-from solvers._certificates.loss_curvature import slope
+from solvers._certificates.loss_curvature import loss_derivatives
 
 from ..engine.mutation import Mutant
 
@@ -34,7 +34,7 @@ def _cosine_of_its_own(self: Certificate) -> float:
 
 def _unscaled(self: GradientMonitor, step: Any, towards: Tensor) -> Any:
     curvature, distance, why = RIGHT_CURVATURE(self, step, towards)
-    factor = abs(MULTIPLE(step, slope(step.loss, step.y)).factor)
+    factor = abs(MULTIPLE(step, loss_derivatives(step.loss, step.y)).factor)
     return (
         dataclasses.replace(
             curvature, smoothness=curvature.smoothness / factor, direct=curvature.direct / factor

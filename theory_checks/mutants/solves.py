@@ -29,16 +29,15 @@ from solvers import (
 from ..engine.mutation import Mutant
 from ..instances.batches import SampleSubset
 
-LOOP, REACH, MIXING, KRYLOV = (
-    sys.modules[f"solvers.{name}"]
-    for name in ("_forward.loop", "_forward.picard", "_forward.anderson", "_adjoint.gmres")
+LOOP, MIXING, KRYLOV = (
+    sys.modules[f"solvers.{name}"] for name in ("_forward.loop", "_forward.anderson", "_adjoint.gmres")
 )
 USERS = tuple(
     sys.modules[f"solvers.{name}"] for name in ("_forward.picard", "_forward.anderson", "_forward.nesterov")
 )
 SOLVE, REGULARISED, PICK, STEPS = (
     LOOP.run_until_converged,
-    MIXING._regularised,
+    MIXING._solve_regularised,
     SampleSubset.select,
     TruncatedBackprop._steps,
 )
@@ -97,7 +96,7 @@ def _whole_batch(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: 
 
     if x0.ndim < 2:
         return SOLVE(T, x0, step, tol, budget, every)
-    solved = SOLVE(call, x0.reshape(1, -1), REACH._Plain(x0.reshape(1, -1)), tol, 20 * budget, every)
+    solved = SOLVE(call, x0.reshape(1, -1), LOOP.Update(x0.reshape(1, -1)), tol, 20 * budget, every)
     return dataclasses.replace(solved, x=solved.x.view(shape))
 
 
@@ -178,7 +177,7 @@ SOLVE_MUTANTS: tuple[Mutant, ...] = (
         ("C28",),
     ),
     Mutant("GMRES without re-orthogonalisation", ((KRYLOV, "CANCELLED", 0.0),), ("C32",)),
-    Mutant("Anderson's ridge absolute", ((MIXING, "_regularised", _absolute_ridge),), ("C19",)),
+    Mutant("Anderson's ridge absolute", ((MIXING, "_solve_regularised", _absolute_ridge),), ("C19",)),
     Mutant(
         "CG blind to a J that is not symmetric",
         ((sys.modules["solvers._adjoint.cg"], "SYMMETRIC", 2.0),),

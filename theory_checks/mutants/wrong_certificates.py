@@ -17,7 +17,7 @@ from solvers import Certificate, DerivativeBounds, DerivativeChange, WrappedBoun
 from ..claims import certified_runs
 
 CERTIFICATE, AUDIT, KINKS = certified_runs.certificate, certified_runs.audit, ShrinkageBounds.change
-SEARCH = sys.modules["solvers._certificates.search"]
+SEARCH = sys.modules["solvers._certificates.taped_gradient"]
 
 
 def patched_certificate(**wrong: Any) -> tuple[tuple[object, str, object], ...]:
@@ -46,7 +46,7 @@ def constant_derivatives(**changes: float) -> Callable[[DerivativeBounds], Deriv
     def look(regularity: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         return replace(regularity.change(x, u, radius), **changes)
 
-    return partial(WrappedBounds, look=look)
+    return partial(WrappedBounds, wrapper=look)
 
 
 def overconfident_audit(*arguments: Any) -> Certificate:

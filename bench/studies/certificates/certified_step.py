@@ -28,8 +28,8 @@ from solvers import (
 )
 from solvers import audit as audited
 from solvers import certificate as certified
-from solvers._certificates.estimated_bounds import SAFETY, CountedProducts, EstimatedBounds, probe
-from solvers._certificates.loss_curvature import loss_curvature, slope
+from solvers._certificates.estimated_bounds import SAFETY, CountedProducts, EstimatedBounds, probe_B_norm
+from solvers._certificates.loss_curvature import loss_curvature, loss_derivatives
 from solvers._certificates.products import taped
 
 from ...external import ExternalSolver
@@ -182,7 +182,7 @@ def measured_constants(
     pulls = CountedProducts(parameters(problem))
     tape = taped(T, step.x)
     towards = tape.y.detach() - step.x
-    parametric = probe(pulls, tape)
+    parametric = probe_B_norm(pulls, tape)
     for kept in step.taped[-1:]:
         assert kept.u is not None
         parametric = max(parametric, _norm(pulls.through(tape, kept.u)[1]) / (_norm(kept.u) or 1.0))
@@ -190,7 +190,7 @@ def measured_constants(
     def loss(x: Tensor) -> Tensor:  # which does not say what it knows of itself
         return problem.loss(x, batch)
 
-    bent = loss_curvature(loss, step.x, slope(loss, step.x), towards)
+    bent = loss_curvature(loss, step.x, loss_derivatives(loss, step.x), towards)
     why = (
         f"‖J‖ = {norm.value:.6g} after {power} steps of power iteration, with residual {norm.residual:.1e}; "
         f"1/(1−L), ‖B‖ and every change of a derivative were measured, and multiplied by {SAFETY:g}"

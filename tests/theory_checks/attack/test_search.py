@@ -61,7 +61,9 @@ def test_it_sees_a_certificate_that_forgets_rounding(monkeypatch):
 
 
 def test_it_sees_a_certificate_that_forgets_what_the_way_back_rounds_off(monkeypatch):
-    monkeypatch.setattr("solvers._certificates.rounding.shaken_products", lambda tape, leaves, u: (0.0, 0.0))
+    monkeypatch.setattr(
+        "solvers._certificates.rounding.rounding_of_products", lambda tape, leaves, u: (0.0, 0.0)
+    )
     assert run_trial(DIVIDED).ratio > 1
 
 
@@ -79,7 +81,7 @@ def test_it_sees_a_certificate_that_is_blind_to_other_leaves(monkeypatch):
         for seed in range(4)
     ]
     assert not any(run_trial(trial).rigorous for trial in trials)
-    monkeypatch.setattr(sys.modules["solvers._certificates.bound"], "uncovered", lambda *told: "")
+    monkeypatch.setattr(sys.modules["solvers._certificates.bound"], "why_uncovered", lambda *told: "")
     found = [run_trial(trial) for trial in trials]
     assert any(one.rigorous and one.ratio > 1 for one in found)
 
