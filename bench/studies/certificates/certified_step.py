@@ -133,13 +133,7 @@ class CertifiedStep:
 def take_step(
     solver: Solver | ExternalSolver, problem: Problem, batch: Batch, T: Map, record: bool = True
 ) -> CertifiedStep:
-    """One training step of ``solver`` at the present parameters.
-
-    Args:
-        solver, problem, batch: of the step.
-        T: the map of ``batch``, as the solver receives it.
-        record: whether to record the tape; without it ``taped`` is empty.
-    """
+    """One training step of ``solver`` with the map T of ``batch``; without ``record``, ``taped`` is empty."""
     problem.operator.zero_grad(set_to_none=True)
     recorder = TapeRecorder(T)
     solution = solver(recorder if record else T, problem.start(batch), problem.criterion(batch))

@@ -70,14 +70,9 @@ def certificate_study(
     plan: CertificateStudy = CertificateStudy(),
     progress: Progress = print,
 ) -> list[Path]:
-    """Measure ``parts`` and write ``rows.json``, a table and a figure into ``out``; rows of other parts stay.
+    """Measure ``parts`` (of ``PARTS``, or ``TIMING``), and write ``rows.json``, a table and a figure into ``out``.
 
-    Args:
-        out: a folder; made if missing.
-        parts: of ``PARTS``, or ``TIMING``.
-        source: of the images, see ``find_images``.
-        plan: the settings.
-        progress: called with one line for each task.
+    Rows of other parts stay. ``source`` is that of ``find_images``; ``progress`` gets one line for each task.
 
     Raises:
         UserError: a part is unknown, images are unreadable or too small, or ``rows.json`` is not of this study.

@@ -142,13 +142,9 @@ def trials(
     size: int = 1,
     matrix: bool = True,
 ) -> Iterator[CertificateTrial]:
-    """Two trials, plain and audit, for each seed, each of ``count`` batches, and each solver.
+    """Two trials, plain and audit, for each seed, each of ``count`` batches of ``size`` crops, and each solver.
 
-    Args:
-        part: ``rigorous``, or ``estimates``, where map and loss hide their constants.
-        task, images, solvers, seeds, count: of the trials.
-        size: crops in a batch.
-        matrix: whether a profile has the task.
+    In the part ``estimates``, map and loss hide their constants. ``matrix``: whether a profile has the task.
     """
     parsed = parse_task(task)
     for seed in seeds:

@@ -43,12 +43,7 @@ def next_side(trials: Sequence[Trial], grid: int, limit: int, most: int = MOST) 
 
     A step takes about as many bytes a pixel at all sizes. So the next size is the one that this predicts, if it lies
     between the largest that fits and the smallest that does not; otherwise the next multiple, or the middle of the two.
-
-    Args:
-        trials: the trials so far.
-        grid: in pixels.
-        limit: in bytes.
-        most: largest size, in pixels.
+    ``grid`` and ``most`` are in pixels, ``limit`` in bytes.
     """
     best = largest(trials)
     below = best.crop // grid if best is not None else 0
@@ -74,14 +69,10 @@ def search(
     end: float,
     progress: Callable[[Search], None] = lambda state: None,
 ) -> Search:
-    """Search the largest square image whose training step fits.
+    """Search the largest square image whose training step fits in ``limit`` bytes.
 
-    Args:
-        task, solver, device: of the step.
-        limit: in bytes, see ``limit_on``.
-        grid: sizes are multiples of it, in pixels.
-        end: time on the clock of ``time.monotonic`` after which no trial begins.
-        progress: called after each trial.
+    Sides are multiples of ``grid`` pixels. No trial begins after ``end``, on the clock of ``time.monotonic``; after
+    each one, ``progress`` is called.
     """
     state = Search(task.label, solver.label)
     while (crop := next_side(state.trials, grid, limit)) is not None:

@@ -46,14 +46,7 @@ def study(
 ) -> list[Path]:
     """Search for each solver on each task, and write ``largest.json`` and ``largest.md`` after each trial.
 
-    Args:
-        tasks, solvers, device, limit, grid: see ``search``.
-        out: a folder; made if missing.
-        within: seconds after which no trial begins.
-        progress: called with one line for each trial.
-
-    Returns:
-        The files.
+    No trial begins after ``within`` seconds; ``progress`` gets one line for each. Returns the files.
     """
     end = time.monotonic() + within
     finished: list[Search] = []

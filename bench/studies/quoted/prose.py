@@ -31,13 +31,7 @@ from .references import (
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A sentence with numbers from records.
-
-    Attributes:
-        page: path of the page, from the root of the project.
-        text: the sentence, with ``{}`` for each number; line breaks do not matter.
-        values: returns the numbers.
-    """
+    """A sentence of a page, with ``{}`` for each number from records; its line breaks do not matter."""
 
     page: str
     text: str
@@ -46,12 +40,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class CheckedSentence:
-    """A sentence without numbers of its own.
-
-    Attributes:
-        page, text: as in ``Quote``, without slots.
-        holds: returns whether the records bear it out.
-    """
+    """A sentence without numbers, and whether the records bear it out."""
 
     page: str
     text: str
