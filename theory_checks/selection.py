@@ -98,9 +98,7 @@ def check_mutant(mutant: Mutant, examples: int = 100) -> MutationResult:
         return run_mutant(mutant, lambda name: _claim_failure(name, examples), CLAIMS)
     experiments = {experiment.id: experiment for experiment in group.experiments}
     return run_mutant(
-        mutant,
-        lambda name: _verdict_failure(run_experiment(experiments[name], group.small)),
-        experiments,
+        mutant, lambda name: _verdict_failure(run_experiment(experiments[name], group.small)), experiments
     )
 
 

@@ -128,13 +128,7 @@ def run_trial(trial: AttackTrial) -> AttackOutcome:
     below = certificate.least / (error + reference_error) if certificate.least else 0.0
     ratio = 0.0 if math.isnan(above) else max(above, below)
     return AttackOutcome(
-        trial,
-        ratio,
-        error,
-        certificate.error,
-        certificate.least,
-        certificate.rigorous,
-        certificate.why,
+        trial, ratio, error, certificate.error, certificate.least, certificate.rigorous, certificate.why
     )
 
 

@@ -80,7 +80,7 @@ def run_checks(value: object, within: float | None = None, text: str = "it") -> 
     """Run all checks that apply to a value.
 
     Args:
-        value: a solver, a reach, a task, a prior, or a ``UserOperator``.
+        value: a solver, a forward solver, a task, a prior, or a ``UserOperator``.
         within: largest relative error allowed for a solver's gradient; ``None`` if it may be biased.
         text: the call that made the value, for messages.
 
@@ -101,9 +101,9 @@ def run_checks(value: object, within: float | None = None, text: str = "it") -> 
     if isinstance(value, ExternalSolver):
         raise UserError(f"{text} is another library's: only solvers.Solver can be checked")
     if callable(value) and dataclasses.is_dataclass(value):
-        reach = cast(ForwardSolver, value)
+        forward_solver = cast(ForwardSolver, value)
         return check_solver(
-            Solver(f"implicit({text}, …)", reach, ImplicitDifferentiation(GMRES(1e-12))), within
+            Solver(f"implicit({text}, …)", forward_solver, ImplicitDifferentiation(GMRES(1e-12))), within
         )
     raise UserError(
         f"{text} returns {'nothing' if value is None else type(value).__name__}: give what returns a solvers.Solver, "

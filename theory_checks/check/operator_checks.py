@@ -12,7 +12,7 @@ from bench.measurement.hypergradient import NoReference, reference_gradient
 from bench.measurement.jacobian_norm import jacobian_norm
 from solvers import Anderson
 
-from ..instances.synthetic import standard_normal
+from ..instances import standard_normal
 from .crops import TaskOnCrops
 from .outcome import Note, require
 

@@ -14,7 +14,7 @@ GOOD, FAILS, NOTE = "good", "FAILS", "note"
 
 
 class Note(Exception):  # noqa: N818
-    """Raised by a check that found something neither right nor wrong; the message says what."""
+    """Raised by a check for something that may be intended; the message describes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,17 @@ from __future__ import annotations
 import functools
 import math
 
-import torch
-
 from bench.config.user_files import check_portable
 from bench.operators import Prior
 from bench.penalties import Penalty
-from bench.tasks import Task, build_problem
+from bench.tasks import Task
 from bench.tasks.deblurring import GaussianBlur
 from bench.tasks.denoising import STEP, Identity
-from bench.tasks.images import find_images
 from bench.tasks.inpainting import LostPixels
 from bench.utils.errors import UserError
 
-from ..instances.synthetic import Case, QuadraticLoss
-from ..operators.benchmark_operator import LAYOUT, BenchmarkMap, benchmark_case
+from ..instances import Case
+from ..operators.benchmark_operator import benchmark_case, crop_case, crop_map
 from ..operators.operator_claims import ARGUMENTS, WITH_REGULARITY, check_operator_claims
 from ..operators.user_operator import LARGEST
 from .crops import build_task
@@ -95,14 +92,9 @@ def _task_case(task: Task) -> Case:
     """The operator of a task on the 16×16 crop with the highest contrast, as a case."""
     if isinstance(task.prior, Penalty):
         return benchmark_case(task)
-    problem = build_problem(task, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
-    batch = problem.train.select(problem.train.truth.flatten(1).std(1).argmax()[None])
-    T = BenchmarkMap(problem, batch)
+    T, L = crop_map(task)
     if max(len(T.theta), T.start.numel()) > LARGEST:
         raise Note(f"more than {LARGEST} unknowns or parameters, and the claims use dense matrices")
-    if math.isnan(problem.contraction):
+    if math.isnan(L):
         raise Note("contraction() knows no bound")
-    target = problem.operator.start(batch.truth).detach().flatten()
-    loss = QuadraticLoss(target, 1.0, torch.zeros(len(T.theta), len(target), dtype=torch.float64))
-    inf = math.inf
-    return Case(f"real({task.label})", T, T.start.flatten(), loss, problem.contraction, inf, inf)
+    return crop_case(task.label, T, L, T.truth)

@@ -16,9 +16,9 @@ from solvers import conformance as c
 from ..claims import CLAIMS
 from ..claims.c26_audit import PerturbedGradient
 from ..claims.certified_runs import run_solver
-from ..engine.inequality import holds
-from ..instances.exact import solve_exactly
-from ..instances.synthetic import Case, affine, network, tanh
+from ..engine import holds
+from ..instances import Case, solve_exactly
+from ..instances.synthetic import affine, network, tanh
 from ..operators.benchmark_operator import benchmark_case
 from .outcome import CheckOutcome, Note, require, run_check
 from .sample_independence import stops_each_sample_alone
@@ -35,11 +35,11 @@ HINTS: dict[Callable[[Solver], None], str] = {
         "between it and the value, or let TruncatedBackprop or ImplicitDifferentiation tape it"
     ),
     c.counts_truly: (
-        "Report.applications counts every call of T without a tape, those that only measure something too; "
+        "SolveReport.applications counts every call of T without a tape, also those that only measure something; "
         "Solution.taped_applications those on the tape"
     ),
     c.scales_with_the_loss: (
-        "something on the way back is absolute, a tolerance or a constant: make it relative to the cotangent's norm"
+        "a tolerance or a constant of the backward pass is absolute: make it relative to the norm of the cotangent"
     ),
     c.treats_samples_alone: (
         "a norm, a weight or a stop is taken over the whole batch: take it for each sample, along dimension 0"
@@ -53,7 +53,7 @@ HINTS: dict[Callable[[Solver], None], str] = {
     c.repeats_itself: "it draws random numbers, or keeps something from one call to the next: a solver has no state",
     c.leaves_no_tape: "a tensor with a graph is kept, in a list, a hook or the solver: detach what you store",
     c.leaks_nothing: (
-        "look for torch.enable_grad() where torch.is_grad_enabled() was not asked, manual_seed, set_num_threads, "
+        "look for torch.enable_grad() without a look at torch.is_grad_enabled(), for manual_seed, set_num_threads, "
         "set_default_dtype"
     ),
 }
@@ -89,10 +89,10 @@ def check_solver(solver: Solver, within: float | None = None) -> list[CheckOutco
 def _require_direction(estimate: Tensor, right: Tensor, reference: str) -> float:
     """The relative error of an estimate. Raises ``AssertionError`` if its direction is wrong."""
     error = c.relative_error(estimate, right)
-    cosine = float(torch.nn.functional.cosine_similarity(estimate, right, dim=0))
+    cosine = _cosine(estimate, right)
     if c.relative_error(-estimate, right) < 0.1:
         raise AssertionError(
-            f"the gradient has the opposite sign of {reference}: look for a minus on the way back; the adjoint "
+            f"the gradient has the opposite sign of {reference}: look for a minus in the backward pass; the adjoint "
             "equation is u = v + J'u, not u = v − J'u"
         )
     require(
@@ -101,6 +101,10 @@ def _require_direction(estimate: Tensor, right: Tensor, reference: str) -> float
         "little to do with T; check at which tensor each product is taken",
     )
     return error
+
+
+def _cosine(estimate: Tensor, right: Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(estimate, right, dim=0))
 
 
 def _factor(estimate: Tensor, right: Tensor) -> float | None:
@@ -162,7 +166,7 @@ def _dense_reference(solver: Solver, within: float | None) -> str:
             error <= EXACT or c.relative_error(estimate, gradient) > 1e-6,
             f"the gradient is that of {mistake}",
         )
-    cosine = float(torch.nn.functional.cosine_similarity(estimate, right, dim=0))
+    cosine = _cosine(estimate, right)
     return _judge_error(error, cosine, within, "a contraction with L = 0.63")
 
 
@@ -196,7 +200,7 @@ def _deblurring(solver: Solver, within: float | None) -> str:
     """The gradient on an operator of the benchmark."""
     case = _crop()
     right, estimate = solve_exactly(case).gradient, run_solver(solver, case).gradient
-    cosine = float(torch.nn.functional.cosine_similarity(estimate, right, dim=0))
+    cosine = _cosine(estimate, right)
     return _judge_error(
         c.relative_error(estimate, right), cosine, within, f"deblurring(huber), 16×16, L = {case.L:.3f}"
     )
@@ -213,15 +217,15 @@ def _residual(solver: Solver) -> str:
     if stated != stated:
         require(
             equilibrium.report.converged is None,
-            "Report.converged is stated without a residual: measure ‖T(x) − x‖ / ‖T(x)‖ of the point that is returned",
+            "SolveReport.converged is stated without a residual: measure ‖T(x) − x‖ / ‖T(x)‖ of the returned point",
         )
         return "none is stated"
     norm = torch.linalg.vector_norm
     true = float((norm(y - x, dim=1) / norm(y, dim=1)).max())
     require(
         abs(stated - true) <= 1e-6 * true + ABSOLUTE,
-        f"Report.residual is {stated:.3g}, but the point that is returned has {true:.3g}: it must be "
-        "‖T(x) − x‖ / ‖T(x)‖ of that very point, the largest over the batch",
+        f"SolveReport.residual is {stated:.3g}, but that of the returned point is {true:.3g}: it must be "
+        "‖T(x) − x‖ / ‖T(x)‖ of the returned point, the largest over the batch",
     )
     return f"{stated:.2g}, as measured"
 

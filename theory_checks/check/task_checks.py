@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.tasks import Task
 
-from ..instances.synthetic import standard_normal
+from ..instances import standard_normal
 from .crops import build_task
 from .outcome import Note, require
 

@@ -15,12 +15,9 @@ from torch import Tensor
 
 from solvers import GMRES, Anderson, Nesterov, Picard, Solver, deq, implicit, jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
+from ..engine import Claim, Sides
+from ..instances import Case, solve_exactly, solver_gradient, synthetic, two_norm
 from ..instances.batches import batches
-from ..instances.exact import solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import Case
 
 ETA = 1e-5
 """Half-width of the central differences."""

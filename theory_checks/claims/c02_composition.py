@@ -16,12 +16,18 @@ from torch import Tensor
 
 from solvers import deq
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
+from ..engine import Claim, Sides
+from ..instances import (
+    Case,
+    ParametricMap,
+    jacobians,
+    power_sum,
+    solve_exactly,
+    solver_gradient,
+    synthetic,
+    two_norm,
+)
 from ..instances.batches import batches
-from ..instances.exact import jacobians, power_sum, solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import Case, ParametricMap
 
 
 class Power(ParametricMap):

@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 
 from solvers import neumann, phantom, restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
+from ..engine import Claim, Sides
+from ..instances import Case, power_sum, solve_exactly, solver_gradient, synthetic, two_norm
 from ..instances.batches import batches
-from ..instances.exact import power_sum, solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import Case
 
 DAMPING = 0.3
 
@@ -29,11 +26,7 @@ def _sides(case: Case, K: int, R: int, terms: int) -> Sides:
     damped = DAMPING * e.J + (1 - DAMPING) * torch.eye(len(e.x), dtype=torch.float64)
     series = e.B.T @ (power_sum(e.J.T, terms) @ e.v), DAMPING * e.B.T @ (power_sum(damped.T, terms) @ e.v)
     plain, phantom_series = (e.h + part for part in series)
-    pairs = (
-        (restarted_jfb(K, R), plain),
-        (neumann(R, K), plain),
-        (phantom(R, K, DAMPING), phantom_series),
-    )
+    pairs = ((restarted_jfb(K, R), plain), (neumann(R, K), plain), (phantom(R, K, DAMPING), phantom_series))
     worst = max(two_norm(solver_gradient(solver, case, e.x) - expected) for solver, expected in pairs)
     return Sides(worst, 0.0, two_norm(plain) + two_norm(e.v))
 

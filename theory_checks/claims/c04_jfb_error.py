@@ -13,11 +13,8 @@ from hypothesis import strategies as st
 
 from solvers import restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
-from ..instances.exact import power_sum, solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import Case
+from ..engine import Claim, Sides
+from ..instances import Case, power_sum, solve_exactly, solver_gradient, synthetic, two_norm
 
 
 def _sides(case: Case, K: int, power: int) -> Sides:

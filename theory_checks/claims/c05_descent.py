@@ -19,10 +19,8 @@ from hypothesis import strategies as st
 
 from solvers import restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances.exact import solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import AffineMap, Case, LinearLoss, standard_normal
+from ..engine import Claim, Sides
+from ..instances import AffineMap, Case, LinearLoss, solve_exactly, solver_gradient, standard_normal, two_norm
 
 F64 = torch.float64
 

@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 
 from solvers import restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
+from ..engine import Claim, Sides
+from ..instances import Case, solve_exactly, solver_gradient, synthetic, two_norm
 from ..instances.bounds import restarted_bound
-from ..instances.exact import solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import Case
 
 
 def restarted_error(case: Case, K: int, R: int) -> float:

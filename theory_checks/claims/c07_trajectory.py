@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 
 from solvers import restarted_jfb, unrolled
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
+from ..engine import Claim, Sides
+from ..instances import Case, solve_exactly, solver_gradient, synthetic, two_norm
 from ..instances.bounds import restarted_bound
-from ..instances.exact import solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import Case
 
 
 def _sides(case: Case, K: int, R: int, layers: int) -> Sides:

@@ -28,30 +28,28 @@ from solvers import (
     Solver,
 )
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
+from ..engine import Claim, Sides
+from ..instances import Case, cotangents, jacobians, solve_exactly, synthetic, theta_gradient, two_norm
 from ..instances.batches import batches, solver_map, solver_state
-from ..instances.exact import cotangents, jacobians, solve_exactly, two_norm
-from ..instances.synthetic import Case
 
 
-def _solved(case: Case, reach: ForwardSolver, adjoint: AdjointSolver) -> tuple[FixedPoint, Tensor, Tensor]:
+def _solved(
+    case: Case, forward_solver: ForwardSolver, adjoint: AdjointSolver
+) -> tuple[FixedPoint, Tensor, Tensor]:
     """The equilibrium ``x̂``, the adjoint ``û`` and the gradient. û is the gradient in a constant added to T."""
     T, x0 = solver_map(case, divisible=False), solver_state(case, case.x0)
     shift = torch.zeros_like(x0, requires_grad=True)
-    case.T.zero_grad()
-    solution = Solver("", reach, ImplicitDifferentiation(adjoint))(lambda x: T(x) + shift, x0)
+    solution = Solver("", forward_solver, ImplicitDifferentiation(adjoint))(lambda x: T(x) + shift, x0)
     with torch.no_grad():
-        equilibrium = reach(T, x0)
-    case.loss(solution.x.flatten(), case.T.theta).backward()
-    assert shift.grad is not None and case.T.theta.grad is not None  # noqa: PT018
-    return equilibrium, shift.grad.flatten(), case.T.theta.grad.clone()
+        equilibrium = forward_solver(T, x0)
+    gradient = theta_gradient(case, case.loss(solution.x.flatten(), case.T.theta))
+    assert shift.grad is not None, "the backward pass left no gradient in the constant"
+    return equilibrium, shift.grad.flatten(), gradient
 
 
-def _sides(case: Case, reach: ForwardSolver, adjoint: AdjointSolver, factor: float) -> Sides:
+def _sides(case: Case, forward_solver: ForwardSolver, adjoint: AdjointSolver, factor: float) -> Sides:
     e = solve_exactly(case)
-    equilibrium, u, gradient = _solved(case, reach, adjoint)
+    equilibrium, u, gradient = _solved(case, forward_solver, adjoint)
     x = equilibrium.x.flatten()
     with torch.no_grad():
         image = case.T(x)
@@ -75,21 +73,23 @@ def _sides(case: Case, reach: ForwardSolver, adjoint: AdjointSolver, factor: flo
 
 
 loose = st.sampled_from((1e-1, 1e-2, 1e-4))
-reaches = st.one_of(
+forward_solvers = st.one_of(
     st.builds(Anderson, loose, st.just(300)),
     st.builds(Picard, loose, st.just(20_000)),
     st.builds(Nesterov, loose, st.just(3000)),
 )
-adjoints = st.one_of(reaches, st.builds(GMRES, loose, st.just(300), st.sampled_from((3, 30))))
+adjoints = st.one_of(forward_solvers, st.builds(GMRES, loose, st.just(300), st.sampled_from((3, 30))))
 
 CLAIM = Claim(
     id="C8",
     statement="‖x̂ − x*‖ ≤ r/(1−L), and the gradient is off by at most the bound of S6 in r and s",
     source="arXiv 2006.16218; PROOFS S6",
     assumptions="L < 1; M_J, M_B Lipschitz constants of the Jacobians",
-    examples=st.tuples(st.one_of(synthetic.contractions, synthetic.isotropics, batches), reaches, adjoints),
-    sides=lambda case, reach, adjoint: _sides(case, reach, adjoint, 1 - case.L),
-    negative_control=lambda case, reach, adjoint: _sides(case, reach, adjoint, 1.0),
+    examples=st.tuples(
+        st.one_of(synthetic.contractions, synthetic.isotropics, batches), forward_solvers, adjoints
+    ),
+    sides=lambda case, forward_solver, adjoint: _sides(case, forward_solver, adjoint, 1 - case.L),
+    negative_control=lambda case, forward_solver, adjoint: _sides(case, forward_solver, adjoint, 1.0),
     false_statement="without the factors 1/(1−L)",
     attained=True,
 )

@@ -29,9 +29,8 @@ from bench.penalties.groups import Groups
 from bench.tasks.denoising import Identity
 from solvers import Map, unrolled
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction
-from ..instances.synthetic import standard_normal
+from ..engine import Claim, Sides, conjunction
+from ..instances import standard_normal
 from ..instances.variational import (
     SIDE,
     AcquiredData,

@@ -20,8 +20,7 @@ from torch import Tensor
 
 from bench.penalties import Penalty
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
+from ..engine import Claim, Sides
 from ..instances.variational import (
     Acquisition,
     Identity,

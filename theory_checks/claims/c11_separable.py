@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from bench.penalties import Penalty
 from solvers import Solver, deq, jfb, neumann, restarted_jfb, unrolled
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
+from ..engine import Claim, Sides
 from ..instances import variational
 from ..instances.diagnostics import kink_margin
 from ..instances.variational import (

@@ -27,11 +27,8 @@ from torch import Tensor
 
 from solvers import Solver, neumann, restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction, disjunction
-from ..instances import synthetic
-from ..instances.exact import solver_gradient, two_norm
-from ..instances.synthetic import AffineMap, Case
+from ..engine import Claim, Sides, conjunction, disjunction
+from ..instances import AffineMap, Case, solver_gradient, synthetic, two_norm
 
 
 @dataclass(frozen=True, slots=True)

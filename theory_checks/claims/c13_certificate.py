@@ -26,10 +26,8 @@ from hypothesis import strategies as st
 
 from solvers import Solver
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case
+from ..engine import Claim, Sides, conjunction
+from ..instances import Case, solve_exactly, two_norm
 from .certified_runs import certifiable, certificate_of_run, estimators, run_solver
 from .derivative_checks import derivative_inequalities
 
@@ -37,9 +35,7 @@ from .derivative_checks import derivative_inequalities
 def _sides(case: Case, solver: Solver, share: float = 1.0) -> Sides:
     e, run = solve_exactly(case), run_solver(solver, case)
     return Sides(
-        two_norm(run.gradient - e.gradient),
-        share * certificate_of_run(case, run).error,
-        two_norm(e.gradient),
+        two_norm(run.gradient - e.gradient), share * certificate_of_run(case, run).error, two_norm(e.gradient)
     )
 
 

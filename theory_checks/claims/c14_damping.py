@@ -15,12 +15,9 @@ from hypothesis import strategies as st
 
 from solvers import Map, deq, restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction, disjunction
-from ..instances import synthetic
+from ..engine import Claim, Sides, conjunction, disjunction
+from ..instances import Case, solve_exactly, standard_normal, synthetic, two_norm
 from ..instances.batches import batches, solver_map, solver_state
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case, standard_normal
 
 
 def _damped(case: Case, weight: float, whole: bool = True) -> Map:
@@ -37,8 +34,8 @@ def _contracts(case: Case, weight: float, seed: int, factor: float) -> Sides:
 
 def _iterates(case: Case, weight: float, K: int, R: int, factor: float) -> Sides:
     e = solve_exactly(case)
-    reached = restarted_jfb(K, R)(_damped(case, weight), case.x0).x.detach()
-    return Sides(two_norm(reached - e.x), factor ** (K * (R + 1)) * e.distance, two_norm(e.x) + e.distance)
+    x = restarted_jfb(K, R)(_damped(case, weight), case.x0).x.detach()
+    return Sides(two_norm(x - e.x), factor ** (K * (R + 1)) * e.distance, two_norm(e.x) + e.distance)
 
 
 def _solved(case: Case, weight: float, factor: float) -> Sides:

@@ -23,12 +23,9 @@ from torch import Tensor
 
 from solvers import CG, FixedSteps, ImplicitDifferentiation, Solution, Solver, neumann
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction, disjunction
-from ..instances import synthetic
+from ..engine import Claim, Sides, conjunction, disjunction
+from ..instances import F64, Case, QuadraticLoss, solve_exactly, standard_normal, synthetic
 from ..instances.batches import BatchMap, solver_map, solver_state
-from ..instances.exact import solve_exactly
-from ..instances.synthetic import F64, Case, QuadraticLoss, standard_normal
 
 STEPS = 8
 """Number of products within which CG must notice that J is not symmetric."""
@@ -75,7 +72,7 @@ def solved_adjoint(solver: Solver, case: Case) -> tuple[Tensor, Solution]:
     T, shift = solver_map(case, divisible=False), torch.zeros_like(x, requires_grad=True)
     solution = solver(lambda x: T(solver_state(case, x)).view_as(shift) + shift, x)
     case.loss(solution.x.flatten(), case.T.theta.detach()).backward()
-    assert shift.grad is not None, "no gradient reached the constant"
+    assert shift.grad is not None, "the backward pass left no gradient in the constant"
     return shift.grad, solution
 
 

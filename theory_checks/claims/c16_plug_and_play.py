@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from bench.operators import contraction_factor
 from solvers import unrolled
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
+from ..engine import Claim, Sides
 from ..instances.variational import (
     SIDE,
     Acquisition,

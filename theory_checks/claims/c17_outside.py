@@ -17,10 +17,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import diagnostics, synthetic
-from ..instances.exact import solve_exactly, two_norm
+from ..engine import Claim, Sides
+from ..instances import diagnostics, solve_exactly, synthetic, two_norm
 
 F64 = torch.float64
 

@@ -14,12 +14,9 @@ from torch import Tensor
 
 from solvers import checkpointed, restarted_jfb, unrolled
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
+from ..engine import Claim, Sides
+from ..instances import Case, cotangents, iterate, jacobians, solver_gradient, synthetic, two_norm
 from ..instances.batches import batches
-from ..instances.exact import cotangents, iterate, jacobians, solver_gradient, two_norm
-from ..instances.synthetic import Case
 
 
 def truncated_backpropagation(case: Case, K: int, R: int) -> Tensor:

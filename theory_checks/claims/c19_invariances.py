@@ -21,12 +21,17 @@ from torch import Tensor
 
 from solvers import CG, GMRES, Anderson, Nesterov, Picard, SharedInverse, Solver, deq, implicit, jfb, phantom
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction
-from ..instances import synthetic
+from ..engine import Claim, Sides, conjunction
+from ..instances import (
+    Case,
+    ParametricMap,
+    QuadraticLoss,
+    solve_exactly,
+    solver_gradient,
+    synthetic,
+    two_norm,
+)
 from ..instances.batches import batches, solver_map, solver_state
-from ..instances.exact import solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import Case, ParametricMap, QuadraticLoss
 
 
 class Preconditioned(ParametricMap):

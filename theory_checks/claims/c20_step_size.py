@@ -23,8 +23,7 @@ from torch import Tensor
 
 from solvers import Solver, deq, jfb, neumann, restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
+from ..engine import Claim, Sides
 from ..instances.variational import (
     Acquisition,
     Identity,
@@ -120,15 +119,7 @@ CLAIM = Claim(
     assumptions="the prox scales with τ; L < 1; for the bound, the penalty is the ridge alone",
     examples=st.tuples(
         st.one_of(
-            st.builds(
-                TruncatedRun,
-                acquisitions(),
-                positive_ridges,
-                steps,
-                depths,
-                restarts,
-                st.booleans(),
-            ),
+            st.builds(TruncatedRun, acquisitions(), positive_ridges, steps, depths, restarts, st.booleans()),
             sharp,
             st.builds(
                 AtEquilibrium,

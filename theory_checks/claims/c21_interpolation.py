@@ -14,11 +14,8 @@ from hypothesis import strategies as st
 
 from solvers import Solver, deq, jfb, neumann, restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
-from ..instances.exact import solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import Case, QuadraticLoss
+from ..engine import Claim, Sides
+from ..instances import Case, QuadraticLoss, solve_exactly, solver_gradient, synthetic, two_norm
 
 
 def interpolating(case: Case) -> Case:

@@ -22,11 +22,19 @@ from torch import Tensor
 
 from solvers import restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
-from ..instances.exact import power_sum, solve_exactly, solver_gradient, two_norm
-from ..instances.synthetic import F64, AffineMap, Case, QuadraticLoss, standard_normal
+from ..engine import Claim, Sides
+from ..instances import (
+    F64,
+    AffineMap,
+    Case,
+    QuadraticLoss,
+    power_sum,
+    solve_exactly,
+    solver_gradient,
+    standard_normal,
+    synthetic,
+    two_norm,
+)
 
 
 def heavy_ball(n: int, kappa: float, beta: float, step: float, seed: int) -> Case:

@@ -16,8 +16,7 @@ from bench.measurement.memory import saved_bytes
 from bench.tasks import loss
 from solvers import Solver, neumann, restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
+from ..engine import Claim, Sides
 from ..instances.variational import VariationalSpec, build_variational, variational_specs
 
 

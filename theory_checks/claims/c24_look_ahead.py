@@ -18,10 +18,8 @@ from hypothesis import strategies as st
 
 from solvers import Solver
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction, disjunction
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case
+from ..engine import Claim, Sides, conjunction, disjunction
+from ..instances import Case, solve_exactly, two_norm
 from .certified_runs import certifiable, certificate_of_run, estimators, look_ahead, run_solver
 from .derivative_checks import derivative_inequalities
 

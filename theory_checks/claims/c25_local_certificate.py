@@ -21,11 +21,18 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction, disjunction
-from ..instances import synthetic
-from ..instances.exact import iterate, jacobians, solve_exactly, two_norm
-from ..instances.synthetic import F64, Case, LinearLoss, ParametricMap
+from ..engine import Claim, Sides, conjunction, disjunction
+from ..instances import (
+    F64,
+    Case,
+    LinearLoss,
+    ParametricMap,
+    iterate,
+    jacobians,
+    solve_exactly,
+    synthetic,
+    two_norm,
+)
 
 
 class ParabolicMap(ParametricMap):

@@ -19,11 +19,8 @@ from hypothesis import strategies as st
 
 from solvers import Solver
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction, disjunction
-from ..instances import synthetic
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case, standard_normal
+from ..engine import Claim, Sides, conjunction, disjunction
+from ..instances import Case, solve_exactly, standard_normal, synthetic, two_norm
 from .certified_runs import audit_gradient, certifiable, estimators, run_solver
 
 
@@ -41,13 +38,13 @@ class PerturbedGradient:
 
 
 def _both(
-    case: Case, offered: PerturbedGradient, sharp: float, budget: int, share: float = 1.0
+    case: Case, perturbed: PerturbedGradient, sharp: float, budget: int, share: float = 1.0
 ) -> tuple[Sides, Sides]:
     """The upper bound, times ``share``, and the lower bound, divided by ``share``."""
-    e, run = solve_exactly(case), run_solver(offered.solver, case)
-    noise = standard_normal(offered.seed, len(run.gradient))
-    size = offered.noise * two_norm(run.gradient) / two_norm(noise)
-    gradient = offered.factor * run.gradient + size * noise
+    e, run = solve_exactly(case), run_solver(perturbed.solver, case)
+    noise = standard_normal(perturbed.seed, len(run.gradient))
+    size = perturbed.noise * two_norm(run.gradient) / two_norm(noise)
+    gradient = perturbed.factor * run.gradient + size * noise
     certificate = audit_gradient(case, run.y, gradient, sharp, budget)
     error, scale = two_norm(gradient - e.gradient), two_norm(e.gradient) + two_norm(gradient)
     return Sides(error, share * certificate.error, scale), Sides(certificate.least / share, error, scale)
@@ -69,9 +66,9 @@ CLAIM = Claim(
     examples=st.tuples(
         certifiable, perturbed_gradients, st.sampled_from((1.0, 0.5, 0.1)), st.sampled_from((1, 6, 20, 2000))
     ),
-    sides=lambda case, offered, sharp, budget: conjunction(*_both(case, offered, sharp, budget)),
-    negative_control=lambda case, offered, sharp, budget: disjunction(
-        *_both(case, offered, sharp, budget, 0.5)
+    sides=lambda case, perturbed, sharp, budget: conjunction(*_both(case, perturbed, sharp, budget)),
+    negative_control=lambda case, perturbed, sharp, budget: disjunction(
+        *_both(case, perturbed, sharp, budget, 0.5)
     ),
     false_statement="both with half the error, and twice the least",
     attained=True,

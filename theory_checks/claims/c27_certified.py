@@ -14,25 +14,19 @@ from hypothesis import strategies as st
 
 from solvers import certified
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction
-from ..instances import synthetic
+from ..engine import Claim, Sides, conjunction
+from ..instances import Case, solve_exactly, synthetic, theta_gradient, two_norm
 from ..instances.batches import solver_state
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case
 from .certified_runs import certifiable, smooth_loss, with_known_bounds
 from .derivative_checks import derivative_inequalities
 
 
 def _sides(case: Case, rtol: float, budget: int, share: float = 1.0) -> Sides:
     e = solve_exactly(case)
-    case.T.zero_grad()
     solution = certified(rtol, budget)(
         with_known_bounds(case), solver_state(case, case.x0), loss := smooth_loss(case)
     )
-    loss(solution.x).backward()
-    assert case.T.theta.grad is not None, "no gradient reached theta"
-    error, size = two_norm(case.T.theta.grad - e.gradient), two_norm(e.gradient)
+    error, size = two_norm(theta_gradient(case, loss(solution.x)) - e.gradient), two_norm(e.gradient)
     (certificate,) = solution.certificates
     return conjunction(
         Sides(error, share * (rtol * size if solution.converged else certificate.error), size),

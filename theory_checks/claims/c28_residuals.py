@@ -1,4 +1,4 @@
-"""C28. The reported residual is that of the returned point, which is the best point that was seen.
+"""C28. The reported residual is that of the returned point, the best point of the solve.
 
 Checked for every forward and every adjoint solver, on batches of samples of different sizes, in float64 and
 float32, from any start, and after any number of restarts. The residual of the report is
@@ -6,7 +6,7 @@ float32, from any start, and after any number of restarts. The residual of the r
 exactly if that meets the tolerance. And if a sample of an accelerated solver has not converged, its point is
 the best one whose residual was computed. Equalities, to the rounding of one application.
 
-Source: the documentation of ``solvers.Report``.
+Source: the documentation of ``solvers.SolveReport``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ from torch import Tensor
 
 from solvers import CG, GMRES, AdjointSolver, Anderson, FixedPoint, ForwardSolver, Nesterov, Picard
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction
-from ..instances import synthetic
+from ..engine import Claim, Sides, conjunction
+from ..instances import Case, standard_normal, synthetic
 from ..instances.adjoint_equation import RecordingMap, build_adjoint_equation, sample_residuals
 from ..instances.batches import batch, in_float32, solver_map, solver_state, symmetric_batches, uneven
-from ..instances.synthetic import Case, standard_normal
 
 ROUNDINGS = 100.0
 """Difference of two evaluations of a residual that is allowed, in units of rounding."""
@@ -42,7 +40,7 @@ class SolveCheck:
         equilibrium: the result with its report.
         residual: measured residual of each sample, of shape ``(samples,)``.
         rounding: part of a residual that may be rounding.
-        better: by what fraction ``‖T(x) − x‖`` of the best point that was seen is below that of the returned one.
+        better: by what fraction ``‖T(x) − x‖`` of the best recorded point is below that of the returned one.
     """
 
     equilibrium: FixedPoint
@@ -51,12 +49,12 @@ class SolveCheck:
     better: float
 
 
-def solve_forward(case: Case, reach: ForwardSolver, single: bool, divisible: bool) -> SolveCheck:
+def solve_forward(case: Case, forward_solver: ForwardSolver, single: bool, divisible: bool) -> SolveCheck:
     """Solve for the equilibrium of a batch.
 
     Args:
         case: a batch.
-        reach: the forward solver.
+        forward_solver: the forward solver.
         single: use float32.
         divisible: let the solver leave out samples that have converged. Then the points it sees are not recorded.
     """
@@ -64,12 +62,12 @@ def solve_forward(case: Case, reach: ForwardSolver, single: bool, divisible: boo
     T = solver_map(case, divisible)
     recorder = RecordingMap(T)
     with torch.no_grad():
-        equilibrium = reach(T if divisible else recorder, solver_state(case, case.x0))
+        equilibrium = forward_solver(T if divisible else recorder, solver_state(case, case.x0))
     residual = sample_residuals(T, equilibrium.x)
     better = 0.0
     # With every = 1 the solver computes the residual of every point.
-    if isinstance(reach, Anderson | Nesterov) and reach.every == 1 and not divisible:
-        better = _better(recorder, equilibrium.x, residual, reach.tol)
+    if isinstance(forward_solver, Anderson | Nesterov) and forward_solver.every == 1 and not divisible:
+        better = _better(recorder, equilibrium.x, residual, forward_solver.tol)
     return SolveCheck(equilibrium, residual, ROUNDINGS * torch.finfo(case.x0.dtype).eps, better)
 
 
@@ -141,16 +139,12 @@ hard = st.builds(
 
 CLAIM = Claim(
     id="C28",
-    statement="the residual that a solve reports is that of the point it returns, which is the best it saw",
-    source="solvers.Report",
+    statement="a solver reports the residual of the point that it returns, the best point of the solve",
+    source="solvers.SolveReport",
     assumptions="samples of a batch do not interact",
     examples=st.one_of(
         st.tuples(
-            st.one_of(uneven, hard, symmetric_batches),
-            solves,
-            st.booleans(),
-            st.booleans(),
-            st.booleans(),
+            st.one_of(uneven, hard, symmetric_batches), solves, st.booleans(), st.booleans(), st.booleans()
         ),
         st.tuples(hard, everywhere, st.booleans(), st.just(False), st.just(False)),
         st.tuples(hard, restarted, st.booleans(), st.booleans(), st.just(True)),

@@ -4,7 +4,7 @@ The counts of a solution are those that the map itself observes: ``applications`
 including recomputed ones; ``vjps``, the backward passes through T; and ``evaluations``, the applications times
 the share of the batch, as numbers of samples that T was applied to. Equalities of whole numbers.
 
-Source: the documentation of ``solvers.Solution`` and ``solvers.Report``.
+Source: the documentation of ``solvers.Solution`` and ``solvers.SolveReport``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from torch.autograd.function import FunctionCtx
 
 from solvers import Map, Solver
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
+from ..engine import Claim, Sides
+from ..instances import Case
 from ..instances.batches import SampleSubset, solver_map, solver_state, uneven
-from ..instances.synthetic import Case
 from .certified_runs import estimators
 
 
@@ -73,11 +72,10 @@ class UsageCountingMap:
 def _sides(case: Case, solver: Solver, tape: bool = True) -> Sides:
     T = UsageCountingMap(solver_map(case))
     solution = solver(T, solver_state(case, case.x0))
-    reached = solution.forward
-    evaluations = abs(T.usage.samples - round(reached.evaluations * case.samples, 6))
+    evaluations = abs(T.usage.samples - round(solution.forward.evaluations * case.samples, 6))
     case.T.zero_grad()
     case.loss(solution.x.flatten(), case.T.theta).backward()
-    reported = solution.applications if tape else reached.applications
+    reported = solution.applications if tape else solution.forward.applications
     return Sides(
         abs(T.usage.applications - reported) + abs(T.usage.passes - solution.vjps) + evaluations, 0.0
     )
@@ -86,7 +84,7 @@ def _sides(case: Case, solver: Solver, tape: bool = True) -> Sides:
 CLAIM = Claim(
     id="C29",
     statement="applications, products and evaluations of samples that are reported are those that were made",
-    source="solvers.Solution, solvers.Report",
+    source="solvers.Solution, solvers.SolveReport",
     assumptions="none",
     examples=st.tuples(uneven, estimators),
     sides=_sides,

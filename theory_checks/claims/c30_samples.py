@@ -28,11 +28,9 @@ from solvers import (
     restarted_jfb,
 )
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction
+from ..engine import Claim, Sides, conjunction
+from ..instances import Case, two_norm
 from ..instances.batches import BatchMap, SampleSubset, solver_map, uneven
-from ..instances.exact import two_norm
-from ..instances.synthetic import Case
 
 FIXED = 1e-12
 """Difference between two orders of a sum that is allowed, relative to the size of a sample."""
@@ -46,7 +44,7 @@ def _solve(case: Case, solver: Solver, index: Tensor) -> tuple[Tensor, Tensor]:
     theta = torch.zeros_like(x0, requires_grad=True)
     solution = solver(_Shifted(T.select(index), theta), x0)
     (case.loss.q / 2 * (solution.x - target).square().sum()).backward()
-    assert theta.grad is not None, "no gradient reached the constant"
+    assert theta.grad is not None, "the backward pass left no gradient in the constant"
     return solution.x.detach(), theta.grad
 
 

@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 
 from solvers import GMRES, checkpointed, unrolled
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction
-from ..instances import synthetic
+from ..engine import Claim, Sides, conjunction
+from ..instances import F64, Case, solver_gradient, synthetic, two_norm
 from ..instances.adjoint_equation import build_adjoint_equation
 from ..instances.batches import batches
-from ..instances.exact import solver_gradient, two_norm
-from ..instances.synthetic import F64, Case
 
 TOL = 1e-8
 

@@ -16,13 +16,10 @@ from torch import Tensor
 
 from solvers import GMRES, Anderson, FixedPoint, ImplicitDifferentiation, Map, SharedInverse, Solver
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction, disjunction
-from ..instances import synthetic
+from ..engine import Claim, Sides, conjunction, disjunction
+from ..instances import F64, Case, QuadraticLoss, solve_exactly, standard_normal, synthetic, two_norm
 from ..instances.adjoint_equation import DenseAdjoint
 from ..instances.batches import BatchMap
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import F64, Case, QuadraticLoss, standard_normal
 from .c15_conjugate_gradients import solved_adjoint
 
 
@@ -102,9 +99,9 @@ def _sides(n: int, seed: int, spread: float, k: int, samples: int) -> Sides:
 
 CLAIM = Claim(
     id="C32",
-    statement="k products of GMRES leave the least residual of their Krylov space; Shared is exact once it has seen it",
+    statement="k products of GMRES leave the least residual of their Krylov space; SharedInverse returns (I − Jᵀ)⁻¹v",
     source="Saad & Schultz 1986; arXiv 2106.00553",
-    assumptions="I − J invertible; for Shared, T affine and its history spans the space",
+    assumptions="I − J invertible; for SharedInverse, T affine and its history spans the space",
     examples=st.tuples(
         st.integers(2, 24),
         synthetic.seeds,

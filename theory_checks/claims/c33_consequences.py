@@ -18,11 +18,8 @@ from torch import Tensor
 
 from solvers import GMRES, Certificate, FixedSteps, implicit
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction
-from ..instances import synthetic
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case
+from ..engine import Claim, Sides, conjunction
+from ..instances import Case, solve_exactly, synthetic, two_norm
 from .c26_audit import PerturbedGradient, perturbed_gradients
 from .certified_runs import audit_gradient, certifiable, certificate_of_run, run_solver
 
@@ -47,15 +44,14 @@ def _follow(certificate: Certificate, g: Tensor, exact: Tensor, to_g: bool) -> I
 
 
 def _both(
-    case: Case, offered: PerturbedGradient, sharp: float, to_g: bool = False
+    case: Case, perturbed: PerturbedGradient, sharp: float, to_g: bool = False
 ) -> Iterator[tuple[Sides, ...]]:
-    e, certificate = solve_exactly(case), run_solver(offered.solver, case)
-    gradient, offer = certificate.gradient, offered.factor * certificate.gradient
-    audit = audit_gradient(case, certificate.y, offer, sharp, 500)
+    e, run = solve_exactly(case), run_solver(perturbed.solver, case)
+    gradient, scaled = run.gradient, perturbed.factor * run.gradient
     pairs = (
-        (certificate_of_run(case, certificate), gradient),
-        (certificate_of_run(case, certificate).times(0.25), gradient / 4),
-        (audit, offer),
+        (certificate_of_run(case, run), gradient),
+        (certificate_of_run(case, run).times(0.25), gradient / 4),
+        (audit_gradient(case, run.y, scaled, sharp, 500), scaled),
     )
     for k, (certificate, g) in enumerate(pairs):
         exact = e.gradient * (0.25 if k == 1 else 1.0)

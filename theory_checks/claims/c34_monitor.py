@@ -10,34 +10,19 @@ Source: C13, for ``cℓ``, whose constants are ``cΛ`` and ``cH``.
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from torch import Tensor
 
-from solvers import Certificate, GradientMonitor, Loss, Solver
+from solvers import Solver
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides, conjunction, disjunction
-from ..instances.batches import solver_state
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case
-from .certified_runs import certifiable, estimators, smooth_loss, with_known_bounds
-
-
-def monitored_step(case: Case, solver: Solver, c: float) -> tuple[Certificate, Tensor]:
-    """The certificate that a monitor logs for one step with the loss times c, and the gradient of that step."""
-    certificates: list[Certificate] = []
-    monitor = GradientMonitor(solver, lambda _, certificate: certificates.append(certificate), every=1)
-    loss: Loss = smooth_loss(case)
-    case.T.zero_grad()
-    solution = monitor(with_known_bounds(case), solver_state(case, case.x0), loss)
-    (c * loss(solution.x)).backward()
-    assert case.T.theta.grad is not None, "no gradient reached theta"
-    return certificates[0], case.T.theta.grad.clone()
+from ..engine import Claim, Sides, conjunction, disjunction
+from ..instances import Case, solve_exactly, two_norm
+from .certified_runs import certifiable, estimators, monitored_step, smooth_loss, with_known_bounds
 
 
 def _sides(case: Case, solver: Solver, c: float, by: float | None = None) -> Sides:
     e = solve_exactly(case)
-    once, plain = monitored_step(case, solver, 1.0)
-    scaled, gradient = monitored_step(case, solver, c)
+    T, loss = with_known_bounds(case), smooth_loss(case)
+    once, plain = monitored_step(case, solver, T, loss)
+    scaled, gradient = monitored_step(case, solver, T, loss, c)
     factor = abs(c if by is None else by)
     size = abs(c) * two_norm(e.gradient)
     pairs = [
@@ -66,12 +51,12 @@ def _outside(case: Case, solver: Solver, c: float) -> str | None:
 
 CLAIM = Claim(
     id="C34",
-    statement="a Monitor that is told ℓ and sees cℓ logs |c| times the certificate of ℓ, and it bounds the error",
+    statement="if cℓ is backpropagated, a monitor of ℓ logs |c| times the certificate of ℓ, which bounds the error",
     source="C13",
     assumptions="L < 1; the loss sees the parameters through x alone",
     examples=st.tuples(certifiable, estimators, st.sampled_from((-1.0, 1e-3, 0.25, 64.0))),
     sides=_sides,
     negative_control=lambda case, solver, c: _sides(case, solver, c, by=1.0),
-    false_statement="it logs the certificate of ℓ",
+    false_statement="the monitor logs the certificate of ℓ",
     outside=_outside,
 )

@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 
 from solvers import Solver, deq, restarted_jfb
 
-from ..engine.claim import Claim
-from ..engine.inequality import Sides
-from ..instances import synthetic
+from ..engine import Claim, Sides
+from ..instances import Case, solve_exactly, synthetic, two_norm
 from ..instances.batches import in_float32
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case
 from .certified_runs import certifiable, certificate_of_run, estimators, run_solver
 
 OWN = 3e-6
@@ -50,10 +47,7 @@ CLAIM = Claim(
     statement="‖g − F'‖ ≤ the certificate in float32 too, with what float32 rounds off",
     source="C13",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
-    examples=st.one_of(
-        st.tuples(certifiable, st.one_of(estimators, solved)),
-        st.tuples(slow, solved),
-    ),
+    examples=st.one_of(st.tuples(certifiable, st.one_of(estimators, solved)), st.tuples(slow, solved)),
     sides=_sides,
     negative_control=lambda case, solver: _sides(case, solver, allowed=False),
     false_statement="a tenth of it, without the rounding of the sum",

@@ -19,8 +19,10 @@ from solvers import (
     Certificate,
     DerivativeBounds,
     FixedSteps,
+    GradientMonitor,
     HasDerivativeBounds,
     LipschitzConstants,
+    Loss,
     Map,
     Nesterov,
     Picard,
@@ -44,10 +46,8 @@ from solvers import (
     unrolled,
 )
 
-from ..instances import synthetic
+from ..instances import Case, jacobians, synthetic, theta_gradient, two_norm
 from ..instances.batches import FLOAT32_FACTOR, batches, solver_map, solver_state
-from ..instances.exact import jacobians, two_norm
-from ..instances.synthetic import Case
 
 
 def rounding_error(case: Case, x: Tensor) -> float:
@@ -142,20 +142,24 @@ class SolverRun:
 
 def run_solver(solver: Solver, case: Case) -> SolverRun:
     """Run a solver on a case, forward and backward, with ``TapeRecorder`` recording the tape."""
-    case.T.zero_grad()
-    watch = TapeRecorder(solver_map(case))
-    solution = solver(watch, solver_state(case, case.x0))
+    recorder = TapeRecorder(solver_map(case))
+    solution = solver(recorder, solver_state(case, case.x0))
     cotangents: list[Tensor] = []
     solution.x.register_hook(cotangents.append)
-    case.loss(solution.x.flatten(), case.T.theta).backward()
-    assert case.T.theta.grad is not None, "no gradient reached theta"
+    gradient = theta_gradient(case, case.loss(solution.x.flatten(), case.T.theta))
     return SolverRun(
-        case.T.theta.grad.clone(),
-        last_backward_pass(watch.taped),
-        solution.x.detach(),
-        cotangents[0],
-        solution,
+        gradient, last_backward_pass(recorder.taped), solution.x.detach(), cotangents[0], solution
     )
+
+
+def monitored_step(
+    case: Case, solver: Solver, T: Map, loss: Loss, c: float = 1.0
+) -> tuple[Certificate, Tensor]:
+    """The certificate that a monitor logs for one step with the loss times c, and the gradient of that step."""
+    certificates: list[Certificate] = []
+    monitor = GradientMonitor(solver, lambda _, certificate: certificates.append(certificate), every=1)
+    gradient = theta_gradient(case, c * loss(monitor(T, solver_state(case, case.x0), loss).x))
+    return certificates[0], gradient
 
 
 def certificate_of_run(case: Case, run: SolverRun) -> Certificate:
@@ -215,7 +219,7 @@ def look_ahead(case: Case, run: SolverRun, m: int) -> tuple[Tensor, SolverRun]:
 certifiable = st.one_of(synthetic.certifiable, batches)
 """Cases for certificates. To a certificate, a batch is one long vector."""
 depths, steps, tolerances = st.integers(1, 12), st.integers(0, 30), st.sampled_from((0.3, 1e-2, 1e-4, 1e-8))
-reaches = st.one_of(
+forward_solvers = st.one_of(
     st.builds(Anderson, tolerances), st.builds(Nesterov, tolerances), st.builds(Picard, tolerances)
 )
 adjoints = st.one_of(
@@ -237,7 +241,7 @@ estimators = st.one_of(
     st.builds(neumann, steps, depths),
     st.builds(phantom, steps, depths, st.sampled_from((0.3, 0.7, 1.0))),
     st.builds(deq, tolerances),
-    st.builds(implicit, st.one_of(st.builds(FixedSteps, steps), reaches), adjoints),
+    st.builds(implicit, st.one_of(st.builds(FixedSteps, steps), forward_solvers), adjoints),
     shines,
     st.builds(checkpointed, depths, st.integers(0, 4)),
     st.builds(jfb, steps),

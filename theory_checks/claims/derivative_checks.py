@@ -17,10 +17,9 @@ from torch import Tensor
 
 from solvers import DerivativeBounds
 
-from ..engine.inequality import Sides
+from ..engine import Sides
+from ..instances import Case, jacobians, standard_normal, two_norm
 from ..instances.batches import solver_state
-from ..instances.exact import jacobians, two_norm
-from ..instances.synthetic import Case, standard_normal
 from .certified_runs import with_known_bounds
 
 

@@ -17,7 +17,7 @@ from .experiment import (
 from .experiment_group import ExperimentGroup
 from .experiment_runner import run_experiment
 from .inequality import Sides, conjunction, disjunction, holds, side_ratio
-from .mutation import Mutant, MutationResult, mutant_applied, run_mutant
+from .mutation import Mutant, MutationResult, mutant, mutant_applied, run_mutant
 from .verdict import ClaimVerdict, ExperimentVerdict, Verdict
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "conjunction",
     "disjunction",
     "holds",
+    "mutant",
     "mutant_applied",
     "near",
     "reported",

@@ -24,9 +24,8 @@ class ExperimentGroup(Generic[S]):
         experiments: in the order of their numbers.
         mutants: wrong code that the experiments must notice.
         small: settings for a laptop; ``paper`` those of the paper, for a GPU.
-        tables: returns the tables at given settings, keyed by the stem of their files. Tables and figures reuse the
-            cached results of the experiments.
-        figures: returns the figures, likewise.
+        load_report: imports and returns the functions that make the tables and the figures at given settings, keyed by
+            the stem of their files. A command that draws nothing does not wait for matplotlib.
     """
 
     name: str
@@ -35,8 +34,15 @@ class ExperimentGroup(Generic[S]):
     mutants: tuple[Mutant, ...]
     small: S
     paper: S
-    tables: Callable[[S], dict[str, pd.DataFrame]]
-    figures: Callable[[S], dict[str, Figure]]
+    load_report: Callable[[], tuple[Callable[[S], dict[str, pd.DataFrame]], Callable[[S], dict[str, Figure]]]]
+
+    def tables(self, settings: S) -> dict[str, pd.DataFrame]:
+        """The tables, from the cached results of the experiments."""
+        return self.load_report()[0](settings)
+
+    def figures(self, settings: S) -> dict[str, Figure]:
+        """The figures, from the cached results of the experiments."""
+        return self.load_report()[1](settings)
 
     def settings(self, paper: bool, device: str | None = None) -> S:
         """The settings of the paper or the small ones; ``device`` replaces the device they name."""

@@ -35,6 +35,11 @@ class Mutant:
     claims: tuple[str, ...]
 
 
+def mutant(name: str, owner: object, attribute: str, wrong: object, *claims: str) -> Mutant:
+    """A mutant with ``wrong`` in place of ``owner.attribute``, which ``claims`` are expected to notice."""
+    return Mutant(name, ((owner, attribute, wrong),), claims)
+
+
 @contextmanager
 def mutant_applied(mutant: Mutant) -> Generator[None]:
     """Replace the right code by the mutant for as long as the context is open."""

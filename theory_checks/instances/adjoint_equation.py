@@ -15,7 +15,7 @@ from .synthetic import Case
 
 @dataclass(slots=True)
 class DenseAdjoint:
-    """The map ``u -> v + Jᵀu`` with a counter of products. Implements ``solvers.Affine``.
+    """The map ``u -> v + Jᵀu`` with a counter of products. Implements ``solvers.AdjointOperator``.
 
     Attributes:
         Jt: the transposed Jacobians, of shape ``(samples, n, n)``.

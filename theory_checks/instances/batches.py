@@ -64,7 +64,7 @@ class RowwiseMap:
 
 @dataclass(frozen=True, slots=True)
 class SampleSubset:
-    """The map on a subset of the samples of a batch. Implements ``solvers.Divisible``."""
+    """The map on a subset of the samples of a batch. Implements ``solvers.SupportsSelect``."""
 
     T: BatchMap
     index: Tensor

@@ -44,10 +44,10 @@ def regime_index(T: Map, x0: Tensor, N: int = 32) -> float:
 
 def adjoint_decay(T: Map, x: Tensor, v: Tensor, steps: int = 64) -> float:
     """``(‖w_K‖/‖w_0‖)^{1/K}`` with ``w_k = (J(x)ᵀ)^k v`` and ``K = steps``: the rate of the Neumann series at x."""
-    pull = torch.func.vjp(T, x)[1]
+    vjp = torch.func.vjp(T, x)[1]
     w = v
     for _ in range(steps):
-        w = pull(w)[0].detach()
+        w = vjp(w)[0].detach()
     size = float(torch.linalg.vector_norm(v))
     return (float(torch.linalg.vector_norm(w)) / size) ** (1 / steps) if size else 0.0
 

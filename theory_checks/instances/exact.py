@@ -114,10 +114,15 @@ def solver_gradient(solver: Solver, case: Case, x0: Tensor | None = None) -> Ten
         case: any case.
         x0: flat start; by default that of the case.
     """
-    case.T.zero_grad()
     solution = solver(solver_map(case), solver_state(case, case.x0 if x0 is None else x0))
-    case.loss(solution.x.flatten(), case.T.theta).backward()
-    assert case.T.theta.grad is not None, "no gradient reached theta"
+    return theta_gradient(case, case.loss(solution.x.flatten(), case.T.theta))
+
+
+def theta_gradient(case: Case, value: Tensor) -> Tensor:
+    """The gradient of a loss in ``theta`` by an ordinary backward pass, of shape ``(p,)``."""
+    case.T.zero_grad()
+    value.backward()
+    assert case.T.theta.grad is not None, "the backward pass left no gradient in theta"
     return case.T.theta.grad.clone()
 
 

@@ -159,7 +159,7 @@ def differentiate(
     """The gradient of the training loss in ``parameter`` that the real solver produces in a backward pass."""
     problem.operator.zero_grad(set_to_none=True)
     loss(solver(problem.T, start).x, target).backward()
-    assert parameter.grad is not None, "no gradient reached the parameter"
+    assert parameter.grad is not None, "the backward pass left no gradient in the parameter"
     return parameter.grad.clone()
 
 

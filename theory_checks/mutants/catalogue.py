@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from ..engine.mutation import Mutant
+from ..engine import Mutant
 from .certificates import CERTIFICATE_MUTANTS
 from .estimators import ESTIMATOR_MUTANTS
 from .operators import OPERATOR_MUTANTS
 from .solves import SOLVE_MUTANTS
 
-MUTANTS: tuple[Mutant, ...] = (
-    *ESTIMATOR_MUTANTS,
-    *SOLVE_MUTANTS,
-    *CERTIFICATE_MUTANTS,
-    *OPERATOR_MUTANTS,
-)
+MUTANTS: tuple[Mutant, ...] = (*ESTIMATOR_MUTANTS, *SOLVE_MUTANTS, *CERTIFICATE_MUTANTS, *OPERATOR_MUTANTS)

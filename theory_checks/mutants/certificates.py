@@ -13,7 +13,7 @@ from solvers import Certificate, GradientMonitor
 from solvers._backward.certified import CertifiedBackward
 from solvers._certificates.loss_curvature import loss_derivatives
 
-from ..engine.mutation import Mutant
+from ..engine import Mutant, mutant
 
 CERTIFICATE, OBSERVED, CURVATURE = (
     sys.modules[f"solvers.{n}"]
@@ -52,21 +52,13 @@ def _goal_without_safety(self: CertifiedBackward, gradient: Any) -> float:
 
 
 CERTIFICATE_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("no allowance for rounding in certificates", ((CERTIFICATE, "ROUNDING", 0.0),), ("C36",)),
-    Mutant(
-        "certified's goal without 1/(1 + ρ)", ((CertifiedBackward, "goal", _goal_without_safety),), ("C27",)
+    mutant("no allowance for rounding in certificates", CERTIFICATE, "ROUNDING", 0.0, "C36"),
+    mutant("certified's goal without 1/(1 + ρ)", CertifiedBackward, "goal", _goal_without_safety, "C27"),
+    mutant("an error relative to ‖g‖", Certificate, "relative", property(_relative_to_g), "C33", "C27"),
+    mutant(
+        "the cosine of an audit's own gradient", Certificate, "cosine", property(_cosine_of_its_own), "C33"
     ),
-    Mutant(
-        "an error relative to ‖g‖", ((Certificate, "relative", property(_relative_to_g)),), ("C33", "C27")
-    ),
-    Mutant(
-        "the cosine of an audit's own gradient",
-        ((Certificate, "cosine", property(_cosine_of_its_own)),),
-        ("C33",),
-    ),
-    Mutant(
-        "the curvature of a scaled loss unscaled", ((GradientMonitor, "_curvature", _unscaled),), ("C34",)
-    ),
+    mutant("the curvature of a scaled loss unscaled", GradientMonitor, "_curvature", _unscaled, "C34"),
     Mutant(
         "estimated bounds without safety", ((OBSERVED, "SAFETY", 1.0), (CURVATURE, "SAFETY", 1.0)), ("C35",)
     ),

@@ -19,12 +19,11 @@ from bench.penalties import Penalty, Wavelets, WeightedPenalty
 from bench.penalties.shrinkage import ShrinkageBounds
 from solvers import Anderson, FixedPoint, FixedSteps, Picard, Solution, Solver, TruncatedBackprop
 from solvers._adjoint.adjoint_map import TapedAdjoint
-from solvers._backward import modes as pull
+from solvers._backward import modes
 
 from ..claims import certified_runs
-from ..engine.mutation import Mutant
-from ..instances import diagnostics
-from ..instances.synthetic import QuadraticLoss
+from ..engine import Mutant, mutant
+from ..instances import QuadraticLoss, diagnostics
 from .wrong_certificates import (
     change_without_kinks,
     constant_derivatives,
@@ -32,7 +31,7 @@ from .wrong_certificates import (
     patched_certificate,
 )
 
-TRACKED = TruncatedBackprop.__call__
+BACKPROP = TruncatedBackprop.__call__
 PROX, ANALYSE = WeightedPenalty.prox, Wavelets.analyse
 
 
@@ -42,7 +41,7 @@ def _through_restarts(self: Solver, T: Any, x0: Tensor, loss: Any = None, /) -> 
 
 def _layers(more: int) -> Callable[..., Solution]:
     def call(self: TruncatedBackprop, T: Any, equilibrium: FixedPoint, loss: Any = None, /) -> Solution:
-        return TRACKED(TruncatedBackprop(max(1, self.steps + more)), T, equilibrium)
+        return BACKPROP(TruncatedBackprop(max(1, self.steps + more)), T, equilibrium)
 
     return call
 
@@ -50,20 +49,20 @@ def _layers(more: int) -> Callable[..., Solution]:
 def _restarted(count_steps: Callable[[int, int], int]) -> Callable[..., Solver]:
     """A constructor of a solver whose forward solve makes another number of steps than K·R."""
 
-    def make(label: str, reach: FixedSteps, pulled: TruncatedBackprop) -> Solver:
-        K = pulled.steps
-        return Solver(label, FixedSteps(max(0, count_steps(K, reach.steps // K))), pulled)
+    def make(label: str, forward_solver: FixedSteps, backward_mode: TruncatedBackprop) -> Solver:
+        K = backward_mode.steps
+        return Solver(label, FixedSteps(max(0, count_steps(K, forward_solver.steps // K))), backward_mode)
 
     return make
 
 
-def _from_start(label: str, reach: FixedSteps, pulled: TruncatedBackprop) -> Solver:
-    return Solver(label, FixedSteps(min(pulled.steps, reach.steps)), pulled)
+def _from_start(label: str, forward_solver: FixedSteps, backward_mode: TruncatedBackprop) -> Solver:
+    return Solver(label, FixedSteps(min(backward_mode.steps, forward_solver.steps)), backward_mode)
 
 
 def _answer(change: Callable[[Tensor, Tensor], Tensor]) -> Any:
     """A backward pass that returns ``change(u, v)``, where u is the adjoint and v the cotangent."""
-    right = pull._Exchange.backward
+    right = modes._Exchange.backward
 
     def backward(ctx: Any, v: Tensor) -> Any:
         u, *rest = right(ctx, v)
@@ -126,12 +125,12 @@ def _skewed(self: Wavelets, x: Tensor) -> Tensor:
 def _single_precision(
     self: TruncatedBackprop, T: Any, equilibrium: FixedPoint, loss: Any = None, /
 ) -> Solution:
-    solved = TRACKED(self, T, equilibrium)
+    solved = BACKPROP(self, T, equilibrium)
     return replace(solved, x=solved.x.float().double())
 
 
-def _one_later(reach: type[Picard] | type[Anderson]) -> Callable[..., FixedPoint]:
-    right = reach.__call__
+def _one_later(kind: type[Picard] | type[Anderson]) -> Callable[..., FixedPoint]:
+    right = kind.__call__
 
     def call(self: Any, T: Any, x0: Tensor, /) -> FixedPoint:
         solved = right(self, T, x0)
@@ -150,66 +149,52 @@ POWER = diagnostics.jacobian_norm
 
 RESTARTED = sys.modules["solvers.restarted_jfb"]
 DATA_TERM = sys.modules["bench.operators.data_fidelity"]
-EXCHANGE = pull._Exchange
+EXCHANGE = modes._Exchange
 
 ESTIMATOR_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("gradient flows through the restarts", ((Solver, "__call__", _through_restarts),), ("C18", "C3")),
-    Mutant("K−1 recorded layers", ((TruncatedBackprop, "__call__", _layers(-1)),), ("C3", "C18")),
-    Mutant("K+1 recorded layers", ((TruncatedBackprop, "__call__", _layers(+1)),), ("C3", "C18")),
-    Mutant("R−1 restarts", ((RESTARTED, "Solver", _restarted(lambda K, R: K * (R - 1))),), ("C18",)),
-    Mutant("R+1 restarts", ((RESTARTED, "Solver", _restarted(lambda K, R: K * (R + 1))),), ("C18",)),
-    Mutant("every restart begins again from x0", ((RESTARTED, "Solver", _from_start),), ("C18", "C7")),
-    Mutant(
-        "the step size is detached in one branch", ((ForwardBackward, "forward", _detached_step),), ("C20",)
-    ),
-    Mutant("the weights are detached", ((WeightedPenalty, "prox", _detached_weights),), ("C11", "real C1")),
-    Mutant("weights stale after a step", ((WeightedPenalty, "prox", _stale_weights),), ("real C1",)),
+    mutant("gradient flows through the restarts", Solver, "__call__", _through_restarts, "C18", "C3"),
+    mutant("K−1 recorded layers", TruncatedBackprop, "__call__", _layers(-1), "C3", "C18"),
+    mutant("K+1 recorded layers", TruncatedBackprop, "__call__", _layers(+1), "C3", "C18"),
+    mutant("R−1 restarts", RESTARTED, "Solver", _restarted(lambda K, R: K * (R - 1)), "C18"),
+    mutant("R+1 restarts", RESTARTED, "Solver", _restarted(lambda K, R: K * (R + 1)), "C18"),
+    mutant("every restart begins again from x0", RESTARTED, "Solver", _from_start, "C18", "C7"),
+    mutant("the step size is detached in one branch", ForwardBackward, "forward", _detached_step, "C20"),
+    mutant("the weights are detached", WeightedPenalty, "prox", _detached_weights, "C11", "real C1"),
+    mutant("weights stale after a step", WeightedPenalty, "prox", _stale_weights, "real C1"),
     Mutant(
         "A in place of Aᵀ",
         ((BlurFFT, "A_adjoint", BlurFFT.A), (DATA_TERM, "normal_operator", _twice)),
         ("real C1",),
     ),
-    Mutant("J in place of Jᵀ", ((TapedAdjoint, "linear", _not_transposed),), ("C1", "C2")),
-    Mutant(
-        "wrong sign in the adjoint equation",
-        ((TapedAdjoint, "linear", _minus),),
-        ("C1", "C3"),
+    mutant("J in place of Jᵀ", TapedAdjoint, "linear", _not_transposed, "C1", "C2"),
+    mutant("wrong sign in the adjoint equation", TapedAdjoint, "linear", _minus, "C1", "C3"),
+    mutant("the adjoint solve is skipped", EXCHANGE, "backward", _answer(lambda u, v: v), "C1", "C3"),
+    mutant(
+        "the first Neumann term is missing", EXCHANGE, "backward", _answer(lambda u, v: u - v), "C3", "C1"
     ),
-    Mutant(
-        "the adjoint solve is skipped",
-        ((EXCHANGE, "backward", _answer(lambda u, v: v)),),
-        ("C1", "C3"),
-    ),
-    Mutant(
-        "the first Neumann term is missing",
-        ((EXCHANGE, "backward", _answer(lambda u, v: u - v)),),
-        ("C3", "C1"),
-    ),
-    Mutant(
+    mutant(
         "the last Neumann term is missing",
-        ((sys.modules["solvers.neumann"], "FixedSteps", lambda n: FixedSteps(max(0, n - 1))),),
-        ("C3",),
+        sys.modules["solvers.neumann"],
+        "FixedSteps",
+        lambda n: FixedSteps(max(0, n - 1)),
+        "C3",
     ),
-    Mutant("mean in place of sum in the loss", ((QuadraticLoss, "__call__", _mean),), ("C3", "C18")),
-    Mutant("the threshold forgets τ", ((WeightedPenalty, "prox", _threshold_without_step),), ("C20",)),
-    Mutant("a transform that is not orthogonal", ((Wavelets, "analyse", _skewed),), ("C10",)),
-    Mutant(
-        "float32 where the check says float64",
-        ((TruncatedBackprop, "__call__", _single_precision),),
-        ("C18", "C3"),
+    mutant("mean in place of sum in the loss", QuadraticLoss, "__call__", _mean, "C3", "C18"),
+    mutant("the threshold forgets τ", WeightedPenalty, "prox", _threshold_without_step, "C20"),
+    mutant("a transform that is not orthogonal", Wavelets, "analyse", _skewed, "C10"),
+    mutant(
+        "float32 where the check says float64", TruncatedBackprop, "__call__", _single_precision, "C18", "C3"
     ),
-    Mutant(
-        "power iteration stopped after one step", ((diagnostics, "jacobian_norm", _one_power_step),), ("C17",)
+    mutant("power iteration stopped after one step", diagnostics, "jacobian_norm", _one_power_step, "C17"),
+    mutant(
+        "residual measured before the last iteration (Picard)", Picard, "__call__", _one_later(Picard), "C8"
     ),
-    Mutant(
-        "residual measured before the last iteration (Picard)",
-        ((Picard, "__call__", _one_later(Picard)),),
-        ("C8",),
-    ),
-    Mutant(
+    mutant(
         "residual measured before the last iteration (Anderson)",
-        ((Anderson, "__call__", _one_later(Anderson)),),
-        ("C8",),
+        Anderson,
+        "__call__",
+        _one_later(Anderson),
+        "C8",
     ),
     Mutant(
         "certificate without its 1/(1−L)",
@@ -238,14 +223,8 @@ ESTIMATOR_MUTANTS: tuple[Mutant, ...] = (
         patched_certificate(adjoint=lambda c: 0.0),
         ("C13", "C24", "C26", "C27"),
     ),
-    Mutant(
-        "audit that takes its own gradient for exact",
-        ((certified_runs, "audit", overconfident_audit),),
-        ("C26",),
+    mutant(
+        "audit that takes its own gradient for exact", certified_runs, "audit", overconfident_audit, "C26"
     ),
-    Mutant(
-        "regularity that ignores the kinks",
-        ((ShrinkageBounds, "change", change_without_kinks),),
-        ("real C13",),
-    ),
+    mutant("regularity that ignores the kinks", ShrinkageBounds, "change", change_without_kinks, "real C13"),
 )

@@ -12,7 +12,7 @@ from bench.operators import ForwardBackward
 from bench.penalties.shrinkage import ShrinkageBounds
 from solvers import DerivativeChange
 
-from ..engine.mutation import Mutant
+from ..engine import Mutant, mutant
 
 CHANGE = ShrinkageBounds.change
 
@@ -80,5 +80,5 @@ OPERATOR_MUTANTS: tuple[Mutant, ...] = (
     _bounds_mutant("a jump without what moves beside it", _jump_alone),
     _bounds_mutant("the curvature at the centre of the ball", _curved_at_the_centre),
     _bounds_mutant("‖B‖ at the centre of the ball", _size_at_the_centre),
-    Mutant("a step that is not over ‖S‖²", ((ForwardBackward, "step", _whole_step),), ("C9",)),
+    mutant("a step that is not over ‖S‖²", ForwardBackward, "step", _whole_step, "C9"),
 )

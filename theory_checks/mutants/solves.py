@@ -26,7 +26,7 @@ from solvers import (
     TruncatedBackprop,
 )
 
-from ..engine.mutation import Mutant
+from ..engine import Mutant, mutant
 from ..instances.batches import SampleSubset
 
 LOOP, MIXING, KRYLOV = (
@@ -35,7 +35,7 @@ LOOP, MIXING, KRYLOV = (
 USERS = tuple(
     sys.modules[f"solvers.{name}"] for name in ("_forward.picard", "_forward.anderson", "_forward.nesterov")
 )
-SOLVE, REGULARISED, PICK, STEPS = (
+SOLVE, REGULARISED, SELECT, STEPS = (
     LOOP.run_until_converged,
     MIXING._solve_regularised,
     SampleSubset.select,
@@ -106,7 +106,7 @@ def _absolute_ridge(gram: Tensor, right: Tensor, ridge: float) -> Tensor:
 
 
 def _next_one(self: Any, index: Tensor) -> Any:
-    return PICK(self, (index + 1) % len(self.index))
+    return SELECT(self, (index + 1) % len(self.index))
 
 
 def _damped_otherwise(self: TruncatedBackprop, T: Any, x: Tensor, count: int) -> Tensor:
@@ -115,12 +115,12 @@ def _damped_otherwise(self: TruncatedBackprop, T: Any, x: Tensor, count: int) ->
     )
 
 
-TRACKED = TruncatedBackprop.__call__
+BACKPROP = TruncatedBackprop.__call__
 
 
 def _full_segments(self: TruncatedBackprop, T: Any, equilibrium: Any, loss: Any = None, /) -> Any:
     steps = -(-self.steps // self.segment) * self.segment if self.segment else self.steps
-    return TRACKED(dataclasses.replace(self, steps=steps), T, equilibrium, loss)
+    return BACKPROP(dataclasses.replace(self, steps=steps), T, equilibrium, loss)
 
 
 def _unrefined(self: SharedInverse, T: Any, u0: Tensor, /) -> FixedPoint:
@@ -171,27 +171,30 @@ SOLVE_MUTANTS: tuple[Mutant, ...] = (
     Mutant("the last point in place of the best", _everywhere(_last), ("C28",)),
     Mutant("shares that are whole", _everywhere(_whole_shares), ("C29",)),
     Mutant("a residual of the whole batch", _everywhere(_whole_batch), ("C28", "C30")),
-    Mutant(
+    mutant(
         "a residual after a restart that is not measured",
-        ((GMRES, "__call__", _reported(GMRES, _claimed_after_a_restart)),),
-        ("C28",),
+        GMRES,
+        "__call__",
+        _reported(GMRES, _claimed_after_a_restart),
+        "C28",
     ),
-    Mutant("GMRES without re-orthogonalisation", ((KRYLOV, "CANCELLED", 0.0),), ("C32",)),
-    Mutant("Anderson's ridge absolute", ((MIXING, "_solve_regularised", _absolute_ridge),), ("C19",)),
-    Mutant(
-        "CG blind to a J that is not symmetric",
-        ((sys.modules["solvers._adjoint.cg"], "SYMMETRIC", 2.0),),
-        ("C15",),
+    mutant("GMRES without re-orthogonalisation", KRYLOV, "CANCELLED", 0.0, "C32"),
+    mutant("Anderson's ridge absolute", MIXING, "_solve_regularised", _absolute_ridge, "C19"),
+    mutant(
+        "CG blind to a J that is not symmetric", sys.modules["solvers._adjoint.cg"], "SYMMETRIC", 2.0, "C15"
     ),
-    Mutant("picks the wrong samples", ((SampleSubset, "select", _next_one),), ("C30",)),
-    Mutant("damping by 1 − λ", ((TruncatedBackprop, "_steps", _damped_otherwise),), ("C3",)),
-    Mutant("the last checkpoint full", ((TruncatedBackprop, "__call__", _full_segments),), ("C18", "C31")),
-    Mutant("Shared without the inverse", ((SharedInverse, "__call__", _unrefined),), ("C32",)),
+    mutant("picks the wrong samples", SampleSubset, "select", _next_one, "C30"),
+    mutant("damping by 1 − λ", TruncatedBackprop, "_steps", _damped_otherwise, "C3"),
+    mutant("the last checkpoint full", TruncatedBackprop, "__call__", _full_segments, "C18", "C31"),
+    mutant("Shared without the inverse", SharedInverse, "__call__", _unrefined, "C32"),
     *(
-        Mutant(
+        mutant(
             f"{kind.__name__} that stops early and says otherwise",
-            ((kind, "__call__", _stops_early(kind)),),
-            ("C28", "C8"),
+            kind,
+            "__call__",
+            _stops_early(kind),
+            "C28",
+            "C8",
         )
         for kind in (CG, GMRES, Anderson, Nesterov, Picard)
     ),

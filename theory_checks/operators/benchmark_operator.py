@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from bench.tasks.images import Layout, find_images
 from solvers import DerivativeBounds, DerivativeChange, HasDerivativeBounds, WrappedBounds
 
 from ..claims.derivative_checks import StatePair
-from ..instances.synthetic import Case, ParametricMap, QuadraticLoss
+from ..instances import Case, ParametricMap, QuadraticLoss
 from .kinks import Kinks, kink_crossings
 from .operator_claims import ARGUMENTS, WITH_REGULARITY, OperatorCheck, check_operator_claims
 
@@ -52,6 +53,7 @@ class BenchmarkMap(ParametricMap):
         super().__init__()
         self.operator, self.physics, self.batch = problem.operator, problem.physics, batch
         self.start = problem.start(batch)
+        self.truth = problem.operator.start(batch.truth).detach().flatten()
         self.shapes = {name: p.shape for name, p in problem.operator.named_parameters()}
         # A copy, so that a change of theta does not change the operator.
         flat = torch.cat([p.detach().flatten() for p in problem.operator.parameters()])
@@ -146,19 +148,27 @@ def benchmark_case(task: Task) -> Case:
     """
     assert isinstance(task.prior, Penalty), "only convex penalties have a known L"
     prior = dataclasses.replace(task.prior, wavelet="haar", levels=2)
-    small = dataclasses.replace(task, prior=prior)
-    problem = build_problem(small, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
-    # The crop with the highest contrast: on a flat crop all details, and so all gradients, are 0.
-    index = problem.train.truth.flatten(1).std(1).argmax()
-    batch = problem.train.select(index[None])
-    T = BenchmarkMap(problem, batch)
+    T, L = crop_map(dataclasses.replace(task, prior=prior))
     # The target lies far beyond the truth. At the truth, the curvature of the loss would dominate a certificate and
     # hide the part that comes from the derivatives of T.
-    target = problem.operator.start(batch.truth).detach().flatten()
-    target = T.start.flatten() + TARGET_DISTANCE * (target - T.start.flatten())
+    start = T.start.flatten()
+    return crop_case(task.label, T, L, start + TARGET_DISTANCE * (T.truth - start))
+
+
+def crop_map(task: Task) -> tuple[BenchmarkMap, float]:
+    """The operator of a task on the 16×16 crop with the highest contrast, and its L.
+
+    On a flat crop all details, and so all gradients, are 0.
+    """
+    problem = build_problem(task, find_images(colour=task.channels == 3), LAYOUT, 0, dtype=torch.float64)
+    index = problem.train.truth.flatten(1).std(1).argmax()
+    return BenchmarkMap(problem, problem.train.select(index[None])), problem.contraction
+
+
+def crop_case(label: str, T: BenchmarkMap, L: float, target: Tensor) -> Case:
+    """A map on a crop as a case with infinite ``M_J`` and ``M_B``; ``target`` is a flat state."""
     loss = QuadraticLoss(target, 1.0, torch.zeros(len(T.theta), len(target), dtype=torch.float64))
-    inf = float("inf")
-    return Case(f"real({task.label})", T, T.start.flatten(), loss, problem.contraction, inf, inf)
+    return Case(f"real({label})", T, T.start.flatten(), loss, L, math.inf, math.inf)
 
 
 def benchmark_tasks() -> list[Task]:

@@ -19,8 +19,8 @@ from bench.utils.errors import in_a_line
 from solvers import Solver, deq
 
 from ..claims.c01_implicit_gradient import differences
-from ..instances.exact import solver_gradient, two_norm
-from ..instances.synthetic import Case, QuadraticLoss, affine, tanh
+from ..instances import Case, QuadraticLoss, solver_gradient, two_norm
+from ..instances.synthetic import affine, tanh
 from .benchmark_operator import BenchmarkMap, benchmark_case
 
 ACCURATE = 1e-3

@@ -10,10 +10,10 @@ from solvers import Picard, deq, restarted_jfb
 from ..claims import CLAIMS
 from ..claims.c26_audit import PerturbedGradient
 from ..claims.certified_runs import with_known_bounds
-from ..engine.inequality import holds, side_ratio
+from ..engine import holds, side_ratio
+from ..instances import Case
 from ..instances.diagnostics import settled_point, why_not_contractive, why_outside_theory
 from ..instances.expansion import REMEDY, find_expansion
-from ..instances.synthetic import Case
 from .user_operator import FlattenedOperator
 
 ROUNDING = 1e-9
@@ -41,7 +41,7 @@ WITH_REGULARITY: dict[str, tuple[object, ...]] = {
     "C26": (PerturbedGradient(restarted_jfb(5, 2), 1.0, 0.0, 0), 0.5, 2000),
     "C27": (1e-2, 2000),
 }
-"""Claims that need ``M_J`` and ``M_B``, or bounds that the map states of its derivatives (``solvers.Regular``)."""
+"""Claims that need ``M_J`` and ``M_B``, or a map with derivative bounds (``solvers.HasDerivativeBounds``)."""
 APPLICABLE = (*ARGUMENTS, *WITH_CURVATURE, *WITH_REGULARITY)
 """Ids of all claims that can be checked on a single operator."""
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from bench.config.user_files import error_text, load_name
 from bench.utils.errors import UserError
 
+from ..instances import Case, ParametricMap, QuadraticLoss, standard_normal
 from ..instances.diagnostics import jacobian_norm, settled_point
-from ..instances.synthetic import Case, ParametricMap, QuadraticLoss, standard_normal
 
 LARGEST = 2048
 """Largest number of unknowns: the claims work with dense Jacobians."""

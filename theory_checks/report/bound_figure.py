@@ -17,9 +17,9 @@ from bench.report.figure_style import save_figure
 from bench.utils.atomic_files import write_atomically
 
 from ..claims.c06_restarted_error import restarted_error
+from ..instances import Case, solve_exactly, two_norm
 from ..instances.bounds import restarted_bound
-from ..instances.exact import solve_exactly, two_norm
-from ..instances.synthetic import Case, isotropic, network, scaling, tanh
+from ..instances.synthetic import isotropic, network, scaling, tanh
 
 ROUNDING = 1e-14
 """Relative errors below this are rounding."""

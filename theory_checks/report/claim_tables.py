@@ -18,7 +18,8 @@ from bench.report.bibliography import to_bibtex
 from bench.utils.atomic_files import write_atomically
 from bench.utils.json_values import finite
 
-from ..engine.verdict import NOT_MET_HERE, ClaimVerdict, ExperimentVerdict, Verdict
+from ..engine import ClaimVerdict, ExperimentVerdict, Verdict
+from ..engine.verdict import NOT_MET_HERE
 from ..operators.operator_claims import OperatorCheck
 from .bound_figure import write_bound_figure
 from .experiment_tables import EXPERIMENT_LEGEND, experiment_frame, markdown_table, measurement_json
@@ -26,9 +27,7 @@ from .operator_tables import operator_frame
 from .sources import cited
 
 
-def split_verdicts(
-    verdicts: Sequence[Verdict],
-) -> tuple[list[ClaimVerdict], list[ExperimentVerdict]]:
+def split_verdicts(verdicts: Sequence[Verdict]) -> tuple[list[ClaimVerdict], list[ExperimentVerdict]]:
     """Separate the verdicts on claims from those on experiments."""
     return (
         [v for v in verdicts if isinstance(v, ClaimVerdict)],

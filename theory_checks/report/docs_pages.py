@@ -27,50 +27,24 @@ from . import misuse
 
 API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Estimators": tuple(solvers.ESTIMATORS),
-    "What they are made of": (
-        "Solver",
-        "FixedSteps",
-        "Picard",
-        "Nesterov",
-        "Anderson",
-        "GMRES",
-        "CG",
-        "SharedInverse",
+    "Parts of a solver": (
+        *("Solver", "FixedSteps", "Picard", "Nesterov", "Anderson", "GMRES", "CG", "SharedInverse"),
     ),
-    "What autograd sees": (
-        "TruncatedBackprop",
-        "ImplicitDifferentiation",
-        "CertifiedBackward",
-        "StagnationWarning",
+    "Backward modes": (
+        *("TruncatedBackprop", "ImplicitDifferentiation", "CertifiedBackward", "StagnationWarning"),
     ),
-    "What comes out": ("Solution", "FixedPoint", "SolveReport"),
-    "How wrong it is": (
-        "GradientMonitor",
-        "Certificate",
-        "certificate",
-        "audit",
-        "TapeRecorder",
-        "ToleranceSchedule",
+    "Results": ("Solution", "FixedPoint", "SolveReport"),
+    "Certificates": (
+        *("GradientMonitor", "Certificate", "certificate", "audit", "TapeRecorder", "ToleranceSchedule"),
     ),
-    "What a map and a loss may say of themselves": (
-        "HasDerivativeBounds",
-        "DerivativeBounds",
-        "DerivativeChange",
-        "LipschitzConstants",
-        "Smooth",
-        "SmoothLoss",
-        "SupportsSelect",
+    "Properties that a map or a loss may state": (
+        *("HasDerivativeBounds", "DerivativeBounds", "DerivativeChange", "LipschitzConstants"),
+        *("Smooth", "SmoothLoss", "SupportsSelect"),
     ),
-    "As a model": ("Reconstructor",),
-    "For a solver of one's own": (
-        "ForwardSolver",
-        "BackwardMode",
-        "AdjointSolver",
-        "AdjointOperator",
-        "EstimatorSpec",
-        "TapedApplication",
-        "last_backward_pass",
-        "WrappedBounds",
+    "A solver in a model": ("Reconstructor",),
+    "Interfaces for your own solver": (
+        *("ForwardSolver", "BackwardMode", "AdjointSolver", "AdjointOperator", "EstimatorSpec"),
+        *("TapedApplication", "last_backward_pass", "WrappedBounds"),
     ),
 }
 """Public names of the library by section. The function types ``Map`` and ``Loss`` are explained in the text."""
@@ -87,14 +61,14 @@ def api_reference() -> str:
     lines = [
         "# Reference",
         "",
-        "The library `eqgrad`; inside the checkout it is imported as `solvers`. Made from the docstrings by",
-        "`python -m theory_checks docs`. `Map` is `Callable[[Tensor], Tensor]`, and so is `Loss`, to a scalar.",
+        "The library `eqgrad`; inside the checkout it is imported as `solvers`. Generated from the docstrings by",
+        "`python -m theory_checks docs`. `Map` and `Loss` are `Callable[[Tensor], Tensor]`; a loss returns a scalar.",
     ]
     for title, names in API_SECTIONS.items():
         lines += ["", f"## {title}"]
         for name in names:
             lines += ["", *_entry(getattr(solvers, name))]
-    lines += ["", "## Of the benchmark"]
+    lines += ["", "## The benchmark"]
     for thing in BENCHMARK_NAMES:
         lines += ["", *_entry(thing)]
     return "\n".join(lines) + "\n"
@@ -126,7 +100,7 @@ def _cells(*cells: str) -> str:
 
 
 def pages(docs: Path) -> dict[Path, str]:
-    """The right text of every generated page in the folder ``docs``."""
+    """The text of every generated page in the folder ``docs``."""
     texts = {
         docs / "api.md": api_reference(),
         docs / "claims.md": _fill(docs / "claims.md", claims_table()),

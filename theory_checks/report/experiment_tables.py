@@ -13,10 +13,9 @@ import pandas as pd
 from bench.report.figure_style import save_figure
 from bench.utils.atomic_files import write_atomically
 
-from ..engine.experiment import Measurement, S
-from ..engine.experiment_group import ExperimentGroup
+from ..engine import ExperimentGroup, ExperimentVerdict, Measurement, Verdict
+from ..engine.experiment import S
 from ..engine.experiment_runner import describe_range
-from ..engine.verdict import ExperimentVerdict, Verdict
 
 SHOWN_ROWS = 60
 """Rows of a table that a page shows; its file holds all of them."""

@@ -69,12 +69,12 @@ def misuse_page(tests: Path) -> str:
     """The text of ``docs/misuse.md``."""
     rows = misuse_rows(tests)
     lines = [
-        "# Misuse, and odd input",
+        "# Misuse, and unusual input",
         "",
-        "What happens in situations that nobody meant, and in some that only look like it: *right* (the result is what",
-        "it should be), *refused* (an error that says what to do; a command ends with exit code 2 and has written",
-        f"nothing), or *not supported* (known, and said here). Each of the {len(rows)} rows is a test.",
-        "Made from the tests by `python -m theory_checks docs`.",
+        "Outcomes of situations that nobody intends, and of some that only look wrong: *right* (the result is as it",
+        "should be), *refused* (an error says what to do; a command ends with exit code 2 and writes nothing), or",
+        f"*not supported* (a known limit). Each of the {len(rows)} rows is a test.",
+        "Generated from the tests by `python -m theory_checks docs`.",
     ]
     for area in dict.fromkeys(row.area for row in rows):
         lines += [

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.utils.atomic_files import write_atomically
 
-from ..engine.mutation import MutationResult
+from ..engine import MutationResult
 from ..operators.operator_claims import OperatorCheck
 from .experiment_tables import markdown_table
 

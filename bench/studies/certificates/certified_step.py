@@ -1,14 +1,12 @@
-"""One training step with what its tape left behind, its certificates, and what they cost."""
+"""One training step with its tape, the certificates of its gradient, and their cost."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from solvers import (
@@ -24,10 +22,10 @@ from solvers import (
     TapedApplication,
     TapeRecorder,
     WrappedBounds,
+    certificate,
     last_backward_pass,
 )
 from solvers import audit as audited
-from solvers import certificate as certified
 from solvers._certificates.estimated_bounds import SAFETY, CountedProducts, EstimatedBounds, probe_B_norm
 from solvers._certificates.loss_curvature import loss_curvature, loss_derivatives
 from solvers._certificates.products import taped
@@ -36,18 +34,20 @@ from ...external import ExternalSolver
 from ...measurement.jacobian_norm import jacobian_norm
 from ...measurement.training import parameters
 from ...tasks import Batch, Problem
+from ..gradients import flatten, leaf_gradients, norm
 
-HAIR = 1e-9
-"""A Lipschitz constant this near to 1 is 1, rounded."""
+L_ROUNDING = 1e-9
+"""A Lipschitz constant above 1 minus this counts as 1."""
 POWER_STEPS = 50
-"""Of power iteration, two products each, where L is measured."""
+"""Steps of power iteration for a measured L; each makes two products."""
 
 
 @dataclass(slots=True)
 class StepCost:
-    """Applications of T, products with its derivatives, and looks at its regularity (about an application each).
+    """Applications of T, products with its derivatives, and evaluations of its derivative bounds (``looks``).
 
-    Each is counted as the share of the batch that it was made on, as in ``solvers.Solution.work``.
+    A look costs about as much as an application. Applications and products on a part of the batch count as that
+    fraction of it, as in ``solvers.Solution.work``.
     """
 
     applications: float = 0.0
@@ -57,63 +57,63 @@ class StepCost:
 
 @dataclass(frozen=True, slots=True)
 class CountingMap:
-    """A map that is counted, and that can be made to forget what it knows of itself.
+    """Count the uses of a map, and optionally hide its derivative bounds.
 
     Attributes:
         T: the map.
-        hidden: whether it keeps its regularity to itself, so that whoever asks has to estimate.
-        counts: so far.
-        share: of the batch, that it is applied to.
-        whole: samples in the batch, once it was applied to them.
+        hidden: whether ``regularity`` returns ``None``, so that a caller has to estimate the bounds.
+        counts: uses so far.
+        fraction: fraction of the batch that this map is applied to.
+        batch_size: number of samples in the whole batch, in a list that stays empty until the first application.
     """
 
     T: Map
     hidden: bool = False
     counts: StepCost = field(default_factory=StepCost)
-    share: float = 1.0
-    whole: list[int] = field(default_factory=list[int])
+    fraction: float = 1.0
+    batch_size: list[int] = field(default_factory=list[int])
 
     def __call__(self, x: Tensor) -> Tensor:
         """``T(x)``."""
         y = self.T(x)
-        if not self.whole:
-            self.whole.append(len(x))
-        self.counts.applications += self.share
+        if not self.batch_size:
+            self.batch_size.append(len(x))
+        self.counts.applications += self.fraction
         if y.grad_fn is not None:
-            y.grad_fn.register_prehook(self._pulled)
+            y.grad_fn.register_prehook(self._count_product)
         return y
 
-    def _pulled(self, cotangents: tuple[Tensor, ...]) -> None:
-        self.counts.products += self.share
+    def _count_product(self, cotangents: tuple[Tensor, ...]) -> None:
+        self.counts.products += self.fraction
 
     def select(self, index: Tensor) -> Map:
-        """The map of the samples at ``index`` alone; all of them where T cannot be divided."""
+        """The map of the samples at ``index``."""
         assert isinstance(self.T, SupportsSelect)
-        share = len(index) / self.whole[0] if self.whole else self.share
-        return CountingMap(self.T.select(index), self.hidden, self.counts, share, self.whole)
+        fraction = len(index) / self.batch_size[0] if self.batch_size else self.fraction
+        return CountingMap(self.T.select(index), self.hidden, self.counts, fraction, self.batch_size)
 
     def regularity(self) -> DerivativeBounds | None:
-        """That of T, unless it is hidden."""
-        known = self.T.regularity() if isinstance(self.T, HasDerivativeBounds) and not self.hidden else None
-        return None if known is None else WrappedBounds(known, self._looked)
+        """The derivative bounds of T, counted; ``None`` if T has none or they are hidden."""
+        bounds = self.T.regularity() if isinstance(self.T, HasDerivativeBounds) and not self.hidden else None
+        return None if bounds is None else WrappedBounds(bounds, self._count_look)
 
-    def _looked(self, known: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
+    def _count_look(self, bounds: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         self.counts.looks += 1
-        return known.change(x, u, radius)
+        return bounds.change(x, u, radius)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CertifiedStep:
-    """One training step and what its tape left behind; nothing of it is on a tape any more.
+    """One training step with its tape; every tensor is detached.
 
     Attributes:
-        x: the state that was returned, ``(B, …)``.
-        v: ``∂ℓ/∂x`` there.
+        x: the returned state, ``(B, …)``.
+        v: ``∂ℓ/∂x`` at x.
         gradient: one tensor for each parameter.
-        taped: the applications that the gradient passed through; empty for peers, which exchange cotangents out of
-            sight of a ``TapeRecorder``, and for solvers that certify themselves.
-        own: the certificate that the solver made by itself, if it does.
-        applications, products: of T, as ``solvers.Solution`` counts ``evaluations`` and ``products``.
+        taped: the applications that the gradient passed through. Empty for external solvers, whose cotangents no
+            ``TapeRecorder`` sees, and for solvers that certify themselves.
+        own: the certificate that the solver returned, if it certifies itself.
+        applications, products: of T, from ``evaluations`` and ``products`` of ``solvers.Solution``.
     """
 
     x: Tensor
@@ -127,31 +127,24 @@ class CertifiedStep:
     @property
     def size(self) -> float:
         """``‖g‖``."""
-        return _norm(flatten(self.gradient))
+        return norm(flatten(self.gradient))
 
 
-def take(
-    solver: Solver | ExternalSolver, problem: Problem, batch: Batch, T: Map, watched: bool = True
+def take_step(
+    solver: Solver | ExternalSolver, problem: Problem, batch: Batch, T: Map, record: bool = True
 ) -> CertifiedStep:
-    """A training step of ``solver`` at the parameters of this moment.
-
-    Args:
-        solver, problem, batch: whose, of what, on what.
-        T: the map of ``batch``, as the solver is to be given it.
-        watched: whether its tape is to be kept; where it is not, ``taped`` is empty.
-    """
+    """One training step of ``solver`` with the map T of ``batch``; without ``record``, ``taped`` is empty."""
     problem.operator.zero_grad(set_to_none=True)
-    watch = TapeRecorder(T)
-    solution = solver(watch if watched else T, problem.start(batch), problem.criterion(batch))
+    recorder = TapeRecorder(T)
+    solution = solver(recorder if record else T, problem.start(batch), problem.criterion(batch))
     cotangents: list[Tensor] = []
     solution.x.register_hook(cotangents.append)
     problem.loss(solution.x, batch).backward()
-    learned = parameters(problem)
     return CertifiedStep(
         solution.x.detach(),
         cotangents[-1].detach(),
-        tuple(torch.zeros_like(p) if p.grad is None else p.grad.detach().clone() for p in learned),
-        tuple(last_backward_pass(watch.taped)),
+        leaf_gradients(parameters(problem)),
+        tuple(last_backward_pass(recorder.taped)),
         solution.certificates[0] if solution.certificates else None,
         solution.evaluations,
         solution.products,
@@ -160,7 +153,7 @@ def take(
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What a certificate is made with: of T, of the loss, and why they are no bounds if they are not."""
+    """Derivative bounds of T, Lipschitz constants of the loss, and why these are estimates (empty if they are not)."""
 
     regularity: DerivativeBounds
     smoothness: float
@@ -168,69 +161,72 @@ class Constants:
     why: str = ""
 
 
-def measured_constants(
-    T: Map, problem: Problem, batch: Batch, step: CertifiedStep, power: int = POWER_STEPS
-) -> Constants:
-    """Constants as observed at ``step.x``, each times the safety factor of ``solvers._certificates.estimated_bounds``.
-
-    L by power iteration on ``JᵀJ``; ``‖B‖`` by a probe and by the cotangents of the step; what the derivatives may
-    do by what they do towards ``T(x)``; those of the loss likewise.
-    """
-    norm = jacobian_norm(T, step.x, power)
-    if isinstance(T, CountingMap):
-        T.counts.products += power  # those with J, which are derivatives of the others
-    pulls = CountedProducts(parameters(problem))
-    tape = taped(T, step.x)
-    towards = tape.y.detach() - step.x
-    parametric = probe_B_norm(pulls, tape)
-    for kept in step.taped[-1:]:
-        assert kept.u is not None
-        parametric = max(parametric, _norm(pulls.through(tape, kept.u)[1]) / (_norm(kept.u) or 1.0))
-
-    def loss(x: Tensor) -> Tensor:  # which does not say what it knows of itself
-        return problem.loss(x, batch)
-
-    bent = loss_curvature(loss, step.x, loss_derivatives(loss, step.x), towards)
-    why = (
-        f"‖J‖ = {norm.value:.6g} after {power} steps of power iteration, with residual {norm.residual:.1e}; "
-        f"1/(1−L), ‖B‖ and every change of a derivative were measured, and multiplied by {SAFETY:g}"
-    )
-    return Constants(
-        EstimatedBounds(T, pulls, norm.value, parametric, towards), bent.smoothness, bent.direct, why
-    )
-
-
-def plain(step: CertifiedStep, constants: Constants) -> Certificate:
-    """The certificate of a step from what its tape left behind."""
-    made = certified(
-        step.taped, step.x, step.v, constants.regularity, constants.smoothness, constants.direct, step.size
-    )
-    return dataclasses.replace(made, why=made.why if math.isinf(made.error) else constants.why or made.why)
-
-
 def known_constants(T: Map, loss: Loss) -> Constants | str:
-    """The constants of a map and a loss that know them; or in a line, why there are none."""
-    regularity = T.regularity() if isinstance(T, HasDerivativeBounds) else None
-    if regularity is None:
+    """The constants that a map and a loss state themselves, or one line on why they state none."""
+    bounds = T.regularity() if isinstance(T, HasDerivativeBounds) else None
+    if bounds is None:
         return "T knows no bounds on its derivatives: --estimate measures them"
     if not isinstance(loss, Smooth):
         return "the loss knows no bound on its curvature: --estimate measures it"
-    return Constants(regularity, loss.smoothness, loss.direct)
+    return Constants(bounds, loss.smoothness, loss.direct)
+
+
+def measured_constants(T: Map, problem: Problem, batch: Batch, step: CertifiedStep) -> Constants:
+    """Constants measured at ``step.x``, each times the safety factor of ``solvers._certificates.estimated_bounds``.
+
+    L comes from power iteration on ``JᵀJ``, ``‖B‖`` from a random cotangent and those of the step. Changes of the
+    derivatives of T and of the loss are measured between x and ``T(x)``.
+    """
+    J_norm = jacobian_norm(T, step.x, POWER_STEPS)
+    if isinstance(T, CountingMap):
+        T.counts.products += POWER_STEPS  # products with J, which no backward hook of T sees
+    products = CountedProducts(parameters(problem))
+    tape = taped(T, step.x)
+    towards = tape.y.detach() - step.x
+    B_norm = probe_B_norm(products, tape)
+    for application in step.taped[-1:]:
+        assert application.u is not None
+        B_norm = max(B_norm, norm(products.through(tape, application.u)[1]) / (norm(application.u) or 1.0))
+
+    def loss(x: Tensor) -> Tensor:  # a plain function, so that its curvature is measured
+        return problem.loss(x, batch)
+
+    curvature = loss_curvature(loss, step.x, loss_derivatives(loss, step.x), towards)
+    why = (
+        f"‖J‖ = {J_norm.value:.6g} after {POWER_STEPS} steps of power iteration, with residual "
+        f"{J_norm.residual:.1e}; 1/(1−L), ‖B‖ and every change of a derivative were measured, and multiplied by "
+        f"{SAFETY:g}"
+    )
+    bounds = EstimatedBounds(T, products, J_norm.value, B_norm, towards)
+    return Constants(bounds, curvature.smoothness, curvature.direct, why)
+
+
+def step_constants(T: Map, problem: Problem, batch: Batch, step: CertifiedStep) -> Constants:
+    """The stated constants where T and the loss state them, measured ones otherwise."""
+    constants = known_constants(T, problem.criterion(batch))
+    return measured_constants(T, problem, batch, step) if isinstance(constants, str) else constants
+
+
+def tape_certificate(step: CertifiedStep, constants: Constants) -> Certificate:
+    """The certificate of a step from its tape."""
+    bound = certificate(
+        step.taped, step.x, step.v, constants.regularity, constants.smoothness, constants.direct, step.size
+    )
+    why = bound.why if math.isinf(bound.error) else constants.why or bound.why
+    return dataclasses.replace(bound, why=why)
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """A certificate, and what it cost."""
+class TimedAudit:
+    """The certificate that an audit found, its cost, and its duration in seconds."""
 
     found: Certificate
     counts: StepCost
     seconds: float
 
 
-def timed_audit(
-    problem: Problem, batch: Batch, step: CertifiedStep, hidden: bool, budget: int = 2000
-) -> Timed:
-    """The audit of the gradient of a step; with ``hidden`` neither T nor the loss tells what it knows."""
+def timed_audit(problem: Problem, batch: Batch, step: CertifiedStep, hidden: bool) -> TimedAudit:
+    """Audit the gradient of a step; with ``hidden``, T and the loss hide their constants."""
     T = CountingMap(problem.operator.bind(batch.y, problem.physics), hidden)
 
     def value(x: Tensor) -> Tensor:
@@ -238,14 +234,5 @@ def timed_audit(
 
     loss = value if hidden else problem.criterion(batch)
     begin = time.perf_counter()
-    found = audited(T, step.x, loss, parameters(problem), step.gradient, budget=budget)
-    return Timed(found, T.counts, time.perf_counter() - begin)
-
-
-def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """All entries in a row."""
-    return torch.cat([t.flatten() for t in tensors])
-
-
-def _norm(x: Tensor) -> float:
-    return float(torch.linalg.vector_norm(x))
+    bound = audited(T, step.x, loss, parameters(problem), step.gradient)
+    return TimedAudit(bound, T.counts, time.perf_counter() - begin)

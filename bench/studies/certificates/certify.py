@@ -1,4 +1,4 @@
-"""How wrong the gradient of one training step is: what ``python -m bench certify`` shows."""
+"""How wrong the gradient of one training step is: the command ``python -m bench certify``."""
 
 # The stubs of pandas do not know the types of columns.
 # pyright: reportArgumentType=false
@@ -18,6 +18,7 @@ from solvers import Certificate, Solver
 from ...config.matrix import Cell
 from ...config.profile_schema import Profile
 from ...external import ExternalSolver
+from ...measurement.gradient_draws import first_batch
 from ...measurement.hypergradient import ReferenceGradient
 from ...measurement.reference_cache import cached_reference
 from ...measurement.training import training_step
@@ -27,33 +28,32 @@ from ...utils.errors import UserError
 from ...utils.json_values import finite
 from ...utils.precision import disable_tf32
 from ...utils.random_streams import stream_seed
+from ..gradients import flatten, norm
 from .certified_step import (
-    HAIR,
+    L_ROUNDING,
     CertifiedStep,
-    Constants,
     CountingMap,
     StepCost,
-    Timed,
-    flatten,
+    TimedAudit,
     known_constants,
-    measured_constants,
-    plain,
-    take,
+    step_constants,
+    take_step,
+    tape_certificate,
     timed_audit,
 )
 
 STEPS = 5
-"""A step is timed as the median of as many."""
+"""Steps whose median duration is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertifyOptions:
-    """What is asked for.
+    """Options of the command.
 
     Attributes:
-        estimate: measure the constants, even where the task knows them.
-        audit: hold the gradient against a better, certified one.
-        oracle: hold it against the float64 reference too.
+        estimate: measure the constants, even if the task states them.
+        audit: compare the gradient with a better, certified one.
+        oracle: compare it with the float64 reference as well.
     """
 
     estimate: bool = False
@@ -63,23 +63,22 @@ class CertifyOptions:
 
 @dataclass(frozen=True, slots=True)
 class StepCertificate:
-    """What is known of the gradient of one step.
+    """The gradient of one step, its cost, its certificates and its actual error.
 
     Attributes:
         gradient: its norm.
-        applications, products, seconds: what the step cost.
+        applications, products, seconds: cost of the step.
         L: Lipschitz constant of T that is known in advance; nan if none is.
-        refused: why there is no certificate at all, in a line; empty if there is one.
-        certificate: the plain one, of what the tape left behind, or the solver's own; ``None`` for peers.
-        counts: what it cost besides.
-        own: whether the solver makes it by itself, within the step.
-        unseen: why it is ``None``, though the audit is there.
-        audit: with what it cost.
-        error: the actual one, absolute; nan if nobody asked.
-        exact: the norm of the exact gradient; nan likewise.
-        exact_error: of the reference itself, relative: the actual error is known to that only; nan likewise.
-        exact_basis: what that rests on: a certificate, or an estimate; empty likewise.
-        no_oracle: why it is unknown, though somebody asked.
+        refused: why there is no certificate at all, in one line; empty if there is one.
+        certificate: from the tape, or the solver's own; ``None`` for external solvers.
+        counts: cost of the certificate beside the step.
+        own: whether the solver certifies itself, within the step.
+        unseen: why ``certificate`` is ``None`` although there is an audit.
+        audit: with its cost.
+        error, exact: norm of the actual error, and of the exact gradient; nan without ``oracle``.
+        exact_error: relative error of the reference, below which the actual error is unknown; nan without ``oracle``.
+        exact_basis: ``certificate`` or ``estimate``, of ``exact_error``; empty without ``oracle``.
+        no_oracle: why the actual error is unknown although ``oracle`` is set.
     """
 
     gradient: float
@@ -92,12 +91,17 @@ class StepCertificate:
     counts: StepCost | None = None
     own: bool = False
     unseen: str = ""
-    audit: Timed | None = None
+    audit: TimedAudit | None = None
     error: float = math.nan
     exact: float = math.nan
     exact_error: float = math.nan
     exact_basis: str = ""
     no_oracle: str = ""
+
+    @property
+    def certificates(self) -> dict[str, Certificate | None]:
+        """The certificate and that of the audit, by name."""
+        return {"certificate": self.certificate, "audit": self.audit and self.audit.found}
 
 
 @disable_tf32()
@@ -106,12 +110,12 @@ def examine(
     profile: Profile,
     images: Images,
     device: torch.device,
-    wishes: CertifyOptions = CertifyOptions(),
+    options: CertifyOptions = CertifyOptions(),
 ) -> StepCertificate:
     """One training step at the initial parameters, on the first batch of a profile, and its certificates.
 
     Raises:
-        UserError: every iteration of the operator has parameters of its own, so that it has no equilibrium.
+        UserError: each iteration of the operator has parameters of its own, so that it has no equilibrium.
     """
     if cell.task.prior.layers:
         raise UserError(
@@ -122,68 +126,66 @@ def examine(
     layout = profile.images.layout()
     dtype = getattr(torch, profile.dtype)
     problem = build_problem(cell.task, images, layout, cell.seed, dtype=dtype, device=device)
-    size = profile.batch_size
-    batch = problem.train.select(torch.arange(size))
+    batch = first_batch(problem, profile)
     T = problem.bind(batch)
-    peer = isinstance(cell.solver, ExternalSolver)
-    given = CountingMap(T, wishes.estimate)
-    step = take(cell.solver, problem, batch, T if peer else given, watched=False)
-    seen = not peer and step.own is None
-    if seen:
-        step = take(cell.solver, problem, batch, T)
+    external = isinstance(cell.solver, ExternalSolver)
+    T_given = T if external else CountingMap(T, options.estimate)
+    step = take_step(cell.solver, problem, batch, T_given, record=False)
+    recordable = not external and step.own is None
+    if recordable:
+        step = take_step(cell.solver, problem, batch, T)
     L = problem.contraction  # once: for a network it takes seconds
-    found = StepCertificate(
-        step.size,
-        step.applications,
-        step.products,
-        _seconds(cell.solver, problem, batch),
-        L,
-        own=step.own is not None,
+    seconds = _seconds(cell.solver, problem, batch)
+    result = StepCertificate(
+        step.size, step.applications, step.products, seconds, L, own=step.own is not None
     )
-    if wishes.oracle:
-        found = _held(
-            found, step, cached_reference(cell.task, images, layout, size, cell.seed, device=device)
-        )
-    if not wishes.estimate and (refused := _refused(problem, batch, L)):
-        return replace(found, refused=refused)
-    if peer:
-        found = replace(found, unseen="a peer exchanges cotangents out of sight of a Watch: the audit alone")
-    elif not seen:
-        found = replace(found, certificate=step.own)
+    if options.oracle:
+        size = len(batch.y)
+        exact = cached_reference(cell.task, images, layout, size, cell.seed, device=device)
+        result = _with_error(result, step, exact)
+    if not options.estimate and (refused := _refused(problem, batch, L)):
+        return replace(result, refused=refused)
+    if external:
+        result = replace(result, unseen="the cotangents of a peer cannot be recorded: the audit alone")
+    elif not recordable:
+        result = replace(result, certificate=step.own)
     else:
-        watched = CountingMap(T, wishes.estimate)
-        constants = _constants(watched, problem, batch, step)
+        counted = CountingMap(T, options.estimate)
+        constants = step_constants(counted, problem, batch, step)
         if not constants.regularity.L < 1:
-            return replace(found, refused=f"no certificate: L = {constants.regularity.L:.6g} is not below 1")
-        found = replace(found, certificate=plain(step, constants), counts=watched.counts)
-    return replace(found, audit=timed_audit(problem, batch, step, wishes.estimate)) if wishes.audit else found
+            return replace(result, refused=_not_below_one(constants.regularity.L))
+        certificate = tape_certificate(step, constants)
+        result = replace(result, certificate=certificate, counts=counted.counts)
+    if options.audit:
+        result = replace(result, audit=timed_audit(problem, batch, step, options.estimate))
+    return result
 
 
-def _held(found: StepCertificate, step: CertifiedStep, exact: ReferenceGradient | str) -> StepCertificate:
-    """With the actual error, or why there is none."""
+def _with_error(
+    result: StepCertificate, step: CertifiedStep, exact: ReferenceGradient | str
+) -> StepCertificate:
+    """The result with the actual error, or with the reason why it is unknown."""
     if isinstance(exact, str):
-        return replace(found, no_oracle=exact)
-    gap = flatten(step.gradient).double().cpu() - exact.gradient
+        return replace(result, no_oracle=exact)
     return replace(
-        found,
-        error=float(torch.linalg.vector_norm(gap)),
-        exact=float(torch.linalg.vector_norm(exact.gradient)),
+        result,
+        error=norm(flatten(step.gradient).double().cpu() - exact.gradient),
+        exact=norm(exact.gradient),
         exact_error=exact.error,
         exact_basis=exact.basis,
     )
 
 
-def _constants(watched: CountingMap, problem: Problem, batch: Batch, step: CertifiedStep) -> Constants:
-    given = known_constants(watched, problem.criterion(batch))
-    return measured_constants(watched, problem, batch, step) if isinstance(given, str) else given
-
-
 def _refused(problem: Problem, batch: Batch, L: float) -> str:
-    """Why no certificate can be made of what is known in advance; empty if one can."""
-    if L >= 1 - HAIR:
-        return f"no certificate: L = {L:.6g} is not below 1"
-    given = known_constants(problem.bind(batch), problem.criterion(batch))
-    return f"no certificate: {given}" if isinstance(given, str) else ""
+    """Why the constants known in advance allow no certificate; empty if they allow one."""
+    if L >= 1 - L_ROUNDING:
+        return _not_below_one(L)
+    constants = known_constants(problem.bind(batch), problem.criterion(batch))
+    return f"no certificate: {constants}" if isinstance(constants, str) else ""
+
+
+def _not_below_one(L: float) -> str:
+    return f"no certificate: L = {L:.6g} is not below 1"
 
 
 def _seconds(solver: Solver | ExternalSolver, problem: Problem, batch: Batch) -> float:
@@ -197,61 +199,60 @@ def _seconds(solver: Solver | ExternalSolver, problem: Problem, batch: Batch) ->
     return median(seconds)
 
 
-def to_frame(found: StepCertificate, title: str) -> pd.DataFrame:
-    """For people: two columns, of which the second is headed by ``title``."""
-    rows = [("gradient, norm", f"{found.gradient:.4g}"), ("step", _work(found.applications, found.products))]
-    if found.refused:
-        rows.append(("certificate", found.refused))
-    if found.unseen:
-        rows.append(("certificate", found.unseen))
-    if found.certificate is not None:
-        rows += _plain_rows(found, found.certificate)
-    if found.audit is not None:
-        rows += _audit_rows(found, found.audit)
-    if not math.isnan(found.error):
-        own = found.exact_error * found.exact
-        known = found.error > own  # otherwise the reference cannot tell it
-        actual = _percent(found.error / found.exact) if known else f"below {_percent(found.exact_error)}"
+def to_frame(result: StepCertificate, title: str) -> pd.DataFrame:
+    """For people: two columns, the second headed by ``title``."""
+    rows = [
+        ("gradient, norm", f"{result.gradient:.4g}"),
+        ("step", _work(result.applications, result.products)),
+    ]
+    rows += [("certificate", reason) for reason in (result.refused, result.unseen) if reason]
+    if result.certificate is not None:
+        rows += _certificate_rows(result, result.certificate)
+    if result.audit is not None:
+        rows += _audit_rows(result, result.audit)
+    if not math.isnan(result.error):
+        known = result.error > result.exact_error * result.exact
+        actual = _percent(result.error / result.exact) if known else f"below {_percent(result.exact_error)}"
         rows.append(("actual error, relative", actual))
-        rows.append(("  the reference's own", f"{_percent(found.exact_error)} by {found.exact_basis}"))
+        rows.append(("  the reference's own", f"{_percent(result.exact_error)} by {result.exact_basis}"))
         rows += [
-            (f"{name} / actual error", f"{c.error / found.error:.3g}")
-            for name, c in (("certificate", found.certificate), ("audit", found.audit and found.audit.found))
-            if c is not None and known
+            (f"{name} / actual error", f"{bound.error / result.error:.3g}")
+            for name, bound in result.certificates.items()
+            if bound is not None and known
         ]
-    if found.no_oracle:
-        rows.append(("actual error", f"unknown: {found.no_oracle}"))
+    if result.no_oracle:
+        rows.append(("actual error", f"unknown: {result.no_oracle}"))
     return pd.DataFrame(rows, columns=["", title])
 
 
-def _plain_rows(found: StepCertificate, made: Certificate) -> list[tuple[str, str]]:
+def _certificate_rows(result: StepCertificate, bound: Certificate) -> list[tuple[str, str]]:
     rows = [
-        ("certificate, absolute", f"{made.error:.3g}"),
-        ("  of the adjoint equation", f"{made.adjoint:.3g}"),
-        ("  of the equilibrium", f"{made.equilibrium:.3g}"),
-        ("certificate, relative", _percent(made.relative)),
-        ("cosine at least", f"{made.cosine:.4f}"),
-        ("L", f"{made.L:.6g}"),
-        ("kind", "rigorous" if made.rigorous else f"estimate: {made.why}"),
+        ("certificate, absolute", f"{bound.error:.3g}"),
+        ("  of the adjoint equation", f"{bound.adjoint:.3g}"),
+        ("  of the equilibrium", f"{bound.equilibrium:.3g}"),
+        ("certificate, relative", _percent(bound.relative)),
+        ("cosine at least", f"{bound.cosine:.4f}"),
+        ("L", f"{bound.L:.6g}"),
+        ("kind", "rigorous" if bound.rigorous else f"estimate: {bound.why}"),
     ]
-    if found.own:
+    if result.own:
         rows.append(("cost of the certificate", "in the step: the solver makes it itself"))
-    if found.counts is not None:
-        rows.append(("cost of the certificate", _cost(found.counts)))
+    if result.counts is not None:
+        rows.append(("cost of the certificate", _cost(result.counts)))
     return rows
 
 
-def _audit_rows(found: StepCertificate, audit: Timed) -> list[tuple[str, str]]:
-    made = audit.found
-    least, most = made.least / (made.size + made.adjoint + made.equilibrium), made.relative
+def _audit_rows(result: StepCertificate, audit: TimedAudit) -> list[tuple[str, str]]:
+    bound = audit.found
+    least, most = bound.least / (bound.size + bound.adjoint + bound.equilibrium), bound.relative
     rows = [
-        ("audit: distance to a better gradient", f"{made.correction:.3g}"),
+        ("audit: distance to a better gradient", f"{bound.correction:.3g}"),
         ("audit: error, relative", f"{_percent(least)} to {_percent(most)}"),
-        ("audit: cosine at least", f"{made.cosine:.4f}"),
-        ("audit: cost", f"{_cost(audit.counts)}: {audit.seconds / found.seconds:.2g} of a step"),
+        ("audit: cosine at least", f"{bound.cosine:.4f}"),
+        ("audit: cost", f"{_cost(audit.counts)}: {audit.seconds / result.seconds:.2g} of a step"),
     ]
-    if not made.rigorous:
-        rows.append(("audit: kind", f"estimate: {made.why}; L = {made.L:.6g}"))
+    if not bound.rigorous:
+        rows.append(("audit: kind", f"estimate: {bound.why}; L = {bound.L:.6g}"))
     return rows
 
 
@@ -267,13 +268,10 @@ def _percent(value: float) -> str:
     return f"{100 * value:.3g} %" if math.isfinite(value) else "no bound"
 
 
-def certificate_json(found: StepCertificate, cell: Cell, wishes: CertifyOptions) -> str:
-    """For programs: one object on one line; ``null`` where a number is not finite or there is none."""
-    table = {"task": cell.task.label, "solver": cell.solver.label, "seed": cell.seed} | asdict(wishes)
-    for name, made in (("certificate", found.certificate), ("audit", found.audit and found.audit.found)):
-        table[f"{name}_bounds"] = None if made is None else _bounds(made)
-    return json.dumps(finite(table | asdict(found)), ensure_ascii=False)
-
-
-def _bounds(made: Certificate) -> dict[str, float]:
-    return {name: getattr(made, name) for name in ("error", "least", "relative", "cosine")}
+def certificate_json(result: StepCertificate, cell: Cell, options: CertifyOptions) -> str:
+    """For programs: one object on one line; ``null`` for numbers that are missing or not finite."""
+    table = {"task": cell.task.label, "solver": cell.solver.label, "seed": cell.seed} | asdict(options)
+    for name, bound in result.certificates.items():
+        numbers = ("error", "least", "relative", "cosine")
+        table[f"{name}_bounds"] = bound and {number: getattr(bound, number) for number in numbers}
+    return json.dumps(finite(table | asdict(result)), ensure_ascii=False)

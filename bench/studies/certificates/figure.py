@@ -1,4 +1,4 @@
-"""The bound against the actual error, a panel for bounds and one for estimates; a pure function of the trials."""
+"""The figure of bounds against actual errors, one panel for proven bounds and one for estimates."""
 
 # The stubs of pandas and seaborn know neither the types of columns nor those of rows.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
@@ -21,29 +21,29 @@ TITLES = {"rigorous": "rigorous", "estimates": "estimates, constants hidden"}
 
 
 def bound_against_error(trials: pd.DataFrame) -> Figure:
-    """Relative errors, log–log: an audit is filled, a plain certificate hollow; below the diagonal is a violation.
+    """Relative bounds against relative errors, log–log; points below the diagonal are violations.
 
-    Errors below what the reference certifies of itself are left out.
+    Markers are filled for audits and hollow for plain certificates. Errors below that of the reference are left out.
     """
-    shown = judged(trials)
-    shown = shown[shown["ranked"] & np.isfinite(shown["bound"])]
-    shown = shown.assign(family=shown["solver"].map(family), peer=False)
-    looks = looks_of(shown)
-    parts = [part for part in TITLES if (shown["part"] == part).any()]
+    points = judged(trials)
+    points = points[points["ranked"] & np.isfinite(points["bound"])]
+    points = points.assign(family=points["solver"].map(family), peer=False)
+    looks = looks_of(points)
+    parts = [part for part in TITLES if (points["part"] == part).any()]
     figure, axes = plt.subplots(
         1, len(parts), figsize=(5.2 * len(parts), 4.6), squeeze=False, sharex=True, sharey=True
     )
     for ax, part in zip(axes.flat, parts, strict=True):
-        rows = shown[shown["part"] == part]
-        # Audits last: they lie along the diagonal, where they would be hidden.
+        rows = points[points["part"] == part]
+        # Audits last: they lie along the diagonal, where plain certificates would hide them.
         for way in ("plain", "audit"):
             for name, look in looks.items():
-                some = rows[(rows["family"] == name) & (rows["way"] == way)]
+                chosen = rows[(rows["family"] == name) & (rows["way"] == way)]
                 style = look | {"ms": 5 if look["marker"] == "*" else 3.6, "mew": 0.6}
                 style |= (
                     {"mfc": "none", "mec": look["color"], "alpha": 0.45} if way == "plain" else {"mew": 0.2}
                 )
-                ax.plot(some["error"] / some["exact"], some["bound"] / some["exact"], ls="", **style)
+                ax.plot(chosen["error"] / chosen["exact"], chosen["bound"] / chosen["exact"], ls="", **style)
         ax.axline((TOLERANCE, TOLERANCE), (1, 1), color="0.3", lw=1, zorder=0)
         ax.set(xscale="log", yscale="log", xlabel="actual relative error", title=TITLES[part])
         ax.set_xlim(left=TOLERANCE)

@@ -1,4 +1,4 @@
-"""Seconds of a training step with a certificate, and without, in interleaved pairs."""
+"""Seconds of a training step with and without a certificate, in interleaved pairs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from ...config.matrix import parse_solver, parse_task
 from ...measurement.training import training_step
 from ...tasks import build_problem
 from ...tasks.images import Images, Layout
-from .certified_step import known_constants, plain, take, timed_audit
+from .certified_step import known_constants, take_step, tape_certificate, timed_audit
 
 WARM_UP = 2
-WAYS = ("itself", "plain", "audit")
-"""What is timed against the step: the step again, the step with its plain certificate, and the audit alone."""
+"""Pairs before the first that is timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,11 @@ class Overhead:
 
     Attributes:
         part: ``overhead``.
-        task, solver, crop, dtype: of what.
-        way: one of ``WAYS``.
-        seconds: of it.
-        floor: of the bare step beside it.
+        task, solver, crop, dtype: of the step.
+        way: ``itself``, ``plain`` or ``audit``: the step again, the step with the certificate of its tape, or the audit
+            alone.
+        seconds: of ``way``.
+        floor: of the step without a certificate.
     """
 
     part: str
@@ -40,19 +40,14 @@ class Overhead:
     seconds: list[float] = field(default_factory=list[float])
     floor: list[float] = field(default_factory=list[float])
 
-    @property
-    def ratios(self) -> list[float]:
-        """One a pair."""
-        return [s / f for s, f in zip(self.seconds, self.floor, strict=True)]
-
 
 def overhead(
     task: str, solver: str, images: Images, crop: int, rounds: int, dtype: str = "float64"
 ) -> Iterator[Overhead]:
-    """A row for each of ``WAYS``; which half of a pair comes first changes from pair to pair."""
+    """A row for each ``way``; which half of a pair runs first alternates."""
     problem = build_problem(parse_task(task), images, Layout(crop, 1, 1), 0, dtype=getattr(torch, dtype))
     batch, chosen = problem.train, parse_solver(solver)
-    gradient = take(chosen, problem, batch, problem.bind(batch), watched=False)
+    taken = take_step(chosen, problem, batch, problem.bind(batch), record=False)
 
     def step() -> None:
         training_step(chosen, problem, batch)
@@ -62,23 +57,23 @@ def overhead(
         constants = known_constants(T, problem.criterion(batch))
         if isinstance(constants, str):
             raise ValueError(f"{task}: {constants}")
-        plain(take(chosen, problem, batch, T), constants)
+        tape_certificate(take_step(chosen, problem, batch, T), constants)
 
-    def audited() -> None:
-        timed_audit(problem, batch, gradient, hidden=False)
+    def audit() -> None:
+        timed_audit(problem, batch, taken, hidden=False)
 
-    for way, call in zip(WAYS, (step, certified_step, audited), strict=True):
-        found = Overhead("overhead", task, chosen.label, crop, dtype, way)
+    for way, call in (("itself", step), ("plain", certified_step), ("audit", audit)):
+        row = Overhead("overhead", task, chosen.label, crop, dtype, way)
         for number in range(WARM_UP + rounds):
-            pair = [(found.floor, step), (found.seconds, call)]
-            for kept, what in pair if number % 2 else reversed(pair):
-                seconds = _clock(what)
+            pair = [(row.floor, step), (row.seconds, call)]
+            for times, half in pair if number % 2 else reversed(pair):
+                seconds = _seconds(half)
                 if number >= WARM_UP:
-                    kept.append(seconds)
-        yield found
+                    times.append(seconds)
+        yield row
 
 
-def _clock(call: Callable[[], None]) -> float:
+def _seconds(call: Callable[[], None]) -> float:
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin

@@ -1,4 +1,4 @@
-"""The study: which trials, stored where, and what is written of them."""
+"""The study of certificates: which trials it makes, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from ...utils.json_values import finite
 from ...utils.provenance import provenance
 from .cheapest_depth import TOLERANCES, GradientAtDepth, depth_rows
 from .overhead import Overhead, overhead
-from .trials import FURTHER, NETWORKS, CertificateTrial, contractive, matrix_solvers, matrix_tasks, trials
+from .trials import (
+    FURTHER,
+    NETWORKS,
+    CertificateTrial,
+    known_contraction,
+    matrix_solvers,
+    matrix_tasks,
+    trials,
+)
 
 Row = CertificateTrial | GradientAtDepth | Overhead
 Progress = Callable[[str], None]
@@ -29,14 +37,14 @@ TIMING = "overhead"
 
 @dataclass(frozen=True, slots=True)
 class CertificateStudy:
-    """What is tried.
+    """Settings of the study.
 
     Attributes:
-        tasks: calls; ``None`` for all of the matrices, and ``FURTHER``; those without a contraction are left out.
+        tasks: labels; ``None`` for those of the profiles and ``FURTHER``. Only contractive ones are tried.
         networks: tasks without known constants, for estimates.
-        solvers: calls; ``None`` for those of the matrices.
-        rigorous: seeds, and batches of two crops each.
-        estimates: seeds, and crops each.
+        solvers: labels; ``None`` for those of the profiles.
+        rigorous: number of seeds, and of batches of two crops for each.
+        estimates: number of seeds, and of crops for each.
         rtols, crop, grid: of the part ``depths``.
         timed, timed_tasks, timed_crop, rounds: of the part ``overhead``.
     """
@@ -54,10 +62,6 @@ class CertificateStudy:
     timed_crop: int = 256
     rounds: int = 21
 
-    def all_tasks(self) -> list[str]:
-        """Calls of the tasks, contractive or not."""
-        return [*matrix_tasks(), *FURTHER] if self.tasks is None else list(self.tasks)
-
 
 def certificate_study(
     out: Path,
@@ -66,17 +70,12 @@ def certificate_study(
     plan: CertificateStudy = CertificateStudy(),
     progress: Progress = print,
 ) -> list[Path]:
-    """Measure ``parts`` and write ``rows.json``, a table and a figure into ``out``; other parts found there stay.
+    """Measure ``parts`` (of ``PARTS``, or ``TIMING``), and write ``rows.json``, a table and a figure into ``out``.
 
-    Args:
-        out: made if missing.
-        parts: of ``PARTS``, or ``TIMING``.
-        source: of images, see ``find_images``.
-        plan: what is tried.
-        progress: is told a line now and then.
+    Rows of other parts stay. ``source`` is that of ``find_images``; ``progress`` gets one line for each task.
 
     Raises:
-        UserError: an unknown part, images that cannot be read or are too small, or rows that are none.
+        UserError: a part is unknown, images are unreadable or too small, or ``rows.json`` is not of this study.
     """
     for part in parts:
         if part not in (*PARTS, TIMING):
@@ -87,22 +86,22 @@ def certificate_study(
     out.mkdir(parents=True, exist_ok=True)
     for part in parts:
         begin = time.perf_counter()
-        rows = [asdict(row) for row in _measure(part, images, plan, progress)]
-        seconds = time.perf_counter() - begin
-        stored["rows"] = [row for row in stored["rows"] if row["part"] != part] + rows
+        rows = [asdict(row) for row in _measured(part, images, plan, progress)]
+        option = "--timing" if part == TIMING else f"--part {part}"
         stored["made"][part] = {
-            "command": _command(part),
-            "seconds": seconds,
+            "command": f"python -m bench certificates --out DIR {option}",
+            "seconds": time.perf_counter() - begin,
             "images": images[False].source,
             "provenance": provenance(torch.device("cpu")),
         }
-        write_atomically(out / "rows.json", dumped(stored))
+        stored["rows"] = [row for row in stored["rows"] if row["part"] != part] + rows
+        write_atomically(out / "rows.json", _dumped(stored))
     return write_study(out)
 
 
 def write_study(out: Path) -> list[Path]:
-    """Write the table and the figure of a folder again, from its rows; the same rows give the same bytes."""
-    # Here, not above: matplotlib and seaborn take a second that no other command should wait for.
+    """Write the table and the figure of a folder again from its rows; the same rows give the same bytes."""
+    # Imported here: matplotlib and seaborn take a second, for which no other command should wait.
     import matplotlib as mpl
     import pandas as pd
 
@@ -119,12 +118,12 @@ def write_study(out: Path) -> list[Path]:
     ]
     page.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(page, certificates_markdown(stored["rows"], facts))
-    tried = pd.concat([rows_frame(stored["rows"], part) for part in ("rigorous", "estimates")])
-    if not len(tried):
+    trials = pd.concat([rows_frame(stored["rows"], part) for part in ("rigorous", "estimates")])
+    if not len(trials):
         return [page]
     (out / "figures").mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(RC):  # pyright: ignore[reportArgumentType]
-        return [page, *save_figure(bound_against_error(tried), "certificates", out / "figures")]
+        return [page, *save_figure(bound_against_error(trials), "certificates", out / "figures")]
 
 
 def _stored(out: Path) -> dict:
@@ -132,45 +131,41 @@ def _stored(out: Path) -> dict:
     if not file.is_file():
         return {"made": {}, "rows": []}
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return {"made": dict(found["made"]), "rows": list(found["rows"])}
+        table = json.loads(file.read_text(encoding="utf-8"))
+        return {"made": dict(table["made"]), "rows": list(table["rows"])}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} holds no rows of this study: remove it, or give another --out") from error
 
 
-def dumped(stored: dict) -> str:
-    """JSON with a row a line; ``null`` where a number is not finite."""
+def _dumped(stored: dict) -> str:
+    """JSON with one row on each line; ``null`` for numbers that are not finite."""
     rows = ",\n".join(json.dumps(finite(row), ensure_ascii=False) for row in stored["rows"])
     return f'{{"made": {json.dumps(finite(stored["made"]), ensure_ascii=False)},\n"rows": [\n{rows}\n]}}\n'
 
 
-def _command(part: str) -> str:
-    return "python -m bench certificates --out DIR " + ("--timing" if part == TIMING else f"--part {part}")
-
-
-def _measure(
+def _measured(
     part: str, images: dict[bool, Images], plan: CertificateStudy, progress: Progress
 ) -> Iterator[Row]:
-    solvers = matrix_solvers() if plan.solvers is None else [parse_solver(text) for text in plan.solvers]
     if part == TIMING:
         for task in plan.timed_tasks:
             for solver in plan.timed:
                 progress(f"{part}: {task} · {solver}")
                 yield from overhead(task, solver, images[False], plan.timed_crop, plan.rounds)
         return
-    tasks = plan.all_tasks()
+    solvers = matrix_solvers() if plan.solvers is None else [parse_solver(text) for text in plan.solvers]
+    tasks = [*matrix_tasks(), *FURTHER] if plan.tasks is None else list(plan.tasks)
     for text in [*tasks, *(t for t in plan.networks if part == "estimates" and t not in tasks)]:
         task = parse_task(text)
-        some = images[task.channels == 3]
-        network = text in plan.networks
-        # A hair from 1 a contraction is proved, but nothing that is measured would tell.
-        least = MARGIN if part != "rigorous" else 0
-        if not (network and part == "estimates") and not contractive(task, some) < 1 - least:
+        chosen = images[task.channels == 3]
+        # A contraction just below 1 is proved, but a measured norm cannot tell it from 1.
+        margin = 0 if part == "rigorous" else MARGIN
+        network = part == "estimates" and text in plan.networks
+        if not network and not known_contraction(task, chosen) < 1 - margin:
             continue
         progress(f"{part}: {text}")
         if part == "depths":
-            yield from depth_rows(text, some, plan.rtols, plan.crop, 1, plan.grid)
+            yield from depth_rows(text, chosen, plan.rtols, plan.crop, plan.grid)
             continue
         seeds, count = plan.rigorous if part == "rigorous" else plan.estimates
         size = 2 if part == "rigorous" else 1
-        yield from trials(part, text, some, solvers, range(seeds), count, size, text not in FURTHER)
+        yield from trials(part, text, chosen, solvers, range(seeds), count, size, text not in FURTHER)

@@ -1,4 +1,4 @@
-"""What the rows of a study come to, as a page in Markdown; pure functions of the rows."""
+"""The rows of a certificate study as a page in Markdown; pure functions of the rows."""
 
 # The stubs of pandas do not know the types of columns.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
@@ -15,26 +15,62 @@ import pandas as pd
 from ...measurement.hypergradient import TOLERANCE
 
 SLACK = 1e-9
-"""A bound may fall short of the error by this, relatively, …"""
+"""Fraction of the error by which a bound may fall short of it, …"""
 ROUNDING = 1e-12
-"""… and by this share of the exact gradient: what float64 rounds off."""
+"""… plus this fraction of the exact gradient: rounding of float64."""
 TARGET = 1.5
-"""What ``certified(0.01)`` may cost, as a multiple of the best fixed depth."""
+"""Cost that the page allows ``certified``, as a multiple of the best fixed depth."""
+OWN = ("error", "bound", "applications", "products", "cost", "looks", "met")
+"""Columns of ``certified`` itself."""
+TRIAL_TITLES = {
+    "task": "task",
+    "way": "way",
+    "trials": "trials",
+    "no_certificate": "no certificate",
+    "no_reference": "no reference",
+    "violations": "below the error",
+    "above": "least above it",
+    "unranked": "not ranked",
+    "median": "bound/error, median",
+    "p90": "90 %",
+    "work": "work",
+}
+DEPTH_TITLES = {
+    "task": "task",
+    "certified": "certified",
+    "looks": "looks",
+    "bound": "bound",
+    "error": "actual error",
+    "fixed": "best fixed depth",
+    "times_fixed": "×",
+    "tolerances": "best tolerances",
+    "times_tolerances": "× these",
+    "estimated": "estimated",
+}
+OVERHEAD_TITLES = {
+    "task": "task",
+    "solver": "solver",
+    "way": "what",
+    "step_ms": "step, ms",
+    "each": "each step",
+    "20": "every 20",
+    "100": "every 100",
+    "spread": "quartiles apart",
+    "pairs": "pairs",
+}
 
 
 def rows_frame(rows: Sequence[dict[str, object]], part: str) -> pd.DataFrame:
-    """The rows of one part, a column for each of their keys, nan for ``None``; empty where there are none."""
-    found = (row for row in rows if row["part"] == part)
-    return pd.DataFrame([{k: math.nan if v is None else v for k, v in row.items()} for row in found])
+    """The rows of one part, a column for each key, nan for ``None``; empty if the part has no rows."""
+    chosen = (row for row in rows if row["part"] == part)
+    return pd.DataFrame([{k: math.nan if v is None else v for k, v in row.items()} for row in chosen])
 
 
 def judged(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials with what follows from them.
+    """The trials with a bound and a reference, with four more columns.
 
-    Returns:
-        The rows with a bound and a reference, and columns ``violated``: the bound is below the error; ``above``: the
-        lower bound is above it; ``ranked``: the error is larger than what the reference certifies of itself;
-        ``ratio``: bound/error.
+    ``violated``: the bound is below the error. ``above``: the lower bound is above it. ``ranked``: the error is larger
+    than the error of the reference. ``ratio``: bound/error.
     """
     good = trials[trials["status"] == "ok"].copy()
     slack = ROUNDING * good["exact"]
@@ -47,13 +83,12 @@ def judged(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def trial_summary(trials: pd.DataFrame, by: Sequence[str] = ("way",)) -> pd.DataFrame:
-    """Counts, shares and quantiles of trials.
+    """Counts and quantiles of trials, a row for each group.
 
-    Returns:
-        A row for each group: ``trials`` that have a bound and a reference; ``no_certificate`` and ``no_reference``
-        besides; ``violations`` and their ``share``; ``above``, lower bounds above the error; ``unranked``, errors too
-        small for the reference to tell; ``median`` and ``p90`` of bound/error over the others; ``work``, the
-        median of applications and products that the certificate took.
+    Columns: ``trials`` with a bound and a reference; ``no_certificate`` and ``no_reference``, the others;
+    ``violations`` and their ``share``; ``above``, lower bounds above the error; ``unranked``, errors below that of the
+    reference; ``median`` and ``p90`` of bound/error over ranked trials; ``work``, the median of applications and
+    products that the certificate took.
     """
     lines = []
     for group, rows in trials.groupby(list(by), sort=False):
@@ -78,49 +113,33 @@ def trial_summary(trials: pd.DataFrame, by: Sequence[str] = ("way",)) -> pd.Data
 
 
 def against_best(depths: pd.DataFrame) -> pd.DataFrame:
-    """A row for each task and tolerance: ``certified`` against the cheapest fixed depth, and the cheapest tolerances.
+    """``certified`` against the cheapest depth and the cheapest tolerances, a row for each task and tolerance.
 
-    Returns:
-        ``task, rtol``; ``error, bound, cost, looks, met`` of ``certified``; ``fixed`` and ``fixed_cost``,
-        ``tolerances`` and ``tolerances_cost``, the calls and costs of the others; ``times_fixed``,
-        ``times_tolerances``, the ratios of costs; ``reached``: whether its actual error is within rtol;
-        ``estimated_cost`` and ``estimated_error`` of ``certified`` on a map that hides what it knows.
+    Columns: ``task, rtol``; ``error, bound, applications, products, cost, looks, met`` of ``certified``; ``fixed`` and
+    ``fixed_cost``, ``tolerances`` and ``tolerances_cost``, labels and costs of the others; ``times_fixed`` and
+    ``times_tolerances``, ratios of costs; ``reached``: whether the actual error is within rtol; ``estimated_cost`` and
+    ``estimated_error`` of ``certified`` on a map that hides its constants.
     """
     depths = depths.assign(cost=depths["applications"] + depths["products"])
     lines = []
     for (task, rtol), rows in depths.groupby(["task", "rtol"], sort=False):
-        of = {row.kind: row for row in rows.itertuples()}
-        own, plain, easy = of["certified"], of["fixed depth"], of["tolerances"]
-        hidden = of["certified, estimated"]
-        lines.append(
-            {
-                "task": task,
-                "rtol": rtol,
-                "error": own.error,
-                "bound": own.bound,
-                "applications": own.applications,
-                "products": own.products,
-                "cost": own.cost,
-                "looks": own.looks,
-                "met": own.met,
-                "reached": own.error <= rtol,
-                "fixed": plain.call,
-                "fixed_cost": plain.cost if plain.call else np.nan,
-                "tolerances": easy.call,
-                "tolerances_cost": easy.cost if easy.call else np.nan,
-                "times_fixed": own.cost / plain.cost if plain.call else np.nan,
-                "times_tolerances": own.cost / easy.cost if easy.call else np.nan,
-                "estimated_cost": hidden.cost,
-                "estimated_error": hidden.error,
-            }
-        )
+        by_kind = {row.kind: row for row in rows.itertuples()}
+        own, hidden = by_kind["certified"], by_kind["certified, estimated"]
+        line = {name: getattr(own, name) for name in OWN} | {"task": task, "rtol": rtol}
+        line |= {"reached": own.error <= rtol}
+        line |= {"estimated_cost": hidden.cost, "estimated_error": hidden.error}
+        for name, kind in (("fixed", "fixed depth"), ("tolerances", "tolerances")):
+            best = by_kind[kind]
+            cost = best.cost if best.call else np.nan
+            line |= {name: best.call, f"{name}_cost": cost, f"times_{name}": own.cost / cost}
+        lines.append(line)
     return pd.DataFrame(lines)
 
 
 def overheads(rows: pd.DataFrame) -> pd.DataFrame:
-    """Shares of a step: ``each`` step, every ``20`` and every ``100``; ``spread``, the quartiles of the pairs.
+    """Cost of a certificate as a fraction of a step: at ``each`` step, every ``20`` and every ``100``.
 
-    A certificate taken every n steps costs the n-th part of one taken each step: the others are bare.
+    A certificate every n steps costs the n-th part. ``spread`` is the interquartile range over the ``pairs``.
     """
     lines = []
     for row in rows.itertuples():
@@ -135,7 +154,7 @@ def overheads(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def certificates_markdown(rows: Sequence[dict[str, object]], facts: Sequence[str]) -> str:
-    """The page. ``facts`` are lines on how it was made."""
+    """The page; ``facts`` are lines on how the rows were measured."""
     parts = ["# Certificates of gradients, measured\n", "\n".join(f"- {fact}" for fact in facts) + "\n"]
     if len(rigorous := rows_frame(rows, "rigorous")):
         parts.append(_trials_text("Rigorous: every contractive cell of the matrices", rigorous))
@@ -151,33 +170,27 @@ def certificates_markdown(rows: Sequence[dict[str, object]], facts: Sequence[str
 
 
 def _trials_text(title: str, trials: pd.DataFrame) -> str:
-    every = trial_summary(trials)
     lines = [
         f"{row.way}: {row.trials} trials, {row.violations} bounds below the actual error ({100 * row.share:.2f} %); "
         f"bound/error has median {row.median:.3g} and 90th percentile {row.p90:.3g}, over the "
         f"{row.trials - row.unranked} trials whose error the reference can tell."
-        for row in every.itertuples()
+        for row in trial_summary(trials).itertuples()
     ]
     table = trial_summary(trials, ("task", "way"))
-    shown = pd.DataFrame(
-        {
-            "task": table["task"],
-            "way": table["way"],
-            "trials": table["trials"],
-            "no certificate": table["no_certificate"],
-            "no reference": table["no_reference"],
-            "below the error": table["violations"],
-            "least above it": table["above"],
-            "not ranked": table["unranked"],
-            "bound/error, median": [_number(v) for v in table["median"]],
-            "90 %": [_number(v) for v in table["p90"]],
-            "work": [_number(v) for v in table["work"]],
-        }
-    )
-    return f"## {title}\n\n" + "\n\n".join(lines) + f"\n\n{_pipes(shown)}"
+    for name in ("median", "p90", "work"):
+        table[name] = table[name].map(_number)
+    return f"## {title}\n\n" + "\n\n".join(lines) + f"\n\n{_pipes(table.drop(columns='share'), TRIAL_TITLES)}"
 
 
 def _depths_text(table: pd.DataFrame) -> str:
+    table = table.assign(
+        certified=[f"{r.applications:g} + {r.products:g}" for r in table.itertuples()],
+        fixed=[f"{r.fixed}: {r.fixed_cost:.0f}" if r.fixed else "none" for r in table.itertuples()],
+        tolerances=[
+            f"{r.tolerances}: {r.tolerances_cost:.0f}" if r.tolerances else "none" for r in table.itertuples()
+        ],
+        estimated=[f"{r.estimated_cost:g} ({_number(r.estimated_error)})" for r in table.itertuples()],
+    )
     parts = ["## certified(rtol) against the cheapest that could have been chosen\n"]
     for rtol, rows in table.groupby("rtol", sort=False):
         within = rows["times_fixed"] <= TARGET
@@ -186,51 +199,24 @@ def _depths_text(table: pd.DataFrame) -> str:
             f"tasks, and it costs at most {TARGET:g} × the best fixed depth on {int(within.sum())} of "
             f"{int(rows['fixed_cost'].notna().sum())}; at most {rows['times_fixed'].max():.2f} ×.\n"
         )
-        shown = pd.DataFrame(
-            {
-                "task": rows["task"],
-                "certified": [f"{r.applications:g} + {r.products:g}" for r in rows.itertuples()],
-                "looks": rows["looks"],
-                "bound": [_number(v) for v in rows["bound"]],
-                "actual error": [_number(v) for v in rows["error"]],
-                "best fixed depth": [
-                    f"{r.fixed}: {r.fixed_cost:.0f}" if r.fixed else "none" for r in rows.itertuples()
-                ],
-                "×": [_number(v) for v in rows["times_fixed"]],
-                "best tolerances": [
-                    f"{r.tolerances}: {r.tolerances_cost:.0f}" if r.tolerances else "none"
-                    for r in rows.itertuples()
-                ],
-                "× these": [_number(v) for v in rows["times_tolerances"]],
-                "estimated": [
-                    f"{r.estimated_cost:g} ({_number(r.estimated_error)})" for r in rows.itertuples()
-                ],
-            }
-        )
-        parts.append(_pipes(shown))
+        numbers = {
+            name: rows[name].map(_number) for name in ("bound", "error", "times_fixed", "times_tolerances")
+        }
+        parts.append(_pipes(rows.assign(**numbers), DEPTH_TITLES))
     return "\n".join(parts)
 
 
 def _overheads_text(table: pd.DataFrame) -> str:
-    shown = pd.DataFrame(
-        {
-            "task": table["task"],
-            "solver": table["solver"],
-            "what": table["way"],
-            "step, ms": [_number(v) for v in table["step_ms"]],
-            "each step": [_percent(v) for v in table["each"]],
-            "every 20": [_percent(v) for v in table["20"]],
-            "every 100": [_percent(v) for v in table["100"]],
-            "quartiles apart": [_percent(v) for v in table["spread"]],
-            "pairs": table["pairs"],
-        }
-    )
-    return f"## What it adds to a step\n\n{_pipes(shown)}"
+    shares = {name: table[name].map(_percent) for name in ("each", "20", "100", "spread")}
+    table = table.assign(step_ms=table["step_ms"].map(_number), **shares)
+    return f"## What it adds to a step\n\n{_pipes(table, OVERHEAD_TITLES)}"
 
 
-def _pipes(shown: pd.DataFrame) -> str:
-    align = ["left" if column in ("task", "way", "solver", "what") else "right" for column in shown]
-    return shown.to_markdown(index=False, colalign=align, disable_numparse=True) + "\n"
+def _pipes(table: pd.DataFrame, titles: dict[str, str]) -> str:
+    """The columns in ``titles``, in their order and under their titles, as a Markdown table."""
+    align = ["left" if name in ("task", "way", "solver") else "right" for name in titles]
+    text = table[list(titles)].rename(columns=titles)
+    return text.to_markdown(index=False, colalign=align, disable_numparse=True) + "\n"
 
 
 def _number(value: float) -> str:

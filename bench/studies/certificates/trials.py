@@ -1,11 +1,10 @@
-"""Trials of certificates: a bound, and the error that it bounds, on crops small enough to make a thousand of them."""
+"""Trials of certificates: a bound and the error that it bounds, on crops small enough for a thousand trials."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,37 +14,35 @@ from solvers import Certificate, CertifiedBackward, Solver
 from ...config.matrix import load_profile, parse_solver, parse_task
 from ...config.profile_schema import profile_names
 from ...external import ExternalSolver
-from ...measurement.hypergradient import NoReference, reference_gradient
-from ...measurement.training import parameters
+from ...measurement.hypergradient import NoReference
 from ...tasks import Batch, Problem, Task, build_problem
 from ...tasks.images import Images, Layout
 from ...utils.errors import UserError
+from ..gradients import exact_gradient, flatten, norm
 from .certified_step import (
-    HAIR,
-    CertifiedStep,
-    Constants,
+    L_ROUNDING,
     CountingMap,
     StepCost,
-    flatten,
     known_constants,
-    measured_constants,
-    plain,
-    take,
+    step_constants,
+    take_step,
+    tape_certificate,
     timed_audit,
 )
 
 SIDES = (24, 32, 48, 64)
-"""Crops that are tried, smallest first."""
+"""Sides of crops in pixels; the smallest that a task admits is used."""
 FURTHER = (
     "deblurring(orientations(smoothing=0.01, ridge=0.02))",
     "inpainting_colour(colours(smoothing=0.01, ridge=0.02))",
     "inpainting(union(smoothing=0.01, ridge=0.02))",
 )
-"""Contractive tasks that no matrix has, so that every kind of penalty occurs."""
+"""Contractive tasks beside those of the profiles, so that every kind of penalty occurs."""
 MATRICES = ("quick", "paper")
-"""The profiles that the solvers are from."""
+"""Profiles whose solvers are tried."""
 NETWORKS = ("deblurring(dncnn)",)
 """Tasks without known constants, for estimates alone."""
+WAYS = ("plain", "audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +51,17 @@ class CertificateTrial:
 
     Attributes:
         part: ``rigorous`` or ``estimates``.
-        task, solver, seed, image, crop: of what; the number of the batch, and its side in pixels.
-        matrix: whether the task stands in a profile.
+        task, solver, seed: of the step.
+        image, crop: number of the batch, and side of its crops in pixels.
+        matrix: whether a profile has the task.
         L: Lipschitz constant known in advance; nan if none is.
-        way: ``plain`` or ``audit``.
-        status: ``ok``; ``no certificate``, where L is not below 1; ``no reference``, where the oracle found none.
-        bound, least: what the certificate says; the error is at most, and at least, as much.
-        error, exact: of the gradient, and the norm of the exact one.
-        used: the L that the certificate was made with.
-        rigorous: what the certificate says of itself.
-        applications, products, looks: what the certificate cost.
+        way: ``plain`` (certificate of the tape) or ``audit``.
+        status: ``ok``; ``no certificate`` if L is not below 1; ``no reference`` if there is no exact gradient.
+        bound, least: upper and lower bound on the error, by the certificate.
+        error, exact: norm of the actual error, and of the exact gradient.
+        used: the L of the certificate.
+        rigorous: whether the certificate is a proven bound.
+        applications, products, looks: cost of the certificate.
     """
 
     part: str
@@ -88,25 +86,17 @@ class CertificateTrial:
 
 
 def matrix_tasks() -> list[str]:
-    """The labels of all tasks of all profiles but those whose layers have parameters of their own."""
+    """Labels of the tasks of all profiles, without those whose layers have parameters of their own."""
     parts = (part for name in profile_names() for part in load_profile(name).parts())
     tasks = (parse_task(text) for part in parts for text in part.tasks)
     return list(dict.fromkeys(task.label for task in tasks if not task.prior.layers))
 
 
-def matrix_solvers(names: tuple[str, ...] = MATRICES) -> list[Solver]:
-    """Our solvers of these profiles, each once."""
-    texts = (text for name in names for part in load_profile(name).parts() for text in part.solvers)
-    found: list[Solver] = []
-    for solver in map(parse_solver, texts):
-        # What certifies itself is measured in part c.
-        if (
-            not isinstance(solver, ExternalSolver)
-            and not isinstance(solver.backward_mode, CertifiedBackward)
-            and solver not in found
-        ):
-            found.append(solver)
-    return found
+def matrix_solvers() -> list[Solver]:
+    """The solvers of ``MATRICES``, each once, without external ones and those that certify themselves."""
+    texts = (text for name in MATRICES for part in load_profile(name).parts() for text in part.solvers)
+    solvers = dict.fromkeys(solver for solver in map(parse_solver, texts) if isinstance(solver, Solver))
+    return [solver for solver in solvers if not isinstance(solver.backward_mode, CertifiedBackward)]
 
 
 def smallest_problem(task: Task, images: Images, count: int, seed: int) -> tuple[Problem, int]:
@@ -124,24 +114,20 @@ def smallest_problem(task: Task, images: Images, count: int, seed: int) -> tuple
     raise AssertionError
 
 
-def contractive(task: Task, images: Images) -> float:
-    """L where it is known to be below 1 and the bounds are rigorous; nan elsewhere."""
+def known_contraction(task: Task, images: Images) -> float:
+    """L, if it is known to be below 1 and the derivative bounds are rigorous; nan otherwise."""
     problem, _ = smallest_problem(task, images, 1, 0)
-    made = known_constants(problem.bind(problem.train), problem.criterion(problem.train))
-    if isinstance(made, str) or not made.regularity.rigorous or not made.regularity.L < 1 - HAIR:
+    constants = known_constants(problem.bind(problem.train), problem.criterion(problem.train))
+    if isinstance(constants, str):
         return math.nan
-    return made.regularity.L
+    bounds = constants.regularity
+    return bounds.L if bounds.rigorous and bounds.L < 1 - L_ROUNDING else math.nan
 
 
 def trial_reference(problem: Problem, batch: Batch) -> Tensor | None:
-    """The float64 gradient, or ``None`` where there is none."""
+    """The exact gradient, as one vector; ``None`` if there is no reference."""
     try:
-        return reference_gradient(
-            problem.limit(batch),
-            parameters(problem),
-            problem.start(batch),
-            lambda x: problem.loss(x, batch),
-        ).gradient
+        return exact_gradient(problem, batch)
     except NoReference:
         return None
 
@@ -156,71 +142,52 @@ def trials(
     size: int = 1,
     matrix: bool = True,
 ) -> Iterator[CertificateTrial]:
-    """Two trials, plain and audit, for each seed, each of ``count`` batches, and each solver.
+    """Two trials, plain and audit, for each seed, each of ``count`` batches of ``size`` crops, and each solver.
 
-    Args:
-        part: ``rigorous``, or ``estimates``, where map and loss hide what they know.
-        task, images, solvers, seeds, count: of what.
-        size: crops in a batch.
-        matrix: whether the task stands in a profile.
+    In the part ``estimates``, map and loss hide their constants. ``matrix``: whether a profile has the task.
     """
     parsed = parse_task(task)
     for seed in seeds:
         problem, side = smallest_problem(parsed, images, count * size, seed)
         for image in range(count):
             batch = problem.train.select(torch.arange(image * size, (image + 1) * size))
-            made = known_constants(problem.bind(batch), problem.criterion(batch))
-            L = math.nan if isinstance(made, str) else made.regularity.L
+            constants = known_constants(problem.bind(batch), problem.criterion(batch))
+            L = math.nan if isinstance(constants, str) else constants.regularity.L
             exact = trial_reference(problem, batch)
             for solver in solvers:
-                first = CertificateTrial(
+                trial = CertificateTrial(
                     part, parsed.label, solver.label, seed, image, side, matrix, L, "plain"
                 )
                 if exact is None:
-                    yield from (dataclasses.replace(first, way=way, status="no reference") for way in WAYS)
+                    yield from (replace(trial, way=way, status="no reference") for way in WAYS)
                 else:
-                    yield from _both(first, problem, batch, solver, exact)
+                    yield from _tried(trial, problem, batch, solver, exact)
 
 
-WAYS = ("plain", "audit")
-
-
-def _both(
-    first: CertificateTrial, problem: Problem, batch: Batch, solver: Solver | ExternalSolver, exact: Tensor
+def _tried(
+    trial: CertificateTrial, problem: Problem, batch: Batch, solver: Solver | ExternalSolver, exact: Tensor
 ) -> Iterator[CertificateTrial]:
-    hidden = first.part == "estimates"
+    hidden = trial.part == "estimates"
     T = CountingMap(problem.bind(batch), hidden)
-    step = take(solver, problem, batch, problem.bind(batch))
-    first = dataclasses.replace(
-        first,
-        error=float(torch.linalg.vector_norm(flatten(step.gradient) - exact)),
-        exact=float(torch.linalg.vector_norm(exact)),
-    )
-    constants = _constants(T, problem, batch, step)
-    if not constants.regularity.L < 1:
-        yield from (
-            dataclasses.replace(first, way=way, status="no certificate", used=constants.regularity.L)
-            for way in WAYS
-        )
+    step = take_step(solver, problem, batch, problem.bind(batch))
+    trial = replace(trial, error=norm(flatten(step.gradient) - exact), exact=norm(exact))
+    constants = step_constants(T, problem, batch, step)
+    L = constants.regularity.L
+    if not L < 1:
+        yield from (replace(trial, way=way, status="no certificate", used=L) for way in WAYS)
         return
-    yield _told(first, plain(step, constants), T.counts)
+    yield _with_certificate(trial, tape_certificate(step, constants), T.counts)
     audit = timed_audit(problem, batch, step, hidden)
-    yield _told(dataclasses.replace(first, way="audit"), audit.found, audit.counts)
+    yield _with_certificate(replace(trial, way="audit"), audit.found, audit.counts)
 
 
-def _constants(T: CountingMap, problem: Problem, batch: Batch, step: CertifiedStep) -> Constants:
-    made = known_constants(T, problem.criterion(batch))
-    return measured_constants(T, problem, batch, step) if isinstance(made, str) else made
-
-
-def _told(trial: CertificateTrial, found: Certificate, counts: StepCost) -> CertificateTrial:
-    status = "ok" if math.isfinite(found.error) else "no certificate"
-    return dataclasses.replace(
+def _with_certificate(trial: CertificateTrial, bound: Certificate, counts: StepCost) -> CertificateTrial:
+    return replace(
         trial,
-        status=status,
-        bound=found.error,
-        least=found.least,
-        used=found.L,
-        rigorous=found.rigorous,
+        status="ok" if math.isfinite(bound.error) else "no certificate",
+        bound=bound.error,
+        least=bound.least,
+        used=bound.L,
+        rigorous=bound.rigorous,
         **asdict(counts),
     )

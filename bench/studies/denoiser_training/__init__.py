@@ -1,1 +1,1 @@
-"""Training and evaluation of the denoisers whose weights the project ships."""
+"""Train and evaluate the denoisers whose weights the project ships."""

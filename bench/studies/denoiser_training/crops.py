@@ -1,4 +1,4 @@
-"""Training crops: random places of photographs, flipped, turned and (grey ones, in a colour run) tinted."""
+"""Random crops of photographs, flipped and rotated; in a colour run, grey ones are tinted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...tasks.images import SUFFIXES, read_image
 from ...utils.errors import UserError
 
 COLOUR_SHARE = 0.6
-"""Share of crops from colour photographs in a colour run that has grey ones too."""
+"""Fraction of crops from colour photographs in a colour run with grey photographs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Photographs:
     """Training images, float32 in [0, 1].
 
     Attributes:
-        native: ``(C, H, W)``, with the channels asked for.
-        grey: ``(1, H, W)``, the colourless ones of a colour run.
+        native: ``(C, H, W)``, with the number of channels of the network.
+        grey: ``(1, H, W)``, the grey photographs of a colour run.
     """
 
     native: list[Tensor]
@@ -29,7 +29,7 @@ class Photographs:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images of a folder, sorted. Raises ``UserError`` where it is none or holds none."""
+    """The images of a folder, sorted. Raises ``UserError`` if there is no such folder, or no image in it."""
     if not folder.is_dir():
         raise UserError(f"no folder {str(folder)!r}: give --images a folder of images")
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
@@ -44,28 +44,28 @@ def read_folders(folders: list[Path], channels: int, least: int) -> Photographs:
     Args:
         folders: at least one.
         channels: 1 or 3.
-        least: smallest side that an image must have.
+        least: smallest allowed side of an image.
 
     Raises:
-        UserError: a folder is not one, nothing can be read, an image is too small, or (colour) all are grey.
+        UserError: there is no such folder, an image is unreadable or too small, or all are grey in a colour run.
     """
-    found = Photographs([], [])
+    photographs = Photographs([], [])
     for file in (file for folder in folders for file in image_files(folder)):
         image = read_image(file, channels).float()
         if min(image.shape[1:]) < least:
             size = f"{image.shape[2]}×{image.shape[1]}"
             raise UserError(f"{file.name} is {size}, smaller than the crops of {least}×{least}: remove it")
         if channels == 3 and bool((image == image[:1]).all()):
-            found.grey.append(image[:1])
+            photographs.grey.append(image[:1])
         else:
-            found.native.append(image)
-    if not found.native:
-        raise UserError(f"no image in colour in {', '.join(map(str, folders))}")
-    return found
+            photographs.native.append(image)
+    if not photographs.native:
+        raise UserError(f"no colour image in {', '.join(map(str, folders))}")
+    return photographs
 
 
 def sample(photographs: Photographs, size: int, count: int, rng: torch.Generator) -> Tensor:
-    """``count`` random crops; larger images are drawn more often.
+    """``count`` random crops, from each image with a probability proportional to its area.
 
     Returns:
         ``(count, C, size, size)`` float32 in [0, 1].
@@ -74,7 +74,7 @@ def sample(photographs: Photographs, size: int, count: int, rng: torch.Generator
         torch.tensor([float(image[0].numel()) for image in images])
         for images in (photographs.native, photographs.grey)
     ]
-    found: list[Tensor] = []
+    crops: list[Tensor] = []
     for _ in range(count):
         tinted = bool(photographs.grey) and float(torch.rand((), generator=rng)) > COLOUR_SHARE
         images = photographs.grey if tinted else photographs.native
@@ -86,12 +86,12 @@ def sample(photographs: Photographs, size: int, count: int, rng: torch.Generator
         elif crop.shape[0] == 3:
             crop = crop[torch.randperm(3, generator=rng)]
         crop = torch.rot90(crop, _pick(4, rng), (1, 2))
-        found.append(crop.flip(2) if _pick(2, rng) else crop)
-    return torch.stack(found)
+        crops.append(crop.flip(2) if _pick(2, rng) else crop)
+    return torch.stack(crops)
 
 
 def _tint(grey: Tensor, rng: torch.Generator) -> Tensor:
-    """Another gamma and another range for each channel."""
+    """An RGB image of a grey one, with a random gamma and range for each channel."""
     gain, gamma = 0.6 + 0.4 * torch.rand(2, 3, 1, 1, generator=rng)
     return (1 - gain) * torch.rand(3, 1, 1, generator=rng) + gain * grey ** (2 * gamma - 0.6)
 

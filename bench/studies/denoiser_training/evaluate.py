@@ -1,4 +1,4 @@
-"""PSNR of a denoiser over a folder of images: ``python -m bench.studies.denoiser_training.evaluate --help``."""
+"""PSNR of a denoiser on a folder of images: ``python -m bench.studies.denoiser_training.evaluate --help``."""
 
 from __future__ import annotations
 
@@ -32,39 +32,34 @@ NAMED: dict[str, tuple[Family, int]] = {
     "scico6": (ScicoFamily(6), 1),
     "scico17": (ScicoFamily(17), 1),
 }
-"""Families with their number of channels."""
+"""Families of denoisers and their numbers of channels."""
 
 
 def mean_psnr(denoiser: Denoiser, images: list[Tensor], sigma: float) -> float:
     """Mean PSNR in dB over images ``(C, H, W)`` in [0, 1], float32, at noise level ``sigma``.
 
-    The noise of the i-th image is that of seed i at every level and is not clipped; the output is.
+    The noise of image i has seed i. The noisy image is not clipped, the denoised one is.
     """
     values: list[float] = []
     for i, clean in enumerate(images):
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(i))
         with torch.no_grad():
-            found = denoiser((clean + sigma * noise)[None], torch.tensor(sigma)).clamp(0, 1)
-        values.append(float(PSNR(max_pixel=1)(found, clean[None])))
+            denoised = denoiser((clean + sigma * noise)[None], torch.tensor(sigma)).clamp(0, 1)
+        values.append(float(PSNR(max_pixel=1)(denoised, clean[None])))
     return sum(values) / len(values)
 
 
 def measured_lipschitz(denoiser: Denoiser, x: Tensor, sigma: float, rounds: int = 30) -> float:
-    """A lower bound on the Lipschitz constant of the residual: power iteration on its Jacobian at ``x``.
+    """A lower bound on the Lipschitz constant of ``x − D(x)``: power iteration on its Jacobian at ``x``.
 
-    Args:
-        denoiser: D.
-        x: images ``(B, C, H, W)``.
-        sigma: the noise level.
-        rounds: products with the Jacobian and its transpose.
+    The images x are ``(B, C, H, W)``. A round makes one product with the Jacobian and one with its transpose.
     """
-
     level = torch.tensor(sigma, dtype=x.dtype)
     return jacobian_norm(lambda z: z - denoiser(z, level), x, rounds).value
 
 
 def evaluation_row(name: str, images: list[Tensor], weights: WeightFile | None) -> pd.DataFrame:
-    """One row: PSNR at every level, and for a DnCNN the Lipschitz constant of its residual, certified and measured."""
+    """One row: PSNR at every level; for a DnCNN, the certified and the measured Lipschitz constant of its residual."""
     family, channels = NAMED[name]
     denoiser = family.build(channels, torch.float32, "cpu", weights)
     row: dict[str, str] = {"denoiser": name}
@@ -81,17 +76,20 @@ def evaluation_row(name: str, images: list[Tensor], weights: WeightFile | None) 
 def evaluate(
     name: Annotated[str, typer.Argument(help=", ".join(NAMED))],
     images: Annotated[Path, typer.Option("--images", help="A folder of test images.")],
-    weights: Annotated[str | None, typer.Option("--weights", help="A file, or download.")] = None,
+    weights: Annotated[str | None, typer.Option("--weights", help="A file of weights, or download.")] = None,
 ) -> None:
-    """Mean PSNR of a denoiser over the images of a folder, at three noise levels."""
+    """Print the mean PSNR of a denoiser over the images of a folder, at three noise levels."""
     if name not in NAMED:
         raise unknown("denoiser", name, NAMED)
-    given = weight_file(weights) if weights else None
-    found = [read_image(file, NAMED[name][1]).float() for file in image_files(images)]
-    found = [image[:, : image.shape[1] // 8 * 8, : image.shape[2] // 8 * 8] for image in found]
-    for image in found:
-        NAMED[name][0].check((image.shape[0], image.shape[1], image.shape[2]))
-    print_frame(evaluation_row(name, found, given), f"{len(found)} images")
+    family, channels = NAMED[name]
+    file = weight_file(weights) if weights else None
+    tests: list[Tensor] = []
+    for path in image_files(images):
+        image = read_image(path, channels).float()
+        image = image[:, : image.shape[1] // 8 * 8, : image.shape[2] // 8 * 8]
+        family.check((image.shape[0], image.shape[1], image.shape[2]))
+        tests.append(image)
+    print_frame(evaluation_row(name, tests, file), f"{len(tests)} images")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Trains the denoisers that the project ships: ``python -m bench.studies.denoiser_training.train --help``.
+"""Train the denoisers that the project ships: ``python -m bench.studies.denoiser_training.train --help``.
 
-A compact DRUNet that takes the noise level as a map, and a DnCNN whose residual is contractive by construction.
+They are a compact DRUNet with a map of noise levels as input, and a DnCNN whose residual is a contraction.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ LARGEST_SIGMA = 60 / 255
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What decides the weights, beside the images and the device.
+    """Settings of a training. With the images and the device they determine the weights.
 
     Attributes:
         architecture: a name of ``ARCHITECTURES``.
-        steps: optimiser steps in all.
-        batch, crop: crops in a step, and their side in pixels.
+        steps: number of optimiser steps.
+        batch, crop: number of crops in a step, and their side in pixels.
         rate: largest learning rate.
-        seed: of the initial weights, the crops and the noise.
+        seed: of initial weights, crops and noise.
     """
 
     architecture: str
@@ -50,7 +50,7 @@ class Recipe:
 
     @property
     def network(self) -> Architecture:
-        """What is trained."""
+        """The architecture with that name."""
         return ARCHITECTURES[self.architecture]
 
 
@@ -58,7 +58,7 @@ Part: TypeAlias = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.O
 
 
 class Training:
-    """A network on its way: its weights, their running average, the optimiser, and how far it is."""
+    """The state of a training: weights, their running average, the optimiser, and the number of steps done."""
 
     def __init__(self, recipe: Recipe, device: str) -> None:
         torch.manual_seed(recipe.seed)
@@ -81,7 +81,7 @@ class Training:
         self.done = 0
 
     def advance(self, photographs: Photographs) -> float:
-        """One step. Returns its loss."""
+        """Take one step. Returns its loss."""
         recipe, step = self.recipe, self.done
         rng = torch.Generator().manual_seed((recipe.seed << 32) + step)
         clean = sample(photographs, recipe.crop, recipe.batch, rng)
@@ -102,19 +102,19 @@ class Training:
         return loss.item()
 
     def write(self, checkpoint: Path) -> None:
-        """Store everything that ``resume`` needs, whole or not at all."""
+        """Write a checkpoint for ``resume``, atomically."""
         stream = io.BytesIO()
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         torch.save({**parts, "recipe": asdict(self.recipe), "done": self.done}, stream)
         write_atomically(checkpoint, stream.getvalue())
 
     def resume(self, checkpoint: Path) -> None:
-        """Go on from a checkpoint. Raises ``UserError`` where it is damaged or of another recipe."""
+        """Continue from a checkpoint. Raises ``UserError`` if it is damaged or of another recipe."""
         try:
             state = torch.load(checkpoint, map_location=self.device, weights_only=True)
             recipe, done = state["recipe"], int(state["done"])
-        except Exception as error:  # torch raises what its parsers meet, of a dozen types
-            raise UserError(f"the checkpoint {checkpoint} is damaged: remove it to start again") from error
+        except Exception as error:  # the parsers of torch raise a dozen types
+            raise UserError(f"the checkpoint {checkpoint} is damaged: remove it to start over") from error
         if recipe != asdict(self.recipe):
             raise UserError(
                 f"the checkpoint {checkpoint} is of another run: remove it, or give another --out"
@@ -134,10 +134,10 @@ class Training:
 
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """Adam; and gradient descent with momentum for layers of bounded norm.
+    """Adam, or gradient descent with momentum if the norms of layers are bounded.
 
-    Adam's steps have entries of one size, so they raise the norm of a layer by far more than they help, and what
-    is scaled back is the layer: a residual that is bounded tightly then fades away.
+    All entries of a step of Adam have about the same size, so each step raises the norm of a layer far more than it
+    helps. Scaling the layer back to its bound then makes the residual vanish.
     """
     if recipe.network.lipschitz is None:
         return torch.optim.Adam(network.parameters(), lr=recipe.rate)
@@ -150,11 +150,9 @@ def noisy_loss(
     """Mean absolute error of the denoised crops at random noise levels, in grey levels of [0, 1].
 
     Args:
-        architecture: of the network.
-        network: on ``device``.
+        architecture, network, device: the network is on the device.
         clean: crops ``(B, C, H, W)``, on the CPU.
-        device: where to compute.
-        rng: for levels and noise, on the CPU.
+        rng: of levels and noise, on the CPU.
     """
     sigma = (LARGEST_SIGMA * torch.rand(len(clean), 1, 1, 1, generator=rng)).to(device)
     noise = torch.randn(clean.shape, generator=rng).to(device)
@@ -170,14 +168,7 @@ def noisy_loss(
 def fit_network(
     recipe: Recipe, photographs: Photographs, checkpoint: Path, device: str, every: int = 200
 ) -> nn.Module:
-    """Train, from the checkpoint where there is one.
-
-    Args:
-        recipe: what to train and how.
-        photographs: the images.
-        checkpoint: written every ``every`` steps and at the end.
-        device: where to compute.
-        every: steps between checkpoints.
+    """Train, continuing from ``checkpoint`` if it exists; it is written every ``every`` steps and at the end.
 
     Returns:
         The network with the running average of its weights, on the CPU.
@@ -185,13 +176,12 @@ def fit_network(
     training = Training(recipe, device)
     if checkpoint.is_file():
         training.resume(checkpoint)
-    shown = math.nan
+    mean_loss = math.nan
     while training.done < recipe.steps:
         loss = training.advance(photographs)
-        shown = loss if math.isnan(shown) else 0.99 * shown + 0.01 * loss
+        mean_loss = loss if math.isnan(mean_loss) else 0.99 * mean_loss + 0.01 * loss
         if training.done % every == 0 or training.done == recipe.steps:
-            line = f"step {training.done}/{recipe.steps}: mean absolute error {255 * shown:.3f} / 255"
-            say(line)
+            say(f"step {training.done}/{recipe.steps}: mean absolute error {255 * mean_loss:.3f} / 255")
             training.write(checkpoint)
     if recipe.network.lipschitz is not None:
         limit_lipschitz(training.average, recipe.network.lipschitz)
@@ -214,11 +204,12 @@ def train_denoiser(
     device: Annotated[str, typer.Option("--device")] = "cpu",
     half: Annotated[bool, typer.Option("--half", help="Store float16 (a DRUNet only).")] = False,
 ) -> None:
-    """Train one of the denoisers; a run that is stopped goes on from its last checkpoint (beside --out)."""
+    """Train one of the denoisers. A stopped run continues from its last checkpoint, beside --out."""
     if architecture not in ARCHITECTURES:
         raise unknown("architecture", architecture, ARCHITECTURES)
-    usual = 1e-3 if ARCHITECTURES[architecture].lipschitz is None else 1e-2
-    recipe = Recipe(architecture, steps, batch, crop, usual if rate is None else rate, seed)
+    if rate is None:
+        rate = 1e-3 if ARCHITECTURES[architecture].lipschitz is None else 1e-2
+    recipe = Recipe(architecture, steps, batch, crop, rate, seed)
     if out.suffix != ".safetensors":
         raise UserError(f"--out must be a .safetensors file, not {str(out)!r}")
     if half and recipe.network.lipschitz is not None:

@@ -1,1 +1,1 @@
-"""Other libraries: known issues, each measured, and the smallest budgets that reach an error."""
+"""Other libraries: their known issues, measured, and the smallest budgets that reach an error."""

@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=N
 
 @app.callback()
 def main() -> None:
-    """What other libraries do at equilibrium, as tables in Markdown.
+    """Measure other libraries at equilibrium, and print tables in Markdown.
 
     \b
     python -m bench.studies.external traps
@@ -25,7 +25,7 @@ def main() -> None:
 
 @app.command()
 def traps() -> None:
-    """Measure every trap again (half a minute)."""
+    """Measure every known issue again (half a minute)."""
     from .issues_table import markdown, measure_issues
 
     print(markdown(measure_issues()))  # noqa: T201
@@ -33,7 +33,7 @@ def traps() -> None:
 
 @app.command()
 def search() -> None:
-    """The cheapest budgets of every setting for 10 %, 1 % and 0.1 % of error (half an hour)."""
+    """Find the cheapest budgets of every setting for errors of 10 %, 1 % and 0.1 % (half an hour)."""
     from .budget_search import cheapest_table
 
     for line in cheapest_table():
@@ -42,10 +42,10 @@ def search() -> None:
 
 @app.command()
 def step(
-    calls: Annotated[list[str], typer.Argument(help="Solvers and peers.")],
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Steps of which the median is shown.")] = 3,
+    calls: Annotated[list[str], typer.Argument(help="Our solvers, and other libraries'.")],
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Steps whose median time is shown.")] = 3,
 ) -> None:
-    """One training step of each call: its work, its error and its duration."""
+    """Take one training step with each call: its applications, products, error and duration."""
     from .budget_search import step_table
 
     for line in step_table(calls, rounds):

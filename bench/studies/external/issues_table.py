@@ -1,4 +1,4 @@
-"""Traps in libraries that others use, each measured afresh: ``python -m bench.studies.external traps``."""
+"""The table of known issues of other libraries, measured anew: ``python -m bench.studies.external traps``."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ from ...external.base import installed
 from . import issues_deepinv, issues_torchdeq
 from .known_issue import KnownIssue
 
-TRAPS = (*issues_torchdeq.TRAPS, *issues_deepinv.TRAPS)
+KNOWN_ISSUES = (*issues_torchdeq.ISSUES, *issues_deepinv.ISSUES)
 
 
 def measure_issues() -> list[KnownIssue]:
-    """Every trap.
-
-    Raises:
-        UserError: torchdeq is not installed.
-    """
+    """Measure every known issue. Raises ``UserError`` if torchdeq is not installed."""
     installed("torchdeq")
-    return [trap() for trap in TRAPS]
+    return [measure() for measure in KNOWN_ISSUES]
 
 
 def markdown(rows: Sequence[KnownIssue]) -> str:
-    """A table in Markdown, a row a trap."""
+    """The rows as a Markdown table."""
     lines = ["| library | what | expected | measured |", "|:--|:--|:--|:--|"]
     lines += [f"| {r.library} {version(r.library)} | {r.what} | {r.expected} | {r.measured} |" for r in rows]
     return "\n".join(lines)

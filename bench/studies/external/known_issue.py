@@ -1,26 +1,26 @@
-"""What a trap is, and the small problems on which traps are shown."""
+"""A known issue of another library, and the small problems on which known issues are measured."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from solvers import Map, Solution
+from solvers.conformance import relative_error
 
 from ...config.matrix import parse_task
-from ...measurement.hypergradient import reference_gradient
-from ...measurement.training import parameters
 from ...tasks import Problem, build_problem
 from ...tasks.images import Layout, find_images
+from ..gradients import exact_gradient, parameter_gradient
 
 
 @dataclass(frozen=True, slots=True)
 class KnownIssue:
-    """One trap: whose it is, what is done, what one would expect of it, and what was measured."""
+    """A row of the table: the library, the call, the result that its documentation suggests, and the measured one."""
 
     library: str
     what: str
@@ -28,45 +28,57 @@ class KnownIssue:
     measured: str
 
 
-@cache
-def problem(crop: int = 64) -> Problem:
-    """A crop of deblurring(huber), in float64."""
+Measure = Callable[[], KnownIssue]
+
+
+def known_issue(
+    issues: list[Measure], library: str, what: str, expected: str
+) -> Callable[[Callable[[], str]], Measure]:
+    """Decorator of a function that measures a known issue: it returns the row, and is appended to ``issues``."""
+
+    def decorate(measure: Callable[[], str]) -> Measure:
+        @functools.wraps(measure)
+        def row() -> KnownIssue:
+            return KnownIssue(library, what, expected, measure())
+
+        issues.append(row)
+        return row
+
+    return decorate
+
+
+@functools.cache
+def problem() -> Problem:
+    """One crop of deblurring(huber), in float64."""
     return build_problem(
-        parse_task("deblurring(huber)"), find_images(), Layout(crop, 1, 1), 0, dtype=torch.float64
+        parse_task("deblurring(huber)"), find_images(), Layout(64, 1, 1), 0, dtype=torch.float64
     )
 
 
-@cache
-def exact(crop: int = 64) -> Tensor:
-    """The hypergradient of that crop."""
-    found = problem(crop)
-    batch = found.train
-    return reference_gradient(
-        found.limit(batch), parameters(found), found.start(batch), lambda x: found.loss(x, batch)
-    ).gradient
+@functools.cache
+def exact() -> Tensor:
+    """The exact gradient of ``problem``."""
+    return exact_gradient(problem(), problem().train)
 
 
-def gradient(solver: Callable[[Map, Tensor], Solution], scale: float = 1.0, crop: int = 64) -> Tensor:
-    """What is left in the parameters by a loss times ``scale``, divided by ``scale``."""
-    found = problem(crop)
-    found.operator.zero_grad(set_to_none=True)
-    solution = solver(found.bind(found.train), found.start(found.train))
-    (scale * found.loss(solution.x, found.train)).backward()
-    return torch.cat([p.grad.flatten() for p in parameters(found) if p.grad is not None]) / scale
+def solved(solver: Callable[[Map, Tensor], Solution], scale: float = 1.0) -> Solution:
+    """The solution of ``problem`` after a backward pass of the loss times ``scale``."""
+    chosen = problem()
+    chosen.operator.zero_grad(set_to_none=True)
+    solution = solver(chosen.bind(chosen.train), chosen.start(chosen.train))
+    (scale * chosen.loss(solution.x, chosen.train)).backward()
+    return solution
 
 
-def off(found: Tensor, wanted: Tensor) -> float:
-    """``‖found − wanted‖ / ‖wanted‖``."""
-    return float(torch.linalg.vector_norm(found - wanted) / torch.linalg.vector_norm(wanted))
-
-
-def issue_percent(value: float) -> str:
-    """``12 %``, ``0.0012 %``."""
-    return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"
+def error_percent(solver: Callable[[Map, Tensor], Solution], scale: float = 1.0) -> str:
+    """The relative error of the gradient of the loss times ``scale``: ``12 %``, ``0.0012 %``."""
+    solved(solver, scale)
+    error = relative_error(parameter_gradient(problem()) / scale, exact())
+    return f"{100 * error:.2g} %" if error < 0.1 else f"{100 * error:.0f} %"
 
 
 def raised(attempt: Callable[[], object]) -> str:
-    """The exception that an attempt ends in, in a few words; ``nothing raised`` for none."""
+    """The exception of an attempt in a few words, or ``nothing raised``."""
     try:
         attempt()
     except Exception as error:
@@ -75,7 +87,12 @@ def raised(attempt: Callable[[], object]) -> str:
     return "nothing raised"
 
 
-def second_derivative(x: Tensor, parameter: Tensor) -> Tensor | None:
-    """``d²(½x²)/dp²`` by differentiating twice; ``None`` where the gradient has no tape."""
-    (first,) = torch.autograd.grad(0.5 * x.square().sum(), parameter, create_graph=True)
-    return torch.autograd.grad(first.sum(), parameter)[0] if first.requires_grad else None
+def second_derivative(x: Tensor, parameter: Tensor) -> str:
+    """``d²(½x²)/dp²`` by differentiating twice; ``no tape`` if the gradient has none, or a RuntimeError in words."""
+    try:
+        (first,) = torch.autograd.grad(0.5 * x.square().sum(), parameter, create_graph=True)
+        if not first.requires_grad:
+            return "no tape"
+        return f"{float(torch.autograd.grad(first.sum(), parameter)[0].sum()):.4g}"
+    except RuntimeError as error:
+        return f"RuntimeError: {' '.join(str(error).split())[:50]}"

@@ -1,1 +1,1 @@
-"""The largest image whose training step fits in memory, for each task and estimator."""
+"""The largest image whose training step fits in memory, for each task and solver."""

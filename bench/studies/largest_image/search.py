@@ -1,4 +1,4 @@
-"""A search for the largest image whose training step fits."""
+"""Search for the largest image whose training step fits in memory."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MOST = 16_384
 
 @dataclass(slots=True)
 class Search:
-    """What was found for one task and estimator.
+    """The trials of one task and solver.
 
     Attributes:
         task, solver: labels.
         trials: in the order in which they were made.
-        done: whether the largest size is known; not where the time was up.
-        reason: in a line, why a trial failed otherwise than for want of memory; it ends the search.
+        done: whether the largest size was found before the time was up.
+        reason: the error that ended the search, in one line, if it was not a lack of memory.
     """
 
     task: str
@@ -41,27 +41,22 @@ class Search:
 def next_side(trials: Sequence[Trial], grid: int, limit: int, most: int = MOST) -> int | None:
     """The next size to try; ``None`` once the largest multiple of ``grid`` that fits is known.
 
-    A step takes about as many bytes a pixel at all sizes, so that the next size is what they promise; where that says
-    nothing new, the next multiple, or the middle of what is left. It lies between what fits and what does not.
-
-    Args:
-        trials: those so far.
-        grid: in pixels.
-        limit: in bytes.
-        most: in pixels; no larger image is tried.
+    A step takes about as many bytes a pixel at all sizes. So the next size is the one that this predicts, if it lies
+    between the largest that fits and the smallest that does not; otherwise the next multiple, or the middle of the two.
+    ``grid`` and ``most`` are in pixels, ``limit`` in bytes.
     """
     best = largest(trials)
     below = best.crop // grid if best is not None else 0
     above = min((trial.crop // grid for trial in trials if not trial.fits), default=most // grid + 1)
     if above - below <= 1:
         return None
-    promised = math.floor(below * math.sqrt(limit / best.peak)) if best is not None and best.peak else 1
-    guess = max(below + 1, promised)
+    predicted = math.floor(below * math.sqrt(limit / best.peak)) if best is not None and best.peak else 1
+    guess = max(below + 1, predicted)
     return grid * (guess if guess < above else (below + above) // 2)
 
 
 def largest(trials: Iterable[Trial]) -> Trial | None:
-    """The trial of the largest image that fits; ``None`` where none does."""
+    """The trial of the largest image that fits; ``None`` if none does."""
     return max((trial for trial in trials if trial.fits), key=lambda trial: trial.crop, default=None)
 
 
@@ -72,28 +67,24 @@ def search(
     limit: int,
     grid: int,
     end: float,
-    told: Callable[[Search], None] = lambda found: None,
+    progress: Callable[[Search], None] = lambda state: None,
 ) -> Search:
-    """Search the largest square image whose training step fits.
+    """Search the largest square image whose training step fits in ``limit`` bytes.
 
-    Args:
-        task, solver, device: of what, by what, where.
-        limit: bytes, see ``limit_on``.
-        grid: sizes are multiples of it, in pixels.
-        end: on the clock of ``time.monotonic``; no trial is begun after it.
-        told: called after each trial.
+    Sides are multiples of ``grid`` pixels. No trial begins after ``end``, on the clock of ``time.monotonic``; after
+    each one, ``progress`` is called.
     """
-    found = Search(task.label, solver.label)
-    while (crop := next_side(found.trials, grid, limit)) is not None:
+    state = Search(task.label, solver.label)
+    while (crop := next_side(state.trials, grid, limit)) is not None:
         if time.monotonic() >= end:
-            return found
+            return state
         try:
-            found.trials.append(attempt(task, solver, crop, device, limit))
-        except Exception as error:  # a library that does not go so far, say: the other searches go on
-            found.reason = f"{crop}²: {in_a_line(error)}"
+            state.trials.append(attempt(task, solver, crop, device, limit))
+        except Exception as error:  # e.g. a library that does not support this size
+            state.reason = f"{crop}²: {in_a_line(error)}"
             error.__traceback__ = None
-            told(found)
-            return found
-        told(found)
-    found.done = True
-    return found
+            progress(state)
+            return state
+        progress(state)
+    state.done = True
+    return state

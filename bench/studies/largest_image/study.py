@@ -1,4 +1,4 @@
-"""The search for several estimators on several tasks, and its table."""
+"""The search for several solvers on several tasks, and its table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SOLVERS = (
     "unrolled(160)",
     "checkpointed(160)",
 )
-"""What there is by default. The budgets of ``implicit`` end a step early; its vectors are all there by then."""
+"""Default solvers. The small budgets of ``implicit`` shorten its step; by then all its vectors are allocated."""
 
 
 def study(
@@ -44,20 +44,13 @@ def study(
     within: float = math.inf,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
-    """Search for each solver on each task; ``largest.json`` and ``largest.md`` are written after each trial.
+    """Search for each solver on each task, and write ``largest.json`` and ``largest.md`` after each trial.
 
-    Args:
-        tasks, solvers, device, limit, grid: see ``search``.
-        out: a folder; made if missing.
-        within: seconds after which no trial is begun.
-        progress: told of each trial, in a line.
-
-    Returns:
-        The files.
+    No trial begins after ``within`` seconds; ``progress`` gets one line for each. Returns the files.
     """
     end = time.monotonic() + within
-    made: list[Search] = []
-    about = {"limit": limit, "grid": grid, "most": MOST, "provenance": provenance(device)}
+    finished: list[Search] = []
+    settings = {"limit": limit, "grid": grid, "most": MOST, "provenance": provenance(device)}
     title = (
         f"# The largest image of a training step in {limit / UNITS['MiB']:.0f} MiB of {device_name(device)}"
     )
@@ -65,55 +58,50 @@ def study(
     make_folder(out)
 
     def write(searches: list[Search]) -> None:
-        rows = finite(about | {"searches": [asdict(found) for found in searches]})
+        rows = finite(settings | {"searches": [asdict(each) for each in searches]})
         write_atomically(raw, json.dumps(rows, ensure_ascii=False, allow_nan=False))
         write_atomically(table, f"{title}\n\n{to_markdown(searches, grid)}")
 
-    def told(found: Search) -> None:
-        last = found.trials[-1] if found.trials and not found.reason else None
-        words = found.reason if last is None else f"{last.crop}² {'fits' if last.fits else 'does not fit'}"
-        progress(f"{found.task} · {found.solver}: {words}")
-        write([*made, found])
+    def report(state: Search) -> None:
+        result = state.reason
+        if not result:
+            last = state.trials[-1]
+            result = f"{last.crop}² {'fits' if last.fits else 'does not fit'}"
+        progress(f"{state.task} · {state.solver}: {result}")
+        write([*finished, state])
 
     with disable_tf32():
         for solver in solvers:
             for task in tasks:
                 if time.monotonic() < end:
-                    made.append(search(task, solver, device, limit, grid, end, told))
-    write(made)
+                    finished.append(search(task, solver, device, limit, grid, end, report))
+    write(finished)
     return [table, raw]
 
 
+HEADER = ["task", "solver", "largest image", "peak, MiB", "bytes a pixel", "seconds of the step", "trials"]
+
+
 def to_markdown(searches: list[Search], grid: int) -> str:
-    """The searches for people: a row each."""
-    header = [
-        "task",
-        "solver",
-        "largest image",
-        "peak, MiB",
-        "bytes a pixel",
-        "seconds of the step",
-        "trials",
-    ]
-    rows = [header, ["---"] * len(header), *(_row(found, grid) for found in searches)]
+    """The searches as a table, one row each."""
+    rows = [HEADER, ["---"] * len(HEADER), *(_row(state, grid) for state in searches)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows) + _LEGEND
 
 
-def _row(found: Search, grid: int) -> list[str]:
-    best, trials = largest(found.trials), f"{len(found.trials)}"
-    if found.reason:
-        trials += f"; {found.reason}".replace("|", "\\|")
-    elif not found.done:
+def _row(state: Search, grid: int) -> list[str]:
+    best, trials = largest(state.trials), f"{len(state.trials)}"
+    if state.reason:
+        trials += f"; {state.reason}".replace("|", "\\|")
+    elif not state.done:
         trials += "; the time was up"
-    row = [f"`{found.task}`", f"`{found.solver}`"]
-    if best is None:
-        return [*row, "none", "–", "–", "–", trials]
-    size = f"{best.crop}²" + " (none larger was tried)" * (best.crop + grid > MOST)
-    known = (
-        [] if best.peak is None else [f"{best.peak / UNITS['MiB']:.1f}", f"{best.peak / best.crop**2:.0f}"]
-    )
-    seconds = "–" if best.seconds is None else f"{best.seconds:.3g}"
-    return [*row, size, *(known or ["–", "–"]), seconds, trials]
+    size, peak, per_pixel, seconds = "none", "–", "–", "–"
+    if best is not None:
+        size = f"{best.crop}²" + " (none larger was tried)" * (best.crop + grid > MOST)
+        if best.peak is not None:
+            peak, per_pixel = f"{best.peak / UNITS['MiB']:.1f}", f"{best.peak / best.crop**2:.0f}"
+        if best.seconds is not None:
+            seconds = f"{best.seconds:.3g}"
+    return [f"`{state.task}`", f"`{state.solver}`", size, peak, per_pixel, seconds, trials]
 
 
 _LEGEND = """

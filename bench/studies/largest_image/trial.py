@@ -1,4 +1,4 @@
-"""One training step on one made-up image, within so many bytes."""
+"""One training step on one synthetic image, within a limit of memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from solvers import Solver
 
@@ -25,7 +25,7 @@ UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 def bytes_of(text: str) -> int:
-    """``256MiB`` or ``78GiB`` in bytes. Raises ``UserError`` for anything else, and for no bytes at all."""
+    """``256MiB`` or ``78GiB`` in bytes. Raises ``UserError`` for any other text, and for 0."""
     size = round(quantity(text, UNITS))
     if not size > 0:
         raise UserError(f"--limit {text!r} is no size: give 256MiB or 78GiB")
@@ -33,22 +33,22 @@ def bytes_of(text: str) -> int:
 
 
 def limit_on(device: torch.device, text: str | None) -> int:
-    """Bytes that a step may take: those of ``text``, or what is free on a GPU.
+    """The bytes that a step may take: ``text``, or the free memory of a GPU.
 
-    On a GPU the allocator refuses more from now on, so that libraries choose what fits.
+    On a GPU the allocator refuses more from now on, so that libraries choose algorithms that fit.
 
     Raises:
-        UserError: no size, more than is free, or none on a CPU, whose memory others share.
+        UserError: ``text`` is no size, or more than is free; or it is missing on a CPU, whose memory is shared.
     """
-    given = None if text is None else bytes_of(text)
+    limit = None if text is None else bytes_of(text)
     if device.type != "cuda":
-        if given is None:
+        if limit is None:
             raise UserError("on a CPU the memory is shared: give --limit 256MiB, or another size")
-        return given
+        return limit
     free, total = torch.cuda.mem_get_info(device)
-    if given is not None and given > free:
+    if limit is not None and limit > free:
         raise UserError(f"--limit {text}: {free / UNITS['GiB']:.1f}GiB are free on {device}; give less")
-    limit = given or free
+    limit = limit or free
     torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), device)
     return limit
 
@@ -59,9 +59,9 @@ class Trial:
 
     Attributes:
         crop: side of the image in pixels.
-        fits: whether it stayed within the limit.
-        peak: bytes alive at once, those of the problem among them; ``None`` where memory ran out.
-        seconds: of a second step, in which nothing is set up any more; ``None`` where it does not fit.
+        fits: whether the step stayed within the limit.
+        peak: most bytes alive at once, with those of the problem; ``None`` if memory ran out.
+        seconds: duration of a second step, without set-up; ``None`` if the step does not fit.
     """
 
     crop: int
@@ -70,11 +70,11 @@ class Trial:
     seconds: float | None = None
 
 
-def made_up(task: Task, crop: int, device: torch.device) -> Problem:
-    """The task on one made-up image of ``crop``², float32, made and measured on ``device``.
+def synthetic_problem(task: Task, crop: int, device: torch.device) -> Problem:
+    """The task on one synthetic image of ``crop``², float32, made and measured on ``device``.
 
-    What a step takes does not depend on what an image shows, and photographs of 16,384² are rare. Blocks of random
-    colours stand in for edges. Its spectrum is not computed: a step does not ask for it.
+    The memory of a step does not depend on the contents of an image, and photographs of 16,384² are rare. Blocks of
+    random colours give edges. The spectrum of the physics is nan: a step does not use it.
     """
     shape = (task.channels, crop, crop)
     torch.manual_seed(stream_seed(0, "everything else"))
@@ -99,15 +99,15 @@ def attempt(
 ) -> Trial:
     """One training step on one image of ``crop``², within ``limit`` bytes.
 
-    On a GPU the allocator holds to the limit. On a CPU the storages alive at once are held against it, and what torch
-    refuses for want of memory does not fit either. Exceptions of other kinds pass. Nothing stays allocated.
+    On a GPU the allocator enforces the limit. On a CPU the bytes alive at once are compared with it, and a step that
+    runs out of memory does not fit either. Other exceptions are raised. Nothing stays allocated.
     """
     try:
-        problem = made_up(task, crop, device)
-        held = _held(problem, device)
-        with peak_bytes(device) as found:
+        problem = synthetic_problem(task, crop, device)
+        before = _allocated(problem, device)
+        with peak_bytes(device) as peak_of_step:
             training_step(solver, problem, problem.train)
-        peak = held + found.count
+        peak = before + peak_of_step.count
         seconds = _seconds(solver, problem, device) if peak <= limit else None
         return Trial(crop, peak <= limit, peak, seconds)
     except Exception as error:
@@ -121,18 +121,14 @@ def attempt(
         free_memory(device)
 
 
-def _held(problem: Problem, device: torch.device) -> int:
-    """Bytes that are there before a step: measurements, spectra, weights."""
+def _allocated(problem: Problem, device: torch.device) -> int:
+    """Bytes of the problem before a step: measurements, spectra, weights."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     batch = problem.train
     tensors = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
-    return _bytes([*tensors, batch.truth, batch.y, batch.x0])
-
-
-def _bytes(tensors: list[Tensor]) -> int:
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
-    return sum(storages.values())
+    storages = [t.untyped_storage() for t in (*tensors, batch.truth, batch.y, batch.x0)]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def _seconds(solver: Solver | ExternalSolver, problem: Problem, device: torch.device) -> float:

@@ -1,4 +1,4 @@
-"""Numbers that README and docs quote from committed records: written by a command, and held by a test."""
+"""Numbers that README and docs quote from the committed references: written by a command, checked by a test."""
 
 from .pages import problems, rewritten, write_quoted_pages
 

@@ -1,76 +1,67 @@
-"""The mechanism: tables between marks, numbers in the slots of a sentence, and sentences that must be true."""
+"""Write the tables between two comments and the numbers in the slots of a sentence, and check sentences."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from ...utils.atomic_files import write_atomically
 from ...utils.provenance import ROOT
 from .blocks import BLOCKS
-from .prose import CLAIMS, QUOTES
-from .quote import Quote
+from .prose import CLAIMS, QUOTES, Quote
 
 BLOCK = re.compile(
     r"(<!-- quoted: ([\w-]+), by python -m bench\.studies\.quoted -->\n)(.*?)(<!-- end of the quote -->)",
     re.S,
 )
 SLOT = "{}"
-T = TypeVar("T")
-
-
 NUMBER = r"((?:<\s)?[^\s`|]*[^\s`|,.;:)](?:\s(?:%|dB))?)"
-"""A slot: a word or a number, with its unit."""
+"""Pattern of a slot: a word or a number, with its unit."""
 CODE = r"([^`]+)"
-"""A slot in code."""
+"""Pattern of a slot in backticks."""
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """What finds a sentence in a page, however its lines are broken; a group a slot."""
-    first, *others = text.split(SLOT)
-    found, before = r"(?<!\w)" + _spaced(first), first
-    for piece in others:
-        found += (CODE if before.endswith("`") else NUMBER) + _spaced(piece)
-        before = piece
-    return re.compile(found)
+    """The pattern of a sentence, with a group for each slot; a space matches a line break too."""
+    pieces = [r"\s+".join(map(re.escape, piece.split(" "))) for piece in text.split(SLOT)]
+    slots = [CODE if piece.endswith("`") else NUMBER for piece in pieces[:-1]]
+    return re.compile(r"(?<!\w)" + "".join(map("".join, itertools.zip_longest(pieces, slots, fillvalue=""))))
 
 
-def _spaced(piece: str) -> str:
-    return r"\s+".join(map(re.escape, piece.split(" ")))
+@functools.cache
+def _computed(values: Callable[[], Any]) -> Any:
+    """The values of a table or a sentence, once: committed records do not change while a process runs."""
+    return values()
 
 
 def rewritten(page: str, text: str) -> str:
-    """A page as it should be. Raises ``LookupError`` for a sentence or a mark that is not there, or is there twice."""
+    """A page with the numbers of the references.
 
-    def filled(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{_made(BLOCKS[found[2]])}\n\n{found[4]}"
-
-    text = BLOCK.sub(filled, text)
+    Raises:
+        LookupError: a sentence is missing or occurs twice, or has another number of slots than values.
+    """
+    text = BLOCK.sub(lambda block: f"{block[1]}\n{_computed(BLOCKS[block[2]])}\n\n{block[4]}", text)
     for quote in QUOTES:
         if quote.page == page:
             text = _filled(quote, text)
     return text
 
 
-@functools.cache
-def _made(make: Callable[[], T]) -> T:
-    """What it makes, once: committed records do not change while a process runs."""
-    return make()
-
-
 def _filled(quote: Quote, text: str) -> str:
-    found = _only(quote.page, quote.text, text)
-    values = list(_made(quote.values))
-    if len(values) != len(found.groups()):
+    sentence = _only(quote.page, quote.text, text)
+    values = list(_computed(quote.values))
+    if len(values) != len(sentence.groups()):
         raise LookupError(
-            f"{quote.page}: {len(values)} numbers for {len(found.groups())} slots of “{quote.text}”"
+            f"{quote.page}: {len(values)} numbers for {len(sentence.groups())} slots of “{quote.text}”"
         )
-    for place in range(len(values), 0, -1):
-        start, end = found.span(place)
-        if found[place].split() != values[place - 1].split():
-            text = text[:start] + values[place - 1] + text[end:]
+    # From the last slot to the first, so that the positions of the others stay right.
+    for slot in range(len(values), 0, -1):
+        start, end = sentence.span(slot)
+        if sentence[slot].split() != values[slot - 1].split():
+            text = text[:start] + values[slot - 1] + text[end:]
     return text
 
 
@@ -81,51 +72,46 @@ def _only(page: str, sentence: str, text: str) -> re.Match[str]:
     return matches[0]
 
 
-@functools.cache
-def quoting() -> tuple[str, ...]:
-    """The pages that quote something."""
-    return tuple(dict.fromkeys(["README.md", *(q.page for q in QUOTES), *(c.page for c in CLAIMS)]))
+def _pages() -> Iterator[tuple[str, str]]:
+    """Path and text of each page with a quote."""
+    for page in dict.fromkeys(["README.md", *(sentence.page for sentence in (*QUOTES, *CLAIMS))]):
+        yield page, (ROOT / page).read_text(encoding="utf-8")
 
 
 def problems() -> list[str]:
-    """What differs from the records, a line each; empty where nothing does."""
-    found: list[str] = []
-    for page in quoting():
-        text = (ROOT / page).read_text(encoding="utf-8")
+    """The differences between pages and records, one line each."""
+    lines: list[str] = []
+    for page, text in _pages():
         try:
-            made = rewritten(page, text)
+            new = rewritten(page, text)
         except LookupError as error:
-            found.append(str(error))
+            lines.append(str(error))
             continue
-        pairs = zip(text.splitlines(), made.splitlines(), strict=False)
-        found += [
-            f"{page}: “{old}” should be “{new}”: python -m bench.studies.quoted"
-            for old, new in pairs
-            if old != new
+        pairs = zip(text.splitlines(), new.splitlines(), strict=False)
+        lines += [
+            f"{page}: “{old}” should be “{line}”: python -m bench.studies.quoted"
+            for old, line in pairs
+            if old != line
         ]
-        found += (
-            []
-            if len(text.splitlines()) == len(made.splitlines())
-            else [f"{page}: a table has other rows now"]
-        )
+        if len(text.splitlines()) != len(new.splitlines()):
+            lines.append(f"{page}: a table has other rows now")
+    texts = dict(_pages())
     for claim in CLAIMS:
-        text = (ROOT / claim.page).read_text(encoding="utf-8")
         try:
-            _only(claim.page, claim.text, text)
+            _only(claim.page, claim.text, texts[claim.page])
         except LookupError as error:
-            found.append(str(error))
+            lines.append(str(error))
         if not claim.holds():
-            found.append(f"{claim.page}: the records do not bear out “{claim.text}”")
-    return found
+            lines.append(f"{claim.page}: the records do not bear out “{claim.text}”")
+    return lines
 
 
 def write_quoted_pages() -> list[str]:
-    """Write the pages that differ; their names."""
+    """Write the pages that differ from the records. Returns their paths."""
     written: list[str] = []
-    for page in quoting():
-        text = (ROOT / page).read_text(encoding="utf-8")
-        made = rewritten(page, text)
-        if made != text:
-            write_atomically(ROOT / page, made)
+    for page, text in _pages():
+        new = rewritten(page, text)
+        if new != text:
+            write_atomically(ROOT / page, new)
             written.append(page)
     return written

@@ -1,4 +1,4 @@
-"""The committed references as frames, and the few questions that pages ask of them."""
+"""The committed references as frames, and the numbers that pages look up in them."""
 
 # The stubs of pandas know neither the types of columns nor those of rows.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
@@ -9,6 +9,7 @@ import json
 
 import pandas as pd
 
+from ...analysis.cost_at_error import percent
 from ...analysis.pareto import points
 from ...analysis.tidy import looks, tidy, trajectories
 from ...records.record import Record
@@ -16,31 +17,38 @@ from ...records.store import Store
 from ...utils.provenance import ROOT
 
 REFERENCE = ROOT / "results" / "reference"
-FEW = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+PARETO, SMALL, LEARNING = "pareto-cpu", "paper-small-cpu", "learning-cpu"
+WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 @functools.cache
 def records(name: str) -> tuple[Record, ...]:
-    """Those of a reference."""
+    """The records of a reference."""
     return tuple(Store(REFERENCE / name).records())
 
 
 @functools.cache
 def tidy_reference(name: str) -> pd.DataFrame:
-    """Its tidy table."""
+    """The tidy table of a reference."""
     return tidy(records(name))
 
 
 @functools.cache
-def seen(name: str) -> pd.DataFrame:
-    """Its looks past the trained depth."""
+def past_depth(name: str) -> pd.DataFrame:
+    """PSNR and residual of a reference beyond the trained depth."""
     return trajectories(records(name))
 
 
 @functools.cache
-def pareto_points(name: str) -> pd.DataFrame:
-    """Its rows of ``pareto.points``, by heading and solver."""
-    return points(tidy_reference(name)).set_index(["heading", "solver"])
+def training_looks(name: str) -> pd.DataFrame:
+    """Results on the test images in the course of each training of a reference."""
+    return looks(records(name))
+
+
+@functools.cache
+def pareto_points() -> pd.DataFrame:
+    """``pareto.points`` of the pareto reference, indexed by heading and solver."""
+    return points(tidy_reference(PARETO)).set_index(["heading", "solver"])
 
 
 @functools.cache
@@ -49,70 +57,65 @@ def reference_csv(name: str) -> pd.DataFrame:
     return pd.read_csv(REFERENCE / name)
 
 
-def measured_row(name: str, heading: str, solver: str) -> pd.Series:
-    """One row of ``pareto_points``."""
-    return pareto_points(name).loc[(heading, solver)]
+def errors(heading: str, *solvers: str) -> list[str]:
+    """Errors of gradients in the pareto reference, the largest over seeds and draws, in per cent."""
+    return [percent(float(pareto_points().loc[(heading, solver), "error"])) for solver in solvers]
 
 
-def error(name: str, heading: str, solver: str) -> float:
-    """The error of a gradient, the largest over seeds and draws."""
-    return float(measured_row(name, heading, solver)["error"])
+def counts(heading: str, solver: str) -> tuple[float, float]:
+    """Applications and vector-Jacobian products of a solver in the pareto reference."""
+    row = tidy_reference(PARETO).query("heading == @heading and solver == @solver").iloc[0]
+    return row["applications"], row["vjps"]
 
 
-def everywhere(name: str, family: str, headings: list[str], within: float) -> str:
-    """Of a family the solver with the least products whose gradient is within ``within`` on each of the headings.
+def products_and_error(heading: str, solver: str) -> list[str]:
+    """Applications + VJPs of a solver in the pareto reference, and its error in per cent."""
+    return [f"{sum(counts(heading, solver)):.0f}", *errors(heading, solver)]
+
+
+def cheapest_within(family: str, headings: list[str], within: float) -> str:
+    """The solver of a family with the least products whose error is at most ``within`` on each of the headings.
 
     Raises:
-        LookupError: none is.
+        LookupError: there is none.
     """
-    found = pareto_points(name).reset_index()
-    found = found[(found["family"] == family) & found["heading"].isin(headings)]
-    sums = found.groupby("solver", sort=False).agg(
-        worst=("error", "max"), work=("work", "sum"), of=("error", "size")
+    rows = pareto_points().reset_index()
+    rows = rows[(rows["family"] == family) & rows["heading"].isin(headings)]
+    sums = rows.groupby("solver", sort=False).agg(
+        worst=("error", "max"), work=("work", "sum"), tasks=("error", "size")
     )
-    kept = sums[(sums["worst"] <= within) & (sums["of"] == len(headings))]
-    good = pd.DataFrame(kept).sort_values("work", kind="stable")
-    if good.empty:
-        raise LookupError(f"no {family} of {name} is within {within:g} on each of {', '.join(headings)}")
-    return str(good.index[0])
+    sums = sums[(sums["worst"] <= within) & (sums["tasks"] == len(headings))]
+    if sums.empty:
+        raise LookupError(f"no {family} of {PARETO} is within {within:g} on each of {', '.join(headings)}")
+    return str(sums["work"].idxmin())
 
 
 def run_setting(name: str, *path: str) -> object:
-    """The one value that all records of quality of a reference have of a setting."""
-    values = {json.dumps(_inside(r.settings, path)) for r in records(name) if r.kind == "quality"}
+    """The value of a setting that all quality records of a reference share. Raises ``LookupError`` if they differ."""
+    values: set[str] = set()
+    for record in records(name):
+        if record.kind == "quality":
+            setting: object = record.settings
+            for key in path:
+                setting = setting.get(key) if isinstance(setting, dict) else None
+            values.add(json.dumps(setting))
     if len(values) != 1:
         raise LookupError(f"{name} has several {'.'.join(path)}: {', '.join(sorted(values))}")
     return json.loads(values.pop())
 
 
-def _inside(table: dict[str, object], path: tuple[str, ...]) -> object:
-    found: object = table
-    for word in path:
-        found = found[word] if isinstance(found, dict) else None
-    return found
-
-
 def word(count: int) -> str:
-    """A small number as a word."""
-    return FEW[count] if count < len(FEW) else str(count)
+    """A number up to ten as a word."""
+    return WORDS[count] if count < len(WORDS) else str(count)
 
 
-def claims() -> int:
-    """Claims of the theory in the committed verdicts."""
+def claim_count() -> int:
+    """Number of claims in the committed verdicts."""
     verdicts = json.loads((REFERENCE / "bounds" / "verdicts.json").read_text(encoding="utf-8"))
     return len(verdicts["claims"])
 
 
-def mutants() -> int:
-    """Rows of the committed table of mutants."""
+def mutant_count() -> int:
+    """Number of rows in the committed table of mutants."""
     text = (REFERENCE / "bounds" / "mutations.md").read_text(encoding="utf-8")
-    return sum(line.startswith("|") for line in text.splitlines()) - 2  # its head
-
-
-@functools.cache
-def looked_rows(name: str) -> pd.DataFrame:
-    """Its looks at the test images in the course of a training."""
-    return looks(records(name))
-
-
-PARETO, SMALL = "pareto-cpu", "paper-small-cpu"
+    return sum(line.startswith("|") for line in text.splitlines()) - 2  # without the header

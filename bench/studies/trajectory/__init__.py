@@ -1,1 +1,1 @@
-"""Gradient descent on an exact objective, beside descent along estimated gradients."""
+"""Gradient descent with exact gradients, and descents with estimated ones."""

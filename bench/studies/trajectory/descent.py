@@ -1,13 +1,13 @@
-"""What errors of the gradient do to learning: gradient descent with and without them, and THEORY C12's bound beside it.
+"""Gradient descent with estimated and with exact gradients, and the bound on their distance of THEORY C12.
 
 ``θ_{t+1} = θ_t − ηg_t`` on one batch, from the same start, for each estimator and for the exact gradient F'. With
 ``e_t ≥ ‖g_t − F'(θ_t)‖`` from a certificate, the distance of the two trajectories is at most
 
     d_T ≤ η Σ_{t<T} ϱ^(T−1−t) e_t        if   ‖(θ − θ') − η(F'(θ) − F'(θ'))‖ ≤ ϱ‖θ − θ'‖   (PROOFS S9)
 
-at the pairs of points that the two pass at the same step: ϱ = 1 for a convex F and η ≤ 2/G, which is an assumption.
-Or each step has the ϱ that was measured at that very pair: then the bound holds if the certificates do, whatever F is,
-but one has to know the other trajectory, so it is a check and no prediction.
+at each pair of points of the same step. ϱ = 1 for a convex F and η ≤ 2/G; convexity is an assumption. With the ϱ
+measured at each pair the bound holds whatever F is, if the certificates hold; but it needs the other trajectory, so it
+is a check and no prediction.
 """
 
 from __future__ import annotations
@@ -23,29 +23,28 @@ from torch import Tensor
 from solvers import Loss, Map, Solver, ToleranceSchedule, audit
 
 from ...measurement.hypergradient import NoReference, reference_gradient
-from ...measurement.training import parameters
-from ...tasks import Batch, Problem
 from ...utils.errors import UserError
+from ..gradients import flatten, leaf_gradients, norm
 
 POWERS = 12
-"""Steps of the power iteration for the curvature at the start."""
+"""Steps of power iteration for the curvature at the start."""
 NUDGE = 1e-4
-"""How far its points are from the start."""
+"""Distance of the points between which it differences F'."""
 PILOTS = 8
-"""Trajectories that are tried for a step size."""
+"""Largest number of trajectories that are tried for a step size."""
 SAME = 1e-9
-"""Two points are told apart from this relative distance on."""
+"""Relative distance below which two points count as one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingObjective:
-    """``F(θ) = ℓ(x*(θ))`` in float64, with θ where the map keeps it.
+    """``F(θ) = ℓ(x*(θ))`` in float64.
 
     Attributes:
-        map: T at the θ of this moment, and the map of the equilibrium where that is another one.
+        map: returns T at the present θ.
         loss: of a state.
-        start: the state from which solves begin.
-        parameters: θ, in leaves that the map closes over.
+        start: initial state of every solve.
+        parameters: θ, as leaves that the map closes over.
     """
 
     map: Callable[[], Map]
@@ -55,11 +54,11 @@ class TrainingObjective:
 
     @property
     def theta(self) -> Tensor:
-        """θ as one vector, a copy."""
-        return torch.cat([p.detach().flatten() for p in self.parameters])
+        """A copy of θ, as one vector."""
+        return flatten([p.detach() for p in self.parameters])
 
     def move(self, theta: Tensor) -> None:
-        """Set θ, and forget gradients."""
+        """Set θ, and drop gradients."""
         sizes = [p.numel() for p in self.parameters]
         for p, values in zip(self.parameters, theta.split(sizes), strict=True):
             p.grad = None
@@ -67,7 +66,7 @@ class TrainingObjective:
                 p.copy_(values.view_as(p))
 
     def exact(self, theta: Tensor) -> ExactGradient:
-        """F and F' at θ by ``reference_gradient``, which raises ``NoReference`` where it finds none."""
+        """Move to θ, and compute F and F' there. Raises ``NoReference``."""
         self.move(theta)
         values: list[float] = []
 
@@ -89,35 +88,28 @@ class ExactGradient:
     gradient: Tensor
 
 
-def objective(problem: Problem, batch: Batch) -> TrainingObjective:
-    """The training objective of a task on one batch, with all its learnable parameters."""
-    return TrainingObjective(
-        lambda: problem.bind(batch), problem.criterion(batch), problem.start(batch), parameters(problem)
-    )
-
-
 def objective_curvature(F: TrainingObjective) -> float:
-    """``‖F''(θ)‖`` where θ is, by power iteration on differences of F'; it may be larger elsewhere."""
-    here = F.exact(F.theta)
-    v = here.gradient
+    """``‖F''(θ)‖`` at the present θ, by power iteration on differences of F'; it may be larger elsewhere."""
+    start = F.exact(F.theta)
+    v = start.gradient
     size = 0.0
     for _ in range(POWERS):
-        v = v / vector_norm(v)
-        v = (F.exact(here.theta + NUDGE * v).gradient - here.gradient) / NUDGE
-        size = vector_norm(v)
-    F.move(here.theta)
+        v = v / norm(v)
+        v = (F.exact(start.theta + NUDGE * v).gradient - start.gradient) / NUDGE
+        size = norm(v)
+    F.move(start.theta)
     return size
 
 
 @dataclass(frozen=True, slots=True)
 class DescentMethod:
-    """A way to descend.
+    """A solver with its settings for a descent.
 
     Attributes:
         label: in tables and figures.
         solver: of each step.
         schedule: of its tolerance, if it is ``certified(…)``.
-        warm: start each solve where the last one ended.
+        warm: start each solve at the last solution.
     """
 
     label: str
@@ -126,34 +118,48 @@ class DescentMethod:
     warm: bool = False
 
 
-@dataclass(slots=True)
-class DescentTrace:
-    """What a descent left behind, for each of its steps; points and losses also at the end.
+@dataclass(frozen=True, slots=True)
+class DescentStep:
+    """One step of a descent; nan for values that do not exist.
 
     Attributes:
-        exact: θ, F and F' where it was.
-        sizes: ``‖g‖``.
-        rtols: the relative error that was asked for; nan where none was.
-        errors: ``‖g − F'‖`` at most, as certified.
-        certified: relative to F', at most.
-        actual: ``‖g − F'‖``, by the reference.
-        rigorous: whether every certificate was.
-        work: applications and vector-Jacobian products until each step is done, as ``Solution.work`` counts them; those
-            of audits do not count.
+        rtol: relative error that the schedule asks for.
+        certified, relative: certified bound on ``‖g − F'‖``, and relative to F'.
+        actual: ``‖g − F'‖`` by the reference.
+        size: ``‖g‖``.
+        rigorous: whether the certificate is a proven bound.
+        work: ``Solution.work`` of all steps so far, without audits.
     """
 
-    exact: list[ExactGradient]
-    sizes: list[float] = field(default_factory=list[float])
-    rtols: list[float] = field(default_factory=list[float])
-    errors: list[float] = field(default_factory=list[float])
-    certified: list[float] = field(default_factory=list[float])
-    actual: list[float] = field(default_factory=list[float])
+    rtol: float = math.nan
+    certified: float = math.nan
+    relative: float = math.nan
+    actual: float = math.nan
+    size: float = math.nan
     rigorous: bool = True
-    work: list[float] = field(default_factory=list[float])
+    work: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DescentTrace:
+    """The steps of a descent, and its points: one more."""
+
+    points: list[ExactGradient]
+    steps: list[DescentStep] = field(default_factory=list[DescentStep])
+
+    @property
+    def errors(self) -> list[float]:
+        """The certified error of each step."""
+        return [step.certified for step in self.steps]
+
+    @property
+    def rigorous(self) -> bool:
+        """Whether every certificate is a proven bound."""
+        return all(step.rigorous for step in self.steps)
 
 
 def deq_trajectory(F: TrainingObjective, eta: float, steps: int) -> list[ExactGradient]:
-    """The DEQ trajectory: ``steps + 1`` points of gradient descent along F', from where θ is."""
+    """The DEQ trajectory: ``steps + 1`` points of gradient descent with F', from the present θ."""
     points = [F.exact(F.theta)]
     for _ in range(steps):
         points.append(F.exact(points[-1].theta - eta * points[-1].gradient))
@@ -161,102 +167,100 @@ def deq_trajectory(F: TrainingObjective, eta: float, steps: int) -> list[ExactGr
     return points
 
 
-def descend(F: TrainingObjective, course: DescentMethod, eta: float, steps: int) -> DescentTrace:
-    """Gradient descent from where θ is, which is where it will be left.
+def descend(F: TrainingObjective, method: DescentMethod, eta: float, steps: int) -> DescentTrace:
+    """Gradient descent from the present θ, which is restored at the end.
 
-    The error of ``certified(…)`` is that of its own certificate; that of others is audited.
+    Errors are those of the solver's own certificate if it makes one; gradients of other solvers are audited.
     """
-    passed = DescentTrace([F.exact(F.theta)])
-    begin, x = F.theta, F.start
+    trace = DescentTrace([F.exact(F.theta)])
+    begin, x, schedule = F.theta, F.start, method.schedule
+    sizes: list[float] = []
+    work = 0.0
     for _ in range(steps):
-        here = passed.exact[-1]
-        F.move(here.theta)
-        solver = course.schedule.tighten(course.solver, passed.sizes) if course.schedule else course.solver
+        point = trace.points[-1]
+        F.move(point.theta)
+        solver = schedule.tighten(method.solver, sizes) if schedule else method.solver
         T = F.map()
         solution = solver(T, x, F.loss)
         F.loss(solution.x).backward()
-        grads = [torch.zeros_like(p) if p.grad is None else p.grad.detach() for p in F.parameters]
-        g = torch.cat([grad.flatten() for grad in grads])
-        x = solution.x.detach() if course.warm else x
+        gradients = leaf_gradients(F.parameters)
+        g = flatten(gradients)
+        if method.warm:
+            x = solution.x.detach()
         if solution.certificates:
-            found = solution.certificates[0]
-            rtol = course.schedule.rtol(passed.sizes) if course.schedule else math.nan
+            bound = solution.certificates[0]
+            rtol = schedule.rtol(sizes) if schedule else math.nan
         else:
-            found, rtol = audit(T, solution.x.detach(), F.loss, F.parameters, grads), math.nan
-        passed.rtols.append(rtol)
-        passed.sizes.append(vector_norm(g))
-        passed.errors.append(found.error)
-        passed.certified.append(found.relative)
-        passed.actual.append(vector_norm(g - here.gradient))
-        passed.rigorous &= found.rigorous
-        before = passed.work[-1] if passed.work else 0
-        passed.work.append(before + solution.work)
-        passed.exact.append(F.exact(here.theta - eta * g))
+            bound, rtol = audit(T, solution.x.detach(), F.loss, F.parameters, gradients), math.nan
+        work += solution.work
+        sizes.append(norm(g))
+        actual = norm(g - point.gradient)
+        trace.steps.append(
+            DescentStep(rtol, bound.error, bound.relative, actual, sizes[-1], bound.rigorous, work)
+        )
+        trace.points.append(F.exact(point.theta - eta * g))
     F.move(begin)
-    return passed
+    return trace
 
 
 def step_size(F: TrainingObjective, steps: int) -> tuple[float, float]:
-    """η = 1/G, and G: the largest of ``‖F''‖`` at the start and of ``‖ΔF'‖/‖Δθ‖`` along the DEQ trajectory with that η.
+    """η = 1/G, and G: the largest of ``‖F''‖`` at the start and ``‖ΔF'‖/‖Δθ‖`` on the DEQ trajectory with that η.
 
-    Trajectories are tried with ever smaller steps until none is found that is larger, eight at most. G is measured, and
-    no constant of F.
+    Smaller and smaller steps are tried until no larger ratio is found, at most eight. G is measured, and no bound.
     """
     G = objective_curvature(F)
     for _ in range(PILOTS):
-        largest = max(bends(deq_trajectory(F, 1 / G, steps)), default=0.0)
+        largest = max(curvatures(deq_trajectory(F, 1 / G, steps)), default=0.0)
         if largest <= G:
             break
         G = largest
     return 1 / G, G
 
 
-def bends(points: Sequence[ExactGradient]) -> list[float]:
-    """``‖ΔF'‖/‖Δθ‖`` of each step; 0 where it stands still."""
+def curvatures(points: Sequence[ExactGradient]) -> list[float]:
+    """``‖ΔF'‖/‖Δθ‖`` of each step; 0 if θ does not move."""
     return [
-        vector_norm(b.gradient - a.gradient) / (vector_norm(b.theta - a.theta) or math.inf)
+        norm(b.gradient - a.gradient) / (norm(b.theta - a.theta) or math.inf)
         for a, b in itertools.pairwise(points)
     ]
 
 
 def certified_error(eta: float, rhos: Sequence[float], errors: Sequence[float]) -> list[float]:
-    """``d_{t+1} = ϱ_t d_t + ηe_t`` from ``d_0 = 0``; that is ``η Σ ϱ^(T−1−t) e_t`` for a constant ϱ."""
+    """``d_{t+1} = ϱ_t d_t + ηe_t`` from ``d_0 = 0``; equal to ``η Σ ϱ^(T−1−t) e_t`` for a constant ϱ."""
     bounds = [0.0]
     for rho, error in zip(rhos, errors, strict=True):
         bounds.append(rho * bounds[-1] + eta * error)
     return bounds
 
 
-def secants(eta: float, ours: Sequence[ExactGradient], exact: Sequence[ExactGradient]) -> list[float]:
-    """``‖(θ − θ') − η(F' − F'')‖ / ‖θ − θ'‖`` at each step; nan where the points agree to 1e-9, which tells nothing."""
-    found: list[float] = []
-    for a, b in zip(ours, exact, strict=True):
+def secants(eta: float, points: Sequence[ExactGradient], exact: Sequence[ExactGradient]) -> list[float]:
+    """``‖(θ − θ') − η(F' − F'')‖ / ‖θ − θ'‖`` at each step; nan if the points agree up to ``SAME``."""
+    rhos: list[float] = []
+    for a, b in zip(points, exact, strict=True):
         gap = a.theta - b.theta
-        distance = vector_norm(gap)
-        moved = vector_norm(gap - eta * (a.gradient - b.gradient))
-        found.append(moved / distance if distance > SAME * vector_norm(b.theta) else math.nan)
-    return found
+        distance = norm(gap)
+        moved = norm(gap - eta * (a.gradient - b.gradient))
+        rhos.append(moved / distance if distance > SAME * norm(b.theta) else math.nan)
+    return rhos
 
 
 def trace_rows(
-    F: TrainingObjective, courses: Sequence[DescentMethod], eta: float, steps: int
+    F: TrainingObjective, methods: Sequence[DescentMethod], eta: float, steps: int
 ) -> Iterator[dict[str, object]]:
-    """A row for each course and step, the last one without a gradient.
+    """A row for each descent and point; the last point has no step, and nan in its columns.
 
-    Columns: ``course, warm, step``; ``rtol``, what a schedule asked for; ``certified`` and ``relative``, the certified
-    error and relative to F'; ``actual``, the error by the reference; ``size`` and ``slope``, ``‖g‖`` and ``‖F'‖``;
-    ``rigorous``, whether all certificates of the course are; ``work``, applications and products before the step,
-    without those of audits; ``loss``, F there, and ``exact_loss`` where the DEQ trajectory is; ``distance`` between the
-    two; ``bound_convex`` (ϱ = 1) and ``bound_measured`` (the ϱ of each pair, which is ``secant``; 1 where it is not
-    known); ``curvature``, ``‖ΔF'‖/‖Δθ‖`` of the step that follows. What there is not is nan.
+    Columns: ``course, warm, step``; ``rtol, certified, relative, actual, size`` of the step, see ``DescentStep``;
+    ``slope``, ``‖F'‖``; ``rigorous``, of the whole descent; ``work`` before the step; ``loss``, F, and ``exact_loss``,
+    F on the DEQ trajectory; ``distance`` to it; ``bound_convex`` (ϱ = 1) and ``bound_measured`` (ϱ = ``secant``, or 1
+    if that is nan); ``curvature``, ``‖ΔF'‖/‖Δθ‖`` of the step.
 
     Raises:
-        UserError: there is no reference gradient somewhere along the way.
+        UserError: there is no reference gradient at some point.
     """
     try:
         exact = deq_trajectory(F, eta, steps)
-        for course in courses:
-            yield from _rows(course, descend(F, course, eta, steps), exact, eta)
+        for method in methods:
+            yield from _rows(method, descend(F, method, eta, steps), exact, eta)
     except NoReference as error:
         raise UserError(
             f"no reference gradient along the trajectory ({error}); try a smaller --eta"
@@ -264,41 +268,28 @@ def trace_rows(
 
 
 def _rows(
-    course: DescentMethod, passed: DescentTrace, exact: list[ExactGradient], eta: float
+    method: DescentMethod, trace: DescentTrace, exact: list[ExactGradient], eta: float
 ) -> Iterator[dict[str, object]]:
-    measured = secants(eta, passed.exact, exact)
-    # The last points have no step after them.
-    local = [1.0 if math.isnan(rho) else rho for rho in measured[:-1]]
-    convex = certified_error(eta, [1.0] * len(local), passed.errors)
-    own = certified_error(eta, local, passed.errors)
-    curved = bends(passed.exact)
-    for t, (a, b) in enumerate(zip(passed.exact, exact, strict=True)):
+    rhos = secants(eta, trace.points, exact)
+    known_rhos = [1.0 if math.isnan(rho) else rho for rho in rhos[:-1]]
+    convex = certified_error(eta, [1.0] * len(known_rhos), trace.errors)
+    measured = certified_error(eta, known_rhos, trace.errors)
+    curved = [*curvatures(trace.points), math.nan]
+    steps = [*trace.steps, DescentStep()]
+    for t, (a, b, step) in enumerate(zip(trace.points, exact, steps, strict=True)):
         yield {
-            "course": course.label,
-            "warm": course.warm,
+            "course": method.label,
+            "warm": method.warm,
             "step": t,
-            "rtol": _at(passed.rtols, t),
-            "certified": _at(passed.errors, t),
-            "relative": _at(passed.certified, t),
-            "actual": _at(passed.actual, t),
-            "size": _at(passed.sizes, t),
-            "slope": vector_norm(a.gradient),
-            "rigorous": passed.rigorous,
-            "work": passed.work[t - 1] if t else 0,
+            **{name: getattr(step, name) for name in ("rtol", "certified", "relative", "actual", "size")},
+            "slope": norm(a.gradient),
+            "rigorous": trace.rigorous,
+            "work": trace.steps[t - 1].work if t else 0,
             "loss": a.loss,
             "exact_loss": b.loss,
-            "distance": vector_norm(a.theta - b.theta),
+            "distance": norm(a.theta - b.theta),
             "bound_convex": convex[t],
-            "bound_measured": own[t],
-            "secant": measured[t],
-            "curvature": _at(curved, t),
+            "bound_measured": measured[t],
+            "secant": rhos[t],
+            "curvature": curved[t],
         }
-
-
-def _at(values: Sequence[float], step: int) -> float:
-    return values[step] if step < len(values) else math.nan
-
-
-def vector_norm(v: Tensor) -> float:
-    """``‖v‖``."""
-    return float(torch.linalg.vector_norm(v))

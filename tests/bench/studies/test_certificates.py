@@ -11,8 +11,8 @@ from bench.config.matrix import parse_solver
 from bench.studies.certificates.certified_step import (
     CountingMap,
     known_constants,
-    plain,
-    take,
+    take_step,
+    tape_certificate,
 )
 from bench.studies.certificates.study import certificate_study
 from bench.studies.certificates.tables import (
@@ -95,9 +95,9 @@ def test_hiding_hides_and_counting_counts():
         known_constants(CountingMap(problem.bind(batch), hidden=True), problem.criterion(batch)), str
     )
     constants = known_constants(T, problem.criterion(batch))
-    step = take(restarted_jfb(3, 2), problem, batch, T)
+    step = take_step(restarted_jfb(3, 2), problem, batch, T)
     assert (T.counts.applications, T.counts.products, T.counts.looks) == (9, 3, 0)
-    plain(step, constants)
+    tape_certificate(step, constants)
     assert (T.counts.applications, T.counts.products, T.counts.looks) == (9, 3, 3)
     part = T.select(torch.tensor([1]))
     torch.testing.assert_close(part(step.x[1:]), T(step.x)[1:])

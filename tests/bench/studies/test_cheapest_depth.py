@@ -10,16 +10,15 @@ import torch
 from bench.config.matrix import parse_solver
 from bench.measurement.training import parameters
 from bench.studies.certificates.certified_step import (
-    flatten,
-    take,
     timed_audit,
 )
-from bench.studies.certificates.cheapest_depth import TapedIteration, backpropagated, fixed
+from bench.studies.certificates.cheapest_depth import TapedIteration, backpropagated
 from bench.studies.certificates.tables import (
     against_best,
     rows_frame,
 )
 from bench.studies.certificates.trials import trial_reference
+from bench.studies.gradients import flatten
 from solvers import jfb, neumann, phantom, restarted_jfb, unrolled
 from tests.helpers.problems import small_problem
 
@@ -33,8 +32,8 @@ def test_the_search_for_a_depth_finds_what_the_solvers_do(tiny):
     problem = small_problem("denoising(huber)")
     exact = trial_reference(problem, problem.train)
     for row in table.itertuples():
-        step = take(
-            parse_solver(row.fixed), problem, problem.train, problem.bind(problem.train), watched=False
+        step = take_step(
+            parse_solver(row.fixed), problem, problem.train, problem.bind(problem.train), record=False
         )
         assert step.applications + step.products == row.fixed_cost
         assert torch.linalg.vector_norm(
@@ -49,7 +48,7 @@ def test_no_cheaper_depth_was_overlooked():
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]
     )
     rtol = 0.5
-    found = fixed(path, exact, [rtol])
+    found = cheapest_depths(path, exact, [rtol])
     assert found.best[rtol].call
     below = found.best[rtol].cost
     for K, R in ((1, 7), (5, 3), (10, 2), (20, 1), (30, 0), (30, 1), (10, 5)):
@@ -60,7 +59,7 @@ def test_no_cheaper_depth_was_overlooked():
             jfb(K * R),
             phantom(K * R, K, 1.0),
         ):
-            step = take(solver, problem, batch, problem.bind(batch), watched=False)
+            step = take_step(solver, problem, batch, problem.bind(batch), record=False)
             error = torch.linalg.vector_norm(flatten(step.gradient) - exact) / torch.linalg.vector_norm(exact)
             assert error > rtol or step.applications + step.products >= below, solver
 
@@ -74,7 +73,7 @@ def test_a_path_gives_the_gradients_of_the_solvers(solver):
     path = TapedIteration(
         problem.bind(batch), lambda x: problem.loss(x, batch), parameters(problem), [problem.start(batch)]
     )
-    step = take(solver, problem, batch, problem.bind(batch), watched=False)
+    step = take_step(solver, problem, batch, problem.bind(batch), record=False)
     M, K = int(step.applications), int(step.products)  # of a batch of one: whole
     ends = [M - 1] * K if solver.label.startswith("neumann") else range(M - 1, M - 1 - K, -1)
     *_, gradient = path.gradients(ends, M)
@@ -93,7 +92,7 @@ def problem_of(task):
 def test_the_search_agrees_with_trying_everything():
     problem, batch, path = problem_of("denoising(huber)")
     exact = trial_reference(problem, batch)
-    found = fixed(path, exact, [3e-1, 1e-2, 1e-4])
+    found = cheapest_depths(path, exact, [3e-1, 1e-2, 1e-4])
     size = torch.linalg.vector_norm(exact)
     costs = {rtol: [math.inf] for rtol in found.best}
     for M in range(1, 20):
@@ -108,7 +107,7 @@ def test_the_search_agrees_with_trying_everything():
 @pytest.mark.parametrize(("M", "K"), [(5, 5), (6, 1), (6, 3), (7, 3)])
 def test_a_depth_is_called_what_makes_it(M, K):
     problem, batch, path = problem_of("deblurring(huber)")
-    step = take(parse_solver(backpropagated(M, K)), problem, batch, problem.bind(batch), watched=False)
+    step = take_step(parse_solver(backpropagated(M, K)), problem, batch, problem.bind(batch), record=False)
     *_, gradient = path.gradients(range(M - 1, M - 1 - K, -1), M)
     torch.testing.assert_close(gradient, flatten(step.gradient))
     assert (step.applications, step.products) == (M, K)
@@ -119,7 +118,7 @@ def test_a_hidden_audit_is_told_nothing_of_the_loss_either(monkeypatch):
     from solvers import Smooth
 
     problem, batch, _ = problem_of("denoising(huber)")
-    step = take(neumann(6, 4), problem, batch, problem.bind(batch))
+    step = take_step(neumann(6, 4), problem, batch, problem.bind(batch))
     assert (step.applications, step.products) == (7, 4)
     told = []
     monkeypatch.setattr(module, "audited", lambda T, x, loss, *_, **__: told.append(isinstance(loss, Smooth)))

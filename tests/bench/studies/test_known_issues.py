@@ -1,6 +1,6 @@
 """Errors that were found in other libraries, each held against our own code; docs/peers.md has the measurements.
 
-Of the traps found, these are tested elsewhere: no tape outlives its use (``solvers.conformance.leaves_no_tape``), T is
+Of the known issues, these are tested elsewhere: no tape outlives its use (``solvers.conformance.leaves_no_tape``), T is
 taped as often as reported (``counts_truly``), the gradient of the step is 0 at equilibrium (``test_tasks``), the
 transform is orthonormal (``test_operators``), and the noise level is float64 (``test_denoisers``).
 """
@@ -23,7 +23,7 @@ from bench.measurement.training import parameters
 from bench.operators import ForwardBackward
 from bench.penalties import Wavelets, WeightedPenalty
 from bench.studies.external import issues_deepinv, issues_torchdeq
-from bench.studies.external.issues_table import TRAPS, markdown
+from bench.studies.external.issues_table import KNOWN_ISSUES, markdown
 from bench.tasks import build_problem
 from bench.tasks.deblurring import MotionBlur, circular_blur
 from bench.tasks.images import Layout, find_images
@@ -266,7 +266,7 @@ def test_motion_blur_of_even_length_is_a_convolution():
 
 
 @pytest.mark.parametrize(
-    ("trap", "measured"),
+    ("issue", "measured"),
     [
         (issues_torchdeq.hook_overrules, "21 VJPs"),
         (issues_torchdeq.misspelt, "nothing raised, 41 applications"),
@@ -284,18 +284,18 @@ def test_motion_blur_of_even_length_is_a_convolution():
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_trap_is_still_there_as_documented(trap, measured):
+def test_a_known_issue_is_still_there_as_documented(issue, measured):
     """Where one of these turns red, a library has mended it: measure again and say so in docs/peers.md."""
-    row = trap()
+    row = issue()
     assert row.measured == measured
     (line,) = markdown([row]).splitlines()[2:]
     documented = (Path(__file__).parents[3] / "docs" / "peers.md").read_text(encoding="utf-8")
     assert line in documented
 
 
-def test_every_trap_is_documented():
+def test_every_known_issue_is_documented():
     documented = (Path(__file__).parents[3] / "docs" / "peers.md").read_text(encoding="utf-8")
     rows = [
         line for line in documented.splitlines() if line.startswith(("| torchdeq", "| deepinv", "| ptwt"))
     ]
-    assert len(rows) == len(TRAPS)
+    assert len(rows) == len(KNOWN_ISSUES)

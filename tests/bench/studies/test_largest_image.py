@@ -18,7 +18,7 @@ from bench.measurement.training import training_step
 from bench.studies.largest_image import search as searching
 from bench.studies.largest_image.search import Search, next_side, search
 from bench.studies.largest_image.study import to_markdown
-from bench.studies.largest_image.trial import Trial, attempt, bytes_of, limit_on, made_up
+from bench.studies.largest_image.trial import Trial, attempt, bytes_of, limit_on, synthetic_problem
 from bench.utils.errors import UserError
 from tests.helpers.commands import refused
 from tests.helpers.problems import small_problem
@@ -63,7 +63,7 @@ def test_a_trial_counts_the_bytes_of_a_step_on_real_images(solver):
     real = small_problem(task, size=64, dtype=torch.float32)
     with peak_bytes(CPU) as found:
         training_step(solver, real, real.train)
-    problem = made_up(task, 64, CPU)
+    problem = synthetic_problem(task, 64, CPU)
     parts = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
     batch = problem.train
     held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in parts}

@@ -22,8 +22,8 @@ from bench.records.record import settings as settings_of
 from bench.studies.trajectory.descent import (
     DescentMethod,
     TrainingObjective,
-    bends,
     certified_error,
+    curvatures,
     deq_trajectory,
     descend,
     secants,
@@ -75,24 +75,25 @@ def test_the_bound_is_rigorous_where_the_constants_are_exact(seed, fraction, sol
     eta = fraction / exact.G
     schedule = ToleranceSchedule(0.5, 1e-3) if scheduled else None
     begin = F.theta
-    points, passed = deq_trajectory(F, eta, 8), descend(F, DescentMethod("", solver, schedule, warm), eta, 8)
+    points, trace = deq_trajectory(F, eta, 8), descend(F, DescentMethod("", solver, schedule, warm), eta, 8)
     assert torch.equal(F.theta, begin)
-    assert passed.rigorous
-    for point in (*points, *passed.exact):
+    assert trace.rigorous
+    actual = [step.actual for step in trace.steps]
+    for point in (*points, *trace.points):
         assert point.loss == pytest.approx(exact(point.theta), rel=1e-9)
         torch.testing.assert_close(point.gradient, exact.gradient(point.theta), rtol=1e-7, atol=1e-9)
-    assert all(a <= c * (1 + 1e-6) + 1e-11 for a, c in zip(passed.actual, passed.errors, strict=True))
+    assert all(a <= c * (1 + 1e-6) + 1e-11 for a, c in zip(actual, trace.errors, strict=True))
     rate = max(abs(1 - eta * exact.m), abs(1 - eta * exact.G))
-    distances = [float((a.theta - b.theta).norm()) for a, b in zip(passed.exact, points, strict=True)]
+    distances = [float((a.theta - b.theta).norm()) for a, b in zip(trace.points, points, strict=True)]
     floor = 1e-9 * max(float(p.theta.norm()) for p in points)
     for rho in (rate, 1.0):
-        limits = certified_error(eta, [rho] * 8, passed.errors)
+        limits = certified_error(eta, [rho] * 8, trace.errors)
         assert all(d <= b + floor for d, b in zip(distances, limits, strict=True))
-    measured = [rho for rho in secants(eta, passed.exact, points) if not math.isnan(rho)]
+    measured = [rho for rho in secants(eta, trace.points, points) if not math.isnan(rho)]
     assert all(rho <= rate * (1 + 1e-6) for rho in measured)
-    assert all(b <= exact.G * (1 + 1e-4) for b in bends(points))
+    assert all(b <= exact.G * (1 + 1e-4) for b in curvatures(points))
     # One step is exact: d_1 = ηe_0.
-    assert distances[1] == pytest.approx(eta * passed.actual[0], abs=floor)
+    assert distances[1] == pytest.approx(eta * actual[0], abs=floor)
 
 
 def test_the_bound_by_hand():

@@ -3,8 +3,14 @@
 from ...engine import ExperimentGroup
 from .claims import EXPERIMENTS
 from .mutants import MUTANTS
-from .report import all_figures, all_tables
 from .simulation import PAPER, SMALL, Setting
+
+
+def _load_report():
+    from .report import figures, tables
+
+    return tables.tables, figures.figures
+
 
 GROUP: ExperimentGroup[Setting] = ExperimentGroup(
     name="frontier",
@@ -13,8 +19,7 @@ GROUP: ExperimentGroup[Setting] = ExperimentGroup(
     mutants=MUTANTS,
     small=SMALL,
     paper=PAPER,
-    tables=all_tables,
-    figures=all_figures,
+    load_report=_load_report,
 )
 
 __all__ = ["GROUP", "Setting"]

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine import Mutant
-from ..single_patch import mutant
+from ...engine import Mutant, mutant
 from .simulation import backward_pass, box_counting, forward_pass, landscapes, mean_field, networks, tangents
 from .simulation.networks import Architecture, Network
 from .simulation.settings import Setting, Window

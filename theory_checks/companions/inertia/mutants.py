@@ -8,8 +8,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from ...engine import Mutant
-from ..single_patch import mutant
+from ...engine import Mutant, mutant
 from .simulation import (
     discrete_schemes,
     flow_certificate,

@@ -11,8 +11,7 @@ from deepinv.loss.metric import PSNR
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...engine import Mutant
-from ..single_patch import mutant
+from ...engine import Mutant, mutant
 from .simulation import estimators, patches, posterior, psnr, training
 from .simulation.estimators import ChunkSizes, Estimate, Stratum
 from .simulation.networks import Architecture, LocalNetwork
