@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.config.matrix import Cell, load_profile, parse_solver, parse_task
-from bench.measurement.equilibrium import LOST, residuals, settle, stay
+from bench.measurement.equilibrium import LOST, check_stability, find_equilibrium, residuals
 from bench.measurement.measure import measure
 from bench.measurement.memory import peak_bytes
 from bench.measurement.reference_cache import cached_reference
@@ -166,7 +166,7 @@ def test_a_draw_that_diverges_has_an_infinite_error(tiny_file, monkeypatch):
     def drawn(*_):
         raise TrainingStopped("diverged", "a value exceeds 1000 times the peak of the images")
 
-    monkeypatch.setattr(module, "_drawn", drawn)
+    monkeypatch.setattr(module, "_further_draw", drawn)
     profile = tiny(tiny_file)
     profile = profile.model_copy(update={"oracle": profile.oracle.model_copy(update={"draws": 2})})
     one = cell("inpainting(huber)", "restarted_jfb(2, 3)")
@@ -220,12 +220,12 @@ def test_plain_iteration_leaves_an_unstable_equilibrium(tiny_file):
 
     for at, stays in ((1e-9, False), (1.0, True)):
         start = torch.full((2, 1, 4, 4), at, dtype=torch.float64)
-        found = replace(settle(T, start, table), state=start)
-        seen = stay(T, found, score, table)
+        found = replace(find_equilibrium(T, start, table), state=start)
+        seen = check_stability(T, found, score, table)
         assert seen.stays is stays
         assert seen.score == pytest.approx(30, abs=1e-6)
         assert seen.residual <= LOST * table.tol
-    wild = stay(lambda x: 3 * x, found, score, table)
+    wild = check_stability(lambda x: 3 * x, found, score, table)
     assert not wild.stays
     assert wild.residual == float("inf")
 
