@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..measurement.jacobian_norm import verdict
+from .jacobian_verdict import verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is measured of a cell: training, error of the gradient, memory, the equilibrium and what lies past the depth."""
+"""Measurements of a cell: training, error of the gradient, memory, the equilibrium and iteration past the depth."""
 
 from .hypergradient import NoReference, ReferenceGradient, reference_gradient
 from .measure import CellResult, measure

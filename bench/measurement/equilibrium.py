@@ -1,7 +1,8 @@
-"""The equilibrium of a learned operator: where it is, how well it is known, and whether plain iteration stays there."""
+"""The equilibrium of a learned operator, and whether plain iteration stays there."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,23 +12,23 @@ from torch import Tensor
 from solvers import Anderson, Map
 
 from ..config.profile_schema import EquilibriumTable
-from .past_depth import WILD, PastDepthCurve
+from .past_depth import DIVERGED, PastDepthCurve
 
 LOST = 10
-"""A residual beyond this many tolerances is that of no equilibrium: images from there mean nothing."""
+"""A residual above ``LOST`` × the tolerance is not that of an equilibrium: image metrics are dropped."""
 SAME = 0.1
-"""Images that differ by no more, in dB of their PSNR, are as good as each other."""
+"""Largest difference in PSNR, in dB, of images that count as equally good."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedEquilibrium:
-    """Where an operator settled.
+    """The point taken for the equilibrium of a learned operator.
 
     Attributes:
         state: the point.
-        residual: ``‖T(x) − x‖ / ‖T(x)‖`` there, the largest over the samples.
-        applications: what Anderson acceleration took.
-        by: what found it.
+        residual: ``‖T(x) − x‖ / ‖T(x)‖`` at the point, the largest over the samples.
+        applications: applications that Anderson acceleration made.
+        by: name of the iteration that found the point.
         converged: whether the residual met the tolerance.
     """
 
@@ -40,14 +41,14 @@ class LearnedEquilibrium:
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """What became of an equilibrium under plain iteration.
+    """Result of plain iteration that starts at an equilibrium.
 
     Attributes:
-        stays: whether the residual is one of an equilibrium still, and the images are as good as before.
-        steps: applications that were made; fewer than asked for where nothing moved any more, or all had diverged.
-        residual: after them, the largest over the samples; infinite where they diverged.
-        distance: from the equilibrium, relative to it.
-        score: of where they ended; nan where they diverged.
+        stays: whether the residual is still that of an equilibrium, and the images are as good as before.
+        steps: applications made; fewer than the budget if the state stopped moving or diverged.
+        residual: of the last state, the largest over the samples; infinite after a divergence.
+        distance: of the last state from the equilibrium, relative to the norm of the equilibrium.
+        score: of the last state; NaN after a divergence.
     """
 
     stays: bool
@@ -58,67 +59,64 @@ class Stability:
 
 
 def residuals(T: Map, x: Tensor) -> Tensor:
-    """``‖T(x) − x‖ / ‖T(x)‖`` of each sample, float64 on the CPU; infinite where it is no number."""
+    """``‖T(x) − x‖ / ‖T(x)‖`` of each sample, float64 on the CPU; infinite instead of NaN."""
     with torch.no_grad():
         y = T(x).double()
         gap = torch.linalg.vector_norm((y - x.double()).flatten(1), dim=1)
         size = torch.linalg.vector_norm(y.flatten(1), dim=1)
-    # A state that T leaves at 0 has settled.
+    # 0 / 0 is an equilibrium at 0.
     return torch.where(gap == 0, 0.0, gap / size).nan_to_num(torch.inf, torch.inf).cpu()
 
 
-def settle(
+def find_equilibrium(
     T: Map, start: Tensor, table: EquilibriumTable, past: PastDepthCurve | None = None
 ) -> LearnedEquilibrium:
-    """The equilibrium that Anderson acceleration finds, or else the better of where it and plain iteration ended.
+    """Solve ``x = T(x)`` by Anderson acceleration; if it fails, return the better end point of it and ``past``.
 
     Args:
-        T, start: what is iterated, and from where.
+        T, start: map, and state to start at.
         table: tolerance and budget.
-        past: a plain iteration, where there is one.
+        past: a plain iteration of T, if one was made.
     """
     with torch.no_grad():
-        found = Anderson(table.tol, table.budget)(T, start)
-    residual = float(residuals(T, found.x).max())
-    state, by = found.x, "Anderson acceleration"
+        solution = Anderson(table.tol, table.budget)(T, start)
+    state, residual, by = solution.x, float(residuals(T, solution.x).max()), "Anderson acceleration"
     if residual > table.tol and past is not None and past.state is not None:
-        # Where T is no contraction, one of the two may find an equilibrium and the other none.
-        other = float(residuals(T, past.state).max())
-        if other < residual:
-            state, residual, by = past.state, other, "plain iteration"
-    return LearnedEquilibrium(state, residual, found.report.applications, by, residual <= table.tol)
+        # If T is no contraction, only one of the two iterations may converge.
+        plain_residual = float(residuals(T, past.state).max())
+        if plain_residual < residual:
+            state, residual, by = past.state, plain_residual, "plain iteration"
+    return LearnedEquilibrium(state, residual, solution.report.applications, by, residual <= table.tol)
 
 
-def stay(
-    T: Map, settled: LearnedEquilibrium, score: Callable[[Tensor], float], table: EquilibriumTable
+def check_stability(
+    T: Map, equilibrium: LearnedEquilibrium, score: Callable[[Tensor], float], table: EquilibriumTable
 ) -> Stability:
-    """Plain iterations from an equilibrium: at most ``table.budget`` and ``table.max_applications``.
+    """Apply T to an equilibrium ``min(table.budget, table.max_applications)`` times, and see whether the state stays there.
 
-    Acceleration finds equilibria that plain iteration leaves; the iteration that was trained, and every figure of its
-    depth, is the plain one.
+    Acceleration may find equilibria that plain iteration leaves, and the trained iteration is the plain one.
 
     Args:
-        T: the map.
-        settled: from where.
+        T, equilibrium: map, and state to start at.
         score: of a state in dB, higher is better.
-        table: tolerance, and applications.
+        table: tolerance and budget.
     """
-    x, before = settled.state, score(settled.state)
+    x, score_before = equilibrium.state, score(equilibrium.state)
     rounding = 10 * torch.finfo(x.dtype).eps
-    done, wild = 0, False
+    steps, diverged = 0, False
     with torch.no_grad():
-        while done < min(table.budget, table.max_applications) and not wild:
+        while steps < min(table.budget, table.max_applications) and not diverged:
             last, x = x, T(x)
-            done += 1
-            # One copy from the device.
+            steps += 1
+            # Stacked: one copy from the device, and so one wait, an application.
             largest, moved = torch.stack([x.abs().max(), (x - last).abs().max()]).tolist()
-            wild = not largest <= WILD
+            diverged = not largest <= DIVERGED  # true for NaN too
             if moved <= rounding * largest:
                 break
-        if wild:
-            return Stability(False, done, float("inf"), float("inf"), float("nan"))
-        size = float(torch.linalg.vector_norm(settled.state.double()))
-        distance = float(torch.linalg.vector_norm((x - settled.state).double())) / (size or 1.0)
-    residual, after = float(residuals(T, x).max()), score(x)
-    stays = residual <= LOST * table.tol and abs(after - before) <= SAME
-    return Stability(stays, done, residual, distance, after)
+        if diverged:
+            return Stability(False, steps, math.inf, math.inf, math.nan)
+        size = float(torch.linalg.vector_norm(equilibrium.state.double()))
+        distance = float(torch.linalg.vector_norm((x - equilibrium.state).double())) / (size or 1.0)
+    residual, score_after = float(residuals(T, x).max()), score(x)
+    stays = residual <= LOST * table.tol and abs(score_after - score_before) <= SAME
+    return Stability(stays, steps, residual, distance, score_after)

@@ -22,7 +22,7 @@ from .reference_cache import cached_reference
 from .training import TrainingStopped, check_finite, parameters, training_step
 
 LARGEST = 1000
-"""Numbers at most of a gradient or a parameter that stand in a record; the weights of networks do not."""
+"""Largest number of entries of a gradient or parameter that a record holds; weights of networks have more."""
 
 
 def first_batch(problem: Problem, profile: Profile) -> Batch:
@@ -33,26 +33,26 @@ def first_batch(problem: Problem, profile: Profile) -> Batch:
 def gradient_quality(
     cell: Cell, problem: Problem, profile: Profile, images: Images, references: Path | None
 ) -> dict[str, object]:
-    """Counts, memory and the gradient of the first draw, and errors of the gradient over all of them.
+    """Measure counts, memory and the gradient on the first draw, and the error of the gradient on every draw.
 
-    An error moves twofold from one draw to another, so that one of them ranks nothing. A draw on which the iteration
-    diverges, or ends in numbers that are not finite, has an infinite error.
+    The error may change twofold between draws, so one draw cannot rank solvers. A further draw on which the iteration
+    diverges or ends in NaN has an infinite error.
 
     Args:
-        cell, profile, images: what is measured.
-        problem: its first draw.
-        references: where cells share their reference gradients; ``None`` for nowhere.
+        cell, profile, images: the cell, its profile and its images.
+        problem: the first draw.
+        references: folder of shared reference gradients; ``None`` for no sharing.
 
     Raises:
-        Stop: the first draw ended so.
+        TrainingStopped: the first draw diverges or ends in NaN.
     """
     batch = first_batch(problem, profile)
-    solution, estimate, values = _first(cell, problem, batch)
+    solution, estimate, values = _first_draw(cell, problem, batch)
+    errors = _Errors()
     if not profile.oracle.budget:
-        return values | _errors(_Errors(), solution) | {"oracle": "none was asked for"}
-    seen = _Errors()
+        return values | errors.values(solution) | {"oracle": "none was asked for"}
     for draw in range(profile.oracle.draws):
-        exact = cached_reference(
+        reference = cached_reference(
             cell.task,
             images,
             profile.images.layout(),
@@ -63,24 +63,24 @@ def gradient_quality(
             draw,
             batch.y.device,
         )
-        if isinstance(exact, str):
-            seen.add(math.nan, math.nan, "no reference")
-            return values | _errors(seen, solution) | {"oracle": exact}
+        if isinstance(reference, str):
+            errors.add(math.nan, math.nan, "no reference")
+            return values | errors.values(solution) | {"oracle": reference}
         if draw:
             try:
-                solution, estimate = _drawn(cell, profile, images, batch, draw)
+                solution, estimate = _further_draw(cell, profile, images, batch, draw)
             except TrainingStopped as stop:
-                seen.add(math.inf, math.nan, stop.status)
+                errors.add(math.inf, math.nan, stop.status)
                 continue
         else:
             check_finite(estimate, estimate)
-        seen.compare(estimate, exact, solution)
-    return values | _errors(seen, solution) | {"oracle": "certified"} | _of(seen.references)
+        errors.compare(estimate, reference, solution)
+    return values | errors.values(solution) | {"oracle": "certified"} | errors.reference_values()
 
 
 @dataclass(slots=True)
 class _Errors:
-    """What was found so far, a draw each."""
+    """Errors of the gradient, one entry a draw; ``certified`` and ``references`` only of draws that ended well."""
 
     errors: list[float] = field(default_factory=list[float])
     cosines: list[float] = field(default_factory=list[float])
@@ -91,62 +91,55 @@ class _Errors:
     references: list[ReferenceGradient] = field(default_factory=list[ReferenceGradient])
 
     def add(self, error: float, cosine: float, status: str) -> None:
-        """One more."""
         self.errors.append(error)
         self.cosines.append(cosine)
         self.statuses.append(status)
 
-    def compare(self, estimate: Tensor, exact: ReferenceGradient, solution: Solution) -> None:
-        """One more that ended well."""
-        size = torch.linalg.vector_norm(exact.gradient)
-        error = float(torch.linalg.vector_norm(estimate - exact.gradient) / size)
-        self.add(error, float(torch.nn.functional.cosine_similarity(estimate, exact.gradient, dim=0)), "ok")
-        self.references.append(exact)
+    def compare(self, estimate: Tensor, reference: ReferenceGradient, solution: Solution) -> None:
+        exact = reference.gradient
+        error = float(torch.linalg.vector_norm(estimate - exact) / torch.linalg.vector_norm(exact))
+        self.add(error, float(torch.nn.functional.cosine_similarity(estimate, exact, dim=0)), "ok")
+        self.references.append(reference)
         self.converged &= solution.converged
-        for found in solution.certificates[-1:]:
-            self.certified.append(found.relative)
-            self.rigorous &= found.rigorous
+        for certificate in solution.certificates[-1:]:
+            self.certified.append(certificate.relative)
+            self.rigorous &= certificate.rigorous
 
-
-def _errors(seen: _Errors, solution: Solution) -> dict[str, object]:
-    """Means over the draws, and the largest and the least; nan where one of them is not known."""
-    known = bool(seen.errors) and not any(math.isnan(error) for error in seen.errors)
-    values: dict[str, object] = {
-        "hypergradient_errors": seen.errors,
-        "hypergradient_draws": seen.statuses,
-        "hypergradient_error": mean(seen.errors) if known else math.nan,
-        "hypergradient_error_worst": max(seen.errors) if known else math.nan,
-        "hypergradient_error_least": min(seen.errors) if known else math.nan,
-        "hypergradient_cosine": mean(seen.cosines) if known else math.nan,
-    }
-    if seen.certified:
-        # The largest, so that it stands above the largest error.
-        values |= {
-            "certified": max(seen.certified),
-            "certified_errors": seen.certified,
-            "rigorous": seen.rigorous,
+    def values(self, solution: Solution) -> dict[str, object]:
+        """Means over the draws, the largest and the least error; NaN if the error of a draw is unknown."""
+        known = bool(self.errors) and not any(math.isnan(error) for error in self.errors)
+        values: dict[str, object] = {
+            "hypergradient_errors": self.errors,
+            "hypergradient_draws": self.statuses,
+            "hypergradient_error": mean(self.errors) if known else math.nan,
+            "hypergradient_error_worst": max(self.errors) if known else math.nan,
+            "hypergradient_error_least": min(self.errors) if known else math.nan,
+            "hypergradient_cosine": mean(self.cosines) if known else math.nan,
         }
-    elif solution.certificates:
-        found = solution.certificates[-1]
-        values |= {"certified": found.relative, "rigorous": found.rigorous}
-    if seen.references:
-        values["converged"] = seen.converged
-    return values
+        if self.certified:
+            # The largest bound, to be compared with the largest error.
+            values |= {"certified": max(self.certified), "certified_errors": self.certified}
+            values["rigorous"] = self.rigorous
+        elif solution.certificates:
+            certificate = solution.certificates[-1]
+            values |= {"certified": certificate.relative, "rigorous": certificate.rigorous}
+        if self.references:
+            values["converged"] = self.converged
+        return values
+
+    def reference_values(self) -> dict[str, object]:
+        """Accuracy of the worst reference."""
+        return {
+            "oracle_residual": max(reference.residual for reference in self.references),
+            "oracle_adjoint_residual": max(reference.adjoint_residual for reference in self.references),
+            "oracle_error": max(reference.error for reference in self.references),
+            "oracle_basis": "; ".join(dict.fromkeys(reference.basis for reference in self.references)),
+        }
 
 
-def _of(references: list[ReferenceGradient]) -> dict[str, object]:
-    """How good the references are: the worst of them."""
-    return {
-        "oracle_residual": max(one.residual for one in references),
-        "oracle_adjoint_residual": max(one.adjoint_residual for one in references),
-        "oracle_error": max(one.error for one in references),
-        "oracle_basis": "; ".join(dict.fromkeys(one.basis for one in references)),
-    }
-
-
-def _first(cell: Cell, problem: Problem, batch: Batch) -> tuple[Solution, Tensor, dict[str, object]]:
+def _first_draw(cell: Cell, problem: Problem, batch: Batch) -> tuple[Solution, Tensor, dict[str, object]]:
     known = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
-    problem.bind(batch)  # made ready before anything is counted
+    problem.bind(batch)  # compiles or captures on the first call, which must not be counted
     with saved_bytes([*known, batch.truth, batch.y, batch.x0]) as saved:
         solution, value = training_step(cell.solver, problem, batch, tape=saved)
     check_finite(value, solution.x)
@@ -156,7 +149,7 @@ def _first(cell: Cell, problem: Problem, batch: Batch) -> tuple[Solution, Tensor
         image = problem.limit(batch)(x)
         residual = (torch.linalg.vector_norm(image - x) / torch.linalg.vector_norm(image)).item()
     values: dict[str, object] = {
-        # In whole batches: what was done on a part of one counts as that part.
+        # In whole batches: work on a share of the batch counts as that share.
         "applications": solution.evaluations,
         "recorded": solution.taped_applications,
         "vjps": solution.products,
@@ -168,24 +161,25 @@ def _first(cell: Cell, problem: Problem, batch: Batch) -> tuple[Solution, Tensor
         "gradient_norm": float(torch.linalg.vector_norm(estimate)),
         "gradient": estimate.tolist() if len(estimate) <= LARGEST else None,
     }
-    # Only its counts are wanted from here on.
-    ended = replace(solution, x=x)
+    # The second step must start with the memory of the first: without its tape, state and gradients.
+    counts = replace(solution, x=x)
     del solution, x, image, value
-    # Gradients are a part of the peak: those of the first step must be gone before the second is measured.
     problem.operator.zero_grad(set_to_none=True)
     with peak_bytes(batch.y.device) as peak:
         training_step(cell.solver, problem, batch)
-    return ended, estimate, values | {"peak_bytes": peak.count, "peak_requested_bytes": peak.requested}
+    return counts, estimate, values | {"peak_bytes": peak.count, "peak_requested_bytes": peak.requested}
 
 
-def _drawn(cell: Cell, profile: Profile, images: Images, like: Batch, draw: int) -> tuple[Solution, Tensor]:
+def _further_draw(
+    cell: Cell, profile: Profile, images: Images, first: Batch, draw: int
+) -> tuple[Solution, Tensor]:
     problem = build_problem(
         cell.task,
         images,
         profile.images.layout(),
         cell.seed,
-        dtype=like.y.dtype,
-        device=like.y.device,
+        dtype=first.y.dtype,
+        device=first.y.device,
         execution=profile.execution,
         draw=draw,
     )

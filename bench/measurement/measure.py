@@ -1,8 +1,7 @@
-"""What is measured of one cell: the gradient at the start, training, and images at depth, at equilibrium and beyond."""
+"""Measure one cell: the gradient at the start, training, and images at depth, at the equilibrium and beyond."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,26 +16,26 @@ from ..config.profile_schema import Profile
 from ..tasks import Batch, Problem, build_problem
 from ..tasks.images import Images
 from ..utils.random_streams import stream_seed
-from .equilibrium import residuals, settle, stay
+from .equilibrium import LearnedEquilibrium, check_stability, find_equilibrium, residuals
 from .gradient_draws import LARGEST, gradient_quality
 from .jacobian_norm import jacobian_norm
 from .past_depth import iterate_past
 from .training import TrainingStopped, check_finite, train
 
 PICTURED = 1
-"""The test image that is shown, where there are so many: the packaged ones begin with a cloth."""
+"""Index of the test image shown in reports, if there are two or more: the first packaged image is a plain texture."""
 
 
 @dataclass(slots=True)
 class CellResult:
-    """Outcome of a cell. ``values`` holds what was measured before things went wrong, if they did.
+    """Outcome of a cell; after a failure, ``values`` holds the measurements made before it.
 
     Attributes:
         status: ``ok``, ``nan`` or ``diverged``.
-        reason: in a line, why it is not ``ok``.
+        reason: one line why the status is not ``ok``.
         values: numbers and lists of numbers.
-        panels: pictures of one test image (number ``pictured`` of the values), ``(C, H, W)`` uint8, by name.
-        weights: the learned weights of a network, by name; empty where no network learned.
+        panels: pictures of the test image ``values["pictured"]``, ``(C, H, W)`` uint8, by name.
+        weights: learned weights of networks, by name.
     """
 
     status: str = "ok"
@@ -52,22 +51,18 @@ def measure(
     images: Images,
     device: torch.device,
     checkpoint: Path | None = None,
-    alone: bool = False,
+    per_sample: bool = False,
     references: Path | None = None,
 ) -> CellResult:
-    """Measure everything but seconds. In a profile without training there is no learned operator to test.
+    """Measure everything but seconds; without training steps, the gradient at the start alone.
 
-    The equilibrium of the learned operator is the one that Anderson acceleration finds; where it finds none, it is
-    the point of the smaller residual of the two where Anderson and plain iteration ended. Plain iteration goes on from
-    there, for it may leave what acceleration found.
-
-    A NaN or a divergence is an outcome, not an exception; other exceptions pass.
+    NaN and divergence are statuses of the result; other exceptions pass.
 
     Args:
-        cell, profile, images, device: what, how, on what and where.
-        checkpoint: where a long training stores its state; ``None`` for nowhere.
-        references: where cells share their reference gradients; ``None`` for nowhere.
-        alone: test one image after another, which takes less memory and changes no result but by rounding.
+        cell, profile, images, device: the cell, its profile, its images and where to compute.
+        checkpoint: file of the state of a long training; ``None`` for none.
+        per_sample: test one image after another: less memory, the same results up to rounding.
+        references: folder of shared reference gradients; ``None`` for no sharing.
     """
     torch.set_num_threads(profile.threads)
     torch.manual_seed(stream_seed(cell.seed, "everything else"))
@@ -76,45 +71,28 @@ def measure(
     problem = build_problem(
         cell.task, images, layout, cell.seed, dtype=dtype, device=device, execution=profile.execution
     )
-    out = CellResult()
-    out.values["contraction"] = problem.contraction
+    result = CellResult()
+    result.values["contraction"] = problem.contraction
     try:
-        out.values |= gradient_quality(cell, problem, profile, images, references)
+        result.values |= gradient_quality(cell, problem, profile, images, references)
         if not profile.training.steps:
-            return out
-        out.values |= train(
-            cell, problem, profile.training, checkpoint, lambda: _look(cell, problem)
+            return result
+        result.values |= train(
+            cell, problem, profile.training, checkpoint, lambda: _test_psnr(cell, problem)
         ).values()
         learned = {n: p.detach().cpu() for n, p in problem.operator.named_parameters() if p.requires_grad}
-        out.values["learned"] = {n: p.tolist() for n, p in learned.items() if p.numel() <= LARGEST}
+        result.values["learned"] = {n: p.tolist() for n, p in learned.items() if p.numel() <= LARGEST}
         if problem.operator.network_weights():
-            out.weights = learned
-        _test(cell, problem, profile, out, alone)
+            result.weights = learned
+        _test(cell, problem, profile, result, per_sample)
     except TrainingStopped as stop:
-        out.status, out.reason = stop.status, str(stop)
-    return out
-
-
-def _psnr(image: Tensor, truth: Tensor) -> Tensor:
-    """In dB against a peak of 1, of each clipped image."""
-    return PSNR(max_pixel=1)(_shown(image), truth.float())
-
-
-def _look(cell: Cell, problem: Problem) -> float:
-    """PSNR in dB of the solver's own reconstructions of the test images, on average."""
-    batch = problem.test
-    with torch.no_grad():
-        state = cell.solver(problem.bind(batch), problem.start(batch)).x
-        return float(_psnr(problem.operator.image(state), batch.truth).mean())
+        result.status, result.reason = stop.status, str(stop)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
 class SampleBySampleMap:
-    """A map applied to one sample after another: the same values, in the memory of one.
-
-    Attributes:
-        T: the map.
-    """
+    """T applied to one sample after another: the same values, in the memory of one sample."""
 
     T: SupportsSelect
 
@@ -123,106 +101,104 @@ class SampleBySampleMap:
         return torch.cat([self.select(torch.tensor([i]))(x[i : i + 1]) for i in range(len(x))])
 
     def select(self, index: Tensor) -> Map:
-        """The map of the samples at ``index``; apart, where there are several."""
-        picked = self.T.select(index)
-        return SampleBySampleMap(picked) if len(index) > 1 and isinstance(picked, SupportsSelect) else picked
+        """The map of the samples at ``index``, sample by sample if there are several."""
+        selected = self.T.select(index)
+        return _divided(selected, len(index) > 1)
 
 
-def _test(cell: Cell, problem: Problem, profile: Profile, out: CellResult, alone: bool) -> None:
+def _divided(T: Map, per_sample: bool) -> Map:
+    return SampleBySampleMap(T) if per_sample and isinstance(T, SupportsSelect) else T
+
+
+def _test(cell: Cell, problem: Problem, profile: Profile, result: CellResult, per_sample: bool) -> None:
+    """Add the measurements of the learned operator to ``result``."""
     table, batch, start = profile.equilibrium, problem.test, problem.start(problem.test)
-    T, image = _limit(problem, batch, alone), problem.operator.image
+    T, image = _divided(problem.limit(batch), per_sample), problem.operator.image
 
     def score(state: Tensor) -> float:
         return float(_psnr(image(state), batch.truth).mean())
 
     with torch.no_grad():
-        solved = cell.solver(_apart(problem.bind(batch), alone), start)
-        trained = image(solved.x)
-        past = iterate_past(T, start, solved.applications, score, table.max_applications)
-        found = settle(T, start, table, past)
-        equilibrium = image(found.state)
-        stays = stay(T, found, score, table)
-        gaps = residuals(T, found.state)
-    norm = jacobian_norm(T, found.state, apart=alone)
-    out.values |= _scores("measurement", batch.y, batch.truth)
-    out.values |= _scores("trained", trained, batch.truth)
-    out.values |= _scores("equilibrium", equilibrium, batch.truth)
-    at = min(PICTURED, len(batch.truth) - 1)
-    out.values |= {
+        solution = cell.solver(_divided(problem.bind(batch), per_sample), start)
+        past = iterate_past(T, start, solution.applications, score, table.max_applications)
+        found = find_equilibrium(T, start, table, past)
+        # The trained iteration is plain, and may leave an equilibrium that acceleration finds.
+        stability = check_stability(T, found, score, table)
+        sample_residuals = residuals(T, found.state)
+        pictures = {"truth": batch.truth, "measurement": batch.y}
+        pictures |= {"trained": image(solution.x), "equilibrium": image(found.state)}
+    norm = jacobian_norm(T, found.state, per_sample=per_sample)
+    for name in ("measurement", "trained", "equilibrium"):
+        for metric, compute in (("psnr", PSNR(max_pixel=1)), ("ssim", SSIM())):
+            values = compute(pictures[name].clamp(0, 1).float(), batch.truth.float())
+            result.values[f"{metric}_{name}"] = values.flatten().tolist()
+    index = min(PICTURED, len(batch.truth) - 1)
+    result.values |= {
         "equilibrium_residual": found.residual,
         "equilibrium_applications": found.applications,
         "equilibrium_converged": found.converged,
         "equilibrium_by": found.by,
-        "equilibrium_stays": stays.stays,
-        "equilibrium_plain_steps": stays.steps,
-        "equilibrium_plain_residual": stays.residual,
-        "equilibrium_plain_distance": stays.distance,
-        "equilibrium_plain_psnr": stays.score,
+        "equilibrium_stays": stability.stays,
+        "equilibrium_plain_steps": stability.steps,
+        "equilibrium_plain_residual": stability.residual,
+        "equilibrium_plain_distance": stability.distance,
+        "equilibrium_plain_psnr": stability.score,
         "past_depths": past.depths,
         "past_residuals": past.residuals,
         "past_psnr": past.scores,
         "stalls": past.stalls,
         "jacobian_norm": norm.value,
         "jacobian_norm_residual": norm.residual,
-        "pictured": at,
-        # The picture is of one image, which may have settled or not, whatever the others did.
-        "panel_equilibrium_residual": float(gaps[at]),
-        "panel_equilibrium_converged": float(gaps[at]) <= table.tol,
+        "pictured": index,
+        # Of the pictured image alone: samples converge independently.
+        "panel_equilibrium_residual": float(sample_residuals[index]),
+        "panel_equilibrium_converged": float(sample_residuals[index]) <= table.tol,
     }
-    out.values |= _elsewhere(cell, problem, profile, alone)
-    shown = {"truth": batch.truth, "measurement": batch.y, "trained": trained, "equilibrium": equilibrium}
-    out.panels = {name: _picture(picture[at]) for name, picture in shown.items()}
-    check_finite(trained, trained)
+    result.values |= _selection_values(cell, problem, profile, per_sample)
+    result.panels = {name: _pixels(picture[index]) for name, picture in pictures.items()}
+    check_finite(pictures["trained"], pictures["trained"])
 
 
-def _elsewhere(cell: Cell, problem: Problem, profile: Profile, alone: bool) -> dict[str, object]:
-    """The learned operator on the images that chose it, and on those that may choose among operators.
-
-    What is best on the test images must not be chosen on them: a solver is chosen by its training loss at the
-    equilibrium, or by PSNR on the validation images.
-    """
-    learnt = problem.train.select(torch.arange(len(problem.train.y))[: profile.equilibrium.train_images])
-    found = settle(_limit(problem, learnt, alone), problem.start(learnt), profile.equilibrium)
+def _selection_values(cell: Cell, problem: Problem, profile: Profile, per_sample: bool) -> dict[str, object]:
+    """Values by which a solver may be chosen: on training and validation images, since test images must not choose."""
+    batch = problem.train.select(torch.arange(len(problem.train.y))[: profile.equilibrium.train_images])
+    found = _equilibrium_on(problem, batch, profile, per_sample)
     with torch.no_grad():
         values: dict[str, object] = {
-            "training_loss_equilibrium": float(problem.loss(found.state, learnt)),
+            "training_loss_equilibrium": float(problem.loss(found.state, batch)),
             "training_equilibrium_residual": found.residual,
             "training_equilibrium_converged": found.converged,
         }
-        batch = problem.validation
-        if batch is None:
+        if (batch := problem.validation) is None:
             return values
-        start, image = problem.start(batch), problem.operator.image
-        solved = cell.solver(_apart(problem.bind(batch), alone), start)
-        found = settle(_limit(problem, batch, alone), start, profile.equilibrium)
+        image = problem.operator.image
+        solution = cell.solver(_divided(problem.bind(batch), per_sample), problem.start(batch))
+        found = _equilibrium_on(problem, batch, profile, per_sample)
         return values | {
-            "psnr_validation_trained": _psnr(image(solved.x), batch.truth).flatten().tolist(),
+            "psnr_validation_trained": _psnr(image(solution.x), batch.truth).flatten().tolist(),
             "psnr_validation_equilibrium": _psnr(image(found.state), batch.truth).flatten().tolist(),
             "validation_equilibrium_residual": found.residual,
             "validation_equilibrium_converged": found.converged,
         }
 
 
-def _limit(problem: Problem, batch: Batch, alone: bool) -> Map:
-    return _apart(problem.limit(batch), alone)
+def _equilibrium_on(problem: Problem, batch: Batch, profile: Profile, per_sample: bool) -> LearnedEquilibrium:
+    T = _divided(problem.limit(batch), per_sample)
+    return find_equilibrium(T, problem.start(batch), profile.equilibrium)
 
 
-def _apart(T: Map, alone: bool) -> Map:
-    return SampleBySampleMap(T) if alone and isinstance(T, SupportsSelect) else T
+def _test_psnr(cell: Cell, problem: Problem) -> float:
+    """Mean PSNR in dB of the solver's reconstructions of the test images."""
+    batch = problem.test
+    with torch.no_grad():
+        state = cell.solver(problem.bind(batch), problem.start(batch)).x
+        return float(_psnr(problem.operator.image(state), batch.truth).mean())
 
 
-def _scores(name: str, x: Tensor, truth: Tensor) -> dict[str, object]:
-    """PSNR in dB and SSIM of each image, against a peak of 1; float32 metrics on clipped images."""
-    metrics: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"psnr": PSNR(max_pixel=1), "ssim": SSIM()}
-    return {
-        f"{metric}_{name}": compute(_shown(x), truth.float()).flatten().tolist()
-        for metric, compute in metrics.items()
-    }
+def _psnr(image: Tensor, truth: Tensor) -> Tensor:
+    """PSNR of each clipped image, in dB against a peak of 1."""
+    return PSNR(max_pixel=1)(image.clamp(0, 1).float(), truth.float())
 
 
-def _shown(x: Tensor) -> Tensor:
-    return x.clamp(0, 1).float()
-
-
-def _picture(image: Tensor) -> Tensor:
+def _pixels(image: Tensor) -> Tensor:
     return (image.nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8).cpu()

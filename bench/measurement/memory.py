@@ -1,4 +1,4 @@
-"""Memory of a training step: bytes on the tape, counted exactly, and the peak on the device."""
+"""Memory of a training step: bytes kept for the backward pass, counted exactly, and the peak on the device."""
 
 from __future__ import annotations
 
@@ -19,85 +19,79 @@ from solvers import Solution
 
 
 @dataclass(slots=True)
-class ByteCounter:
-    """A count that is complete when its context ends."""
-
-    count: int = 0
-
-
-@dataclass(slots=True)
-class Peak(ByteCounter):
-    """The most bytes alive at once.
+class Peak:
+    """The most bytes alive at once; complete when the context ends.
 
     Attributes:
-        requested: the same of what tensors asked the allocator of CUDA for, before it rounds to its blocks; ``None`` on
-            a CPU, whose ``count`` is of that kind already.
+        count: bytes; on CUDA in the blocks of the allocator.
+        requested: bytes that tensors asked CUDA's allocator for, before it rounds to its blocks; ``None`` on a CPU,
+            where ``count`` is not rounded either.
     """
 
+    count: int = 0
     requested: int | None = None
 
 
 @dataclass(slots=True)
-class TapeBytes(ByteCounter):
-    """A count of what is kept for the way back."""
+class TapeBytes:
+    """Bytes kept for the backward pass; complete when the context ends."""
+
+    count: int = 0
 
     def forward(self, solve: Callable[[], Solution], device: torch.device) -> Solution:
-        """A forward pass on ``device``, and a look at what is alive after it that was not there before.
+        """Run a forward pass on ``device``, and count the bytes that are alive only after it.
 
-        That is everything which a solver keeps for the way back, in saved tensors or in objects of its own. What it
-        returns does not count, for that is there without a tape too.
+        These are everything that a solver keeps for the backward pass, in saved tensors or in objects of its own. The
+        solution itself does not count, since it exists without a tape too.
         """
         cuda = device.type == "cuda"
         before = torch.cuda.memory_allocated(device) if cuda else 0
         with nullcontext() if cuda else _LiveStorages() as live:
             solution = solve()
-        gc.collect()  # what only a cycle of references keeps is no tape
-        made = solution.x.untyped_storage()
+        gc.collect()  # memory kept only by cycles of references is no tape
         total = torch.cuda.memory_allocated(device) - before if live is None else live.total
-        alive = total - made.nbytes()
-        self.count = max(self.count, alive)
+        self.count = max(self.count, total - solution.x.untyped_storage().nbytes())
         return solution
 
 
 @contextmanager
 def saved_bytes(known: Iterable[Tensor]) -> Generator[TapeBytes]:
-    """The most bytes that are kept for the way back at once, each storage counted once.
+    """Count the most bytes kept for the backward pass at once, each storage once.
 
-    What autograd saves is seen by itself, on the way back too; ``TapeBytes.forward`` sees what else is kept between the
+    Tensors that autograd saves are counted in both passes; ``TapeBytes.forward`` adds all else that is kept between the
     passes.
 
     Args:
-        known: tensors that are there anyway (parameters, spectra, measurements); their storages do
-            not count.
+        known: tensors that exist without a tape (parameters, spectra, measurements); their storages do not count.
     """
-    found = TapeBytes()
-    apart = {tensor.untyped_storage().data_ptr() for tensor in known}
-    kept: Counter[int] = Counter()
+    tape = TapeBytes()
+    known_addresses = {tensor.untyped_storage().data_ptr() for tensor in known}
+    references: Counter[int] = Counter()
     total = 0
 
-    def pack(tensor: Tensor) -> _Kept:
+    def pack(tensor: Tensor) -> _SavedTensor:
         nonlocal total
         storage = tensor.untyped_storage()
         address, size = storage.data_ptr(), storage.nbytes()
-        held = _Kept(tensor.detach())
-        if address not in apart:
-            total += 0 if kept[address] else size
-            kept[address] += 1
-            found.count = max(found.count, total)
-            weakref.finalize(held, drop, address, size)
-        return held
+        saved = _SavedTensor(tensor.detach())
+        if address not in known_addresses:
+            total += 0 if references[address] else size
+            references[address] += 1
+            tape.count = max(tape.count, total)
+            weakref.finalize(saved, drop, address, size)
+        return saved
 
     def drop(address: int, size: int) -> None:
         nonlocal total
-        kept[address] -= 1
-        total -= 0 if kept[address] else size
+        references[address] -= 1
+        total -= 0 if references[address] else size
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda held: held.tensor):
-        yield found
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
+        yield tape
 
 
-class _Kept:
-    """A saved tensor whose end can be noticed; without its own tape, which would hold it for ever."""
+class _SavedTensor:
+    """A saved tensor whose end ``weakref`` can notice; detached, since its tape would hold this object for ever."""
 
     __slots__ = ("__weakref__", "tensor")
 
@@ -107,49 +101,49 @@ class _Kept:
 
 @contextmanager
 def peak_bytes(device: torch.device) -> Generator[Peak]:
-    """The most bytes alive at once on ``device``, beyond those alive at the start.
+    """Count the most bytes alive at once on ``device``, beyond those alive at the start.
 
-    On CUDA the allocator's own peaks, in its blocks and as requested, workspaces of libraries included; on a CPU the
-    storages that operations made, followed until they die (a resident-set size is useless at these sizes).
+    On CUDA these are the peaks of the allocator, workspaces of libraries included. On a CPU they are the storages that
+    operations made, followed until they are freed: the resident set of a process is too coarse at these sizes.
     """
-    found = Peak()
+    peak = Peak()
     if device.type == "cuda":
-        gc.collect()  # what only a cycle of references keeps would leave in between, and lower the peak
+        gc.collect()  # garbage that is freed inside the context would lower the peak
         torch.cuda.synchronize(device)
         _largest[_index(device)] = largest_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_stats(device)
-        yield found
+        yield peak
         torch.cuda.synchronize(device)
         after = torch.cuda.memory_stats(device)
-        found.count, found.requested = (
+        peak.count, peak.requested = (
             after[f"{kind}_bytes.all.peak"] - before[f"{kind}_bytes.all.current"]
             for kind in ("allocated", "requested")
         )
     else:
         with _LiveStorages() as live:
-            yield found
-        found.count = live.peak
+            yield peak
+        peak.count = live.peak
 
 
 _largest: dict[int, int] = {}
-"""What ``largest_allocated`` had seen before ``peak_bytes`` reset the peak, by the index of the CUDA device."""
+"""Peak of each CUDA device, by its index, before ``peak_bytes`` last reset the allocator's."""
 
 
 def largest_allocated(device: torch.device) -> int:
-    """The most bytes allocated at once on a CUDA device since ``forget_largest``, whatever ``peak_bytes`` has reset."""
+    """The most bytes allocated at once on a CUDA device since ``forget_largest``, despite resets by ``peak_bytes``."""
     return max(_largest.get(_index(device), 0), torch.cuda.max_memory_allocated(device))
 
 
 def free_memory(device: torch.device) -> None:
-    """Collect garbage, and let go of what a GPU's allocator holds unused."""
+    """Collect garbage, and return unused memory of CUDA's allocator to the GPU."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def forget_largest(device: torch.device) -> None:
-    """Begin to count anew, for the next of several cells in one process."""
+    """Reset ``largest_allocated``, for the next cell in the same process."""
     _largest.pop(_index(device), None)
     torch.cuda.reset_peak_memory_stats(device)
 
@@ -161,44 +155,43 @@ def _index(device: torch.device) -> int:
 NO_MEMORY = re.compile(
     r"allocate memory|out of memory|\b(CUFFT|CUBLAS|CUDNN|CUSOLVER)_(STATUS_)?ALLOC_FAILED"
 )
-"""Of a plain ``RuntimeError``: torch's on a CPU, and those of CUDA and its libraries."""
+"""Messages of a plain ``RuntimeError``: torch's on a CPU, and those of CUDA and its libraries."""
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether it was for want of memory."""
+    """Whether ``error`` reports a lack of memory."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(NO_MEMORY.search(str(error)))
 
 
 class _LiveStorages(TorchDispatchMode):
-    """Follows every storage that an operation returns, from its birth to its death."""
+    """Counts the bytes of every storage that an operation makes, until the storage is freed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.peak = 0
-        self._alive: dict[int, int] = {}
-        self.total = 0
+        self.peak = self.total = 0
+        self._sizes: dict[int, int] = {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        given = {
-            leaf.untyped_storage().data_ptr()
-            for leaf in tree_leaves((args, kwargs))
-            if isinstance(leaf, Tensor) and leaf.layout is torch.strided
-        }
+        inputs = {storage.data_ptr() for storage in _storages((args, kwargs))}
         out = func(*args, **kwargs)
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor) and leaf.layout is torch.strided:
-                self._follow(leaf.untyped_storage(), given)
+        for storage in _storages(out):
+            address, size = storage.data_ptr(), storage.nbytes()
+            # Views and writes in place return a storage of the inputs.
+            if size and address not in inputs and address not in self._sizes:
+                self._sizes[address] = size
+                self.total += size
+                self.peak = max(self.peak, self.total)
+                weakref.finalize(storage, self._forget, address)
         return out
 
-    def _follow(self, storage: torch.UntypedStorage, given: set[int]) -> None:
-        address, size = storage.data_ptr(), storage.nbytes()
-        if not size or address in given or address in self._alive:
-            return
-        self._alive[address] = size
-        self.total += size
-        self.peak = max(self.peak, self.total)
-        weakref.finalize(storage, self._forget, address)
-
     def _forget(self, address: int) -> None:
-        self.total -= self._alive.pop(address, 0)
+        self.total -= self._sizes.pop(address, 0)
+
+
+def _storages(tree: object) -> list[torch.UntypedStorage]:
+    return [
+        leaf.untyped_storage()
+        for leaf in tree_leaves(tree)
+        if isinstance(leaf, Tensor) and leaf.layout is torch.strided
+    ]

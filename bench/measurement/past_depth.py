@@ -1,7 +1,8 @@
-"""The learned operator iterated past the depth that was trained: why one trains at equilibrium at all."""
+"""Iterate the learned operator past its training depth, and record its score and residual."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,24 +12,24 @@ from torch import Tensor
 from solvers import Map
 
 MULTIPLES = (1, 2, 5, 10, 20, 50, 100)
-"""Of the trained depth, at which the iterate is looked at."""
+"""Multiples of the trained depth at which the iterate is scored."""
 STALL = 0.5
-"""A residual that shrinks by less than this from 10 to 100 times the trained depth has stalled."""
-WILD = 1e3
-"""A state beyond a thousand times the peak of an image has diverged."""
+"""A residual stalls if from 10 to 100 times the trained depth it shrinks by less than this factor."""
+DIVERGED = 1e3
+"""Largest magnitude of a state; images have a peak of 1, so a state beyond it has diverged."""
 
 
 @dataclass(slots=True)
 class PastDepthCurve:
-    """What was seen at ``multiples`` of the trained depth.
+    """Scores and residuals at ``MULTIPLES`` of the trained depth.
 
     Attributes:
-        rounding: a residual at or below this is one of rounding.
+        rounding: largest residual that counts as rounding.
         depths: applications of T.
-        residuals: ``‖T(x) − x‖ / ‖T(x)‖`` there, over the whole batch; infinite once the iterate has diverged.
-        scores: what ``score`` said of the iterate; ``nan`` once it has diverged.
-        state: the last iterate that was looked at and finite.
-        residual: its residual; infinite where there was none.
+        residuals: ``‖T(x) − x‖ / ‖T(x)‖`` over the whole batch; infinite after a divergence.
+        scores: ``score`` of the iterate; NaN after a divergence.
+        state: the last scored iterate that is finite.
+        residual: residual of ``state``; infinite before the first.
     """
 
     rounding: float
@@ -36,65 +37,58 @@ class PastDepthCurve:
     residuals: list[float] = field(default_factory=list[float])
     scores: list[float] = field(default_factory=list[float])
     state: Tensor | None = None
-    residual: float = float("inf")
+    residual: float = math.inf
 
     @property
     def stalls(self) -> bool | None:
-        """Whether the residual stopped shrinking; ``None`` where there was no time to see."""
+        """Whether the residual stopped shrinking; ``None`` if the curve ends before 100 times the depth."""
         if len(self.residuals) < len(MULTIPLES):
             return None
         last = self.residuals[-1]
-        return not last <= max(self.rounding, STALL * min(self.residuals[MULTIPLES.index(10)], WILD))
+        return not last <= max(self.rounding, STALL * min(self.residuals[MULTIPLES.index(10)], DIVERGED))
 
 
 def iterate_past(
     T: Map, x0: Tensor, depth: int, score: Callable[[Tensor], float], longest: int
 ) -> PastDepthCurve:
-    """Plain iterations of T up to 100 times ``depth``.
+    """Apply T plainly, up to 100 times ``depth``.
 
-    An iterate that no longer moves, to rounding, stays where it is: the numbers of the remaining depths are those.
+    An iterate that moves by no more than rounding is not applied further; its numbers fill the remaining depths.
 
     Args:
         T: the map; called without a tape.
         x0: the start.
-        depth: applications that were trained.
+        depth: applications in training.
         score: of a state, higher is better.
-        longest: applications at most; depths beyond it are left out.
+        longest: applications at most; greater depths are left out.
     """
-    settled = 10 * torch.finfo(x0.dtype).eps
-    seen = PastDepthCurve(settled)
-    x, done, residual = x0, 0, float("inf")
+    rounding = 10 * torch.finfo(x0.dtype).eps
+    curve = PastDepthCurve(rounding)
+    depths = [multiple * depth for multiple in MULTIPLES if multiple * depth <= longest]
+    x, applied, residual = x0, 0, math.inf
     with torch.no_grad():
-        for multiple in MULTIPLES:
-            if multiple * depth > longest:
-                break
-            while done < multiple * depth and residual > settled:
+        for target in depths:
+            while applied < target and residual > rounding:
                 before, x = x, T(x)
-                done += 1
-                largest, residual = _looked(x, before)
-                if not largest <= WILD:  # false for NaN too
-                    _fill(seen, depth, longest, before)
-                    return seen
-            seen.depths.append(multiple * depth)
-            # The residual of the state that is scored, so one application more; zero where T no longer moves it.
-            seen.residuals.append(_looked(T(x), x)[1])
-            seen.scores.append(score(x))
-            seen.state, seen.residual = x, seen.residuals[-1]
-    return seen
+                applied += 1
+                largest, residual = _size_and_residual(x, before)
+                if not largest <= DIVERGED:  # true for NaN too
+                    missing = len(depths) - len(curve.depths)
+                    curve.residuals += [math.inf] * missing
+                    curve.scores += [math.nan] * missing
+                    curve.depths = depths
+                    curve.state = before if curve.state is None else curve.state
+                    return curve
+            curve.depths.append(target)
+            # One application more, for a residual belongs to the state that is scored.
+            curve.residuals.append(_size_and_residual(T(x), x)[1])
+            curve.scores.append(score(x))
+            curve.state, curve.residual = x, curve.residuals[-1]
+    return curve
 
 
-def _looked(x: Tensor, before: Tensor) -> tuple[float, float]:
-    """The largest magnitude in x, and ``‖x − before‖ / ‖x‖``; 0 where x is 0. One copy from the device."""
+def _size_and_residual(x: Tensor, before: Tensor) -> tuple[float, float]:
+    """The largest magnitude in x, and ``‖x − before‖ / ‖x‖`` (0 if x is 0), in one copy from the device."""
     norm = torch.linalg.vector_norm
     largest, size, moved = torch.stack([x.abs().max(), norm(x), norm(x - before)]).tolist()
     return largest, moved / size if size else 0.0
-
-
-def _fill(seen: PastDepthCurve, depth: int, longest: int, last: Tensor) -> None:
-    """Mark the remaining depths as diverged."""
-    for multiple in MULTIPLES[len(seen.depths) :]:
-        if multiple * depth <= longest:
-            seen.depths.append(multiple * depth)
-            seen.residuals.append(float("inf"))
-            seen.scores.append(float("nan"))
-    seen.state = seen.state if seen.state is not None else last

@@ -35,20 +35,19 @@ def cached_reference(
     draw: int = 0,
     device: torch.device = CPU,
 ) -> ReferenceGradient | str:
-    """The float64 gradient of a task and seed at the initial parameters, or why there is none.
+    """Return the float64 reference gradient at the initial parameters, or the reason why there is none.
 
-    It is the implicit gradient of the first ``size`` training crops at the equilibrium of plain iteration, and says how
-    wrong it may be: see ``ReferenceGradient``. The problem is the same on every device. Cells run in processes of their
-    own: with ``folder``, the first that needs it stores it there for all others on a device of this type.
+    The loss is that of the first ``size`` training crops. The problem is the same on every device. With ``folder``, the
+    first process that needs the gradient stores it there for all others on a device of this type.
 
-    Where ``device`` has too little memory, the CPU computes it: a float64 solve takes more than many an estimator, and
-    the cell of one that fits must not fail by it.
+    If ``device`` lacks the memory, the CPU computes the gradient: a float64 solve takes more memory than many
+    estimators, and a cell whose own estimator fits must not fail by it.
 
     Args:
-        task, images, layout, size, seed, budget: what decides it.
-        folder: where references are shared; ``None`` for nowhere.
-        draw: of the mask and the noise.
-        device: where to compute. What is returned lies on the CPU.
+        task, images, layout, size, seed, budget: the problem.
+        folder: folder of shared gradients; ``None`` for no sharing.
+        draw: number of the draw of the mask and the noise.
+        device: where to compute; the result is on the CPU.
     """
 
     def compute() -> ReferenceGradient | str:
@@ -56,9 +55,9 @@ def cached_reference(
 
     if folder is None:
         return compute()
-    decides = [repr(task), images.digest, asdict(layout), size, seed, budget, draw, device.type]
-    decides += [provenance.fingerprint(), provenance.versions()]
-    key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:20]
+    problem = [repr(task), images.digest, asdict(layout), size, seed, budget, draw, device.type]
+    problem += [provenance.fingerprint(), provenance.versions()]
+    key = hashlib.sha256(json.dumps(problem, sort_keys=True).encode()).hexdigest()[:20]
     return _shared(folder, key, compute)
 
 
@@ -66,35 +65,32 @@ def _shared(
     folder: Path, key: str, compute: Callable[[], ReferenceGradient | str]
 ) -> ReferenceGradient | str:
     file = folder / f"{key}.safetensors"
-    if (found := _read(file)) is not None:
-        return found
+    if (stored := _read(file)) is not None:
+        return stored
     make_folder(folder)
     with file_lock(folder / f"{key}.lock", wait=True):
-        if (found := _read(file)) is not None:
-            return found
-        made = compute()
-        missing = isinstance(made, str)
-        about = {"why": made} if missing else {"oracle": json.dumps(_numbers(made))}
-        gradient = torch.zeros(0) if missing else made.gradient.contiguous()
-        file.unlink(missing_ok=True)  # it could not be read
-        publish(file, save({"gradient": gradient}, about))
-        return made
+        if (stored := _read(file)) is not None:
+            return stored
+        reference = compute()
+        if isinstance(reference, str):
+            gradient, metadata = torch.zeros(0), {"why": reference}
+        else:
+            scalars = {f.name: getattr(reference, f.name) for f in fields(reference) if f.name != "gradient"}
+            gradient, metadata = reference.gradient.contiguous(), {"oracle": json.dumps(scalars)}
+        file.unlink(missing_ok=True)  # damaged, if it exists
+        publish(file, save({"gradient": gradient}, metadata))
+        return reference
 
 
 def _read(file: Path) -> ReferenceGradient | str | None:
     try:
         with safe_open(file, "pt") as stored:
-            about = stored.metadata() or {}
-            if "why" in about:
-                return about["why"]
-            return ReferenceGradient(stored.get_tensor("gradient"), **json.loads(about["oracle"]))
+            metadata = stored.metadata() or {}
+            if "why" in metadata:
+                return metadata["why"]
+            return ReferenceGradient(stored.get_tensor("gradient"), **json.loads(metadata["oracle"]))
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None
-
-
-def _numbers(made: ReferenceGradient) -> dict[str, float | str]:
-    """All that it says of itself beside the gradient."""
-    return {f.name: getattr(made, f.name) for f in fields(made) if f.name != "gradient"}
 
 
 @functools.lru_cache(maxsize=8)
@@ -108,8 +104,8 @@ def _computed(
     draw: int,
     device: torch.device,
 ) -> ReferenceGradient | str:
-    def on(place: torch.device) -> ReferenceGradient | str:
-        problem = build_problem(task, images, layout, seed, dtype=torch.float64, device=place, draw=draw)
+    def compute_on(device: torch.device) -> ReferenceGradient | str:
+        problem = build_problem(task, images, layout, seed, dtype=torch.float64, device=device, draw=draw)
         batch = problem.train.select(torch.arange(size))
         try:
             return reference_gradient(
@@ -123,10 +119,10 @@ def _computed(
             return str(error)
 
     try:
-        return on(device)
+        return compute_on(device)
     except Exception as error:
         if device == CPU or not out_of_memory(error):
             raise
-        error.__traceback__ = None  # it would keep alive what has been allocated
+        error.__traceback__ = None  # its frames keep the tensors of the attempt alive
     free_memory(device)
-    return on(CPU)
+    return compute_on(CPU)

@@ -11,28 +11,28 @@ from torch import Tensor
 from solvers import Map
 
 NEAR = 1e-2
-"""Plain iteration that has come this much closer to an equilibrium than its start is on its way there."""
+"""Plain iteration approaches an equilibrium if its distance shrinks below this fraction of the start's."""
 SETTLED = 1e-10
-"""A relative step below this: plain iteration has arrived."""
+"""Plain iteration has arrived if its relative step is at most this."""
 ARNOLDI = 20
-"""Products that a spectral radius may take."""
+"""Products with J at most for a spectral radius."""
 CONFIRM = 100
-"""Products that must confirm one above 1."""
+"""Products with J that confirm a spectral radius above 1."""
 
 
 @torch.no_grad()
 def destination(T: Map, x0: Tensor, towards: Tensor | None, budget: int) -> Tensor | None:
-    """Where plain iteration from ``x0`` goes.
+    """Find where plain iteration from ``x0`` goes.
 
     Args:
         T: the map.
-        x0: its start.
-        towards: an equilibrium that is known; ``None`` for none.
+        x0: the start.
+        towards: a known equilibrium, if any.
         budget: applications at most.
 
     Returns:
-        ``towards`` itself, where it comes near, or nearer with every application of the second half of the budget, as
-        slow contractions do; another state where it has settled there; ``None`` where it does neither.
+        ``towards`` itself, if the iteration comes near it, or (as slow contractions do) approaches it with every
+        application of the second half of the budget; the last state, if it settled elsewhere; else ``None``.
     """
     x, last_rise = x0, 0
     far = math.inf if towards is None else _norm(x0 - towards)
@@ -56,14 +56,14 @@ def destination(T: Map, x0: Tensor, towards: Tensor | None, budget: int) -> Tens
 
 @torch.no_grad()
 def spectral_radius(product: Callable[[Tensor], Tensor], like: Tensor) -> float:
-    """The largest modulus of an eigenvalue, from below, by Arnoldi's method from a random start.
+    """The largest modulus of an eigenvalue of J, from below, by Arnoldi iteration from a random start.
 
-    Ritz values of a matrix that is far from normal may lie outside its spectrum: one of at least 1 is confirmed by the
-    growth of powers, which tends to the radius for every matrix.
+    Ritz values of a matrix far from normal may lie outside its spectrum. A value of at least 1 is therefore compared
+    with the growth of powers of J, which tends to the spectral radius of every matrix.
 
     Args:
-        product: with J, or with Jᵀ.
-        like: a vector of its shape and dtype.
+        product: product with J or with Jᵀ.
+        like: a vector of the shape, dtype and device of its argument.
     """
     q = torch.randn(like.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(like)
     basis = [q / torch.linalg.vector_norm(q)]
@@ -72,7 +72,7 @@ def spectral_radius(product: Callable[[Tensor], Tensor], like: Tensor) -> float:
     for k in range(min(ARNOLDI, like.numel())):
         w = product(basis[k])
         scale = _norm(w)
-        for _ in range(2):  # twice is enough
+        for _ in range(2):  # Gram–Schmidt once loses orthogonality to rounding, twice does not
             for i, b in enumerate(basis):
                 h = float((b * w).sum())
                 H[i, k] += h
@@ -83,8 +83,8 @@ def spectral_radius(product: Callable[[Tensor], Tensor], like: Tensor) -> float:
         basis.append(w / _norm(w))
     if not H.isfinite().all():
         return math.nan
-    found = float(torch.linalg.eigvals(H[:size, :size]).abs().max())
-    return found if found < 1 else min(found, _growth(product, q))
+    radius = float(torch.linalg.eigvals(H[:size, :size]).abs().max())
+    return radius if radius < 1 else min(radius, _growth(product, q))
 
 
 def _growth(product: Callable[[Tensor], Tensor], w: Tensor) -> float:

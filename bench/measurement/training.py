@@ -1,4 +1,4 @@
-"""Training of an operator through a solver: Adam, clipping, and checkpoints that a killed run goes on from."""
+"""Train an operator through a solver: Adam, clipping, and checkpoints from which a killed run resumes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ..tasks import Batch, Problem
 from ..utils.atomic_files import write_atomically
 from ..utils.random_streams import stream
 from .memory import TapeBytes
-from .past_depth import WILD
+from .past_depth import DIVERGED
 
 
 class TrainingStopped(Exception):  # noqa: N818
-    """A cell cannot go on; ``status`` is ``nan`` or ``diverged``."""
+    """The iteration or its gradient failed; ``status`` is ``nan`` or ``diverged``."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(reason)
@@ -33,11 +33,11 @@ class TrainingStopped(Exception):  # noqa: N818
 
 
 def check_finite(value: Tensor, x: Tensor) -> None:
-    """Raise ``TrainingStopped`` where a loss or a state is not finite, or a state has left the range of images."""
+    """Raise ``TrainingStopped`` if a loss or state is not finite, or a state exceeds the range of images."""
     if not bool(value.isfinite().all()) or not bool(x.isfinite().all()):
         raise TrainingStopped("nan", "the iteration or its gradient is not finite")
-    if float(x.detach().abs().max()) > WILD:
-        raise TrainingStopped("diverged", f"a value exceeds {WILD:g} times the peak of the images")
+    if float(x.detach().abs().max()) > DIVERGED:
+        raise TrainingStopped("diverged", f"a value exceeds {DIVERGED:g} times the peak of the images")
 
 
 def parameters(problem: Problem) -> list[nn.Parameter]:
@@ -52,27 +52,30 @@ def training_step(
     start: Tensor | None = None,
     tape: TapeBytes | None = None,
 ) -> tuple[Solution, Tensor]:
-    """Forward and backward on a batch; gradients are left in the parameters. Returns the loss too.
+    """Run the forward and the backward pass on a batch; return the solution and the loss.
+
+    Gradients are left in the parameters.
 
     Args:
-        solver, problem, batch: whose, of what, on what.
-        start: a state; by default that of the task.
-        tape: looks at what is kept between the passes, if it is there.
+        solver, problem, batch: the estimator, the operator, the images.
+        start: state to start at; by default that of the task.
+        tape: counts the bytes kept between the passes.
     """
     problem.operator.zero_grad(set_to_none=True)
     start = problem.start(batch) if start is None else start
-    given = problem.bind(batch), start, problem.criterion(batch)
-    solution = solver(*given) if tape is None else tape.forward(lambda: solver(*given), batch.y.device)
+    arguments = problem.bind(batch), start, problem.criterion(batch)
+    device = batch.y.device
+    solution = solver(*arguments) if tape is None else tape.forward(lambda: solver(*arguments), device)
     value = problem.loss(solution.x, batch)
     value.backward()
     return solution, value.detach()
 
 
 def optimiser_for(problem: Problem, table: TrainingTable) -> torch.optim.Adam:
-    """Adam, with a rate for the weights of networks and one for everything else."""
+    """Adam, with one learning rate for the weights of networks and one for everything else."""
     networks = problem.operator.network_weights()
-    ids = {id(p) for p in networks}
-    rest = [p for p in parameters(problem) if id(p) not in ids]
+    network_ids = {id(p) for p in networks}
+    rest = [p for p in parameters(problem) if id(p) not in network_ids]
     groups = [
         {"params": rest, "lr": table.learning_rate},
         {"params": networks, "lr": table.network_learning_rate},
@@ -82,17 +85,17 @@ def optimiser_for(problem: Problem, table: TrainingTable) -> torch.optim.Adam:
 
 @dataclass(slots=True)
 class TrainingHistory:
-    """What a training left behind, beside the operator.
+    """Numbers of a training; lists have an entry a step unless said otherwise.
 
     Attributes:
-        losses: of each step.
-        work: applications and vector-Jacobian products of T so far, as ``Solution.work`` counts them.
-        look_steps, look_work: steps, and applications and products, until each look at the test images.
-        look_psnr: what was seen there, in dB.
-        ended: the state where the last visit of a crop ended, by its index; kept for warm starts alone.
-        sizes: norms of the gradients of all steps, before clipping.
-        rtols: the relative error that a schedule asked for at each step; of solvers that certify, as the next.
-        errors: the relative error of each step's gradient, as certified; infinite where there is no bound.
+        losses: training losses.
+        work: applications and vector–Jacobian products of T so far, as ``Solution.work`` counts them.
+        look_steps, look_work: steps, and ``work``, at each evaluation on the test images.
+        look_psnr: PSNR of that evaluation, in dB.
+        ended: last state of each training crop, by its index; only for warm starts.
+        sizes: norms of the gradients, before clipping.
+        rtols: relative errors that a schedule asked for; only of solvers that certify.
+        errors: certified relative errors of the gradients, infinite without a bound; only of solvers that certify.
     """
 
     losses: list[float] = field(default_factory=list[float])
@@ -106,13 +109,13 @@ class TrainingHistory:
     errors: list[float] = field(default_factory=list[float])
 
     def values(self) -> dict[str, Any]:
-        """What belongs in a record: the losses, and the looks and the certified errors if there were any."""
+        """The entries of a record: the losses, and evaluations and certified errors if there are any."""
         looks = ("look_steps", "look_work", "look_psnr") if self.look_steps else ()
         certified = ("sizes", *(("rtols",) if self.rtols else ()), "errors") if self.errors else ()
         return {name: getattr(self, name) for name in ("losses", *looks, *certified)}
 
     def start(self, problem: Problem, batch: Batch, index: Tensor) -> Tensor:
-        """The state from which each crop of ``batch`` starts: where its last visit ended, if there was one."""
+        """The states at which the crops ``index`` start: their last states, or the task's start on the first visit."""
         start = problem.start(batch)
         return torch.stack([self.ended.get(i, cold) for i, cold in zip(index.tolist(), start, strict=True)])
 
@@ -126,19 +129,20 @@ def train(
 ) -> TrainingHistory:
     """Train the operator of ``problem`` in place.
 
-    With ``checkpoint``, the state is stored there every ``table.checkpoint`` steps, and a state found there is gone
-    on from: the outcome is that of an uninterrupted run. The file is removed by whoever stores the outcome.
+    With ``checkpoint``, the state is stored every ``table.checkpoint`` steps, and training resumes from a stored state
+    with the same result as without an interruption. The caller removes the file.
 
-    With ``table.schedule`` a solver ``certified(…)`` takes each step with the tolerance that the gradients before it
-    ask for; others are untouched. Its theory is that of gradient descent on one batch: see ``solvers.Schedule``.
+    With ``table.schedule``, a solver ``certified(…)`` takes each step with a tolerance that follows from the gradients
+    of the steps before; its theory is that of gradient descent on one batch (``solvers.Schedule``).
 
     Args:
-        cell, problem, table: the solver and the seed, what is trained, and how.
-        checkpoint: where the state is stored; ``None`` for nowhere.
-        look: the score of the operator as it is, asked for every ``table.eval_every`` steps and at the end.
+        cell: solver and seed.
+        problem, table: the operator with its images, and the options of the training.
+        checkpoint: file for the state; ``None`` for none.
+        look: scores the operator in its present state, every ``table.eval_every`` steps and at the end.
 
     Raises:
-        Stop: a value is not finite, or the iteration has diverged.
+        TrainingStopped: a value is not finite, or the iteration has diverged.
     """
     optimiser = optimiser_for(problem, table)
     learnable = parameters(problem)
@@ -154,7 +158,7 @@ def train(
         solution, value = training_step(solver, problem, batch, start)
         check_finite(value, solution.x)
         if table.warm_start:
-            # A copy of each: a view would keep the states of its whole batch alive.
+            # Clones, since a view keeps the storage of the whole batch alive.
             ended = [x.clone() for x in solution.x.detach()]
             history.ended |= dict(zip(index.tolist(), ended, strict=True))
         size = nn.utils.get_total_norm([p.grad for p in learnable if p.grad is not None])
@@ -186,7 +190,7 @@ def _store(
     state = {
         "operator": problem.operator.state_dict(),
         "optimiser": optimiser.state_dict(),
-        # Not asdict: it copies every tensor.
+        # asdict would copy every tensor.
         "history": {name: getattr(history, name) for name in TrainingHistory.__slots__},
     }
     buffer = io.BytesIO()
@@ -205,14 +209,14 @@ def _resume(problem: Problem, optimiser: torch.optim.Optimizer, checkpoint: Path
         optimiser.load_state_dict(state["optimiser"])
         return TrainingHistory(**state["history"])
     except Exception as error:
-        # Ours, written atomically, under a key that holds the digest of the code: this is a damaged disk.
+        # The file was written atomically, and its name holds the digest of the code: only the disk can be at fault.
         raise RuntimeError(
             f"the checkpoint {checkpoint.name} is damaged: remove it to train from the start"
         ) from error
 
 
 def _batches(count: int, size: int, seed: int) -> Iterator[Tensor]:
-    """Indices of batches, shuffled anew each epoch; every batch has ``size`` entries (or all there are)."""
+    """Indices of batches, shuffled anew each epoch; each batch has ``size`` entries, or all ``count`` if fewer."""
     rng = stream(seed, "order of batches")
     while True:
         shuffled = torch.randperm(count, generator=rng)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.config.matrix import parse_solver, parse_task
 from bench.config.profile_schema import EquilibriumTable
-from bench.measurement.equilibrium import LearnedEquilibrium, stay
+from bench.measurement.equilibrium import LearnedEquilibrium, check_stability
 from bench.measurement.past_depth import MULTIPLES, iterate_past
 from bench.measurement.training import training_step
 from solvers import CG, GMRES, Anderson, Nesterov, Picard
@@ -109,7 +109,7 @@ def test_staying_waits_once_an_application(there):
     table = EquilibriumTable(tol=1e-4, budget=30, max_applications=30)
     start = there.start(there.train)
     with counted() as seen:
-        found = stay(
+        found = check_stability(
             there.bind(there.train), LearnedEquilibrium(start, 1.0, 0, "", False), lambda x: 0.0, table
         )
     assert found.steps == 30

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
+from ...analysis.jacobian_verdict import MARGIN
 from ...config.matrix import parse_solver, parse_task
-from ...measurement.jacobian_norm import MARGIN
 from ...tasks.images import Images, find_images
 from ...utils.atomic_files import write_atomically
 from ...utils.errors import UserError, unknown

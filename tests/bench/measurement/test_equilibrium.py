@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.measurement.equilibrium import LOST, settle, stay
+from bench.measurement.equilibrium import LOST, check_stability, find_equilibrium
 from bench.measurement.measure import measure
 from bench.tasks import build_problem
 from bench.tasks.images import find_images
@@ -55,12 +55,12 @@ def test_plain_iteration_leaves_an_unstable_equilibrium(tiny_file):
 
     for at, stays in ((1e-9, False), (1.0, True)):
         start = torch.full((2, 1, 4, 4), at, dtype=torch.float64)
-        found = replace(settle(T, start, table), state=start)
-        seen = stay(T, found, score, table)
+        found = replace(find_equilibrium(T, start, table), state=start)
+        seen = check_stability(T, found, score, table)
         assert seen.stays is stays
         assert seen.score == pytest.approx(30, abs=1e-6)
         assert seen.residual <= LOST * table.tol
-    wild = stay(lambda x: 3 * x, found, score, table)
+    wild = check_stability(lambda x: 3 * x, found, score, table)
     assert not wild.stays
     assert wild.residual == float("inf")
 

@@ -54,7 +54,7 @@ def test_a_draw_that_diverges_has_an_infinite_error(tiny_file, monkeypatch):
     def drawn(*_):
         raise TrainingStopped("diverged", "a value exceeds 1000 times the peak of the images")
 
-    monkeypatch.setattr(module, "_drawn", drawn)
+    monkeypatch.setattr(module, "_further_draw", drawn)
     profile = tiny(tiny_file)
     profile = profile.model_copy(update={"oracle": profile.oracle.model_copy(update={"draws": 2})})
     one = cell("inpainting(huber)", "restarted_jfb(2, 3)")

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from bench.measurement.jacobian_norm import jacobian_norm, verdict
+from bench.measurement.jacobian_norm import jacobian_norm
 from bench.measurement.past_depth import MULTIPLES, iterate_past
 from tests.helpers.tensors import F64, draw
 
@@ -52,21 +52,6 @@ def test_it_leaves_no_gradient_behind_and_works_without_grad_mode():
     with torch.no_grad():
         assert jacobian_norm(lambda x: theta * x / 2, draw(0, 4)).value == pytest.approx(0.5)
     assert theta.grad is None
-
-
-@pytest.mark.parametrize(
-    ("norm", "words"),
-    [
-        (0.5, "contractive (L = 0.5000)"),
-        (0.99985, "contractive (L = 0.9999)"),
-        (0.99995, "nonexpansive"),
-        (1.00005, "nonexpansive"),
-        (1.2345, "not contractive here (L = 1.23)"),
-        (math.nan, "—"),
-    ],
-)
-def test_verdicts(norm, words):
-    assert verdict(norm) == words
 
 
 def distance(x):

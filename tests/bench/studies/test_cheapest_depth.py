@@ -10,9 +10,10 @@ import torch
 from bench.config.matrix import parse_solver
 from bench.measurement.training import parameters
 from bench.studies.certificates.certified_step import (
+    take_step,
     timed_audit,
 )
-from bench.studies.certificates.cheapest_depth import TapedIteration, backpropagated
+from bench.studies.certificates.cheapest_depth import TapedIteration, backpropagated, cheapest_depths
 from bench.studies.certificates.tables import (
     against_best,
     rows_frame,
