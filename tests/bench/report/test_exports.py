@@ -28,13 +28,12 @@ from bench.analysis.tidy import tidy
 from bench.records.record import SCHEMA, Record
 from bench.records.store import Manifest, Store
 from bench.report import latex
-from bench.report.benchopt_export import METRICS, OUTCOME, TRAINING, benchopt_rows
+from bench.report.benchopt_export import OUTCOME, TRAINING, benchopt_rows, description, objectives
 from bench.report.bibliography import BY_KEY
 from bench.report.figure_style import save_figure
-from bench.report.parquet import flat_columns, frame_table, read_parquet, records_table, to_bytes
+from bench.report.parquet import flat_columns, frame_table, records_table, to_bytes
 from bench.report.report import write_report
 from bench.report.tables import printable, summarise, to_latex
-from bench.utils.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 MANIFEST = Manifest("made", "", "i", "cpu", [])
@@ -169,7 +168,7 @@ def test_the_table_of_records_has_every_kind_with_names_of_dots_and_what_it_belo
     table = pq.read_table(run / "tables" / "records.parquet")
     assert table.schema.metadata[b"eqgrad.schema"] == str(SCHEMA).encode()
     assert table.schema.metadata[b"eqgrad.profile"] == b"made"
-    frame = read_parquet(run / "tables" / "records.parquet")
+    frame = pd.read_parquet(run / "tables" / "records.parquet")
     assert list(frame["key"]) == [record.key for record in records]
     assert list(frame["kind"].unique()) == ["quality", "cost"]
     assert list(frame["status"])[-1] == "oom"
@@ -199,26 +198,16 @@ def test_the_parquet_can_be_rebuilt_and_damaged_records_are_left_out(run, tmp_pa
     record = folder / "rows" / "qdeblurring-l1-jfb-10-1.json"
     record.write_text(record.read_text()[:-9])
     write_report(folder)
-    frame = read_parquet(folder / "tables" / "records.parquet")
+    frame = pd.read_parquet(folder / "tables" / "records.parquet")
     assert len(frame) == len(some_cells()) - 1
     assert record.stem not in set(frame["key"])
-    assert len(read_parquet(folder / "tables" / "cells.parquet")) == 4
+    assert len(pd.read_parquet(folder / "tables" / "cells.parquet")) == 4
 
 
 def test_a_frame_keeps_infinities_and_what_is_not_known():
     frame = pd.DataFrame({"a": [float("-inf"), float("nan")], "b": ["x", "y"], "c": [True, False]})
     read = pq.read_table(io.BytesIO(to_bytes(frame_table(frame, MANIFEST)))).to_pandas()
     pd.testing.assert_frame_equal(read, frame)
-
-
-def test_what_is_no_parquet_says_how_to_write_it(tmp_path):
-    file = tmp_path / "run" / "tables" / "records.parquet"
-    for content in (None, b"not parquet"):
-        if content is not None:
-            file.parent.mkdir(parents=True)
-            file.write_bytes(content)
-        with pytest.raises(UserError, match=rf"python -m bench report {tmp_path / 'run'}'"):
-            read_parquet(file)
 
 
 # Figures
@@ -389,12 +378,15 @@ def test_rows_are_those_of_benchopt():
     assert list(curves["stop_val"]) == [1, 2, 4]
     assert list(curves["time"]) == [0.5, 1.0, 2.0]
     assert list(curves["objective_psnr"].fillna(0)) == [15.0, 0.0, 21.5]
-    at_the_end = [name for name in METRICS if name in frame and name != "objective_psnr"]
+    at_the_end = [name for name in objectives() if name in frame and name != "objective_psnr"]
     assert len(at_the_end) > 3
     assert curves[at_the_end].isna().all(axis=None), "what is known at the end alone is not on a curve"
     assert set(curves["idx_rep"]) == {0}
     assert "objective_ssim" not in frame, "nothing of it was measured"
-    assert {name for name in frame if name.startswith("objective_")} <= {*METRICS, "objective_name"}
+    assert {name for name in frame if name.startswith("objective_")} <= {*objectives(), "objective_name"}
+    assert next(iter(objectives())) == "objective_value", "what benchopt shows first"
+    assert first["obj_description"] == description()
+    assert "objective_psnr, dB: Mean PSNR of the test images" in description()
     assert not frame["solver_name"].eq("deq(1e-05)").any(), "it failed"
 
 

@@ -27,7 +27,7 @@ from bench.report.page.family_style import marks
 from bench.report.page.images import UsedPanels, best_depths, collect
 from bench.report.page.left_out import left_out
 from bench.report.page.page import run_page
-from bench.report.page.tables import three_digits
+from bench.report.cells import three_digits
 from bench.report.page.theory import REFERENCE
 from bench.report.page.vega_lite import ticks
 from bench.utils.errors import UserError

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from bench.__main__ import entry
-from bench.analysis.metrics import COLUMNS, PAST
+from bench.analysis import metrics
+from bench.analysis.metrics import Table
 from bench.analysis.pareto import frontier_table
 from bench.analysis.scaling import fitted_exponents, sizes
 from bench.analysis.tidy import looks, tidy, trajectories
@@ -21,10 +22,10 @@ from bench.records.record import Record
 from bench.records.store import Manifest, Store, load
 from bench.report import figure_curves
 from bench.report.page.render import _vega
-from bench.report.parquet import write_parquet
-from bench.report.report import write_report
+from bench.report.parquet import render_parquet
+from bench.report.report import write_files, write_report
 from bench.report.summary import printable, summarise
-from bench.report.tables import table_markdown, to_latex, write_tables
+from bench.report.tables import render_tables, table_markdown, to_latex
 from bench.utils.errors import UserError
 from tests.bench.conftest import sealed
 
@@ -125,19 +126,21 @@ def test_a_size_gets_its_own_seconds_and_its_own_heading():
     assert len(text) == len(SOLVERS)
 
 
-def test_what_was_not_measured_has_no_column_and_no_table(tmp_path):
-    write_tables(tidy(sized()), tmp_path)
-    text = (tmp_path / "tables.md").read_text().split("---\nPSNR")[0]
+def test_what_was_not_measured_has_no_column_no_table_and_no_legend():
+    files = render_tables(tidy(sized()))
+    text = files["tables/tables.md"].partition("— was not measured")[0]
     assert "PSNR" not in text
     assert "Past the trained depth" not in text
     assert "measurement itself" not in text
     assert "nan" not in text
+    text, legend = text.split("\n---\n")
+    assert "- *gradient error*: Relative error" in legend
     with_errors, without = text.split("## denoising(l1)")
     assert with_errors.count("gradient error") == 4
     assert "gradient error" not in without
     assert "There is no reference gradient" in without
-    latex = (tmp_path / "deblurring-huber-64-2.tex").read_text()
-    assert (tmp_path / "denoising-l1.tex").is_file()
+    latex = files["tables/deblurring-huber-64-2.tex"]
+    assert "tables/denoising-l1.tex" in files
     assert "64$^2$" in latex
     assert not {"²", "×", "·"} & set(latex)
 
@@ -201,7 +204,7 @@ def test_the_tidy_table_has_a_row_a_cell_and_no_holes(frame):
     assert len(frame) == 12
     assert list(frame["status"].unique()) == ["ok"]
     # Nothing in the tiny profile certifies itself, and a CPU has no second peak.
-    missing = frame[[c.name for c in COLUMNS]].isna().any()
+    missing = frame[[m.name for m in metrics.in_table(Table.RESULTS)]].isna().any()
     assert set(missing[missing].index) == {"certified", "peak_requested_mib"}
     assert frame.groupby(["task", "solver"]).size().eq(2).all()
 
@@ -224,7 +227,7 @@ def test_the_best_of_a_task_is_marked(frame):
     assert list(best["gradient error"]) == [i == errors.idxmin() for i in range(3)]
     assert "**" in table_markdown(text, best)
     latex = to_latex(text, best, "denoising(l1)")
-    for word in (r"\toprule", r"\textbf{", r"restarted\_jfb(2, 3)", r"$\pm$", r"$\times$ floor"):
+    for word in (r"\toprule", r"\textbf{", r"restarted\_jfb(2, 3)", r"$\pm$", r"$\times$ bare loop"):
         assert word in latex
     assert "±" not in latex
     assert "×" not in latex
@@ -289,12 +292,12 @@ def test_the_same_records_give_the_same_bytes(tiny_run, tmp_path):
 
 
 def test_the_csv_and_the_parquet_hold_every_cell(tiny_run, tmp_path, frame):
-    write_tables(frame, tmp_path)
-    write_parquet(load(tiny_run), frame, Store(tiny_run).manifest(), tmp_path)
-    again = pd.read_csv(tmp_path / "cells.csv")
+    manifest = Store(tiny_run).manifest()
+    write_files(tmp_path, render_tables(frame) | render_parquet(load(tiny_run), frame, manifest))
+    again = pd.read_csv(tmp_path / "tables" / "cells.csv")
     assert len(again) == len(frame)
     assert again["hypergradient_error"].to_numpy() == pytest.approx(frame["hypergradient_error"].to_numpy())
-    whole = pd.read_parquet(tmp_path / "cells.parquet")
+    whole = pd.read_parquet(tmp_path / "tables" / "cells.parquet")
     pd.testing.assert_frame_equal(whole, frame, check_dtype=False, check_exact=True)
 
 
@@ -350,7 +353,7 @@ def test_past_the_depth_the_table_tells_what_was_seen(tiny_run, tmp_path):
     frame = tidy(load(run))
     row = frame[(frame["solver"] == "unrolled(2)") & (frame["seed"] == 1)].iloc[0]
     assert (row["psnr_10"], row["psnr_100"]) == (-math.inf, -math.inf)
-    text, best = printable(summarise(frame), "denoising(huber)", PAST)
+    text, best = printable(summarise(frame), "denoising(huber)", Table.DEPTH)
     first = text.iloc[0]
     assert first["T at its equilibrium"] == "not contractive here (L = 1.30)", "the worst seed counts"
     assert first["residual stalls"] == "on some seeds"
@@ -366,7 +369,7 @@ def test_past_the_depth_the_table_tells_what_was_seen(tiny_run, tmp_path):
 
 def test_depths_that_nobody_looked_at_are_empty(tiny_run, tmp_path):
     run = edited(tiny_run, tmp_path / "run", past([20.0, 21.0, 22.0, 23.0], [0.1, 0.1, 0.1, 0.1]))
-    text, _ = printable(summarise(tidy(load(run)).query("seed == 1")), "denoising(huber)", PAST)
+    text, _ = printable(summarise(tidy(load(run)).query("seed == 1")), "denoising(huber)", Table.DEPTH)
     assert (text.iloc[0]["at 10 ×"], text.iloc[0]["at 100 ×"]) == ("23.00", "—")
 
 
@@ -399,7 +402,7 @@ def seeds(*cells):
         for cell in cells
     ]
     frame = pd.DataFrame(rows)
-    names = {column.name for column in (*COLUMNS, *PAST)} | {"step_iqr_ms", "floor_iqr"}
+    names = {metric.name for metric in metrics.printed()} | {"step_iqr_ms", "floor_iqr"}
     return frame.assign(**dict.fromkeys(names - set(frame), math.nan))
 
 
@@ -431,7 +434,7 @@ def test_one_of_two_seeds_that_diverges_is_told():
         ("b(1)", 0, 30.0, -math.inf),
         ("b(1)", 1, 30.0, -math.inf),
     )
-    text, _ = printable(summarise(frame), "t", PAST)
+    text, _ = printable(summarise(frame), "t", Table.DEPTH)
     assert list(text["at 10 ×"]) == ["diverged on 1 of 2", "diverged"]
 
 
@@ -463,13 +466,12 @@ def test_an_error_is_told_with_its_range_and_ranked_by_the_largest(frame):
 @pytest.mark.misuse(
     "errors lie below what is known of the reference", "right: told as below that, and not ranked"
 )
-def test_the_reference_says_how_good_it_is(tmp_path):
+def test_the_reference_says_how_good_it_is():
     drawn = seeds(("a(1)", 0, 1.0, 1.0), ("b(1)", 0, 1.0, 1.0)).assign(hypergradient_error=[1e-9, 2e-9])
     drawn = drawn.assign(psnr_measurement=math.nan, reason="", family="a", peer=False)
-    write_tables(drawn, tmp_path)
-    assert "residuals are known, below 1e-10, and not its error" in (tmp_path / "tables.md").read_text()
-    write_tables(drawn.assign(oracle_error=3e-9, oracle_basis="estimate"), tmp_path)
-    text = (tmp_path / "tables.md").read_text()
+    text = render_tables(drawn)["tables/tables.md"]
+    assert "residuals are known, below 1e-10, and not its error" in text
+    text = render_tables(drawn.assign(oracle_error=3e-9, oracle_basis="estimate"))["tables/tables.md"]
     assert "The reference gradient is itself within 3.0e-09, by an estimate." in text
     assert text.count("< 3e-09") == 2
 
