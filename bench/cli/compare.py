@@ -103,16 +103,15 @@ def _print(found: list[Comparison]) -> None:
             print(f"against {comparison.reference.label}: {line}")  # noqa: T201
     for name, comparison in zip(tables.reference_names(found), found, strict=True):
         if comparison.columns:
-            print_frame(tables.held_values(comparison), f"\nvalues held against {name}")
+            print_frame(tables.held_values(comparison, name).frame(), f"\nvalues held against {name}")
     for part in Aspect:
-        rows = tables.compared_rows(found, part)
-        shown = [row for row in rows if not row.quiet]
-        if shown:
-            print_frame(tables.comparison_table(found, part, shown), f"\n{tables.TITLES[part]}")
+        table = tables.comparison_table(found, part, moved_only=True)
+        if table.rows:
+            print_frame(table.frame(), f"\n{tables.TITLES[part]}")
     overall = tables.overall(found)
-    if len(overall):
-        print_frame(overall, "\nTime over all cells")
-    print_frame(tables.verdicts(found), "\nVerdicts")
+    if overall.rows:
+        print_frame(overall.frame(), "\nTime over all cells")
+    print_frame(tables.verdicts(found).frame(), "\nVerdicts")
 
 
 def _end(found: list[Comparison], failing: list[Aspect]) -> None:

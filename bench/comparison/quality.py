@@ -1,159 +1,131 @@
-"""What an operator learned and how wrong its gradient was, paired by seed and image."""
+"""Quality of the learned operators, paired by seed and image, and gradient errors, paired by seed."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from ..analysis.tidy import LOST, MEANS, Place
+from ..analysis import metrics
+from ..analysis.metrics import Metric, Tolerance
+from ..analysis.tidy import Place
 from ..records.record import Record
-from .change import Aspect, Difference, Outcome
-from .counts import grouped
-from .pairing import PairedRecords
+from .change import Aspect, Difference, Outcome, quotient
+from .pairing import PairedRecords, known_pairs
 from .significance import LEVEL, Interval, mean_of
-from .values import TOLERANCES
 
-ERROR = "hypergradient_error"
-TITLES = {
-    "psnr": "PSNR, dB",
-    "psnr_equilibrium": "PSNR at eq., dB",
-    "ssim": "SSIM",
-    "ssim_equilibrium": "SSIM at eq.",
-}
+Seeds = Sequence[tuple[Record, Record]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Sample:
-    """Values of one quantity of one cell: those known on both sides, and how many only one side has."""
+class _Images:
+    """A metric of one cell by image: values of both runs, and how many images only the other or only this run has."""
 
     where: Place
-    column: str
+    metric: Metric
     pairs: list[tuple[float, float]]
     lost: int
     gained: int
 
 
 def quality(paired: PairedRecords) -> list[Difference]:
-    """PSNR and SSIM with t intervals over seeds × images, and the error of the gradient, of every cell.
+    """Every metric of quality in every cell: by image with t intervals over seeds × images, or by seed.
 
-    The intervals of what is not equal hold all at once with 95 % (Bonferroni). Images of one seed share what was
-    learned, so with few seeds an interval speaks of these seeds, and of other images. An error of a gradient has no
-    noise; it counts as moved beyond the tolerance of the values.
+    The intervals hold together with 95 % (Bonferroni over those that are not equal). Images of a seed share the learned
+    operator, so that with few seeds an interval is about these seeds and further images. Numbers by seed, such as the
+    error of the gradient, have no noise: they have moved if they are beyond the tolerance of the metric.
     """
-    cells = grouped(paired.of("quality"))
-    samples = [
-        sample
-        for where, seeds in cells.items()
-        for column in TITLES
-        if (sample := _sample(where, column, seeds)) is not None
-    ]
+    cells = paired.by_place("quality")
+    judged = [metric for metric in metrics.METRICS if metric.aspect == Aspect.QUALITY]
+    samples = [_images(where, m, seeds) for where, seeds in cells.items() for m in judged if m.images]
     # Images that are equal to the last digit are no test, and take nothing from the others.
     tested = sum(any(a != b for a, b in sample.pairs) for sample in samples)
-    changes = [_image_change(sample, LEVEL / max(tested, 1)) for sample in samples]
-    errors = [_error(where, seeds) for where, seeds in cells.items()]
-    return changes + [change for change in errors if change is not None]
-
-
-def _sample(where: Place, column: str, seeds: Sequence[tuple[Record, Record]]) -> _Sample | None:
-    known, lost, gained = [], 0, 0
-    for a, b in seeds:
-        here, there = _images(a, column), _images(b, column)
-        if not here and not there:
-            continue
-        here, there = (images or [None] * max(len(here), len(there)) for images in (here, there))
-        for x, y in zip(here, there, strict=True):
-            if x is not None and y is not None:
-                known.append((x, y))
-            lost += x is None and y is not None
-            gained += x is not None and y is None
-    return _Sample(where, column, known, lost, gained) if known or lost or gained else None
-
-
-def _images(record: Record, column: str) -> list[float | None]:
-    """A value an image; none where it belongs to an equilibrium that was not found, as in the tables."""
-    found = record.values.get(MEANS[column]) or []
-    residual = record.values.get("equilibrium_residual")
-    tolerance = record.settings.get("equilibrium", {}).get("tol", math.nan)
-    if column.endswith("equilibrium") and residual is not None and residual > LOST * tolerance:
-        return [None] * len(found)
-    return list(found)
-
-
-def _image_change(sample: _Sample, level: float) -> Difference:
-    title, tolerance = TITLES[sample.column], TOLERANCES[sample.column].absolute
-    if sample.lost or sample.gained:
-        worse = sample.lost > sample.gained
-        words = f"{sample.lost} images have none here, {sample.gained} none in the reference"
-        verdict = Outcome.WORSE if worse else Outcome.BETTER
-        if sample.lost == sample.gained:
-            verdict = Outcome.CHANGED
-        return _change(title, sample, None, None, verdict, words)
-    differences = [a - b for a, b in sample.pairs]
-    interval, value = mean_of(differences, level), mean(differences)
-    if abs(value) <= tolerance:
-        return _change(title, sample, value, interval, Outcome.SAME, f"within {tolerance:g}")
-    if interval is None:
-        return _change(title, sample, value, None, Outcome.NOISE, "one image: no interval")
-    if not interval.excludes(0.0):
-        return _change(title, sample, value, interval, Outcome.NOISE, "images disagree")
-    verdict = Outcome.BETTER if value > 0 else Outcome.WORSE
-    return _change(title, sample, value, interval, verdict, f"over {len(differences)} images")
-
-
-def _change(
-    title: str, sample: _Sample, value: float | None, interval: Interval | None, verdict: Outcome, why: str
-) -> Difference:
-    found, expected = (mean(pair[side] for pair in sample.pairs) if sample.pairs else None for side in (0, 1))
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return Difference(
-        Aspect.QUALITY,
-        title,
-        sample.where,
-        None,
-        found,
-        expected,
-        value,
-        low,
-        high,
-        None,
-        False,
-        verdict,
-        why,
-    )
-
-
-def _error(where: Place, seeds: Sequence[tuple[Record, Record]]) -> Difference | None:
-    known = [
-        (float(a.values[ERROR]), float(b.values[ERROR]))
-        for a, b in seeds
-        if a.values.get(ERROR) is not None and b.values.get(ERROR) is not None
+    level = LEVEL / max(tested, 1)
+    by_image = [
+        _by_image(sample, level) for sample in samples if sample.pairs or sample.lost or sample.gained
     ]
-    if not known:
-        return None
-    found, expected = (mean(pair[side] for pair in known) for side in (0, 1))
-    ratio = found / expected if expected else (math.inf if found else 1.0)
-    tolerance = TOLERANCES[ERROR]
-    if all(tolerance.admits(a, b) for a, b in known):
+    by_seed = [
+        _by_seed(where, metric, pairs)
+        for where, seeds in cells.items()
+        for metric in judged
+        if not metric.images and (pairs := known_pairs(metric, seeds))
+    ]
+    return by_image + by_seed
+
+
+def _images(where: Place, metric: Metric, seeds: Seeds) -> _Images:
+    pairs: list[tuple[float | None, float | None]] = []
+    for record, reference in seeds:
+        here, there = metric.image_values(record), metric.image_values(reference)
+        absent = [None] * max(len(here), len(there))
+        pairs += zip(here or absent, there or absent, strict=True)
+    known = [(a, b) for a, b in pairs if a is not None and b is not None]
+    lost = sum(a is None and b is not None for a, b in pairs)
+    gained = sum(a is not None and b is None for a, b in pairs)
+    return _Images(where, metric, known, lost, gained)
+
+
+def _by_image(sample: _Images, level: float) -> Difference:
+    metric, differences = sample.metric, [a - b for a, b in sample.pairs]
+    if sample.lost or sample.gained:
+        why = f"{sample.lost} images have none here, {sample.gained} none in the reference"
+        return _difference(sample.where, metric, sample.pairs, _verdict(sample.gained - sample.lost), why)
+    value, interval = mean(differences), mean_of(differences, level)
+    if metric.tolerance is not None and abs(value) <= metric.tolerance.absolute:
+        verdict, why = Outcome.SAME, f"within {metric.tolerance.absolute:g}"
+    elif interval is None:
+        verdict, why = Outcome.NOISE, "one image: no interval"
+    elif not interval.excludes(0.0):
+        verdict, why = Outcome.NOISE, "images disagree"
+    else:
+        verdict, why = _verdict(_gain(metric, value)), f"over {len(differences)} images"
+    return _difference(sample.where, metric, sample.pairs, verdict, why, change=value, interval=interval)
+
+
+def _by_seed(where: Place, metric: Metric, pairs: list[tuple[float, float]]) -> Difference:
+    tolerance = metric.tolerance or Tolerance()
+    moved = sum(not tolerance.admits(a, b) for a, b in pairs)
+    if not moved:
         verdict, why = Outcome.SAME, f"within {tolerance}"
-    elif all(a >= b for a, b in known) or all(a <= b for a, b in known):
-        verdict = Outcome.WORSE if found > expected else Outcome.BETTER
-        why = f"on {sum(not tolerance.admits(a, b) for a, b in known)} of {len(known)} seeds"
+    elif all(a >= b for a, b in pairs) or all(a <= b for a, b in pairs):
+        verdict = _verdict(_gain(metric, mean(a - b for a, b in pairs)))
+        why = f"on {moved} of {len(pairs)} seeds"
     else:
         verdict, why = Outcome.NOISE, "seeds disagree"
+    return _difference(where, metric, pairs, verdict, why)
+
+
+def _gain(metric: Metric, change: float) -> float:
+    return -change if metric.better == "lower" else change
+
+
+def _verdict(gain: float) -> Outcome:
+    return Outcome.BETTER if gain > 0 else Outcome.WORSE if gain < 0 else Outcome.CHANGED
+
+
+def _difference(
+    where: Place,
+    metric: Metric,
+    pairs: list[tuple[float, float]],
+    verdict: Outcome,
+    why: str,
+    change: float | None = None,
+    interval: Interval | None = None,
+) -> Difference:
+    found, expected = (mean(pair[side] for pair in pairs) if pairs else None for side in (0, 1))
+    ratio = not metric.images
+    if ratio and found is not None and expected is not None:
+        change = quotient(found, expected)
     return Difference(
-        Aspect.QUALITY,
-        "gradient error",
-        where,
-        None,
-        found,
-        expected,
-        ratio,
-        None,
-        None,
-        None,
-        True,
-        verdict,
-        why,
+        part=Aspect.QUALITY,
+        quantity=metric.quantity,
+        place=where,
+        found=found,
+        expected=expected,
+        change=change,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        ratio=ratio,
+        verdict=verdict,
+        why=why,
     )

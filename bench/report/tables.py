@@ -107,7 +107,8 @@ def _legend(summary: pd.DataFrame) -> str:
 
 _RULES = """\
 — was not measured. ± is the standard deviation over seeds, unless a column says otherwise. “(1 of 2)”: the mean of the
-one seed of two that has a value. The best of a task is in bold, never if a seed is missing; for PSNR, SSIM and loss
-also every solver that is behind by no more than the standard deviation of that difference over the seeds, and none if
-there is one seed.
+one seed of two that has a value. In brackets behind a gradient error: the least and the largest over seeds and draws.
+Errors below that of the reference, which is above each table, print as “< …” and are not ranked. The best of a task is
+in bold, never if a seed is missing; for PSNR, SSIM and loss also every solver that is behind by no more than the
+standard deviation of that difference over the seeds, and none if there is one seed.
 """

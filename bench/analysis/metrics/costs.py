@@ -39,7 +39,7 @@ COSTS = (
     ),
     Metric(
         "peak_requested_mib",
-        "The same before the allocator rounds it to blocks; measured on CUDA only.",
+        "Peak before the allocator rounds it to blocks; measured on CUDA only.",
         title="peak requested",
         unit="MiB",
         format=".2f",
@@ -62,7 +62,7 @@ COSTS = (
     ),
     Metric(
         "step_iqr_ms",
-        "Interquartile range of the step over rounds.",
+        "Interquartile range of `step_ms` over rounds.",
         unit="ms",
         timed=True,
         read=timing(lambda seconds: 1e3 * interquartile_range(seconds), "seconds"),
@@ -82,13 +82,13 @@ COSTS = (
     ),
     Metric(
         "floor_iqr",
-        "Interquartile range of that ratio.",
+        "Interquartile range of `floor_ratio` over rounds.",
         timed=True,
         read=timing(interquartile_range, "ratios"),
     ),
     Metric(
         "same_ratio",
-        "The bare loop against itself: how far such a ratio is from 1 by chance.",
+        "Time of the bare loop over that of itself, which differs from 1 by chance alone.",
         timed=True,
         read=timing(median, "ratios_of_floor"),
     ),

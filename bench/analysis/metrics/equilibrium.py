@@ -27,7 +27,7 @@ EQUILIBRIUM = (
     ),
     Metric(
         "jacobian_norm_residual",
-        "Relative residual of that power iteration.",
+        "Relative residual of the power iteration for ‖J‖.",
         title="± rel.",
         format=".1e",
         columns={DEPTH: Column(2, hidden=True)},
@@ -62,8 +62,12 @@ EQUILIBRIUM = (
         columns={DEPTH: Column(9)},
         words=True,
     ),
-    Metric("equilibrium_plain_residual", "Residual where that plain iteration ends."),
-    Metric("equilibrium_plain_psnr", "Mean PSNR of the test images there.", unit="dB"),
+    Metric("equilibrium_plain_residual", "Residual where plain iteration from the equilibrium ends."),
+    Metric(
+        "equilibrium_plain_psnr",
+        "Mean PSNR of the test images where plain iteration from the equilibrium ends.",
+        unit="dB",
+    ),
     Metric(
         "training_loss_equilibrium",
         "Training loss at the equilibrium of the learned operator: what every solver minimises, so that the page ranks "

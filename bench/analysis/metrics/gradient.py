@@ -62,7 +62,7 @@ STEP = (
     ),
     Metric(
         "vjps",
-        "Vector–Jacobian products in a training step, counted in the same way.",
+        "Vector–Jacobian products in a training step, counted like the applications.",
         title="VJPs",
         format=_count,
         columns={RESULTS: Column(12)},
@@ -81,10 +81,8 @@ STEP = (
 ERRORS = (
     Metric(
         ERROR,
-        "Relative error of the solver's gradient at the initial parameters, against a float64 implicit gradient whose "
-        "two residuals are below 1e-10: the mean, and in brackets the least and the largest, over seeds and draws of "
-        "mask and noise. Errors below that of the reference, which is above each table, print as “< …” and are not "
-        "ranked.",
+        "Relative error of the solver's gradient at the initial parameters, the mean over seeds and draws of mask and "
+        "noise; the reference is a float64 implicit gradient whose two residuals are below 1e-10.",
         title="gradient error",
         format=".1e",
         columns={RESULTS: Column(7)},
@@ -95,8 +93,8 @@ ERRORS = (
         aspect="quality",
         benchopt="value",
     ),
-    Metric("hypergradient_error_worst", "The largest over draws.", read=over_draws(max)),
-    Metric("hypergradient_error_least", "The least over draws.", read=over_draws(min)),
+    Metric("hypergradient_error_worst", "The largest gradient error over draws.", read=over_draws(max)),
+    Metric("hypergradient_error_least", "The least gradient error over draws.", read=over_draws(min)),
     Metric("draws", "Draws of mask and noise.", read=lambda values: len(draw_errors(values))),
     Metric(
         "oracle_basis",

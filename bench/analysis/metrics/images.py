@@ -33,7 +33,7 @@ IMAGES = (
     Metric(
         "psnr_equilibrium",
         "Mean PSNR of the test images at the equilibrium of the learned operator; missing if no equilibrium was found, "
-        "that is, if the residual is above ten times the tolerance of the profile.",
+        "that is, where the residual is above ten times the tolerance of the profile.",
         title="PSNR at eq.",
         unit="dB",
         format=".2f",
@@ -98,8 +98,8 @@ IMAGES = (
 PAST_DEPTH = (
     Metric(
         "psnr_10",
-        "PSNR after 10 times as many iterations as were trained; minus infinity in the CSV if diverged, and missing if "
-        "the profile leaves no time.",
+        "Mean PSNR of the test images after 10 times as many iterations as were trained; minus infinity if diverged, "
+        "missing if the profile leaves no time.",
         title="PSNR at 10 ×",
         unit="dB",
         format=_psnr,
@@ -111,7 +111,7 @@ PAST_DEPTH = (
     ),
     Metric(
         "psnr_100",
-        "The same after 100 times as many.",
+        "Mean PSNR of the test images after 100 times as many iterations as were trained.",
         title="PSNR at 100 ×",
         unit="dB",
         format=_psnr,

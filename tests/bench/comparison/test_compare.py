@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 
 from bench.__main__ import entry
+from bench.analysis import metrics
+from bench.analysis.metrics import Tolerance
 from bench.analysis.tidy import place
 from bench.comparison import (
     Aspect,
@@ -28,7 +30,6 @@ from bench.comparison.change import regressions
 from bench.comparison.pairing import PairedRecords
 from bench.comparison.significance import VarianceEstimate, difference, mean_of, moderated, sharing, within
 from bench.comparison.timing import drift, times
-from bench.comparison.values import TOLERANCES, Tolerance
 from bench.records.store import Store
 from bench.timing.test_step import paired_ratios
 from bench.utils.errors import UserError
@@ -217,14 +218,14 @@ def test_intervals_are_those_of_the_textbook():
 def test_a_run_is_the_same_as_itself(quick):
     (found,) = compare_runs(quick, [quick])
     assert {change.verdict for change in found.changes} == {Outcome.SAME}
-    assert [column.name for column in found.columns] == list(TOLERANCES)
+    assert [column.name for column in found.columns] == [m.name for m in metrics.METRICS if m.tolerance]
     assert {column.cells for column in found.columns} == {137}
     assert {change.part for change in found.changes} == set(Aspect) - {Aspect.VALUES}
     timed = [c for c in found.changes if c.part == Aspect.TIME and c.place is not None]
     assert len(timed) == 71
     assert found.warnings == ()
     assert found.overall[0].milliseconds.value == 1.0
-    assert tables.overall([found])["what moved"].iloc[0] == "nothing"
+    assert tables.overall([found]).frame()["what moved"].iloc[0] == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -339,12 +340,12 @@ def test_slow_code_is_worse_and_a_slow_machine_is_not(quick):
     assert loud(found) == []
     assert found.overall[0].machine.value == pytest.approx(1.7)
     assert found.overall[0].milliseconds.value == pytest.approx(1.7)
-    assert tables.overall([found])["what moved"].iloc[0] == "the machine: slower"
+    assert tables.overall([found]).frame()["what moved"].iloc[0] == "the machine: slower"
     other = tuple(replace(r, provenance=r.provenance | {"fingerprint": "x"}) for r in quick.records)
     (found,) = compare_runs(
         with_values(quick, elsewhere, lambda r: r.kind == "cost"), [StoredRun("b", other)]
     )
-    assert "its libraries or the operators" in tables.overall([found])["what moved"].iloc[0]
+    assert "its libraries or the operators" in tables.overall([found]).frame()["what moved"].iloc[0]
 
 
 def test_more_applications_are_the_codes_doing(quick):
