@@ -14,6 +14,7 @@ from ..config.call_syntax import family
 from ..external import is_external
 from ..records.record import Record
 from . import metrics
+from .record_values import depth_curve
 
 WHO = ("task", "crop", "batch", "heading", "solver", "family", "peer", "seed")
 """Columns that identify a row."""
@@ -89,7 +90,7 @@ def trajectories(records: Iterable[Record]) -> pd.DataFrame:
         _who(record, titles) | {"multiple": multiple, "psnr": psnr, "residual": residual}
         for record in records
         if record.kind == "quality" and record.status == "ok"
-        for multiple, (psnr, residual) in metrics.depth_curve(record.values).items()
+        for multiple, (psnr, residual) in depth_curve(record.values).items()
     ]
     return pd.DataFrame(rows, columns=[*WHO, "multiple", "psnr", "residual"])
 

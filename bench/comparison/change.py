@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -81,11 +80,6 @@ class Difference:
     def regresses(self) -> bool:
         """Whether ``--fail-on`` its aspect ends with exit code 1."""
         return self.verdict in REGRESSES[self.part]
-
-
-def quotient(found: float, expected: float) -> float:
-    """``found / expected``: 1 if both are 0, infinite if only ``expected`` is."""
-    return found / expected if expected else (math.inf if found else 1.0)
 
 
 def regressions(changes: Iterable[Difference], parts: Iterable[Aspect]) -> list[Difference]:

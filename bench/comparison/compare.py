@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from ..utils.errors import UserError
 from .change import Difference
-from .counts import counts
 from .pairing import PairedRecords, StoredRun, pairs, solver_pair, warnings
-from .quality import quality
+from .quality import memory, quality
 from .significance import VarianceEstimate
 from .timing import TOLERANCE, GeometricMeans, against, drift, times
 from .values import MetricComparison, values
@@ -67,7 +66,7 @@ def _with_reference(run: StoredRun, reference: StoredRun, tolerance: float) -> C
         run,
         reference,
         paired,
-        changes=(*disagreements, *timed, *counts(paired), *quality(paired)),
+        changes=(*disagreements, *timed, *memory(paired), *quality(paired)),
         columns=tuple(columns),
         overall=tuple(overall),
         warnings=tuple(warnings(run, reference, paired)),
@@ -86,7 +85,7 @@ def compare_solvers(run: StoredRun, solver: str, other: str, tolerance: float = 
         one,
         two,
         paired,
-        changes=(*against(paired, tolerance, moved), *counts(paired), *quality(paired)),
+        changes=(*against(paired, tolerance, moved), *memory(paired), *quality(paired)),
         drift=moved,
         warnings=tuple(warnings(one, two, paired)),
     )

@@ -16,7 +16,7 @@ from .pairing import description
 
 def comparison_markdown(comparisons: Sequence[Comparison]) -> str:
     """Descriptions of the runs, verdicts, and the numbers that have moved; the CSV has the others."""
-    lines = [f"# {comparisons[0].run.label} against {', '.join(c.reference.label for c in comparisons)}", ""]
+    lines = [f"# {_title(comparisons)}", ""]
     for run in _runs(comparisons):
         lines += [f"- **{run['label']}**", *(f"  - {line}" for line in run["description"]), ""]
     for name, comparison in zip(tables.reference_names(comparisons), comparisons, strict=True):
@@ -60,27 +60,48 @@ def comparison_json(comparisons: Sequence[Comparison], failing: Iterable[Aspect]
     return json.dumps(everything, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
-def render_comparison(comparisons: Sequence[Comparison]) -> dict[str, str | bytes]:
-    """``compare.md``, ``compare.csv`` and ``index.html``: contents by name."""
-    # Here, not above: the page brings its renderer, which no other output needs.
-    from .page import comparison_page
+def comparison_page(comparisons: Sequence[Comparison]) -> bytes:
+    """All rows on a page in UTF-8, to be sorted and filtered."""
+    # Here, not above: no other output needs the renderer of pages.
+    from ..report.page import render
 
-    return {
-        "compare.md": comparison_markdown(comparisons),
-        "compare.csv": tables.long(comparisons).to_csv(index=False),
-        "index.html": comparison_page(comparisons),
+    run, *references = _runs(comparisons)
+    names = tables.reference_names(comparisons)
+    parts = {str(part): tables.comparison_table(comparisons, part) for part in Aspect}
+    page = {
+        "run": run,
+        "references": [r | {"warnings": c.warnings} for r, c in zip(references, comparisons, strict=True)],
+        "verdicts": tables.verdicts(comparisons),
+        "overall": tables.overall(comparisons),
+        "held": [
+            tables.held_values(comparison, name, index)
+            for index, (name, comparison) in enumerate(zip(names, comparisons, strict=True))
+            if comparison.columns
+        ],
+        "parts": {part: table for part, table in parts.items() if table.rows},
+        "moved": not all(change.quiet for comparison in comparisons for change in comparison.changes),
     }
+    return render("compare.html.j2", _title(comparisons), {"page": page})
 
 
 def write_comparison(comparisons: Sequence[Comparison], folder: Path) -> list[Path]:
-    """Write ``render_comparison`` into a folder, made if missing.
+    """Write ``compare.md``, ``compare.csv`` and ``index.html`` into a folder, made if missing.
 
     Raises:
         Unwritable: the disk is full, or may only be read.
     """
     from ..report.report import write_files
 
-    return write_files(folder, render_comparison(comparisons))
+    contents = {
+        "compare.md": comparison_markdown(comparisons),
+        "compare.csv": tables.long(comparisons).to_csv(index=False),
+        "index.html": comparison_page(comparisons),
+    }
+    return write_files(folder, contents)
+
+
+def _title(comparisons: Sequence[Comparison]) -> str:
+    return f"{comparisons[0].run.label} against {', '.join(c.reference.label for c in comparisons)}"
 
 
 def _runs(comparisons: Sequence[Comparison]) -> list[dict[str, object]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from ..analysis.metrics import Metric
 from ..analysis.tidy import Place, place
 from ..config.profile_schema import EquilibriumTable, ImagesTable, OracleTable, TrainingTable
 from ..records.record import Kind, Record
@@ -78,12 +76,6 @@ class PairedRecords:
         records = [(record, "in the reference and not here") for record in self.missing]
         records += [(record, f"cannot be compared: {differ} differ") for _, record, differ in self.apart]
         return [(record, why) for record, why in records if record.kind == kind]
-
-
-def known_pairs(metric: Metric, seeds: Sequence[Pair]) -> list[tuple[float, float]]:
-    """Values of a metric in both records of each pair; without pairs of which one is not finite."""
-    pairs = ((float(metric.value(a)), float(metric.value(b))) for a, b in seeds)  # pyright: ignore[reportArgumentType]
-    return [(a, b) for a, b in pairs if math.isfinite(a) and math.isfinite(b)]
 
 
 def read_run(folder: Path) -> StoredRun:

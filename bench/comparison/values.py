@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from solvers import ESTIMATORS
 
 from ..analysis import metrics
-from ..analysis.metrics import Tolerance
+from ..analysis.metric import Tolerance
 from ..analysis.tidy import place
 from ..config.call_syntax import family
 from ..records.record import Record
@@ -34,11 +34,8 @@ def is_adaptive(name: str) -> bool:
 
 def values(paired: PairedRecords) -> tuple[list[Difference], list[MetricComparison]]:
     """Cells that are missing, values beyond their tolerance and other statuses; and a summary of each metric."""
-    both = paired.of("quality")
-    changes = [
-        _change(record, "cell", Outcome.MISSING, why=reason) for record, reason in paired.lost("quality")
-    ]
-    columns = []
+    changes = [_change(one, "cell", Outcome.MISSING, why) for one, why in paired.lost("quality")]
+    both, columns = paired.of("quality"), []
     for metric in metrics.METRICS:
         if metric.tolerance is None:
             continue
@@ -46,50 +43,31 @@ def values(paired: PairedRecords) -> tuple[list[Difference], list[MetricComparis
         for record, reference in both:
             fixed = metric.exact_at_fixed_depth and not is_adaptive(family(record.solver))
             tolerance = Tolerance() if fixed else metric.tolerance
-            found, expected = (float(metric.value(one)) for one in (record, reference))  # pyright: ignore[reportArgumentType]
+            found, expected = float(metric.value(record)), float(metric.value(reference))
             if math.isfinite(found) and math.isfinite(expected):
                 largest = max(largest, abs(found - expected))
             if not tolerance.admits(found, expected):
                 beyond += 1
                 known = not math.isnan(found) and not math.isnan(expected)
-                changes.append(
-                    _change(
-                        record,
-                        metric.name,
-                        Outcome.CHANGED,
-                        why=f"beyond the tolerance: {tolerance}" if known else "known on one side only",
-                        found=found,
-                        expected=expected,
-                        change=found - expected if known else None,
-                    )
-                )
+                why = f"beyond the tolerance: {tolerance}" if known else "known on one side only"
+                change = _change(record, metric.name, Outcome.CHANGED, why)
+                difference = found - expected if known else None
+                changes.append(replace(change, found=found, expected=expected, change=difference))
         columns.append(MetricComparison(metric.name, str(metric.tolerance), len(both), largest, beyond))
     for record, reference in both:
         if record.status != reference.status:
             reason = record.reason or reference.reason
             why = f"{record.status} here, {reference.status} there" + (f": {reason}" if reason else "")
-            changes.append(_change(record, "status", Outcome.CHANGED, why=why))
+            changes.append(_change(record, "status", Outcome.CHANGED, why))
     return changes, columns
 
 
-def _change(
-    record: Record,
-    quantity: str,
-    verdict: Outcome,
-    *,
-    why: str,
-    found: float | None = None,
-    expected: float | None = None,
-    change: float | None = None,
-) -> Difference:
+def _change(record: Record, quantity: str, verdict: Outcome, why: str) -> Difference:
     return Difference(
         part=Aspect.VALUES,
         quantity=quantity,
         place=place(record),
         seed=record.seed,
-        found=found,
-        expected=expected,
-        change=change,
         verdict=verdict,
         why=why,
     )

@@ -14,7 +14,7 @@ import pandas as pd
 from solvers import ESTIMATORS
 
 from ..analysis import metrics
-from ..analysis.metrics import Metric
+from ..analysis.metric import Metric
 from ..analysis.tidy import WHO, looks, tidy
 from ..records.record import Record
 from ..records.store import Store, load

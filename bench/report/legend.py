@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from ..analysis import metrics
-from ..analysis.metrics import Metric, Table
+from ..analysis.metric import Metric, Table
 
 TITLES = {Table.RESULTS: "Results", Table.DEPTH: "Past the trained depth"}
 
@@ -23,7 +23,7 @@ def columns_markdown() -> str:
         rows = [_row(f"**{m.heading(table)}**", m) for m in metrics.in_table(table)]
         parts += [f"### {TITLES[table]}", "", "| column | in `cells.csv` | |", "|---|---|---|", *rows, ""]
     parts += ["### Further columns of `cells.csv`", "", "| in `cells.csv` | unit | |", "|---|---|---|"]
-    others = [metric for metric in metrics.METRICS if not metric.columns]
+    others = [metric for metric in metrics.METRICS if metric.results is None and metric.depth is None]
     return "\n".join([*parts, *(f"| `{m.name}` | {m.unit} | {_cell(m.explanation)} |" for m in others)])
 
 

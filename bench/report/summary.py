@@ -10,7 +10,8 @@ import math
 import pandas as pd
 
 from ..analysis import metrics
-from ..analysis.metrics import ERROR, Metric, Table
+from ..analysis.metric import Metric, Table
+from ..analysis.metrics import ERROR
 from ..analysis.over_seeds import column, known_to, largest, smallest
 
 

@@ -9,7 +9,7 @@ import re
 
 import pandas as pd
 
-from ..analysis.metrics import Table
+from ..analysis.metric import Table
 from ..analysis.over_seeds import column, known_to
 from ..measurement.hypergradient import TOLERANCE
 from . import bibliography, latex

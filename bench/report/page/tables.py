@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ...analysis import metrics
-from ...analysis.metrics import Table
+from ...analysis.metric import Table
 from ...analysis.over_seeds import past_depth
 from ...analysis.pareto import COSTS, TRAINING
 from ..cells import MISSING, HeaderCell, HtmlTable, TableCell, number_cell, solver_cell, sort_key, text_cell
@@ -38,7 +38,7 @@ def _summary(frame: pd.DataFrame, table: Table, name: str, caption: str) -> Html
     failed = bool(summary["failed"].any())
     heads = [TASK, ESTIMATOR]
     heads += [
-        HeaderCell(m.heading(table), number=not m.words, shown=not m.columns[table].hidden) for m in columns
+        HeaderCell(m.heading(table), number=not m.words, shown=not m.column(table).hidden) for m in columns
     ]
     heads += [HeaderCell("seeds that failed", number=True)] if failed else []
     rows = []

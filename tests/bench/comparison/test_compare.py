@@ -14,7 +14,7 @@ import pytest
 
 from bench.__main__ import entry
 from bench.analysis import metrics
-from bench.analysis.metrics import Tolerance
+from bench.analysis.metric import Tolerance
 from bench.analysis.tidy import place
 from bench.comparison import (
     Aspect,

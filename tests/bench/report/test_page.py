@@ -21,13 +21,13 @@ from bench.analysis.recommendation import by_heading, options, stops
 from bench.analysis.tidy import tidy, trajectories
 from bench.records.record import Record
 from bench.records.store import Manifest, Store, load
+from bench.report.cells import three_digits
 from bench.report.page import recommendations, render, write_page
 from bench.report.page.depth_plots import depths_of
 from bench.report.page.family_style import marks
 from bench.report.page.images import UsedPanels, best_depths, collect
 from bench.report.page.left_out import left_out
 from bench.report.page.page import run_page
-from bench.report.cells import three_digits
 from bench.report.page.theory import REFERENCE
 from bench.report.page.vega_lite import ticks
 from bench.utils.errors import UserError

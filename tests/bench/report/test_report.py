@@ -14,7 +14,7 @@ import pytest
 
 from bench.__main__ import entry
 from bench.analysis import metrics
-from bench.analysis.metrics import Table
+from bench.analysis.metric import Table
 from bench.analysis.pareto import frontier_table
 from bench.analysis.scaling import fitted_exponents, sizes
 from bench.analysis.tidy import looks, tidy, trajectories

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from statistics import mean
 from typing import Any, Literal
 
-from ...records.record import Record
-from ..convergence import converged
-from .readers import number
+from ..records.record import Record
+from .convergence import converged
+from .record_values import number
 
 
 class Table(StrEnum):
-    """A printed table that a metric may be a column of."""
+    """A printed table that may have a column for a metric: the results, or past the trained depth."""
 
     RESULTS = "results"
     DEPTH = "depth"
@@ -23,7 +23,7 @@ class Table(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A metric as a column of one printed table.
+    """A metric as a column of a printed table.
 
     Attributes:
         position: columns stand in this order.
@@ -60,15 +60,14 @@ class Tolerance:
 class Metric:
     """A measured quantity; one entry of ``metrics.METRICS`` feeds tables, page, exports, comparison and docs.
 
-    Without ``images`` and ``read``, its value is the number of the same name in a record.
-
     Attributes:
-        name: column in the tidy table, in CSV and in Parquet.
+        name: column in the tidy table, in CSV and in Parquet; without ``images`` and ``read`` also the name of the
+            number in a record.
         explanation: one sentence, in Markdown.
         title: heading of printed tables, without the unit.
         unit: of the numbers; empty for none.
         format: of a number: a format specification, or a function that returns its text.
-        columns: printed tables that have this column.
+        results, depth: its column in the printed table of that name, see ``Table``.
         better: which of two values is better; empty if neither is.
         bold: the best value of a task is printed in bold.
         paired: solvers are compared seed by seed, and those that tie with the best are printed in bold too.
@@ -90,7 +89,8 @@ class Metric:
     title: str = ""
     unit: str = ""
     format: str | Callable[[float], str] = ".4g"
-    columns: Mapping[Table, Column] = field(default_factory=dict[Table, Column])
+    results: Column | None = None
+    depth: Column | None = None
     better: Literal["", "higher", "lower"] = ""
     bold: bool = True
     paired: bool = False
@@ -106,9 +106,13 @@ class Metric:
     aspect: Literal["", "quality", "memory"] = ""
     benchopt: str = ""
 
+    def column(self, table: Table) -> Column | None:
+        """Its column in a printed table, if any."""
+        return getattr(self, table)
+
     def heading(self, table: Table = Table.RESULTS) -> str:
         """Heading of its column: ``PSNR (dB)``."""
-        column = self.columns.get(table)
+        column = self.column(table)
         return (column and column.heading) or (f"{self.title} ({self.unit})" if self.unit else self.title)
 
     @property
@@ -120,7 +124,7 @@ class Metric:
         """A number of this metric as text."""
         return format(value, self.format) if isinstance(self.format, str) else self.format(value)
 
-    def value(self, record: Record, timing: Record | None = None) -> object:
+    def value(self, record: Record, timing: Record | None = None) -> Any:
         """Value of a record of quality, or of the timing of its cell; NaN if not measured."""
         source = timing if self.timed else record
         if source is None or not self._applies(record):
