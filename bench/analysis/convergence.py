@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import math
 
+from ..measurement.equilibrium import LOST
 from ..records.record import Record
-from .tidy import LOST
 
 AT = "at equilibrium"
 
 
-def converged(record: Record) -> bool:
-    """Whether its iteration ended within ``LOST`` tolerances; images from elsewhere are of no equilibrium."""
-    residual = pictured(record)
+def converged(record: Record, residual: str = "equilibrium_residual") -> bool:
+    """Whether the residual of that name is at most ``LOST`` tolerances; true if an older record does not hold it."""
+    value = record.values.get(residual)
     tolerance = record.settings.get("equilibrium", {}).get("tol", math.nan)
-    # As in ``frame.tidy``: what an older record does not hold is believed.
-    return residual is None or not residual > LOST * tolerance
-
-
-def pictured(record: Record) -> float | None:
-    """The residual of the image that is shown, or of older records the largest over the test images."""
-    whole = record.values.get("equilibrium_residual")
-    return record.values.get("panel_equilibrium_residual", whole)
+    return value is None or not value > LOST * tolerance
 
 
 def equilibrium_words(record: Record) -> str:
-    """What its image at the equilibrium is called."""
-    if not converged(record):
-        return f"iterated, not converged (residual {pictured(record):.1e})"
+    """Caption of the image at the equilibrium."""
+    # Older records hold only the largest residual over the test images, not that of the image in the picture.
+    panel = "panel_equilibrium_residual"
+    residual = panel if panel in record.values else "equilibrium_residual"
+    if not converged(record, residual):
+        return f"iterated, not converged (residual {record.values[residual]:.1e})"
     if record.values.get("equilibrium_stays") is False:
         return "at an equilibrium that iteration leaves"
     return AT

@@ -117,15 +117,15 @@ def _print(comparisons: list[Comparison]) -> None:
             print(f"against {comparison.reference.label}: {line}")  # noqa: T201
     for name, comparison in zip(tables.reference_names(comparisons), comparisons, strict=True):
         if comparison.columns:
-            print_frame(tables.held_values(comparison), f"\nvalues held against {name}")
+            print_frame(tables.held_values(comparison, name).frame(), f"\nvalues held against {name}")
     for aspect in Aspect:
-        rows = [row for row in tables.compared_rows(comparisons, aspect) if not row.quiet]
-        if rows:
-            print_frame(tables.comparison_table(comparisons, aspect, rows), f"\n{tables.TITLES[aspect]}")
+        table = tables.comparison_table(comparisons, aspect, moved_only=True)
+        if table.rows:
+            print_frame(table.frame(), f"\n{tables.TITLES[aspect]}")
     overall = tables.overall(comparisons)
-    if len(overall):
-        print_frame(overall, "\nTime over all cells")
-    print_frame(tables.verdicts(comparisons), "\nVerdicts")
+    if overall.rows:
+        print_frame(overall.frame(), "\nTime over all cells")
+    print_frame(tables.verdicts(comparisons).frame(), "\nVerdicts")
 
 
 def _say_regressions(comparisons: list[Comparison], failing: list[Aspect]) -> bool:

@@ -1,4 +1,4 @@
-"""Two runs, or two solvers of one run, held against each other: values, time, memory and counts, quality."""
+"""Compare two runs, or two solvers of one run: values, time, memory and counts, quality."""
 
 from .change import Aspect, Difference, Outcome
 from .compare import Comparison, compare_runs, compare_solvers

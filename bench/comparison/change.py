@@ -1,4 +1,4 @@
-"""What is said of a cell: the same, noise, better, worse, changed or missing; and why."""
+"""One number of a cell in two runs, and the verdict on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Aspect(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What is said of one number of one cell."""
+    """Verdict on one number of one cell."""
 
     SAME = "same"
     NOISE = "noise"
@@ -35,49 +35,54 @@ REGRESSES = {
     Aspect.MEMORY: frozenset({Outcome.WORSE}),
     Aspect.QUALITY: frozenset({Outcome.WORSE}),
 }
-"""What ends ``--fail-on`` with exit code 1. A cell that is missing is so among the values."""
+"""Verdicts for which ``--fail-on`` ends with exit code 1. A missing cell counts once, among the values."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One number of one cell, here and in the reference.
+    """One number of one cell in a run and in its reference.
 
     Attributes:
-        part: what kind of number it is.
+        part: aspect that the number belongs to.
         quantity: its name, with its unit.
         place: task, crop, batch, solver; ``None`` for a mean over all cells.
-        seed: where it is of one; ``None`` where seeds are taken together.
-        found, expected: here and in the reference.
-        change: ``found / expected``, or ``found − expected`` where ``ratio`` is false; of a time, what of the ratio is
-            the code's and not the machine's. ``None`` where there is none.
-        low, high: the interval that chance leaves for ``change``; ``None`` where it has none.
-        machine: of a time, what of the ratio is the machine's: ``found / expected`` is ``machine · change``.
-        ratio: whether ``change`` is a ratio.
-        verdict: what is to be thought of it.
+        seed: ``None`` if seeds are taken together.
+        found, expected: the number in the run and in the reference.
+        change: ``found / expected`` if ``ratio``, else ``found − expected``; of a time, the part of the ratio that is
+            due to the code. ``None`` if there is none.
+        low, high: interval of ``change`` that chance allows; ``None`` if there is none.
+        machine: of a time, the part of the ratio that is due to the machine: ``found / expected`` is their product.
+        ratio: ``change`` is a ratio.
+        verdict: on the number.
         why: the reason, in a few words.
     """
 
     part: Aspect
     quantity: str
-    place: Place | None
-    seed: int | None
-    found: float | None
-    expected: float | None
-    change: float | None
-    low: float | None
-    high: float | None
-    machine: float | None
-    ratio: bool
+    place: Place | None = None
+    seed: int | None = None
+    found: float | None = None
+    expected: float | None = None
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    machine: float | None = None
+    ratio: bool = False
     verdict: Outcome
     why: str
 
     @property
+    def quiet(self) -> bool:
+        """Whether the number has not moved beyond noise."""
+        return self.verdict in (Outcome.SAME, Outcome.NOISE)
+
+    @property
     def regresses(self) -> bool:
-        """Whether ``--fail-on`` its part ends with exit code 1."""
+        """Whether ``--fail-on`` its aspect ends with exit code 1."""
         return self.verdict in REGRESSES[self.part]
 
 
 def regressions(changes: Iterable[Difference], parts: Iterable[Aspect]) -> list[Difference]:
-    """Those of the changes that regress in one of the parts."""
-    wanted = frozenset(parts)
-    return [change for change in changes if change.part in wanted and change.regresses]
+    """The changes that regress in one of the aspects."""
+    aspects = frozenset(parts)
+    return [change for change in changes if change.part in aspects and change.regresses]

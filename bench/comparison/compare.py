@@ -1,4 +1,4 @@
-"""Everything that is said of a run against a reference, and of a solver against another."""
+"""Compare a run with references, or a solver with another one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from ..utils.errors import UserError
 from .change import Difference
-from .counts import counts
-from .pairing import PairedRecords, StoredRun, pairs, solvers, warnings
-from .quality import quality
+from .pairing import PairedRecords, StoredRun, pairs, solver_pair, warnings
+from .quality import memory, quality
 from .significance import VarianceEstimate
 from .timing import TOLERANCE, GeometricMeans, against, drift, times
 from .values import MetricComparison, values
@@ -20,63 +19,73 @@ class Comparison:
     """A run against one reference.
 
     Attributes:
-        run, reference: what is looked at, and what it is held against.
+        run, reference: the two runs, or the records of two solvers of one run.
         paired: their records.
-        changes: every number of every cell, part by part; of the values, those that disagree.
-        columns: what of the values was held; empty for two solvers.
-        overall: the time over all cells, and over those of each task; empty where fewer than two were timed on both
-            sides, and for two solvers.
-        drift: for two solvers of one run, how far the machine moved between two timings.
-        warnings: what to know first, a line each.
+        changes: every number of every cell, by aspect; of the values, only those that disagree.
+        columns: metrics that were compared as values; empty for two solvers.
+        overall: time over all cells and over each task; empty for fewer than two timed cells, and for two solvers.
+        drift: for two solvers, the variance of the machine's speed between two timings.
+        warnings: what a reader has to know first, one line each.
     """
 
     run: StoredRun
     reference: StoredRun
     paired: PairedRecords
     changes: tuple[Difference, ...]
-    columns: tuple[MetricComparison, ...]
-    overall: tuple[GeometricMeans, ...]
-    drift: VarianceEstimate | None
-    warnings: tuple[str, ...]
+    columns: tuple[MetricComparison, ...] = ()
+    overall: tuple[GeometricMeans, ...] = ()
+    drift: VarianceEstimate | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def compare_runs(
     run: StoredRun, references: Sequence[StoredRun], tolerance: float = TOLERANCE
 ) -> list[Comparison]:
-    """A run against each of the references.
+    """Compare a run with each of the references.
 
     Args:
-        run: the one that is looked at.
-        references: what it is held against, one at a time.
-        tolerance: a change of the time that is not counted, 0.02 for 2 %.
+        run: the run in question.
+        references: compared with it one at a time.
+        tolerance: relative change of the time that does not count, 0.02 for 2 %.
 
     Raises:
-        UserError: no reference; or one has no cell in common with the run, or none under the same settings.
+        UserError: there is no reference, or one has no cell in common with the run, or none under the same settings.
     """
     if not references:
         raise UserError(
             f"{run.label} alone: name a second run, or two solvers of it by --solver and --against"
         )
-    return [_against(run, reference, tolerance) for reference in references]
+    return [_with_reference(run, reference, tolerance) for reference in references]
 
 
-def _against(run: StoredRun, reference: StoredRun, tolerance: float) -> Comparison:
+def _with_reference(run: StoredRun, reference: StoredRun, tolerance: float) -> Comparison:
     paired = pairs(run, reference)
-    held, columns = values(paired)
+    disagreements, columns = values(paired)
     timed, overall = times(paired, tolerance)
-    changes = (*held, *timed, *counts(paired), *quality(paired))
-    told = tuple(warnings(run, reference, paired))
-    return Comparison(run, reference, paired, changes, tuple(columns), tuple(overall), None, told)
+    return Comparison(
+        run,
+        reference,
+        paired,
+        changes=(*disagreements, *timed, *memory(paired), *quality(paired)),
+        columns=tuple(columns),
+        overall=tuple(overall),
+        warnings=tuple(warnings(run, reference, paired)),
+    )
 
 
 def compare_solvers(run: StoredRun, solver: str, other: str, tolerance: float = TOLERANCE) -> Comparison:
-    """Two solvers of one run, paired by task, size, seed and image; ``solver`` is the one that is looked at.
+    """Compare ``solver`` with ``other`` in one run, paired by task, size, seed and image.
 
     Raises:
-        UserError: the run does not have one of them, they are the same, or have no cell in common.
+        UserError: the run lacks one of them, they are the same, or have no cell in common.
     """
-    one, two = solvers(run, solver, other)
-    paired = pairs(one, two)
-    moved = drift(run.records)
-    changes = (*against(paired, tolerance, moved), *counts(paired), *quality(paired))
-    return Comparison(one, two, paired, changes, (), (), moved, tuple(warnings(one, two, paired)))
+    one, two = solver_pair(run, solver, other)
+    paired, moved = pairs(one, two), drift(run.records)
+    return Comparison(
+        one,
+        two,
+        paired,
+        changes=(*against(paired, tolerance, moved), *memory(paired), *quality(paired)),
+        drift=moved,
+        warnings=tuple(warnings(one, two, paired)),
+    )

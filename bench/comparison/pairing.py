@@ -1,4 +1,4 @@
-"""Runs to compare, what each is of, and which of their records measured the same thing."""
+"""Runs to compare, and which of their records measured the same thing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from ..analysis.tidy import Place, place
 from ..config.profile_schema import EquilibriumTable, ImagesTable, OracleTable, TrainingTable
 from ..records.record import Kind, Record
 from ..records.store import load
@@ -18,7 +19,7 @@ DECIDES: dict[Kind, tuple[str, ...]] = {
     "quality": ("dtype", "images", "images_digest", "training", "equilibrium", "oracle"),
     "cost": ("dtype", "images", "images_digest"),
 }
-"""Settings under which two records of the same cell measured something else. Machines and threads may differ."""
+"""Settings that decide what a record measures. Two records of a cell that differ in one cannot be compared."""
 TABLES: dict[str, type[BaseModel]] = {
     "images": ImagesTable,
     "training": TrainingTable,
@@ -26,12 +27,14 @@ TABLES: dict[str, type[BaseModel]] = {
     "oracle": OracleTable,
 }
 MENTIONED = ("device", "threads", "execution")
-"""Settings that are a machine's or a choice, and told."""
+"""Settings that may differ, with a warning."""
+Pair = tuple[Record, Record]
+"""A record of the run and its counterpart in the reference."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """Records that are looked at together, under a name."""
+    """Records of a run under a label."""
 
     label: str
     records: tuple[Record, ...]
@@ -43,38 +46,45 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True)
 class PairedRecords:
-    """Records of two runs that measured the same thing.
+    """Records of a run and its reference that measured the same thing.
 
     Attributes:
-        both: here and there.
-        missing: in the reference only.
-        new: here only.
-        apart: the same cell under other settings, which says nothing: here, there, and which settings.
+        both: pairs.
+        missing: records of the reference only.
+        new: records of the run only.
+        apart: pairs of the same cell under settings that differ, and which settings.
     """
 
-    both: tuple[tuple[Record, Record], ...]
+    both: tuple[Pair, ...]
     missing: tuple[Record, ...]
     new: tuple[Record, ...]
     apart: tuple[tuple[Record, Record, str], ...]
 
-    def of(self, kind: Kind) -> list[tuple[Record, Record]]:
+    def of(self, kind: Kind) -> list[Pair]:
         """The pairs of a kind."""
         return [pair for pair in self.both if pair[0].kind == kind]
 
+    def by_place(self, kind: Kind) -> dict[Place, list[Pair]]:
+        """The pairs of a kind by cell, its seeds together."""
+        cells: dict[Place, list[Pair]] = {}
+        for record, reference in self.of(kind):
+            cells.setdefault(place(reference), []).append((record, reference))
+        return cells
+
     def lost(self, kind: Kind) -> list[tuple[Record, str]]:
-        """Records of the reference that nothing here is held against, and why."""
-        found = [(record, "in the reference and not here") for record in self.missing]
-        found += [(record, f"cannot be compared: {differ} differ") for _, record, differ in self.apart]
-        return [(record, why) for record, why in found if record.kind == kind]
+        """Records of the reference without a counterpart, and why."""
+        records = [(record, "in the reference and not here") for record in self.missing]
+        records += [(record, f"cannot be compared: {differ} differ") for _, record, differ in self.apart]
+        return [(record, why) for record, why in records if record.kind == kind]
 
 
 def read_run(folder: Path) -> StoredRun:
-    """The run in a folder. Raises ``UserError`` where there is none."""
+    """The run in a folder. Raises ``UserError`` if there is none."""
     return StoredRun(str(folder), tuple(load(folder)))
 
 
 def pairs(run: StoredRun, reference: StoredRun) -> PairedRecords:
-    """The cells of two runs side by side, in the reference's order.
+    """Pair the cells of two runs, in the order of the reference.
 
     Raises:
         UserError: they have no cell in common, or none that was measured under the same settings.
@@ -84,16 +94,15 @@ def pairs(run: StoredRun, reference: StoredRun) -> PairedRecords:
     both, apart = [], []
     for identity, expected in there.items():
         if identity in here:
-            found = here[identity]
-            differ = _apart(found, expected)
+            differ = _apart(here[identity], expected)
             if differ:
-                apart.append((found, expected, differ))
+                apart.append((here[identity], expected, differ))
             else:
-                both.append((found, expected))
+                both.append((here[identity], expected))
     names = f"{run.label} and {reference.label}"
     if not both and not apart:
         raise UserError(f"{names} have no cell in common: compare runs of the same profile")
-    if not any(found.kind == "quality" for found, _ in both):
+    if not any(record.kind == "quality" for record, _ in both):
         words = apart[0][2] if apart else "cells"
         raise UserError(f"{names} differ in {words}: compare runs of the same profile and the same images")
     missing = [record for identity, record in there.items() if identity not in here]
@@ -101,14 +110,14 @@ def pairs(run: StoredRun, reference: StoredRun) -> PairedRecords:
     return PairedRecords(tuple(both), tuple(missing), tuple(new), tuple(apart))
 
 
-def _apart(found: Record, expected: Record) -> str:
-    """The settings in which two records of a cell differ so that they cannot be compared."""
-    names = DECIDES[found.kind]
-    return ", ".join(n for n in names if _setting(found, n) != _setting(expected, n))
+def _apart(record: Record, reference: Record) -> str:
+    """Settings in which two records of a cell differ so that they cannot be compared."""
+    names = DECIDES[record.kind]
+    return ", ".join(name for name in names if _setting(record, name) != _setting(reference, name))
 
 
 def _setting(record: Record, name: str) -> object:
-    """A setting; of a table that has gained entries since, those with the defaults that they came with."""
+    """A setting; entries that its table gained after the record was stored have their defaults."""
     value = record.settings.get(name)
     if name not in TABLES or not isinstance(value, dict):
         return value
@@ -116,16 +125,17 @@ def _setting(record: Record, name: str) -> object:
     return {field: info.default for field, info in fields if not info.is_required()} | value
 
 
-def solvers(run: StoredRun, solver: str, against: str) -> tuple[StoredRun, StoredRun]:
-    """What a run has of two solvers, each under one name, so that their records pair.
+def solver_pair(run: StoredRun, solver: str, against: str) -> tuple[StoredRun, StoredRun]:
+    """The records of two solvers of a run as two runs. Both get one solver name, so that the records pair.
 
     Args:
+        run: that has both.
         solver, against: as in the tables; spaces do not matter.
 
     Raises:
-        UserError: the run does not have one of them, or they are the same.
+        UserError: the run lacks one of them, or they are the same.
     """
-    chosen = [_named(run, name) for name in (solver, against)]
+    chosen = [_solver(run, name) for name in (solver, against)]
     if chosen[0] == chosen[1]:
         raise UserError(f"--solver and --against are both {chosen[0]}: name two solvers")
     both = " against ".join(chosen)
@@ -137,7 +147,7 @@ def solvers(run: StoredRun, solver: str, against: str) -> tuple[StoredRun, Store
     return part(chosen[0]), part(chosen[1])
 
 
-def _named(run: StoredRun, name: str) -> str:
+def _solver(run: StoredRun, name: str) -> str:
     known = dict.fromkeys(record.solver for record in run.records)
     for solver in known:
         if solver.replace(" ", "") == name.replace(" ", ""):
@@ -146,24 +156,19 @@ def _named(run: StoredRun, name: str) -> str:
 
 
 def description(run: StoredRun) -> list[str]:
-    """What a run was measured on and with, a line each; where its records differ, all that they say."""
+    """Machine, commit, versions and numbers of records of a run, one line each; all values if records differ."""
     records = run.records
-    version = _versions(records)
+    settings = ", ".join(f"{name} {_setting_text(records, name)}" for name in MENTIONED)
+    versions = ", ".join(f"{name} {version}" for name, version in _versions(records).items())
+    failed = Counter(record.status for record in records if record.status != "ok")
     return [
-        f"machine: {_listed(records, lambda r: r.provenance.get('device', 'unknown'))}; "
-        + ", ".join(
-            f"{name} {_listed(records, lambda r, n=name: r.settings.get(n, '?'))}" for name in MENTIONED
-        ),
-        f"commit: {_listed(records, _commit)}; sources: "
-        + _listed(records, lambda r: r.provenance.get("fingerprint", "unknown")),
-        "versions: " + (", ".join(f"{name} {version[name]}" for name in version) or "unknown"),
+        f"machine: {_distinct(records, lambda r: r.provenance.get('device', 'unknown'))}; {settings}",
+        f"commit: {_distinct(records, _commit)}; sources: "
+        + _distinct(records, lambda r: r.provenance.get("fingerprint", "unknown")),
+        f"versions: {versions or 'unknown'}",
         f"records: {len(run.of('quality'))} of quality, {len(run.of('cost'))} timings"
-        + "".join(f", {count} {status}" for status, count in sorted(_failed(records).items())),
+        + "".join(f", {count} {status}" for status, count in sorted(failed.items())),
     ]
-
-
-def _failed(records: Iterable[Record]) -> Counter[str]:
-    return Counter(record.status for record in records if record.status != "ok")
 
 
 def _commit(record: Record) -> str:
@@ -177,34 +182,35 @@ def _versions(records: Iterable[Record]) -> dict[str, str]:
     for record in records:
         for name, version in record.provenance.get("versions", {}).items():
             several.setdefault(name, {})[str(version)] = None
-    return {name: " and ".join(found) for name, found in sorted(several.items())}
+    return {name: " and ".join(versions) for name, versions in sorted(several.items())}
 
 
-def _listed(records: Iterable[Record], of: Callable[[Record], Hashable]) -> str:
+def _setting_text(records: Iterable[Record], name: str) -> str:
+    return _distinct(records, lambda record: record.settings.get(name, "?"))
+
+
+def _distinct(records: Iterable[Record], of: Callable[[Record], Hashable]) -> str:
     return " and ".join(str(value) for value in dict.fromkeys(of(record) for record in records))
 
 
 def warnings(run: StoredRun, reference: StoredRun, paired: PairedRecords) -> list[str]:
-    """What a reader has to know before the tables, a line each."""
+    """What a reader has to know before the tables, one line each."""
     lines = []
     if paired.apart:
-        words = Counter(differ for _, _, differ in paired.apart)
-        told = "; ".join(f"{count} in {differ}" for differ, count in words.items())
-        lines.append(f"{len(paired.apart)} records left out, their settings differ: {told}")
-    if paired.missing:
-        lines.append(f"{len(paired.missing)} records of {reference.label} have no counterpart")
-    if paired.new:
-        lines.append(f"{len(paired.new)} records of {run.label} have no counterpart")
+        differences = Counter(differ for _, _, differ in paired.apart)
+        counts = "; ".join(f"{count} in {differ}" for differ, count in differences.items())
+        lines.append(f"{len(paired.apart)} records left out, their settings differ: {counts}")
+    for records, label in ((paired.missing, reference.label), (paired.new, run.label)):
+        if records:
+            lines.append(f"{len(records)} records of {label} have no counterpart")
     for name in MENTIONED:
-        here, there = (_listed(r.records, lambda x: x.settings.get(name, "?")) for r in (run, reference))  # noqa: B023
+        here, there = (_setting_text(one.records, name) for one in (run, reference))
         if here != there:
             lines.append(f"{name} differs: {here} here, {there} there")
-    one, other = _versions(run.records), _versions(reference.records)
+    here, there = _versions(run.records), _versions(reference.records)
     differ = [
-        f"{name} {one.get(name, 'none')} here, {other.get(name, 'none')} there"
-        for name in sorted({*one, *other})
-        if one.get(name) != other.get(name)
+        f"{name} {here.get(name, 'none')} here, {there.get(name, 'none')} there"
+        for name in sorted({*here, *there})
+        if here.get(name) != there.get(name)
     ]
-    if differ:
-        lines.append("versions differ: " + "; ".join(differ))
-    return lines
+    return [*lines, "versions differ: " + "; ".join(differ)] if differ else lines

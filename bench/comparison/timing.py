@@ -1,37 +1,38 @@
-"""Milliseconds of a step, taken apart: what of their ratio is the machine's, and what is the code's."""
+"""Milliseconds of a step: the ratio of two runs, split into a factor of the machine and a factor of the code."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 
+from ..analysis import metrics
 from ..analysis.tidy import Place, place
 from ..records.record import Record
 from .change import Aspect, Difference, Outcome
-from .pairing import PairedRecords
+from .pairing import Pair, PairedRecords
 from .significance import LEVEL, Interval, VarianceEstimate, difference, mean_of, moderated, sharing, within
 
-STEP = "step, ms"
+STEP = metrics.named("step_ms").quantity
 TOLERANCE = 0.02
-"""A change of the time below this is not counted: two timings of the same code differ by as much."""
+"""Relative change of the time that does not count: two timings of the same code differ by as much."""
 ROUNDS = ("seconds", "floor_seconds", "ratios", "ratios_of_floor")
 WORK = ("untaped", "recorded", "adjoint", "again")
 
 
 @dataclass(frozen=True, slots=True)
 class GeometricMeans:
-    """Geometric means over cells that were timed on both sides, each with its 95 % interval.
+    """Geometric means over cells that were timed in both runs, each with its 95 % interval.
 
     Attributes:
-        task: whose cells; ``None`` for all.
+        task: of the cells; ``None`` for all tasks.
         cells: how many.
-        milliseconds: of a step, here over there.
-        machine: what of it is the machine's, and its libraries'.
-        code: what of it is the code's.
+        milliseconds: ratio of the times of a step.
+        machine: its factor that is due to the machine and its libraries.
+        code: its factor that is due to the code.
     """
 
     task: str | None
@@ -42,8 +43,8 @@ class GeometricMeans:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """Logarithms of the ratios of one cell."""
+class _Logs:
+    """Logarithms of the ratios of one cell; ``machine`` is ``None`` for two solvers of one run."""
 
     milliseconds: float
     machine: float | None
@@ -51,77 +52,70 @@ class _Parts:
 
 
 def times(paired: PairedRecords, tolerance: float) -> tuple[list[Difference], list[GeometricMeans]]:
-    """The time of a step in every cell that was timed on both sides; over all of them, and over those of each task.
+    """The time of a step in every cell that was timed in both runs, and means over all cells and over each task.
 
-    The ratio of milliseconds is ``machine × code``. The floor, a bare loop that stands beside every round, tells the
-    machine: its ratio, for an application or a product. What is left is the code's: what a solver adds to its floor,
-    and how many applications and products it makes. Intervals are those of Welch with moderated variances of the
-    paired ratios, of the step and of the floor against itself, and all of them hold at once with 95 % (Bonferroni).
+    The ratio of milliseconds is ``machine × code``. The machine's factor is the ratio of the bare loops (the *floor*,
+    timed beside every round), per application or product. The code's factor is the rest: what a solver adds to its bare
+    loop, and how many applications and products it makes. Intervals are Welch's, with moderated variances of the paired
+    ratios of the step and of the bare loop against itself, and hold together with 95 % (Bonferroni).
 
     Args:
-        paired: the records.
-        tolerance: a change of the time that is not counted, 0.02 for 2 %.
+        paired: records of both runs.
+        tolerance: relative change of the time that does not count, 0.02 for 2 %.
     """
-    both = [(a, b) for a, b in paired.of("cost") if _timed(a) and _timed(b)]
-    level = LEVEL / (len(both) + 1)  # and the mean of all
+    both = _timed_pairs(paired)
+    level = LEVEL / (len(both) + 1)  # the cells, and the mean over all of them
     here, there = (_spreads(pair[side] for pair in both) for side in (0, 1))
-    changes, parts = [], []
-    for a, b in both:
-        found = _parts(a, b)
-        parts.append(found)
-        sizes = [_size(record) for record in (a, b)]
+
+    def interval_of(a: Record, b: Record, code: float) -> Interval | None:
         one, other = here.get(place(a)), there.get(place(b))
         if one is None or other is None:
-            changes.append(_change(a, b, found, None, Outcome.NOISE, "too few rounds for an interval"))
-            continue
-        interval = difference(found.code, one, sizes[0], other, sizes[1], level).exp()
-        verdict, why = _judge(interval, tolerance, len(both))
-        changes.append(_change(a, b, found, interval, verdict, why))
+            return None
+        return difference(code, one, _size(a), other, _size(b), level).exp()
+
+    logs = [_logs(a, b) for a, b in both]
+    changes = _changes(both, logs, interval_of, tolerance, "too few rounds for an interval")
     changes += [_missing(record, why) for record, why in paired.lost("cost")]
-    gone = [(a, b) for a, b in paired.of("cost") if _timed(b) and not _timed(a)]
     changes += [
-        _missing(b, f"{a.status} here: {a.reason}" if a.reason else "no timing here") for a, b in gone
+        _missing(b, f"{a.status} here: {a.reason}" if a.reason else "no timing here")
+        for a, b in paired.of("cost")
+        if _timed(b) and not _timed(a)
     ]
-    overall = _overall(None, parts)
-    if overall is None:
+    overall = _means(None, logs)
+    interval = mean_of([ratio.code for ratio in logs], level)
+    if overall is None or interval is None:
         return changes, []
-    changes.insert(0, _mean(parts, overall, level, tolerance))
-    tasks = {
-        b.task: [p for p, (_, other) in zip(parts, both, strict=True) if other.task == b.task]
-        for _, b in both
-    }
-    each = [_overall(task, some) for task, some in tasks.items()] if len(tasks) > 1 else []
-    return changes, [overall, *(one for one in each if one is not None)]
+    changes.insert(0, _change(interval.exp(), tolerance, machine=overall.machine.value))
+    by_task: dict[str, list[_Logs]] = {}
+    for (_, b), ratio in zip(both, logs, strict=True):
+        by_task.setdefault(b.task, []).append(ratio)
+    tasks = [_means(task, some) for task, some in by_task.items()] if len(by_task) > 1 else []
+    return changes, [overall, *(means for means in tasks if means is not None)]
 
 
 def against(paired: PairedRecords, tolerance: float, drift: VarianceEstimate | None) -> list[Difference]:
-    """The time of a step of two solvers of one run: the machine is the same, and its drift is part of the noise.
+    """The time of a step of two solvers of one run; the noise is the drift of the machine between two timings.
 
     Args:
-        paired: the records of one solver, and those of the other.
+        paired: records of the two solvers.
         tolerance: as for ``times``.
-        drift: how far the machine moved between two timings of this run; ``None`` where that is not known.
+        drift: of the machine during the run; ``None`` if it is not known.
     """
-    both = [(a, b) for a, b in paired.of("cost") if _timed(a) and _timed(b)]
-    changes = []
-    for a, b in both:
-        found = _parts(a, b)
-        found = _Parts(found.milliseconds, None, found.milliseconds)
-        if drift is None:
-            changes.append(_change(a, b, found, None, Outcome.NOISE, "the drift of the machine is not known"))
-            continue
-        interval = difference(found.milliseconds, drift, 1.0, drift, 1.0, LEVEL / len(both)).exp()
-        verdict, why = _judge(interval, tolerance, len(both))
-        changes.append(_change(a, b, found, interval, verdict, why))
-    return changes
+    both = _timed_pairs(paired)
+    logs = [_Logs(ratio.milliseconds, None, ratio.milliseconds) for ratio in (_logs(a, b) for a, b in both)]
+
+    def interval_of(a: Record, b: Record, code: float) -> Interval | None:
+        return drift and difference(code, drift, 1.0, drift, 1.0, LEVEL / len(both)).exp()
+
+    return _changes(both, logs, interval_of, tolerance, "the drift of the machine is not known")
 
 
 def drift(records: Iterable[Record]) -> VarianceEstimate | None:
-    """How far the machine moved from one timing of a run to the next, as a variance of logarithms.
+    """Variance of the logarithm of the machine's speed from one timing of a run to the next.
 
-    The floors of one task and size are a bare loop over as many applications and products as their solvers make.
-    Seconds are fitted as a price of each kind of work; what is left, relative to them, is the machine (and a little
-    of the model). ``None`` where no task has two floors more than there are prices.
+    The bare loops of one task and size differ only in how many applications and products they make. Their seconds are
+    fitted by a price for each kind of work; the relative residuals are the machine's drift (and errors of the model).
+    ``None`` if no task has two bare loops more than there are prices.
     """
     groups: dict[tuple[str, int, int], list[Record]] = {}
     for record in records:
@@ -141,34 +135,38 @@ def drift(records: Iterable[Record]) -> VarianceEstimate | None:
     return VarianceEstimate(squares / freedom, float(freedom)) if freedom else None
 
 
+def _timed_pairs(paired: PairedRecords) -> list[Pair]:
+    return [(a, b) for a, b in paired.of("cost") if _timed(a) and _timed(b)]
+
+
 def _timed(record: Record) -> bool:
     numbers = (record.values.get(name) or [None] for name in ROUNDS)
     return record.status == "ok" and all(number for several in numbers for number in several)
 
 
 def _spreads(records: Iterable[Record]) -> dict[Place, VarianceEstimate]:
-    """What a paired ratio of each cell moves by, from those of the step and those of the floor against itself."""
-    found = {}
+    """Variance of the logarithm of a paired ratio of each cell, from the step and the bare loop against itself."""
+    spreads = {}
     for record in records:
         spread = within([np.log(record.values[name]) for name in ("ratios", "ratios_of_floor")])
         if spread is not None:
-            found[place(record)] = spread
-    return moderated(found)
+            spreads[place(record)] = spread
+    return moderated(spreads)
 
 
 def _size(record: Record) -> float:
-    """How many independent ratios the mean of a record's is worth."""
+    """How many independent ratios the mean of a record's ratios is worth."""
     rounds = len(record.values["ratios"])
     return rounds / sharing(rounds)
 
 
-def _parts(a: Record, b: Record) -> _Parts:
-    # Means, not medians: of three rounds a median throws most away, and its own spread is not that of the rounds.
+def _logs(a: Record, b: Record) -> _Logs:
+    # Means, not medians: a median of three rounds ignores most of them, and its spread is not that of the rounds.
     here, there = (float(np.log(record.values["ratios"]).mean()) for record in (a, b))
-    # Another number of applications is the code's doing.
+    # Another number of applications is due to the code.
     code = here - there + math.log(max(_work(a), 1.0) / max(_work(b), 1.0))
     milliseconds = math.log(median(a.values["seconds"]) / median(b.values["seconds"]))
-    return _Parts(milliseconds, milliseconds - code, code)
+    return _Logs(milliseconds, milliseconds - code, code)
 
 
 def _work(record: Record) -> float:
@@ -180,64 +178,54 @@ def _judge(interval: Interval, tolerance: float, cells: int) -> tuple[Outcome, s
     if max(ratio, 1 / ratio) <= 1 + tolerance:
         return Outcome.SAME, f"within {tolerance:.2g}"
     if not interval.excludes(1.0):
-        return (
-            Outcome.NOISE,
-            f"chance does as much in one of {cells} cells" if cells > 1 else "chance does as much",
-        )
+        return Outcome.NOISE, "chance does as much" + (f" in one of {cells} cells" if cells > 1 else "")
     return (Outcome.WORSE, "slower") if ratio > 1 else (Outcome.BETTER, "faster")
 
 
-def _overall(task: str | None, parts: Sequence[_Parts]) -> GeometricMeans | None:
-    means = [
-        mean_of(numbers, LEVEL)
-        for numbers in (
-            [p.milliseconds for p in parts],
-            [p.machine for p in parts if p.machine is not None],
-            [p.code for p in parts],
-        )
-    ]
-    if any(mean is None for mean in means):
-        return None
-    milliseconds, machine, code = (mean.exp() for mean in means if mean is not None)
-    return GeometricMeans(task, len(parts), milliseconds, machine, code)
-
-
-def _mean(parts: Sequence[_Parts], overall: GeometricMeans, level: float, tolerance: float) -> Difference:
-    interval = mean_of([p.code for p in parts], level)
-    assert interval is not None, "overall has looked"
-    told = interval.exp()
-    verdict, why = _judge(told, tolerance, 1)
-    return Difference(
-        Aspect.TIME,
-        STEP,
-        None,
-        None,
-        None,
-        None,
-        told.value,
-        told.low,
-        told.high,
-        overall.machine.value,
-        True,
-        verdict,
-        why,
+def _means(task: str | None, logs: Sequence[_Logs]) -> GeometricMeans | None:
+    columns = (
+        [ratio.milliseconds for ratio in logs],
+        [ratio.machine for ratio in logs if ratio.machine is not None],
+        [ratio.code for ratio in logs],
     )
+    means = [mean.exp() for column in columns if (mean := mean_of(column, LEVEL)) is not None]
+    return GeometricMeans(task, len(logs), *means) if len(means) == len(columns) else None
+
+
+def _changes(
+    both: Sequence[Pair],
+    logs: Sequence[_Logs],
+    interval_of: Callable[[Record, Record, float], Interval | None],
+    tolerance: float,
+    unknown: str,
+) -> list[Difference]:
+    """The change of every cell; ``unknown`` says why ``interval_of`` returns ``None``."""
+    changes = []
+    for (a, b), ratio in zip(both, logs, strict=True):
+        machine = None if ratio.machine is None else math.exp(ratio.machine)
+        change = _change(interval_of(a, b, ratio.code), tolerance, len(both), unknown, machine)
+        found, expected = (1e3 * median(record.values["seconds"]) for record in (a, b))
+        changes.append(
+            replace(change, place=place(b), found=found, expected=expected, change=math.exp(ratio.code))
+        )
+    return changes
 
 
 def _change(
-    a: Record, b: Record, parts: _Parts, told: Interval | None, verdict: Outcome, why: str
+    interval: Interval | None,
+    tolerance: float,
+    cells: int = 1,
+    unknown: str = "",
+    machine: float | None = None,
 ) -> Difference:
+    verdict, why = _judge(interval, tolerance, cells) if interval else (Outcome.NOISE, unknown)
     return Difference(
         part=Aspect.TIME,
         quantity=STEP,
-        place=place(b),
-        seed=None,
-        found=1e3 * median(a.values["seconds"]),
-        expected=1e3 * median(b.values["seconds"]),
-        change=math.exp(parts.code),
-        low=told.low if told else None,
-        high=told.high if told else None,
-        machine=None if parts.machine is None else math.exp(parts.machine),
+        change=interval.value if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        machine=machine,
         ratio=True,
         verdict=verdict,
         why=why,
@@ -246,5 +234,5 @@ def _change(
 
 def _missing(record: Record, why: str) -> Difference:
     return Difference(
-        Aspect.TIME, STEP, place(record), None, None, None, None, None, None, None, True, Outcome.MISSING, why
+        part=Aspect.TIME, quantity=STEP, place=place(record), ratio=True, verdict=Outcome.MISSING, why=why
     )

@@ -1,4 +1,4 @@
-"""A printed table as LaTeX that one pastes: booktabs, escaped, no wider than the line."""
+"""A table of text as LaTeX: booktabs, escaped, no wider than a line of the page."""
 
 from __future__ import annotations
 
@@ -35,68 +35,62 @@ COMMANDS = {
     "|": "$|$",
 }
 WIDEST = 9
-"""Columns side by side that can still be read on a page of text."""
+"""Columns that fit side by side on a page of text."""
 _NEGATIVE = re.compile(r"(?<![\w.)])-(?=\d)")
-"""A minus before a number; not the hyphen of a word, and not the sign in 1e-10."""
+"""A minus before a number; neither the hyphen of a word nor the sign in 1e-10."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What stands above a table and is cited: a caption in LaTeX, and the label of ``\\ref``."""
+    """Caption of a table, in LaTeX, and the label for ``\\ref``."""
 
     caption: str
     label: str
 
 
 def escape(text: str) -> str:
-    """Plain text as LaTeX. What has no command here is left, and needs LuaLaTeX or XeLaTeX if it is not Latin."""
-    text = _NEGATIVE.sub("−", text)
-    return "".join(COMMANDS.get(character, character) for character in text)
+    """Plain text as LaTeX. Characters without a command here stay: non-Latin ones need LuaLaTeX or XeLaTeX."""
+    return "".join(COMMANDS.get(character, character) for character in _NEGATIVE.sub("−", text))
 
 
 def latex_table(text: pd.DataFrame, heading: Heading, columns: str, best: pd.DataFrame | None = None) -> str:
-    """A ``table`` float of text; the same frame gives the same text.
+    """A ``table`` float; the same frame gives the same text.
 
-    A table of more than ``WIDEST`` columns goes on below, in the same float, with its first column again: shrunk to the
-    line as one it could not be read.
+    A table of more than ``WIDEST`` columns is continued below, in the same float, with its first column repeated:
+    shrunk to the width of a line it could not be read.
 
     Args:
-        text: plain text, cells and titles; they are escaped here.
-        heading: LaTeX already.
-        columns: the alignment of each, ``lrr``.
-        best: of the shape of ``text``; what is true is set in bold.
+        text: plain text, cells and titles; both are escaped here.
+        heading: caption and label.
+        columns: alignment of each column, ``lrr``.
+        best: of the shape of ``text``; true for cells in bold.
 
     Raises:
         ValueError: ``columns`` does not align each column.
     """
     if len(columns) != len(text.columns):
         raise ValueError(f"{len(columns)} alignments for {len(text.columns)} columns")
-    bold = best if best is not None else pd.DataFrame(False, index=text.index, columns=text.columns)
-    parts: list[str] = []
-    for shown in _parts(len(text.columns)):
-        rows = [[escape(str(cell)) for cell in text.iloc[i, shown]] for i in range(len(text))]
-        marked = [
-            [f"\\textbf{{{cell}}}" if bold.iloc[i, j] else cell for j, cell in zip(shown, row, strict=True)]
-            for i, row in enumerate(rows)
-        ]
-        parts += [
-            *([r"\par\medskip"] if parts else []),
-            r"\begin{adjustbox}{max width=\linewidth}",
-            rf"\begin{{tabular}}{{{''.join(columns[j] for j in shown)}}}",
-            r"\toprule",
-            " & ".join(escape(str(text.columns[j])) for j in shown) + r" \\",
-            r"\midrule",
-            *(" & ".join(row) + r" \\" for row in marked),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{adjustbox}",
-        ]
-    head = [r"\begin{table}", r"\centering", rf"\caption{{{heading.caption}}}", rf"\label{{{heading.label}}}"]
-    return "\n".join([*head, *parts, r"\end{table}", ""])
+    escaped = text.reset_index(drop=True).astype(str).map(escape).rename(columns=escape)
+    bold = pd.DataFrame("", index=escaped.index, columns=escaped.columns)
+    if best is not None:
+        bold[best.to_numpy(bool)] = "textbf:--rwrap;"
+    tables = [
+        # The styler escapes neither <, > and | nor anything beyond ASCII: its input is escaped already.
+        escaped.iloc[:, part]
+        .style.hide(axis="index")
+        .apply(lambda shown: bold[shown.columns], axis=None)
+        .to_latex(hrules=True, column_format="".join(columns[index] for index in part))
+        for part in _parts(len(text.columns))
+    ]
+    boxes = [
+        f"\\begin{{adjustbox}}{{max width=\\linewidth}}\n{table}\\end{{adjustbox}}\n" for table in tables
+    ]
+    head = ["\\begin{table}", "\\centering", f"\\caption{{{heading.caption}}}", f"\\label{{{heading.label}}}"]
+    return "\n".join([*head, "\\par\\medskip\n".join(boxes) + "\\end{table}", ""])
 
 
 def _parts(columns: int) -> list[list[int]]:
-    """The columns of each part of a table: the first again in each, the others shared out in their order."""
+    """Columns of each part of a table: the first one in each, the others shared out in their order."""
     others = list(range(1, columns))
     number = max(1, math.ceil(len(others) / (WIDEST - 1)))
     each = math.ceil(len(others) / number)

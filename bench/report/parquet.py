@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,89 +15,64 @@ import pyarrow.parquet as pq
 
 from ..records.record import Record
 from ..records.store import Manifest
-from ..utils.atomic_files import write_atomically
-from ..utils.errors import UserError
 
-TABLES = ("settings", "values", "provenance")
-"""What of a record is a table of tables."""
-PLAIN = tuple(field.name for field in fields(Record) if field.name not in TABLES)
-"""What every record has, in the order of its attributes."""
+NESTED = ("settings", "values", "provenance")
+"""Attributes of a record that are dictionaries."""
+PLAIN = tuple(field.name for field in fields(Record) if field.name not in NESTED)
+"""The other attributes, in their order."""
 
 
 def flat_columns(record: Record) -> dict[str, object]:
-    """Everything of a record under dotted names: ``task``, ``settings.training.steps``, ``values.psnr_trained``."""
-    found: dict[str, object] = {name: getattr(record, name) for name in PLAIN}
-    for name in TABLES:
-        found |= _flat(getattr(record, name), f"{name}.")
-    return found
+    """Everything in a record under dotted names: ``task``, ``settings.training.steps``, ``values.psnr_trained``."""
+    # Not pandas.json_normalize: it turns whole numbers into doubles where another record lacks them.
+    columns: dict[str, object] = {name: getattr(record, name) for name in PLAIN}
+    for name in NESTED:
+        columns |= _flat(getattr(record, name), f"{name}.")
+    return columns
 
 
-def _flat(table: dict[str, Any], before: str) -> dict[str, object]:
-    found: dict[str, object] = {}
+def _flat(table: dict[str, Any], prefix: str) -> dict[str, object]:
+    columns: dict[str, object] = {}
     for name, value in table.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
-    return found
+        columns |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return columns
 
 
 def records_table(records: Iterable[Record], manifest: Manifest) -> pa.Table:
-    """A row for each record, whatever its kind and status, in the order given.
+    """One row per record, of any kind and status, in their order.
 
-    Columns are those of ``flat_columns`` over all records, first what every record has, then the others by name. A
-    number that was not finite, and what a record does not hold, is null. Lists are lists, and bool, int64, double
-    and string the types; int64 and double in one column make double. A column of which nothing is known has
-    Arrow's type null, and one that no type fits, texts beside numbers for instance, holds JSON. The metadata
-    are ``eqgrad.schema``, and ``eqgrad.profile``, ``eqgrad.images`` and ``eqgrad.device`` of the manifest.
+    Columns are those of ``flat_columns`` over all records: the attributes of every record first, then the others by
+    name. A number that was not finite, and what a record does not hold, is null. Types are bool, int64, double, string,
+    and lists of them; int64 and double in one column make double. A column without values has Arrow's type null; one
+    that no type fits, such as text beside numbers, holds JSON. The metadata are ``eqgrad.schema``, and
+    ``eqgrad.profile``, ``eqgrad.images`` and ``eqgrad.device`` of the manifest.
     """
     rows = [flat_columns(record) for record in records]
     others = sorted({name for row in rows for name in row}.difference(PLAIN))
     arrays = {name: _array([row.get(name) for row in rows]) for name in (*PLAIN, *others)}
-    return pa.table(arrays, metadata=_about(manifest))
+    return pa.table(arrays, metadata=_metadata(manifest))
 
 
 def frame_table(frame: pd.DataFrame, manifest: Manifest) -> pa.Table:
     """A data frame without its index, NaN and infinities as they are; metadata as in ``records_table``."""
-    arrays = {str(name): _array([_plain(value) for value in frame[name].tolist()]) for name in frame.columns}
-    return pa.table(arrays, metadata=_about(manifest))
+    arrays = {
+        str(name): _array([v.tolist() if isinstance(v, np.ndarray) else v for v in frame[name].tolist()])
+        for name in frame.columns
+    }
+    return pa.table(arrays, metadata=_metadata(manifest))
 
 
-def _plain(value: object) -> object:
-    return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def _about(manifest: Manifest) -> dict[str, str]:
-    known = {name: str(getattr(manifest, name)) for name in ("schema", "profile", "images", "device")}
-    return {f"eqgrad.{name}": text for name, text in known.items()}
+def _metadata(manifest: Manifest) -> dict[str, str]:
+    names = ("schema", "profile", "images", "device")
+    return {f"eqgrad.{name}": str(getattr(manifest, name)) for name in names}
 
 
 def _array(values: Sequence[object]) -> pa.Array:
-    kind = _type(values)
-    if kind is not None:
-        return pa.array(values, type=kind)
-    texts = (None if v is None else json.dumps(v, sort_keys=True, ensure_ascii=False) for v in values)
-    return pa.array(list(texts), type=pa.string())
-
-
-def _type(values: Iterable[object]) -> pa.DataType | None:
-    """What fits a column, and ``None`` if nothing does; Arrow's own guess depends on what comes first."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return pa.null()
-    if all(isinstance(value, list) for value in known):
-        inner = _type([entry for value in known if isinstance(value, list) for entry in value])
-        return None if inner is None else pa.list_(inner)
-    if all(isinstance(value, str) for value in known):
-        return pa.string()
-    if all(isinstance(value, bool) for value in known):
-        return pa.bool_()
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
-        return None
-    whole = [value for value in known if isinstance(value, int)]
-    if any(abs(value) >= 2**63 for value in whole):
-        return None
-    if len(whole) == len(known):
-        return pa.int64()
-    # A double holds these exactly, and pyarrow refuses the others.
-    return pa.float64() if all(abs(value) <= 2**53 for value in whole) else None
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # no type fits all of them exactly
+        texts = (None if v is None else json.dumps(v, sort_keys=True, ensure_ascii=False) for v in values)
+        return pa.array(list(texts), type=pa.string())
 
 
 def to_bytes(table: pa.Table) -> bytes:
@@ -116,28 +90,13 @@ def to_bytes(table: pa.Table) -> bytes:
     return stream.getvalue()
 
 
-def write_parquet(
-    records: Iterable[Record], frame: pd.DataFrame, manifest: Manifest, folder: Path
-) -> list[Path]:
-    """Write ``records.parquet``, and the tidy frame as ``cells.parquet``, into a folder that is there.
+def render_parquet(records: Iterable[Record], frame: pd.DataFrame, manifest: Manifest) -> dict[str, bytes]:
+    """``records.parquet``, and the tidy frame as ``cells.parquet``.
 
-    Raises:
-        Unwritable: the disk is full, or may only be read.
+    Returns:
+        Contents by path, relative to the folder of the run.
     """
-    tables = {
-        "records.parquet": records_table(records, manifest),
-        "cells.parquet": frame_table(frame, manifest),
+    return {
+        "tables/records.parquet": to_bytes(records_table(records, manifest)),
+        "tables/cells.parquet": to_bytes(frame_table(frame, manifest)),
     }
-    for name, table in tables.items():
-        write_atomically(folder / name, to_bytes(table))
-    return [folder / name for name in tables]
-
-
-def read_parquet(file: Path) -> pd.DataFrame:
-    """A table of ``write_parquet``, lists as arrays, nulls as pandas has them. Raises ``UserError`` if it is none."""
-    try:
-        return pd.read_parquet(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(
-            f"{file} is no Parquet file: write it with 'python -m bench report {file.parent.parent}'"
-        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..analysis import convergence
 from ..analysis.tidy import headings, looks, tidy, trajectories
 from ..records.record import Record
 from ..records.store import Store, load
-from ..utils.atomic_files import write_atomically
+from ..utils.atomic_files import make_folder, write_atomically
 
 
 def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
@@ -32,32 +33,43 @@ def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
     from ..analysis import cost_at_error, pareto, scaling
     from .figures import write_figures
     from .page import write_page
-    from .parquet import write_parquet
-    from .tables import write_tables
+    from .parquet import render_parquet
+    from .tables import render_tables
 
     store = Store(folder)
     records, manifest = load(folder), store.manifest()
     frame, looked, measured = tidy(records), looks(records), scaling.sizes(records)
-    written = write_tables(frame, folder / "tables")
     assert manifest is not None, "load has looked"
-    written += write_parquet(records, frame, manifest, folder / "tables")
+    contents: dict[str, str | bytes] = {**render_tables(frame), **render_parquet(records, frame, manifest)}
     fronts, fitted = pareto.frontier_table(frame, looked), scaling.fitted_exponents(measured)
-    further: dict[str, str] = {}
     if len(fronts):
-        further |= {"pareto.csv": fronts.to_csv(index=False), "pareto.md": pareto.frontier_markdown(fronts)}
+        contents["tables/pareto.csv"] = fronts.to_csv(index=False)
+        contents["tables/pareto.md"] = pareto.frontier_markdown(fronts)
     if tuned := cost_at_error.sections(frame):
-        further["headline.md"] = tuned
+        contents["tables/headline.md"] = tuned
     if len(fitted):
-        further |= {"growth.csv": fitted.to_csv(index=False), "growth.md": scaling.exponents_markdown(fitted)}
-    for name, content in further.items():
-        written.append(folder / "tables" / name)
-        write_atomically(written[-1], content)
+        contents["tables/growth.csv"] = fitted.to_csv(index=False)
+        contents["tables/growth.md"] = scaling.exponents_markdown(fitted)
+    written = write_files(folder, contents)
     pictures, words = _pictures(records, store)
     seen = trajectories(records)
     written += write_figures(frame, seen, looked, measured, pictures, words, folder / "figures")
     if importlib.util.find_spec("vl_convert") is None:
         return written
     return [*written, write_page(folder, bounds)]
+
+
+def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
+    """Write files by their paths relative to ``folder``, each whole or not at all; missing folders are made.
+
+    Raises:
+        Unwritable: the disk is full, or may only be read.
+    """
+    for parent in dict.fromkeys((folder / name).parent for name in contents):
+        make_folder(parent)
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def no_page(folder: Path) -> str:

@@ -1,26 +1,27 @@
-"""The matrix as tables: Markdown, CSV and LaTeX, the best value of a task marked."""
+"""Tables of a run in Markdown, CSV and LaTeX, the best value of a task in bold."""
 
-# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+# The stubs of pandas know neither the types of columns nor those of rows.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 
 import pandas as pd
 
-from ..analysis.metrics import PAST
+from ..analysis.metric import Table
 from ..analysis.over_seeds import column, known_to
 from ..measurement.hypergradient import TOLERANCE
-from ..utils.atomic_files import write_atomically
 from . import bibliography, latex
+from .legend import legend
 from .summary import printable, summarise
+
+BASES = {"certificate": "a proven bound", "estimate": "an estimate"}
+"""Values of ``oracle_basis`` in words."""
 
 
 def table_markdown(text: pd.DataFrame, best: pd.DataFrame) -> str:
-    """A pipe table, the best in bold."""
+    """A Markdown table, the best in bold."""
     marked = text.where(~best[list(text.columns)], "**" + text + "**")
     align = ("left", *("right",) * (len(text.columns) - 1))
     return marked.to_markdown(index=False, colalign=align, disable_numparse=True) + "\n"
@@ -34,7 +35,7 @@ def slug(heading: str) -> str:
 def to_latex(text: pd.DataFrame, best: pd.DataFrame, heading: str) -> str:
     """A booktabs table, the best in bold. Needs ``\\usepackage{booktabs}`` and ``adjustbox``.
 
-    A comment above it says what to cite for its rows, by the keys of ``references.bib``.
+    A comment above it has the ``\\cite`` of its rows, by the keys of ``references.bib``.
     """
     names = bibliography.named([heading, *text["solver"]])
     keys = ",".join(work.key for work in bibliography.works(names))
@@ -45,92 +46,69 @@ def to_latex(text: pd.DataFrame, best: pd.DataFrame, heading: str) -> str:
     return latex.NEEDS + cited + latex.latex_table(text, above, align, best[list(text.columns)])
 
 
-def write_tables(frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write ``tables.md``, ``summary.csv``, ``cells.csv``, ``references.bib`` and a ``.tex`` for each task and size.
+def render_tables(frame: pd.DataFrame) -> dict[str, str]:
+    """``tables.md``, ``summary.csv``, ``cells.csv``, ``references.bib``, and a ``.tex`` for each task and size.
 
-    The same frame gives the same bytes.
+    Returns:
+        Contents by path, relative to the folder of the run. The same frame gives the same contents.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(frame)
-    written = {"summary.csv": summary.to_csv(index=False), "cells.csv": frame.to_csv(index=False)}
+    files = {"summary.csv": summary.to_csv(index=False), "cells.csv": frame.to_csv(index=False)}
     parts = []
-    for heading in summary["heading"].unique():
+    for heading, part in frame.groupby("heading", sort=False):
         text, best = printable(summary, heading)
-        part = frame[frame["heading"] == heading]
         parts.append(f"## {heading}\n\n{_facts(part)}\n\n{table_markdown(text, best)}")
         if part["psnr"].notna().any():
-            parts.append(f"Past the trained depth:\n\n{table_markdown(*printable(summary, heading, PAST))}")
-        written[f"{slug(heading)}.tex"] = to_latex(text, best, heading)
+            past = table_markdown(*printable(summary, heading, Table.DEPTH))
+            parts.append(f"Past the trained depth:\n\n{past}")
+        files[f"{slug(heading)}.tex"] = to_latex(text, best, heading)
     failures = frame[frame["status"] != "ok"]
     if len(failures):
         listed = failures[["heading", "solver", "seed", "status", "reason"]]
         listed = listed.rename(columns={"heading": "task"}).to_markdown(index=False)
         parts.append(f"## Cells that failed\n\n{listed}\n")
     names = bibliography.named([*frame["solver"].unique(), *frame["task"].unique()])
-    written["references.bib"] = bibliography.to_bibtex(bibliography.works(names))
-    written["tables.md"] = "\n".join(parts) + _LEGEND + _SOURCES + bibliography.sources_markdown(names)
-    for name, content in written.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in written]
+    files["references.bib"] = bibliography.to_bibtex(bibliography.works(names))
+    sources = f"\n*Sources*, by their keys in `references.bib`:\n\n{bibliography.sources_markdown(names)}"
+    files["tables.md"] = "\n".join([*parts, _legend(summary)]) + sources
+    return {f"tables/{name}": content for name, content in files.items()}
 
 
 def _facts(part: pd.DataFrame) -> str:
     contraction, before = part["contraction"].mean(), part["psnr_measurement"].mean()
     if math.isnan(contraction):
-        known = "No bound on L is known in advance: outside the theory"
+        facts = ["No bound on L is known in advance: outside the theory"]
     elif contraction >= 1:
-        known = f"L ≤ {contraction:.3f} only: outside the theory"
+        facts = [f"L ≤ {contraction:.3f} only: outside the theory"]
     else:
-        known = f"L ≤ {contraction:.3f}"
-    facts = [known]
+        facts = [f"L ≤ {contraction:.3f}"]
     if not math.isnan(before):
         facts.append(f"The measurement itself has {before:.2f} dB")
-    facts.append(_reference(part))
-    return ". ".join(facts) + "."
-
-
-WORDS = {"certificate": "a proven bound", "estimate": "an estimate"}
-"""What the error of a reference rests on."""
+    return ". ".join([*facts, _reference(part)]) + "."
 
 
 def _reference(part: pd.DataFrame) -> str:
-    """How good the reference gradient itself is, by what the records hold."""
+    """How exact the reference gradient itself is."""
     if part["hypergradient_error"].isna().all():
         return "There is no reference gradient"
-    told = column(part, "oracle_error")
-    if not told.map(math.isfinite).any():
+    if not column(part, "oracle_error").map(math.isfinite).any():
         return f"Of the reference gradient the residuals are known, below {TOLERANCE:.0e}, and not its error"
-    basis = sorted({word for told in part["oracle_basis"] for word in str(told).split("; ") if word})
-    by = f", by {' and '.join(WORDS[word] for word in basis)}" if basis else ""
+    bases = sorted({basis for bases in part["oracle_basis"] for basis in str(bases).split("; ") if basis})
+    by = f", by {' and '.join(BASES[basis] for basis in bases)}" if bases else ""
     return f"The reference gradient is itself within {known_to(part):.1e}{by}"
 
 
-_LEGEND = """
----
-PSNR and SSIM of the test images at the depth that was trained, and after running the learned operator to
-its equilibrium (— where none was found, to ten times the tolerance of the profile); the training loss and the PSNR of
-validation images there. *Gradient error* and *cosine*: the solver's gradient at the initial parameters against a
-float64 implicit gradient whose two residuals are below 1e-10; what is known of its own error stands above each table,
-and smaller errors are neither told nor ranked (— where there is no reference). In brackets the least and the largest
-over seeds and draws. *Residual*: ‖T(x) − x‖ / ‖T(x)‖ of the solver's reconstruction there.
-*Applications* and *VJPs* of T in a training step; what was made on a part of the batch counts as that part.
-*Tape*: bytes that are kept from the forward pass for the way back, by autograd and, with `certified`, beside it;
-*peak*: the most alive at once, on a GPU in the blocks of its allocator, and *peak requested* before it rounds to them.
-*Step*: median seconds of a training step; *× floor*: its ratio to a bare loop that does the same work, median of
-interleaved pairs. ± is the standard deviation over seeds, and for the two timings
-the interquartile range over rounds. “(1 of 2)”: one of two seeds has a value, and the mean is that of this one.
-Best of a task in bold, never where a seed is missing; of PSNR, SSIM and loss with all that lies behind by no more
-than the standard deviation of that difference over the seeds, and none in bold where there is one seed.
+def _legend(summary: pd.DataFrame) -> str:
+    known = {str(name) for name in summary.columns[summary.notna().any()]}
+    text = f"---\n{legend(Table.RESULTS, known)}\n{_RULES}"
+    past = legend(Table.DEPTH, known)
+    return f"{text}\nPast the trained depth:\n\n{past}" if "psnr" in known else text
 
-*Past the trained depth*: the learned operator iterated 10 and 100 times as long as it was trained (— where the
-profile leaves no time), and at the equilibrium that Anderson acceleration finds, with its residual
-‖T(x) − x‖ / ‖T(x)‖; where it finds none, where plain iteration or Anderson ended, whichever has the smaller residual.
-*T at its equilibrium*: ‖J‖ there by power iteration on JᵀJ, an estimate from below; *± rel.* is that iteration's own
-residual.
-*Residual stalls*: it shrinks by less than half from 10 to 100 times the depth. *Plain iteration stays*: from the
-equilibrium it does not leave again.
-"""
-_SOURCES = """
-*Sources*, by their keys in `references.bib`:
 
+_RULES = """\
+— was not measured. ± is the standard deviation over seeds, unless a column says otherwise. “(1 of 2)”: the mean of the
+one seed of two that has a value. In brackets behind a gradient error: the least and the largest over seeds and draws.
+Errors below that of the reference, which is above each table, print as “< …” and are not ranked. The best of a task is
+in bold, never if a seed is missing; for PSNR, SSIM and loss also every solver that is behind by no more than the
+standard deviation of that difference over the seeds, and none if there is one seed.
 """

@@ -14,7 +14,7 @@ FUNCTIONS = {"SOLVER_PARTS", "ESTIMATORS", "Map", "Loss"}
 """Public names that are no class and no function: rosters, and types of functions."""
 
 
-@pytest.mark.parametrize("page", ["api.md", "claims.md", "companions.md", "misuse.md"])
+@pytest.mark.parametrize("page", ["api.md", "claims.md", "companions.md", "misuse.md", "tables.md"])
 def test_the_committed_page_is_the_one_that_the_code_makes(page):
     made = pages(DOCS)[DOCS / page]
     assert (DOCS / page).read_text(encoding="utf-8") == made, "run: python -m theory_checks docs"

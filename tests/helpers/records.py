@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis.metrics import COLUMNS, PAST
+from bench.analysis import metrics
 from bench.records.record import Record
 from bench.records.store import Manifest, Store
 
@@ -89,7 +89,7 @@ def seeds(*cells):
         for cell in cells
     ]
     frame = pd.DataFrame(rows)
-    names = {column.name for column in (*COLUMNS, *PAST)} | {"step_iqr_ms", "floor_iqr"}
+    names = {metric.name for metric in metrics.printed()} | {"step_iqr_ms", "floor_iqr"}
     return frame.assign(**dict.fromkeys(names - set(frame), math.nan))
 
 

@@ -1,4 +1,4 @@
-"""Generate the pages of ``docs/`` that come from the code: the API reference, and the tables of claims and misuse.
+"""Generate the pages of ``docs/`` that come from the code: the API reference, and tables of claims, columns and misuse.
 
 The pages are committed as Markdown, so that they can be read in the repository and a test can compare them with the
 code. mkdocstrings renders its pages only while a site is built, and a parser such as griffe would replace only the
@@ -15,6 +15,7 @@ from pathlib import Path
 import solvers
 from bench.config.matrix import parse_solver, parse_task
 from bench.measurement.hypergradient import reference_gradient
+from bench.report.legend import columns_markdown
 from bench.tasks import build_problem
 from bench.tasks.images import find_images
 from bench.utils.atomic_files import write_atomically
@@ -51,7 +52,8 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
 BENCHMARK_NAMES = (parse_task, parse_solver, find_images, build_problem, reference_gradient, UserOperator)
 """Names of the benchmark that the tutorial uses."""
 BEGIN, END = "<!-- claims: python -m theory_checks docs -->", "<!-- end of the claims -->"
-"""Marks around the generated part of a page."""
+COLUMNS = "<!-- columns: python -m theory_checks docs -->", "<!-- end of the columns -->"
+"""Marks around the generated parts of pages."""
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$")
 ENTRY = re.compile(r"^    (\S[^:]*): (.*)$")
 
@@ -105,14 +107,15 @@ def pages(docs: Path) -> dict[Path, str]:
         docs / "api.md": api_reference(),
         docs / "claims.md": _fill(docs / "claims.md", claims_table()),
         docs / "companions.md": _fill(docs / "companions.md", companions_tables()),
+        docs / "tables.md": _fill(docs / "tables.md", columns_markdown(), *COLUMNS),
     }
     tests = ROOT / "tests"
     return texts | ({docs / "misuse.md": misuse.misuse_page(tests)} if tests.is_dir() else {})
 
 
-def _fill(page: Path, text: str) -> str:
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}"
+def _fill(page: Path, text: str, begin: str = BEGIN, end: str = END) -> str:
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    return f"{before}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}"
 
 
 def write_pages(docs: Path = ROOT / "docs") -> list[Path]:

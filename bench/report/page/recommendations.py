@@ -12,8 +12,8 @@ import pandas as pd
 from ...analysis import recommendation
 from ...analysis.pareto import COSTS, LEVELS, CostAxis
 from ...analysis.recommendation import ALIKE, LOSS_ALIKE, WITHIN, WORK, Candidate
+from ..cells import three_digits
 from .left_out import left_out
-from .tables import three_digits
 
 COUNTED = COSTS[:2]
 """What may be counted: products, and milliseconds where there are some."""

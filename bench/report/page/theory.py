@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ...utils.errors import UserError
 from ...utils.provenance import ROOT
-from .tables import HeaderCell, HtmlTable, listed
+from ..cells import HeaderCell, HtmlTable
+from .tables import listed
 
 REFERENCE = ROOT / "results" / "reference" / "bounds"
 """The verdicts that come with the project."""

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.analysis import metrics
+from bench.analysis.metric import Tolerance
 from bench.comparison import (
     Aspect,
     Outcome,
@@ -16,21 +18,20 @@ from bench.comparison import (
     tables,
 )
 from bench.comparison.change import regressions
-from bench.comparison.values import TOLERANCES, Tolerance
 from tests.helpers.comparison import ONE, loud, of_one, with_values
 
 
 def test_a_run_is_the_same_as_itself(quick):
     (found,) = compare_runs(quick, [quick])
     assert {change.verdict for change in found.changes} == {Outcome.SAME}
-    assert [column.name for column in found.columns] == list(TOLERANCES)
+    assert [column.name for column in found.columns] == [m.name for m in metrics.METRICS if m.tolerance]
     assert {column.cells for column in found.columns} == {137}
     assert {change.part for change in found.changes} == set(Aspect) - {Aspect.VALUES}
     timed = [c for c in found.changes if c.part == Aspect.TIME and c.place is not None]
     assert len(timed) == 71
     assert found.warnings == ()
     assert found.overall[0].milliseconds.value == 1.0
-    assert tables.overall([found])["what moved"].iloc[0] == "nothing"
+    assert tables.overall([found]).frame()["what moved"].iloc[0] == "nothing"
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,12 @@ def test_slow_code_is_worse_and_a_slow_machine_is_not(quick):
     assert loud(found) == []
     assert found.overall[0].machine.value == pytest.approx(1.7)
     assert found.overall[0].milliseconds.value == pytest.approx(1.7)
-    assert tables.overall([found])["what moved"].iloc[0] == "the machine: slower"
+    assert tables.overall([found]).frame()["what moved"].iloc[0] == "the machine: slower"
     other = tuple(replace(r, provenance=r.provenance | {"fingerprint": "x"}) for r in quick.records)
     (found,) = compare_runs(
         with_values(quick, elsewhere, lambda r: r.kind == "cost"), [StoredRun("b", other)]
     )
-    assert "its libraries or the operators" in tables.overall([found])["what moved"].iloc[0]
+    assert "its libraries or the operators" in tables.overall([found]).frame()["what moved"].iloc[0]
 
 
 def test_more_applications_are_the_codes_doing(quick):

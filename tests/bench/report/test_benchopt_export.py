@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from bench.__main__ import entry
-from bench.report.benchopt_export import METRICS, OUTCOME, TRAINING, benchopt_rows
+from bench.report.benchopt_export import OUTCOME, TRAINING, benchopt_rows, description, objectives
 from tests.helpers.cells import cell, some_cells
 from tests.helpers.commands import refused
 from tests.helpers.records import folder_of
@@ -31,12 +31,15 @@ def test_rows_are_those_of_benchopt():
     assert list(curves["stop_val"]) == [1, 2, 4]
     assert list(curves["time"]) == [0.5, 1.0, 2.0]
     assert list(curves["objective_psnr"].fillna(0)) == [15.0, 0.0, 21.5]
-    at_the_end = [name for name in METRICS if name in frame and name != "objective_psnr"]
+    at_the_end = [name for name in objectives() if name in frame and name != "objective_psnr"]
     assert len(at_the_end) > 3
     assert curves[at_the_end].isna().all(axis=None), "what is known at the end alone is not on a curve"
     assert set(curves["idx_rep"]) == {0}
     assert "objective_ssim" not in frame, "nothing of it was measured"
-    assert {name for name in frame if name.startswith("objective_")} <= {*METRICS, "objective_name"}
+    assert {name for name in frame if name.startswith("objective_")} <= {*objectives(), "objective_name"}
+    assert next(iter(objectives())) == "objective_value", "what benchopt shows first"
+    assert first["obj_description"] == description()
+    assert "objective_psnr, dB: Mean PSNR of the test images" in description()
     assert not frame["solver_name"].eq("deq(1e-05)").any(), "it failed"
 
 

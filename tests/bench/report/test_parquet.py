@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from bench.records.record import SCHEMA, Record
 from bench.records.store import Manifest
-from bench.report.parquet import flat_columns, frame_table, read_parquet, records_table, to_bytes
+from bench.report.parquet import flat_columns, frame_table, records_table, to_bytes
 from bench.report.report import write_report
-from bench.utils.errors import UserError
 from tests.helpers.cells import some_cells
 from tests.helpers.records import folder_of
 
@@ -92,7 +91,7 @@ def test_the_table_of_records_has_every_kind_with_names_of_dots_and_what_it_belo
     table = pq.read_table(run / "tables" / "records.parquet")
     assert table.schema.metadata[b"eqgrad.schema"] == str(SCHEMA).encode()
     assert table.schema.metadata[b"eqgrad.profile"] == b"made"
-    frame = read_parquet(run / "tables" / "records.parquet")
+    frame = pd.read_parquet(run / "tables" / "records.parquet")
     assert list(frame["key"]) == [record.key for record in records]
     assert list(frame["kind"].unique()) == ["quality", "cost"]
     assert list(frame["status"])[-1] == "oom"
@@ -122,23 +121,13 @@ def test_the_parquet_can_be_rebuilt_and_damaged_records_are_left_out(run, tmp_pa
     record = folder / "rows" / "qdeblurring-l1-jfb-10-1.json"
     record.write_text(record.read_text()[:-9])
     write_report(folder)
-    frame = read_parquet(folder / "tables" / "records.parquet")
+    frame = pd.read_parquet(folder / "tables" / "records.parquet")
     assert len(frame) == len(some_cells()) - 1
     assert record.stem not in set(frame["key"])
-    assert len(read_parquet(folder / "tables" / "cells.parquet")) == 4
+    assert len(pd.read_parquet(folder / "tables" / "cells.parquet")) == 4
 
 
 def test_a_frame_keeps_infinities_and_what_is_not_known():
     frame = pd.DataFrame({"a": [float("-inf"), float("nan")], "b": ["x", "y"], "c": [True, False]})
     read = pq.read_table(io.BytesIO(to_bytes(frame_table(frame, MANIFEST)))).to_pandas()
     pd.testing.assert_frame_equal(read, frame)
-
-
-def test_what_is_no_parquet_says_how_to_write_it(tmp_path):
-    file = tmp_path / "run" / "tables" / "records.parquet"
-    for content in (None, b"not parquet"):
-        if content is not None:
-            file.parent.mkdir(parents=True)
-            file.write_bytes(content)
-        with pytest.raises(UserError, match=rf"python -m bench report {tmp_path / 'run'}'"):
-            read_parquet(file)

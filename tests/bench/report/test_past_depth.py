@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bench.analysis.metrics import PAST
+from bench.analysis.metric import Table
 from bench.analysis.tidy import tidy, trajectories
 from bench.records.store import load
 from bench.report.report import write_report
@@ -34,7 +34,7 @@ def test_past_the_depth_the_table_tells_what_was_seen(tiny_run, tmp_path):
     frame = tidy(load(run))
     row = frame[(frame["solver"] == "unrolled(2)") & (frame["seed"] == 1)].iloc[0]
     assert (row["psnr_10"], row["psnr_100"]) == (-math.inf, -math.inf)
-    text, best = printable(summarise(frame), "denoising(huber)", PAST)
+    text, best = printable(summarise(frame), "denoising(huber)", Table.DEPTH)
     first = text.iloc[0]
     assert first["T at its equilibrium"] == "not contractive here (L = 1.30)", "the worst seed counts"
     assert first["residual stalls"] == "on some seeds"
@@ -50,7 +50,7 @@ def test_past_the_depth_the_table_tells_what_was_seen(tiny_run, tmp_path):
 
 def test_depths_that_nobody_looked_at_are_empty(tiny_run, tmp_path):
     run = edited(tiny_run, tmp_path / "run", past([20.0, 21.0, 22.0, 23.0], [0.1, 0.1, 0.1, 0.1]))
-    text, _ = printable(summarise(tidy(load(run)).query("seed == 1")), "denoising(huber)", PAST)
+    text, _ = printable(summarise(tidy(load(run)).query("seed == 1")), "denoising(huber)", Table.DEPTH)
     assert (text.iloc[0]["at 10 ×"], text.iloc[0]["at 100 ×"]) == ("23.00", "—")
 
 

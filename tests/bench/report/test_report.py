@@ -13,10 +13,10 @@ from bench.__main__ import entry
 from bench.analysis.tidy import tidy
 from bench.records.store import Store, load
 from bench.report.page.render import _vega
-from bench.report.parquet import write_parquet
-from bench.report.report import write_report
+from bench.report.parquet import render_parquet
+from bench.report.report import write_files, write_report
 from bench.report.summary import summarise
-from bench.report.tables import write_tables
+from bench.report.tables import render_tables
 from bench.utils.errors import UserError
 from tests.helpers.records import edited, folder_of, sized
 
@@ -89,12 +89,12 @@ def test_the_same_records_give_the_same_bytes(tiny_run, tmp_path):
 
 
 def test_the_csv_and_the_parquet_hold_every_cell(tiny_run, tmp_path, frame):
-    write_tables(frame, tmp_path)
-    write_parquet(load(tiny_run), frame, Store(tiny_run).manifest(), tmp_path)
-    again = pd.read_csv(tmp_path / "cells.csv")
+    manifest = Store(tiny_run).manifest()
+    write_files(tmp_path, render_tables(frame) | render_parquet(load(tiny_run), frame, manifest))
+    again = pd.read_csv(tmp_path / "tables" / "cells.csv")
     assert len(again) == len(frame)
     assert again["hypergradient_error"].to_numpy() == pytest.approx(frame["hypergradient_error"].to_numpy())
-    whole = pd.read_parquet(tmp_path / "cells.parquet")
+    whole = pd.read_parquet(tmp_path / "tables" / "cells.parquet")
     pd.testing.assert_frame_equal(whole, frame, check_dtype=False, check_exact=True)
 
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from bench.analysis.metrics import PAST
+from bench.analysis.metric import Table
 from bench.report.summary import printable, summarise
-from bench.report.tables import write_tables
+from bench.report.tables import render_tables
 from tests.helpers.records import seeds
 
 
@@ -40,7 +40,7 @@ def test_one_of_two_seeds_that_diverges_is_told():
         ("b(1)", 0, 30.0, -math.inf),
         ("b(1)", 1, 30.0, -math.inf),
     )
-    text, _ = printable(summarise(frame), "t", PAST)
+    text, _ = printable(summarise(frame), "t", Table.DEPTH)
     assert list(text["at 10 ×"]) == ["diverged on 1 of 2", "diverged"]
 
 
@@ -72,13 +72,12 @@ def test_an_error_is_told_with_its_range_and_ranked_by_the_largest(frame):
 @pytest.mark.misuse(
     "errors lie below what is known of the reference", "right: told as below that, and not ranked"
 )
-def test_the_reference_says_how_good_it_is(tmp_path):
+def test_the_reference_says_how_good_it_is():
     drawn = seeds(("a(1)", 0, 1.0, 1.0), ("b(1)", 0, 1.0, 1.0)).assign(hypergradient_error=[1e-9, 2e-9])
     drawn = drawn.assign(psnr_measurement=math.nan, reason="", family="a", peer=False)
-    write_tables(drawn, tmp_path)
-    assert "residuals are known, below 1e-10, and not its error" in (tmp_path / "tables.md").read_text()
-    write_tables(drawn.assign(oracle_error=3e-9, oracle_basis="estimate"), tmp_path)
-    text = (tmp_path / "tables.md").read_text()
+    text = render_tables(drawn)["tables/tables.md"]
+    assert "residuals are known, below 1e-10, and not its error" in text
+    text = render_tables(drawn.assign(oracle_error=3e-9, oracle_basis="estimate"))["tables/tables.md"]
     assert "The reference gradient is itself within 3.0e-09, by an estimate." in text
     assert text.count("< 3e-09") == 2
 

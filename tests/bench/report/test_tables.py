@@ -6,14 +6,15 @@ import math
 
 import pytest
 
-from bench.analysis.metrics import COLUMNS
+from bench.analysis import metrics
+from bench.analysis.metric import Table
 from bench.analysis.pareto import frontier_table
 from bench.analysis.scaling import fitted_exponents, sizes
 from bench.analysis.tidy import looks, tidy
 from bench.records.store import load
 from bench.report import figure_curves
 from bench.report.summary import printable, summarise
-from bench.report.tables import table_markdown, to_latex, write_tables
+from bench.report.tables import render_tables, table_markdown, to_latex
 from tests.helpers.records import SOLVERS, sized
 
 
@@ -40,19 +41,21 @@ def test_a_size_gets_its_own_seconds_and_its_own_heading():
     assert len(text) == len(SOLVERS)
 
 
-def test_what_was_not_measured_has_no_column_and_no_table(tmp_path):
-    write_tables(tidy(sized()), tmp_path)
-    text = (tmp_path / "tables.md").read_text().split("---\nPSNR")[0]
+def test_what_was_not_measured_has_no_column_no_table_and_no_legend():
+    files = render_tables(tidy(sized()))
+    text = files["tables/tables.md"].partition("— was not measured")[0]
     assert "PSNR" not in text
     assert "Past the trained depth" not in text
     assert "measurement itself" not in text
     assert "nan" not in text
+    text, legend = text.split("\n---\n")
+    assert "- *gradient error*: Relative error" in legend
     with_errors, without = text.split("## denoising(l1)")
     assert with_errors.count("gradient error") == 4
     assert "gradient error" not in without
     assert "There is no reference gradient" in without
-    latex = (tmp_path / "deblurring-huber-64-2.tex").read_text()
-    assert (tmp_path / "denoising-l1.tex").is_file()
+    latex = files["tables/deblurring-huber-64-2.tex"]
+    assert "tables/denoising-l1.tex" in files
     assert "64$^2$" in latex
     assert not {"²", "×", "·"} & set(latex)
 
@@ -70,7 +73,7 @@ def test_the_tidy_table_has_a_row_a_cell_and_no_holes(frame):
     assert len(frame) == 12
     assert list(frame["status"].unique()) == ["ok"]
     # Nothing in the tiny profile certifies itself, and a CPU has no second peak.
-    missing = frame[[c.name for c in COLUMNS]].isna().any()
+    missing = frame[[m.name for m in metrics.in_table(Table.RESULTS)]].isna().any()
     assert set(missing[missing].index) == {"certified", "peak_requested_mib"}
     assert frame.groupby(["task", "solver"]).size().eq(2).all()
 
@@ -93,7 +96,7 @@ def test_the_best_of_a_task_is_marked(frame):
     assert list(best["gradient error"]) == [i == errors.idxmin() for i in range(3)]
     assert "**" in table_markdown(text, best)
     latex = to_latex(text, best, "denoising(l1)")
-    for word in (r"\toprule", r"\textbf{", r"restarted\_jfb(2, 3)", r"$\pm$", r"$\times$ floor"):
+    for word in (r"\toprule", r"\textbf{", r"restarted\_jfb(2, 3)", r"$\pm$", r"$\times$ bare loop"):
         assert word in latex
     assert "±" not in latex
     assert "×" not in latex

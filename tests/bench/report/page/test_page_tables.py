@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bench.report.page.tables import three_digits
+from bench.report.cells import three_digits
 from tests.helpers.page import column
 
 
