@@ -35,6 +35,8 @@ class EstimatorSpec:
         adaptive: whether it stops by a tolerance, so that its counts depend on rounding and on the machine.
         damped: whether it is biased even if T is constant in x, because its recorded steps are damped.
         deeper: the estimator at depth n, if its error vanishes as n grows.
+        citation: keys of ``bench/report/bibliography/references.bib``.
+        colour: index of its colour and marker in figures and pages; estimators without one come last.
     """
 
     make: Callable[..., Solver]
@@ -43,6 +45,8 @@ class EstimatorSpec:
     adaptive: bool = False
     damped: bool = False
     deeper: Callable[[int], Solver] | None = None
+    citation: tuple[str, ...] = ()
+    colour: int | None = None
 
 
 ESTIMATORS: dict[str, EstimatorSpec] = {
@@ -51,29 +55,39 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         unrolled(3),
         bias="the network is truncated after K layers, and so is its derivative",
         deeper=unrolled,
+        citation=("gregor2010learning",),
+        colour=0,
     ),
     "checkpointed": EstimatorSpec(
         checkpointed,
         checkpointed(7, 3),
         bias="the network is truncated after K layers, and so is its derivative",
         deeper=checkpointed,
+        citation=("chen2016training",),
+        colour=6,
     ),
     "jfb": EstimatorSpec(
         jfb,
         jfb(40),
         bias="the inverse of I − Jᵀ is dropped, however well the equilibrium is solved",
+        citation=("fung2022jfb",),
+        colour=2,
     ),
     "restarted_jfb": EstimatorSpec(
         restarted_jfb,
         restarted_jfb(3, 10),
         bias="the Neumann series stops after K terms, however many restarts there are",
         deeper=lambda n: restarted_jfb(n, 1),
+        citation=("davy2025restarted",),
+        colour=1,
     ),
     "neumann": EstimatorSpec(
         neumann,
         neumann(40, 3),
         bias="the Neumann series stops after K terms",
         deeper=lambda n: neumann(n, n),
+        citation=("geng2021training",),
+        colour=3,
     ),
     "phantom": EstimatorSpec(
         phantom,
@@ -81,14 +95,30 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         bias="only K damped steps are recorded",
         damped=True,
         deeper=lambda n: phantom(n, n),
+        citation=("geng2021training",),
+        colour=7,
     ),
     "implicit": EstimatorSpec(
         implicit,
         implicit(Anderson(1e-12), GMRES(1e-12)),
         adaptive=True,
+        citation=("bai2019deep",),
+        colour=5,
     ),
-    "deq": EstimatorSpec(deq, deq(1e-12), adaptive=True),
-    "certified": EstimatorSpec(certified, certified(1e-10), adaptive=True),
+    "deq": EstimatorSpec(
+        deq,
+        deq(1e-12),
+        adaptive=True,
+        citation=("bai2019deep", "walker2011anderson"),
+        colour=4,
+    ),
+    "certified": EstimatorSpec(
+        certified,
+        certified(1e-10),
+        adaptive=True,
+        citation=("ehrhardt2024analyzing",),
+        colour=8,
+    ),
 }
 
 SOLVER_PARTS: dict[str, Callable[..., object]] = {

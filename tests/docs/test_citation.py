@@ -24,8 +24,8 @@ def test_the_citation_file_is_valid_and_of_this_version():
     assert found["keywords"] == project["keywords"]
     (paper,) = found["references"]
     core = BY_KEY["davy2025restarted"]
-    assert paper["title"] == core.title
-    assert paper["year"] == core.year
+    assert paper["title"] == core.fields["title"]
+    assert str(paper["year"]) == core.fields["year"]
     assert paper["identifiers"][0]["value"] == f"arXiv:{core.eprint}"
     names = (f"{author['family-names']}, {author['given-names']}" for author in paper["authors"])
     assert " and ".join(names) == core.author

@@ -56,7 +56,7 @@ def test_an_experiment_cites_the_papers_that_it_names():
 
 
 def test_no_entry_is_cited_nowhere():
-    used = {key for source in bibliography.SOURCES.values() for key in source.keys}
+    used = {key for source in bibliography.cited_sources().values() for key in source.keys}
     used |= {key for keys in (SOURCES | EXPERIMENTS).values() for key in keys}
     assert {entry.key for entry in ENTRIES} == used
 
