@@ -1,4 +1,4 @@
-"""The peers do what their libraries do, on our maps, and are counted truly."""
+"""External solvers do what their libraries do, on our maps, and are counted truly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench import external
 from bench.config.call_syntax import parse_call
 from bench.config.matrix import parse_task
 from bench.external import EXTERNAL_SOLVERS, DeepInverse, ExternalSolver
-from bench.external import base as peer_module
+from bench.external import base as base_module
 from bench.measurement.training import parameters, training_step
 from bench.operators import ForwardBackward
 from bench.tasks import build_problem
@@ -66,8 +66,8 @@ DEEPINV = [
 ]
 
 
-def peer(text):
-    return parse_call(text, EXTERNAL_SOLVERS, "peer")
+def external_solver(text):
+    return parse_call(text, EXTERNAL_SOLVERS, "external solver")
 
 
 def problem(text="deblurring(huber)", crops=1):
@@ -80,26 +80,31 @@ def left(found):
 
 @pytest.mark.parametrize("text", TORCHDEQ + DEEPINV)
 def test_a_label_is_the_call_that_makes_it(text):
-    one = peer(text)
-    again = peer(one.label)
+    one = external_solver(text)
+    again = external_solver(one.label)
     assert (again, again.label) == (one, one.label)
     assert isinstance(one, ExternalSolver)
     assert one.composition.startswith(("torchdeq 0.1.0: ", "deepinv 0.5."))
 
 
 def test_labels_show_budgets_and_leave_defaults_out():
-    assert peer("deepinv_deq").label == "deepinv_deq(100, 50)"
-    assert peer("deepinv_jfb(max_iter=7)").label == "deepinv_jfb(7)"
-    assert peer("torchdeq_ift(9, 8, False, 1e-3)").label == "torchdeq_ift(9, 8)"
-    assert peer("torchdeq_ift(9, hook=True, tol=0.0)").label == "torchdeq_ift(9, 40, hook=True, tol=0.0)"
+    assert external_solver("deepinv_deq").label == "deepinv_deq(100, 50)"
+    assert external_solver("deepinv_jfb(max_iter=7)").label == "deepinv_jfb(7)"
+    assert external_solver("torchdeq_ift(9, 8, False, 1e-3)").label == "torchdeq_ift(9, 8)"
+    assert (
+        external_solver("torchdeq_ift(9, hook=True, tol=0.0)").label
+        == "torchdeq_ift(9, 40, hook=True, tol=0.0)"
+    )
 
 
 def test_peers_are_equal_by_what_they_do():
-    assert peer("deepinv_deq(9, 7, history=3)") == peer("deepinv_deq(9, 7)"), "it mixes nothing"
-    assert peer("deepinv_deq(9, 7)") != peer("deepinv_deq(9, 8)")
-    assert peer("torchdeq_ift(9, 7)") != peer("torchdeq_ift(9, 7, hook=True)")
-    assert peer("torchdeq_anderson(9, 7)") != peer("torchdeq_broyden(9, 7)")
-    assert len({peer("deepinv_jfb(3)"), peer("deepinv_jfb(3)")}) == 1
+    assert external_solver("deepinv_deq(9, 7, history=3)") == external_solver("deepinv_deq(9, 7)"), (
+        "it mixes nothing"
+    )
+    assert external_solver("deepinv_deq(9, 7)") != external_solver("deepinv_deq(9, 8)")
+    assert external_solver("torchdeq_ift(9, 7)") != external_solver("torchdeq_ift(9, 7, hook=True)")
+    assert external_solver("torchdeq_anderson(9, 7)") != external_solver("torchdeq_broyden(9, 7)")
+    assert len({external_solver("deepinv_jfb(3)"), external_solver("deepinv_jfb(3)")}) == 1
 
 
 def test_every_setting_is_in_the_composition():
@@ -107,17 +112,18 @@ def test_every_setting_is_in_the_composition():
         ("torchdeq_anderson(12, 9)", "torchdeq_anderson"),
         ("deepinv_anderson(9, 7)", "deepinv_anderson"),
     ):
-        base = peer(text).composition
+        base = external_solver(text).composition
         for key, p in list(inspect.signature(EXTERNAL_SOLVERS[name]).parameters.items())[2:]:
             changed = (not p.default) if isinstance(p.default, bool) else (p.default or 2) * 2
             assert (
-                parse_call(f"{text[:-1]}, {key}={changed})", EXTERNAL_SOLVERS, "peer").composition != base
+                parse_call(f"{text[:-1]}, {key}={changed})", EXTERNAL_SOLVERS, "external solver").composition
+                != base
             ), key
 
 
 @pytest.mark.parametrize("text", TORCHDEQ)
 def test_torchdeq_is_counted_truly(text):
-    counts_truly(peer(text))
+    counts_truly(external_solver(text))
 
 
 @pytest.mark.parametrize("text", DEEPINV)
@@ -128,7 +134,7 @@ def test_deepinv_is_counted_truly(text):
     penalty, step = found.operator.prior, found.operator.log_step.exp()
     seen = CountedMap(partial(type(penalty).prox, penalty, step=step))
     penalty.prox = lambda z, step: seen(z)
-    solution, _ = training_step(peer(text), found, found.train)
+    solution, _ = training_step(external_solver(text), found, found.train)
     assert (solution.applications, solution.vjps) == (seen.applications, seen.vjps)
     assert solution.vjps > 0
 
@@ -140,7 +146,7 @@ def test_the_parts_of_the_count_are_what_they_say():
         ("torchdeq_ift(9, 7, hook=True, tol=0, tol_backward=0)", 9, 1, 7, 0),
         ("torchdeq_phantom(9, 4, tol=0)", 9, 4, None, 0),
     ):
-        solution = peer(text)(T, start(2, 6))
+        solution = external_solver(text)(T, start(2, 6))
         assert (solution.forward.applications, solution.taped_applications, solution.adjoint) == (
             untaped,
             taped,
@@ -150,7 +156,7 @@ def test_the_parts_of_the_count_are_what_they_say():
         assert [report.applications for report in solution.adjoint] == ([adjoint] if adjoint else [])
         assert sum(solution.recomputed) == again
     found = problem()
-    solution, _ = training_step(peer("deepinv_deq(9, 7, thres=0)"), found, found.train)
+    solution, _ = training_step(external_solver("deepinv_deq(9, 7, thres=0)"), found, found.train)
     assert (solution.forward.applications, solution.taped_applications) == (9, 2)
     assert [report.applications for report in solution.adjoint] == [7]
 
@@ -158,7 +164,9 @@ def test_the_parts_of_the_count_are_what_they_say():
 @pytest.mark.parametrize("method", ["ift", "broyden", "anderson"])
 def test_each_way_stops_by_a_tolerance_of_its_own(method):
     def work(words, scale=1.0):
-        solution = peer(f"torchdeq_{method}(40, 30, hook=True, {words})")(Contraction(), start(2, 6))
+        solution = external_solver(f"torchdeq_{method}(40, 30, hook=True, {words})")(
+            Contraction(), start(2, 6)
+        )
         (scale * quadratic(solution.x)).backward()
         return solution.forward.applications, solution.adjoint[0].applications
 
@@ -174,7 +182,7 @@ def test_each_way_stops_by_a_tolerance_of_its_own(method):
 
 
 def test_counting_takes_microseconds():
-    counter = peer_module.CallCounter(1)
+    counter = base_module.CallCounter(1)
     y = torch.ones(1, requires_grad=True)
     seconds = []
     for _ in range(200):
@@ -227,7 +235,7 @@ def _one_further(N, K):
 def test_a_peer_is_the_solver_of_ours_that_does_the_same(text, same, task):
     """The same image and the same gradient to rounding: one map, one start, one way of stopping."""
     found = problem(task, crops=2)
-    one, _ = training_step(peer(text), found, found.train)
+    one, _ = training_step(external_solver(text), found, found.train)
     gradient_of_one = left(found)
     two, _ = training_step(same, found, found.train)
     assert relative_error(one.x.detach(), two.x.detach()) < 1e-13
@@ -245,7 +253,10 @@ def test_a_peer_is_the_solver_of_ours_that_does_the_same(text, same, task):
 )
 def test_with_budget_enough_torchdeq_is_exact(text):
     T = Contraction()
-    assert relative_error(gradient_of(peer(text), T, start(2, 6))[0], dense_oracle(T, start(2, 6))) < 1e-9
+    assert (
+        relative_error(gradient_of(external_solver(text), T, start(2, 6))[0], dense_oracle(T, start(2, 6)))
+        < 1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,15 +270,15 @@ def test_with_budget_enough_deepinv_is_exact(text):
     found = problem("deblurring(huber(0.05, 0.1))")
     training_step(Solver("", FixedSteps(250), ImplicitDifferentiation(FixedSteps(250))), found, found.train)
     exact = left(found)
-    training_step(peer(text), found, found.train)
+    training_step(external_solver(text), found, found.train)
     assert relative_error(left(found), exact) < 1e-5
 
 
 def test_samples_of_a_batch_do_not_mix():
-    treats_samples_alone(peer("torchdeq_ift(40, 40, tol=0, tol_backward=0)"))
-    treats_samples_alone(peer("torchdeq_broyden(30, 30, tol=0, tol_backward=0, hook=True)"))
+    treats_samples_alone(external_solver("torchdeq_ift(40, 40, tol=0, tol_backward=0)"))
+    treats_samples_alone(external_solver("torchdeq_broyden(30, 30, tol=0, tol_backward=0, hook=True)"))
     found = problem(crops=2)
-    solve = peer("deepinv_deq(30, 20, thres=0)")
+    solve = external_solver("deepinv_deq(30, 20, thres=0)")
     training_step(solve, found, found.train)
     together, alone = left(found), []
     for i in range(2):
@@ -278,7 +289,7 @@ def test_samples_of_a_batch_do_not_mix():
 
 def test_a_vector_is_a_single_sample():
     T = Contraction()
-    one = peer("torchdeq_ift(30, 20, tol=1e-3)")
+    one = external_solver("torchdeq_ift(30, 20, tol=1e-3)")
     alone, _ = gradient_of(one, T, start(6))
     assert torch.equal(alone, gradient_of(one, T, start(6)[None])[0])
     p = torch.ones(6, dtype=torch.float64, requires_grad=True)
@@ -290,21 +301,21 @@ def test_a_vector_is_a_single_sample():
 @pytest.mark.parametrize("change", ["m=3", "lam=1e-2", "tau=0.7", "lam_backward=1e-2"])
 def test_what_torchdeqs_anderson_is_given_it_uses(change):
     T, base = Contraction(), "tol=0, tol_backward=0"
-    plain, _ = gradient_of(peer(f"torchdeq_anderson(9, 9, {base})"), T, start(2, 6))
-    changed, _ = gradient_of(peer(f"torchdeq_anderson(9, 9, {base}, {change})"), T, start(2, 6))
+    plain, _ = gradient_of(external_solver(f"torchdeq_anderson(9, 9, {base})"), T, start(2, 6))
+    changed, _ = gradient_of(external_solver(f"torchdeq_anderson(9, 9, {base}, {change})"), T, start(2, 6))
     assert not torch.equal(plain, changed)
 
 
 @pytest.mark.parametrize("text", ["torchdeq_ift(9, 7)", "torchdeq_phantom(9, 3)", "torchdeq_broyden(9, 7)"])
 def test_counting_keeps_no_tape_alive(text):
-    leaves_no_tape(peer(text))
+    leaves_no_tape(external_solver(text))
 
 
 @pytest.mark.parametrize("text", TORCHDEQ + DEEPINV)
 def test_without_gradients_there_is_a_plain_solution(text):
     found = problem()
     with torch.no_grad():
-        solution = peer(text)(found.bind(found.train), found.start(found.train))
+        solution = external_solver(text)(found.bind(found.train), found.start(found.train))
         assert not torch.is_grad_enabled()
     assert not solution.x.requires_grad
     assert solution.taped_applications == 0
@@ -312,7 +323,7 @@ def test_without_gradients_there_is_a_plain_solution(text):
 
 
 def test_deepinv_says_what_it_cannot_take():
-    one = peer("deepinv_deq(9, 7)")
+    one = external_solver("deepinv_deq(9, 7)")
     with pytest.raises(UserError, match="leave it out"):
         one(Contraction(), start(2, 6))
     for text in ("denoising(union)", "deblurring(orientations(coupled=True))"):
@@ -350,7 +361,7 @@ def test_deepinv_says_what_it_cannot_take():
 )
 def test_bad_arguments_get_one_clear_line(text, message):
     with pytest.raises(UserError, match=message) as caught:
-        peer(text)
+        external_solver(text)
     assert "\n" not in str(caught.value)
 
 
@@ -358,13 +369,13 @@ def test_a_missing_torchdeq_is_named_with_what_to_install(monkeypatch):
     def missing(library):
         raise PackageNotFoundError(library)
 
-    monkeypatch.setattr(peer_module, "version", missing)
-    peer_module.installed.cache_clear()
+    monkeypatch.setattr(base_module, "version", missing)
+    base_module.installed.cache_clear()
     try:
         with pytest.raises(UserError, match="torchdeq is not installed: install the dependency group peers"):
-            peer("torchdeq_ift(9, 7)")
+            external_solver("torchdeq_ift(9, 7)")
     finally:
-        peer_module.installed.cache_clear()
+        base_module.installed.cache_clear()
 
 
 def test_nothing_imports_torchdeq_before_it_is_called():
