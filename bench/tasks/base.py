@@ -156,12 +156,13 @@ def build_problem(
     Random numbers are drawn in float64 on the CPU, so a seed is the same problem, up to rounding, in every dtype and on
     every device. Masks, crops and noise have random streams of their own.
 
-    Raises ``UserError`` if an image is smaller than the crop, or the operator cannot take the crop.
-
     Args:
         task, images, layout, seed: the values depend on these.
         dtype, device, execution: of the operator.
         draw: index of another mask and other noise on the same crops.
+
+    Raises:
+        UserError: an image is smaller than the crop, or the operator cannot take the crop.
     """
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)

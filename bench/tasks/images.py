@@ -72,7 +72,8 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
             ``test`` split a folder; otherwise every fourth file in alphabetical order is for testing.
         colour: leave out the wheel's grey photographs.
 
-    Raises ``UserError`` for a missing folder, an unreadable image, fewer than two images, or no network.
+    Raises:
+        UserError: a missing folder, an unreadable image, fewer than two images, or no network.
     """
     if source is None:
         return _packaged(colour)

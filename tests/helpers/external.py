@@ -30,8 +30,8 @@ DEEPINV = [
 ]
 
 
-def peer(text):
-    return parse_call(text, EXTERNAL_SOLVERS, "peer")
+def external_solver(text):
+    return parse_call(text, EXTERNAL_SOLVERS, "external solver")
 
 
 def left(found):

@@ -26,26 +26,31 @@ from tests.helpers.problems import small_problem
 
 @pytest.mark.parametrize("text", TORCHDEQ + DEEPINV)
 def test_a_label_is_the_call_that_makes_it(text):
-    one = peer(text)
-    again = peer(one.label)
+    one = external_solver(text)
+    again = external_solver(one.label)
     assert (again, again.label) == (one, one.label)
     assert isinstance(one, ExternalSolver)
     assert one.composition.startswith(("torchdeq 0.1.0: ", "deepinv 0.5."))
 
 
 def test_labels_show_budgets_and_leave_defaults_out():
-    assert peer("deepinv_deq").label == "deepinv_deq(100, 50)"
-    assert peer("deepinv_jfb(max_iter=7)").label == "deepinv_jfb(7)"
-    assert peer("torchdeq_ift(9, 8, False, 1e-3)").label == "torchdeq_ift(9, 8)"
-    assert peer("torchdeq_ift(9, hook=True, tol=0.0)").label == "torchdeq_ift(9, 40, hook=True, tol=0.0)"
+    assert external_solver("deepinv_deq").label == "deepinv_deq(100, 50)"
+    assert external_solver("deepinv_jfb(max_iter=7)").label == "deepinv_jfb(7)"
+    assert external_solver("torchdeq_ift(9, 8, False, 1e-3)").label == "torchdeq_ift(9, 8)"
+    assert (
+        external_solver("torchdeq_ift(9, hook=True, tol=0.0)").label
+        == "torchdeq_ift(9, 40, hook=True, tol=0.0)"
+    )
 
 
 def test_peers_are_equal_by_what_they_do():
-    assert peer("deepinv_deq(9, 7, history=3)") == peer("deepinv_deq(9, 7)"), "it mixes nothing"
-    assert peer("deepinv_deq(9, 7)") != peer("deepinv_deq(9, 8)")
-    assert peer("torchdeq_ift(9, 7)") != peer("torchdeq_ift(9, 7, hook=True)")
-    assert peer("torchdeq_anderson(9, 7)") != peer("torchdeq_broyden(9, 7)")
-    assert len({peer("deepinv_jfb(3)"), peer("deepinv_jfb(3)")}) == 1
+    assert external_solver("deepinv_deq(9, 7, history=3)") == external_solver("deepinv_deq(9, 7)"), (
+        "it mixes nothing"
+    )
+    assert external_solver("deepinv_deq(9, 7)") != external_solver("deepinv_deq(9, 8)")
+    assert external_solver("torchdeq_ift(9, 7)") != external_solver("torchdeq_ift(9, 7, hook=True)")
+    assert external_solver("torchdeq_anderson(9, 7)") != external_solver("torchdeq_broyden(9, 7)")
+    assert len({external_solver("deepinv_jfb(3)"), external_solver("deepinv_jfb(3)")}) == 1
 
 
 def test_every_setting_is_in_the_composition():
@@ -53,16 +58,17 @@ def test_every_setting_is_in_the_composition():
         ("torchdeq_anderson(12, 9)", "torchdeq_anderson"),
         ("deepinv_anderson(9, 7)", "deepinv_anderson"),
     ):
-        base = peer(text).composition
+        base = external_solver(text).composition
         for key, p in list(inspect.signature(EXTERNAL_SOLVERS[name]).parameters.items())[2:]:
             changed = (not p.default) if isinstance(p.default, bool) else (p.default or 2) * 2
             assert (
-                parse_call(f"{text[:-1]}, {key}={changed})", EXTERNAL_SOLVERS, "peer").composition != base
+                parse_call(f"{text[:-1]}, {key}={changed})", EXTERNAL_SOLVERS, "external solver").composition
+                != base
             ), key
 
 
 def test_deepinv_says_what_it_cannot_take():
-    one = peer("deepinv_deq(9, 7)")
+    one = external_solver("deepinv_deq(9, 7)")
     with pytest.raises(UserError, match="leave it out"):
         one(Contraction(), start(2, 6))
     for text in ("denoising(union)", "deblurring(orientations(coupled=True))"):
@@ -100,7 +106,7 @@ def test_deepinv_says_what_it_cannot_take():
 )
 def test_bad_arguments_get_one_clear_line(text, message):
     with pytest.raises(UserError, match=message) as caught:
-        peer(text)
+        external_solver(text)
     assert "\n" not in str(caught.value)
 
 
@@ -108,13 +114,13 @@ def test_a_missing_torchdeq_is_named_with_what_to_install(monkeypatch):
     def missing(library):
         raise PackageNotFoundError(library)
 
-    monkeypatch.setattr(peer_module, "version", missing)
-    peer_module.installed.cache_clear()
+    monkeypatch.setattr(base_module, "version", missing)
+    base_module.installed.cache_clear()
     try:
         with pytest.raises(UserError, match="torchdeq is not installed: install the dependency group peers"):
-            peer("torchdeq_ift(9, 7)")
+            external_solver("torchdeq_ift(9, 7)")
     finally:
-        peer_module.installed.cache_clear()
+        base_module.installed.cache_clear()
 
 
 def test_nothing_imports_torchdeq_before_it_is_called():

@@ -24,7 +24,7 @@ from tests.helpers.problems import small_problem
 
 @pytest.mark.parametrize("text", TORCHDEQ)
 def test_torchdeq_is_counted_truly(text):
-    counts_truly(peer(text))
+    counts_truly(external_solver(text))
 
 
 @pytest.mark.parametrize("text", DEEPINV)
@@ -35,7 +35,7 @@ def test_deepinv_is_counted_truly(text):
     penalty, step = found.operator.prior, found.operator.log_step.exp()
     seen = CountedMap(partial(type(penalty).prox, penalty, step=step))
     penalty.prox = lambda z, step: seen(z)
-    solution, _ = training_step(peer(text), found, found.train)
+    solution, _ = training_step(external_solver(text), found, found.train)
     assert (solution.applications, solution.vjps) == (seen.applications, seen.vjps)
     assert solution.vjps > 0
 
@@ -47,7 +47,7 @@ def test_the_parts_of_the_count_are_what_they_say():
         ("torchdeq_ift(9, 7, hook=True, tol=0, tol_backward=0)", 9, 1, 7, 0),
         ("torchdeq_phantom(9, 4, tol=0)", 9, 4, None, 0),
     ):
-        solution = peer(text)(T, start(2, 6))
+        solution = external_solver(text)(T, start(2, 6))
         assert (solution.forward.applications, solution.taped_applications, solution.adjoint) == (
             untaped,
             taped,
@@ -57,7 +57,7 @@ def test_the_parts_of_the_count_are_what_they_say():
         assert [report.applications for report in solution.adjoint] == ([adjoint] if adjoint else [])
         assert sum(solution.recomputed) == again
     found = small_problem()
-    solution, _ = training_step(peer("deepinv_deq(9, 7, thres=0)"), found, found.train)
+    solution, _ = training_step(external_solver("deepinv_deq(9, 7, thres=0)"), found, found.train)
     assert (solution.forward.applications, solution.taped_applications) == (9, 2)
     assert [report.applications for report in solution.adjoint] == [7]
 
@@ -65,7 +65,9 @@ def test_the_parts_of_the_count_are_what_they_say():
 @pytest.mark.parametrize("method", ["ift", "broyden", "anderson"])
 def test_each_way_stops_by_a_tolerance_of_its_own(method):
     def work(words, scale=1.0):
-        solution = peer(f"torchdeq_{method}(40, 30, hook=True, {words})")(Contraction(), start(2, 6))
+        solution = external_solver(f"torchdeq_{method}(40, 30, hook=True, {words})")(
+            Contraction(), start(2, 6)
+        )
         (scale * quadratic(solution.x)).backward()
         return solution.forward.applications, solution.adjoint[0].applications
 
@@ -81,7 +83,7 @@ def test_each_way_stops_by_a_tolerance_of_its_own(method):
 
 
 def test_counting_takes_microseconds():
-    counter = peer_module.CallCounter(1)
+    counter = base_module.CallCounter(1)
     y = torch.ones(1, requires_grad=True)
     seconds = []
     for _ in range(200):

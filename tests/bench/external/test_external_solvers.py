@@ -71,7 +71,7 @@ def _one_further(N, K):
 def test_a_peer_is_the_solver_of_ours_that_does_the_same(text, same, task):
     """The same image and the same gradient to rounding: one map, one start, one way of stopping."""
     found = small_problem(task, train=2)
-    one, _ = training_step(peer(text), found, found.train)
+    one, _ = training_step(external_solver(text), found, found.train)
     gradient_of_one = left(found)
     two, _ = training_step(same, found, found.train)
     assert relative_error(one.x.detach(), two.x.detach()) < 1e-13
@@ -89,7 +89,10 @@ def test_a_peer_is_the_solver_of_ours_that_does_the_same(text, same, task):
 )
 def test_with_budget_enough_torchdeq_is_exact(text):
     T = Contraction()
-    assert relative_error(gradient_of(peer(text), T, start(2, 6))[0], dense_oracle(T, start(2, 6))) < 1e-9
+    assert (
+        relative_error(gradient_of(external_solver(text), T, start(2, 6))[0], dense_oracle(T, start(2, 6)))
+        < 1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,15 +106,15 @@ def test_with_budget_enough_deepinv_is_exact(text):
     found = small_problem("deblurring(huber(0.05, 0.1))")
     training_step(Solver("", FixedSteps(250), ImplicitDifferentiation(FixedSteps(250))), found, found.train)
     exact = left(found)
-    training_step(peer(text), found, found.train)
+    training_step(external_solver(text), found, found.train)
     assert relative_error(left(found), exact) < 1e-5
 
 
 def test_samples_of_a_batch_do_not_mix():
-    treats_samples_alone(peer("torchdeq_ift(40, 40, tol=0, tol_backward=0)"))
-    treats_samples_alone(peer("torchdeq_broyden(30, 30, tol=0, tol_backward=0, hook=True)"))
+    treats_samples_alone(external_solver("torchdeq_ift(40, 40, tol=0, tol_backward=0)"))
+    treats_samples_alone(external_solver("torchdeq_broyden(30, 30, tol=0, tol_backward=0, hook=True)"))
     found = small_problem(train=2)
-    solve = peer("deepinv_deq(30, 20, thres=0)")
+    solve = external_solver("deepinv_deq(30, 20, thres=0)")
     training_step(solve, found, found.train)
     together, alone = left(found), []
     for i in range(2):
@@ -122,7 +125,7 @@ def test_samples_of_a_batch_do_not_mix():
 
 def test_a_vector_is_a_single_sample():
     T = Contraction()
-    one = peer("torchdeq_ift(30, 20, tol=1e-3)")
+    one = external_solver("torchdeq_ift(30, 20, tol=1e-3)")
     alone, _ = gradient_of(one, T, start(6))
     assert torch.equal(alone, gradient_of(one, T, start(6)[None])[0])
     p = torch.ones(6, dtype=torch.float64, requires_grad=True)
@@ -134,21 +137,21 @@ def test_a_vector_is_a_single_sample():
 @pytest.mark.parametrize("change", ["m=3", "lam=1e-2", "tau=0.7", "lam_backward=1e-2"])
 def test_what_torchdeqs_anderson_is_given_it_uses(change):
     T, base = Contraction(), "tol=0, tol_backward=0"
-    plain, _ = gradient_of(peer(f"torchdeq_anderson(9, 9, {base})"), T, start(2, 6))
-    changed, _ = gradient_of(peer(f"torchdeq_anderson(9, 9, {base}, {change})"), T, start(2, 6))
+    plain, _ = gradient_of(external_solver(f"torchdeq_anderson(9, 9, {base})"), T, start(2, 6))
+    changed, _ = gradient_of(external_solver(f"torchdeq_anderson(9, 9, {base}, {change})"), T, start(2, 6))
     assert not torch.equal(plain, changed)
 
 
 @pytest.mark.parametrize("text", ["torchdeq_ift(9, 7)", "torchdeq_phantom(9, 3)", "torchdeq_broyden(9, 7)"])
 def test_counting_keeps_no_tape_alive(text):
-    leaves_no_tape(peer(text))
+    leaves_no_tape(external_solver(text))
 
 
 @pytest.mark.parametrize("text", TORCHDEQ + DEEPINV)
 def test_without_gradients_there_is_a_plain_solution(text):
     found = small_problem()
     with torch.no_grad():
-        solution = peer(text)(found.bind(found.train), found.start(found.train))
+        solution = external_solver(text)(found.bind(found.train), found.start(found.train))
         assert not torch.is_grad_enabled()
     assert not solution.x.requires_grad
     assert solution.taped_applications == 0
