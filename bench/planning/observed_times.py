@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from itertools import chain
 from statistics import median
 
@@ -13,7 +12,7 @@ from ..config.profile_schema import ImagesTable, Profile, TrainingTable
 from ..records.record import Kind, Record
 from ..timing.protocol import step_count
 
-Group = tuple[Hashable, ...]
+Group = tuple[object, ...]
 """Kind, task, dtype, sizes and training of a cell: everything but its solver and seed."""
 
 

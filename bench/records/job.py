@@ -1,4 +1,4 @@
-"""One cell of a matrix, as it travels to the process that measures it."""
+"""One cell of a run, as it is sent to the process that measures it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .record import Kind, Record, settings
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One cell, ready to be measured in any process."""
+    """A cell with everything that its measurement needs; ``profile`` is the part of the profile that lists it."""
 
     key: str
     kind: Kind
@@ -24,8 +24,8 @@ class Job:
     device: str
 
     def record(self, status: str, reason: str, values: dict[str, object], where: dict[str, object]) -> Record:
-        """The record of this cell."""
-        given = settings(self.profile, self.images.digest, torch.device(self.device), self.kind)
+        """Make the record of this cell. ``where`` is its provenance."""
+        files = {"files": self.cell.files} if self.cell.files else {}
         return Record(
             self.key,
             self.kind,
@@ -35,7 +35,7 @@ class Job:
             self.cell.seed,
             status,
             reason,
-            given | ({"files": files} if (files := self.cell.files) else {}),
+            settings(self.profile, self.images.digest, torch.device(self.device), self.kind) | files,
             values,
             where,
         )

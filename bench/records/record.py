@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -15,34 +15,31 @@ from ..utils import provenance
 from ..utils.json_values import finite
 
 SCHEMA = 3
-"""3: random streams of their own, counts in whole batches, errors over draws, losses at the equilibrium."""
-
+"""3: separate random streams, counts in whole batches, errors over several draws, losses at the equilibrium."""
 
 READABLE = frozenset({2, SCHEMA})
-"""Schemas that tables and comparisons still read; what an older one did not measure is missing from them."""
-
+"""Schemas that tables and comparisons read; values that an older schema lacks are missing there."""
 
 Kind = Literal["quality", "cost"]
 
-
 FINISHED = frozenset({"ok", "nan", "diverged"})
-"""Outcomes that a further run would only repeat. Any other is tried again."""
+"""Outcomes that another run would repeat. A cell with any other outcome runs again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was measured of one cell, raw.
+    """Raw measurements of one cell.
 
     Attributes:
         key: digest of everything that decides the result.
         kind: ``quality`` (accuracy, training, memory) or ``cost`` (seconds, measured alone).
-        task, solver: as they are written on the command line.
-        composition: the solver as reach × pull.
+        task, solver: labels, as on the command line.
+        composition: the solver as forward solver × backward mode.
         seed: of crops, masks, noise and the order of training.
         status: ``ok``, ``nan``, ``diverged``; ``error``, ``oom`` (out of memory), ``timeout`` or ``killed``.
-        reason: why it is not ``ok``, in a line.
-        settings: dtype, device kind, images and the profile's tables; ``files``, the user's own by their digests,
-            where the task or the solver is from one.
+        reason: why the status is not ``ok``, in a line.
+        settings: dtype, kind of device, images and the profile's tables; ``files``, names of the user's files by
+            digest, if the task or the solver comes from one.
         values: numbers and lists of numbers; ``null`` where a number is not finite.
         provenance: versions, device, commit.
     """
@@ -61,18 +58,18 @@ class Record:
 
     @property
     def crop(self) -> int:
-        """The side of its images in pixels; 0 where nothing is known of them."""
+        """Side of the images in pixels; 0 if unknown."""
         return self.settings.get("images", {}).get("crop", 0)
 
     @property
     def batch(self) -> int:
-        """Crops in a training step: no more than there are; 0 where nothing is known of them."""
+        """Crops in a training step, at most all training crops; 0 if unknown."""
         size = self.settings.get("training", {}).get("batch", 0)
         return min(size, self.settings.get("images", {}).get("train", size))
 
     @property
     def identity(self) -> tuple[str, str, int, int, str, int]:
-        """What two runs have in common when they measured the same thing."""
+        """Equal for records of two runs that measured the same cell."""
         return self.kind, self.task, self.crop, self.batch, self.solver, self.seed
 
     def to_json(self) -> str:
@@ -82,22 +79,24 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """The record in ``text``. Raises ``ValueError`` if it is not one, or was cut short or changed."""
+        """Parse a record; settings under old keys of profiles come under the present ones.
+
+        Raises:
+            ValueError: ``text`` is no record, or was cut short or changed.
+        """
         try:
-            found = json.loads(text)
+            content = json.loads(text)
+            if not isinstance(content, dict) or set(content) != {*TYPES, "checksum"}:
+                raise ValueError("not a record")
+            intact = content.pop("checksum") == _checksum(content)
         except RecursionError as error:
             raise ValueError("not a record") from error
-        if not isinstance(found, dict) or set(found) != {f.name for f in fields(cls)} | {"checksum"}:
-            raise ValueError("not a record")
-        try:
-            fits = found.pop("checksum") == _checksum(found)
-        except RecursionError as error:
-            raise ValueError("not a record") from error
-        if not fits:
+        if not intact:
             raise ValueError("its checksum does not fit")
-        if not all(isinstance(found[name], kind) for name, kind in TYPES.items()):
+        if not all(isinstance(content[name], kind) for name, kind in TYPES.items()):
             raise ValueError("not a record")
-        return cls(**found | {"settings": with_new_keys(found["settings"])})
+        content["settings"] = with_new_keys(content["settings"])
+        return cls(**content)
 
 
 TYPES = {
@@ -105,6 +104,7 @@ TYPES = {
     "seed": int,
     **dict.fromkeys(("settings", "values", "provenance"), dict),
 }
+"""Types of the attributes of a record."""
 
 
 def _line(content: dict[str, Any]) -> str:
@@ -116,25 +116,21 @@ def _checksum(content: dict[str, Any]) -> str:
 
 
 def settings(profile: Profile, images: str, device: torch.device, kind: Kind) -> dict[str, Any]:
-    """What of a profile decides a cell's result, beside its task, solver and seed."""
-    tables = (
-        ("images", "training", "timing")
-        if kind == "cost"
-        else ("images", "training", "equilibrium", "oracle")
-    )
+    """Settings that decide a cell's result, beside its task, solver and seed. ``images`` is their digest."""
+    tables = ("timing",) if kind == "cost" else ("equilibrium", "oracle")
     return {
         "dtype": profile.dtype,
         "threads": profile.threads,
         "execution": profile.execution,
         "device": device.type,
-        # Seconds belong to a machine; the rest does not.
+        # Seconds depend on the machine; other values must not.
         "machine": provenance.device_name(device) if kind == "cost" else None,
         "images_digest": images,
-        **{name: getattr(profile, name).model_dump() for name in tables},
+        **{name: getattr(profile, name).model_dump() for name in ("images", "training", *tables)},
     }
 
 
-def key_of(cell: Cell, given: dict[str, Any], kind: Kind) -> str:
+def key_of(cell: Cell, settings: dict[str, Any], kind: Kind) -> str:
     """Digest of everything that decides the result of a cell."""
     decides = {
         "schema": SCHEMA,
@@ -142,7 +138,7 @@ def key_of(cell: Cell, given: dict[str, Any], kind: Kind) -> str:
         "task": repr(cell.task),
         "solver": repr(cell.solver),
         "seed": cell.seed,
-        "settings": given,
+        "settings": settings,
         "fingerprint": provenance.fingerprint(provenance.TIMING if kind == "cost" else provenance.QUALITY),
         "versions": provenance.versions(),
     }

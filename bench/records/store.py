@@ -1,4 +1,4 @@
-"""Records of measured cells: one JSON file each, written whole or not at all, and sealed by a checksum."""
+"""A folder of records: one JSON file for each measured cell, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..utils.errors import UserError
 from .record import FINISHED, READABLE, SCHEMA, Record
 
 KEY = re.compile(r"[\w-]{1,200}")
-"""What may stand in the name of a file; above all no way out of the folder."""
+"""Pattern of keys. A key is the name of a file, so it must not leave the folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the records of a folder belong to. ``cells`` holds the keys of the last run's matrix, in order."""
+    """The run that a folder holds. ``cells`` are the keys of the last run's cells, in order."""
 
     profile: str
     summary: str
@@ -29,64 +29,64 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """The manifest in ``text``. Raises ``ValueError`` if it is none, or a key in it is no name of a file."""
+        """Parse a manifest. Raises ``ValueError`` if ``text`` is none, or a key in it cannot be a file's name."""
         try:
-            found = cls(**json.loads(text))
+            manifest = cls(**json.loads(text))
         except (RecursionError, TypeError) as error:
             raise ValueError("not a manifest") from error
-        texts = (found.profile, found.summary, found.images, found.device)
-        if not all(isinstance(text, str) for text in texts) or not isinstance(found.schema, int):
+        texts = (manifest.profile, manifest.summary, manifest.images, manifest.device)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(manifest.schema, int):
             raise ValueError("not a manifest")
-        if not isinstance(found.cells, list) or not all(
-            isinstance(key, str) and KEY.fullmatch(key) for key in found.cells
+        if not isinstance(manifest.cells, list) or not all(
+            isinstance(key, str) and KEY.fullmatch(key) for key in manifest.cells
         ):
             raise ValueError("not keys of records")
-        return found
+        return manifest
 
 
-def _ours(file: Path) -> bool:
-    """Whether a run that was killed before it had its manifest may have left this."""
+def _of_early_kill(file: Path) -> bool:
+    """Whether a run that was killed before it wrote its manifest may have left a file."""
     return file.name in ("rows", "locks") or file.name.startswith(".manifest.json.")
 
 
 class Store:
-    """A folder of records. Reading never writes; every write is atomic, and the first writer wins."""
+    """The folder of a run. Reading never writes; every write is atomic, and the first writer wins."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.rows = folder / "rows"
 
     def lock(self, key: str) -> Path:
-        """The file whose lock whoever measures a cell holds."""
+        """The file that a process locks while it measures a cell."""
         return self.folder / "locks" / key
 
     def manifest(self) -> Manifest | None:
-        """What the folder belongs to; ``None`` if it holds no run. Raises ``UserError`` if it is broken."""
+        """Read the manifest; ``None`` if the folder holds no run. Raises ``UserError`` if it is broken."""
         file = self.folder / "manifest.json"
         try:
-            found = Manifest.from_json(file.read_text(encoding="utf-8"))
+            manifest = Manifest.from_json(file.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise UserError(f"cannot read {file}: {error.strerror}: choose another folder") from error
         except ValueError as error:
             raise UserError(f"{file} is broken: remove it, or choose another --out") from error
-        if found.schema not in READABLE:
+        if manifest.schema not in READABLE:
             raise UserError(
-                f"{self.folder} was written with schema {found.schema}, not {SCHEMA}: choose another --out"
+                f"{self.folder} was written with schema {manifest.schema}, not {SCHEMA}: choose another --out"
             )
-        return found
+        return manifest
 
     def claim(self, manifest: Manifest) -> None:
-        """Make the folder this run's.
+        """Write the manifest of a run, and make the folder if it is missing.
 
         Raises:
-            UserError: it is not a folder, cannot be written, or belongs to another profile.
+            UserError: the folder is a file, cannot be written, or holds other files or a run of another profile.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"--out {self.folder} is a file: choose a folder")
         before = self.manifest()
-        if before is None and self.folder.is_dir() and any(not _ours(f) for f in self.folder.iterdir()):
+        if before is None and self.folder.is_dir() and not all(map(_of_early_kill, self.folder.iterdir())):
             raise UserError(f"--out {self.folder} holds other files and no run: choose an empty folder")
         for name in ("schema", "profile", "images", "device"):
             if before is not None and getattr(before, name) != getattr(manifest, name):
@@ -106,34 +106,34 @@ class Store:
             ) from error
 
     def read(self, key: str) -> Record | None:
-        """The record of a cell; ``None`` if there is none, or none that is whole."""
+        """Read the record of a cell; ``None`` if it is missing or damaged."""
         try:
-            found = Record.from_json((self.rows / f"{key}.json").read_text(encoding="utf-8"))
+            record = Record.from_json((self.rows / f"{key}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError):
             return None
-        return found if found.key == key else None
+        return record if record.key == key else None
 
     def finished(self, key: str) -> bool:
-        """Whether a cell is done for good."""
+        """Whether a cell need not run again."""
         record = self.read(key)
         return record is not None and record.status in FINISHED
 
     def write(self, record: Record) -> None:
-        """Publish a record; a finished one that is already there stays, whoever wrote it.
+        """Write a record, unless a finished one of its key exists.
 
         Raises:
-            Unwritable: the disk is full, or may only be read.
+            Unwritable: the disk is full or read-only.
         """
         file, content = self.rows / f"{record.key}.json", record.to_json() + "\n"
         if not publish(file, content) and not self.finished(record.key):
             write_atomically(file, content)
 
     def damaged(self, keys: Iterable[str]) -> list[str]:
-        """Those of ``keys`` whose record is there and is not whole: cut short, changed, or of another cell."""
+        """Keys whose record exists and is cut short, changed, or of another cell."""
         return [key for key in keys if (self.rows / f"{key}.json").exists() and self.read(key) is None]
 
     def set_aside(self, key: str) -> Path:
-        """Move a damaged record out of the way, under ``damaged/``, so that its cell runs again; where it is now."""
+        """Move a damaged record to ``damaged/``, so that its cell runs again. Returns its new path."""
         folder = self.folder / "damaged"
         try:
             folder.mkdir(exist_ok=True)
@@ -143,22 +143,20 @@ class Store:
             raise UserError(f"cannot set aside the damaged record {key}.json: {error.strerror}") from error
 
     def records(self) -> Iterator[Record]:
-        """The records of the last run's matrix that are there, in its order."""
+        """Read the records of the last run's cells, in its order; missing and damaged ones are left out."""
         manifest = self.manifest()
-        for key in manifest.cells if manifest else []:
-            record = self.read(key)
-            if record is not None:
-                yield record
+        records = (self.read(key) for key in (manifest.cells if manifest else []))
+        return (record for record in records if record is not None)
 
     def stale(self) -> list[str]:
-        """Keys of records that belong to no cell of the last run: older code, versions or settings."""
+        """Keys of records of no cell of the last run: their code, versions or settings were others."""
         manifest = self.manifest()
         current = set(manifest.cells) if manifest else set()
         return sorted(file.stem for file in self.rows.glob("*.json") if file.stem not in current)
 
 
 def load(folder: Path) -> list[Record]:
-    """The records of a run. Raises ``UserError`` if there is no run or no quality record in ``folder``."""
+    """Read the records of a run. Raises ``UserError`` if ``folder`` holds no run or no quality record."""
     store = Store(folder)
     if store.manifest() is None:
         raise UserError(f"{folder} holds no run: make one with 'python -m bench run quick --out {folder}'")
