@@ -13,14 +13,14 @@ from bench import external
 from bench.config.call_syntax import parse_call
 from bench.config.matrix import parse_task
 from bench.external import EXTERNAL_SOLVERS, DeepInverse, ExternalSolver
-from bench.external import base as peer_module
+from bench.external import base as base_module
 from bench.operators import ForwardBackward
 from bench.utils.errors import UserError
 from solvers.conformance import (
     Contraction,
     start,
 )
-from tests.helpers.external import DEEPINV, TORCHDEQ, peer
+from tests.helpers.external import DEEPINV, TORCHDEQ, external_solver
 from tests.helpers.problems import small_problem
 
 

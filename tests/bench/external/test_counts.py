@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import torch
 
-from bench.external import base as peer_module
+from bench.external import base as base_module
 from bench.measurement.training import training_step
 from bench.operators import ForwardBackward
 from solvers.conformance import (
@@ -18,7 +18,7 @@ from solvers.conformance import (
     quadratic,
     start,
 )
-from tests.helpers.external import DEEPINV, TORCHDEQ, peer
+from tests.helpers.external import DEEPINV, TORCHDEQ, external_solver
 from tests.helpers.problems import small_problem
 
 

@@ -25,7 +25,7 @@ from solvers.conformance import (
     start,
     treats_samples_alone,
 )
-from tests.helpers.external import DEEPINV, TORCHDEQ, left, peer
+from tests.helpers.external import DEEPINV, TORCHDEQ, external_solver, left
 from tests.helpers.problems import small_problem
 
 
