@@ -45,48 +45,30 @@ class EstimatorSpec:
     deeper: Callable[[int], Solver] | None = None
 
 
+_TRUNCATED = "the network is truncated after K layers, and so is its derivative"
 ESTIMATORS: dict[str, EstimatorSpec] = {
-    "unrolled": EstimatorSpec(
-        unrolled,
-        unrolled(3),
-        bias="the network is truncated after K layers, and so is its derivative",
-        deeper=unrolled,
-    ),
-    "checkpointed": EstimatorSpec(
-        checkpointed,
-        checkpointed(7, 3),
-        bias="the network is truncated after K layers, and so is its derivative",
-        deeper=checkpointed,
-    ),
+    "unrolled": EstimatorSpec(unrolled, unrolled(3), _TRUNCATED, deeper=unrolled),
+    "checkpointed": EstimatorSpec(checkpointed, checkpointed(7, 3), _TRUNCATED, deeper=checkpointed),
     "jfb": EstimatorSpec(
-        jfb,
-        jfb(40),
-        bias="the inverse of I − Jᵀ is dropped, however well the equilibrium is solved",
+        jfb, jfb(40), "the inverse of I − Jᵀ is dropped, however well the equilibrium is solved"
     ),
     "restarted_jfb": EstimatorSpec(
         restarted_jfb,
         restarted_jfb(3, 10),
-        bias="the Neumann series stops after K terms, however many restarts there are",
+        "the Neumann series stops after K terms, however many restarts there are",
         deeper=lambda n: restarted_jfb(n, 1),
     ),
     "neumann": EstimatorSpec(
-        neumann,
-        neumann(40, 3),
-        bias="the Neumann series stops after K terms",
-        deeper=lambda n: neumann(n, n),
+        neumann, neumann(40, 3), "the Neumann series stops after K terms", deeper=lambda n: neumann(n, n)
     ),
     "phantom": EstimatorSpec(
         phantom,
         phantom(40, 3),
-        bias="only K damped steps are recorded",
+        "only K damped steps are recorded",
         damped=True,
         deeper=lambda n: phantom(n, n),
     ),
-    "implicit": EstimatorSpec(
-        implicit,
-        implicit(Anderson(1e-12), GMRES(1e-12)),
-        adaptive=True,
-    ),
+    "implicit": EstimatorSpec(implicit, implicit(Anderson(1e-12), GMRES(1e-12)), adaptive=True),
     "deq": EstimatorSpec(deq, deq(1e-12), adaptive=True),
     "certified": EstimatorSpec(certified, certified(1e-10), adaptive=True),
 }
