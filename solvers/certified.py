@@ -20,8 +20,9 @@ def certified(rtol: float = 1e-2, budget: int = 2000) -> Solver:
     curvature of the loss is assumed. The certificate holds for the loss that is backpropagated: for a multiple of the
     given loss it is scaled, for another loss the adjoint equation is solved again. Hooks run once, on the gradient.
 
-    The certificate is rigorous if ``T`` has a ``regularity()`` that states its parameters and its rounding, and the loss
-    is ``Smooth``. Otherwise it is an estimate from observed derivatives, with a safety factor of 2, and may be wrong.
+    The certificate is rigorous if ``T`` has a ``regularity()`` that states its parameters and its rounding, and the
+    loss is ``Smooth``. Otherwise it is an estimate from observed derivatives, with a safety factor of 2, and may be
+    wrong.
 
     Cost: applications and products as needed, at most about ``budget``. Tape: one application, and the vectors of
     Anderson and GMRES, at any depth.

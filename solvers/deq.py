@@ -11,8 +11,8 @@ def deq(tol: float = 1e-6, budget: int = 200) -> Solver:
     """``g = Bᵀ(I − Jᵀ)⁻¹v`` at the equilibrium, both equations solved to the relative residual ``tol``.
 
     Both solves are Anderson-accelerated. Their tolerances are relative, so scaling the loss by c scales the estimate by
-    c. If a solve spends its budget first, ``Solution.converged`` is False; the residuals are in ``Solution.forward`` and
-    ``Solution.adjoint``.
+    c. If a solve spends its budget first, ``Solution.converged`` is False; the residuals are in ``Solution.forward``
+    and ``Solution.adjoint``.
 
     Cost: as many applications and vector-Jacobian products as the tolerance takes, plus one each. Tape: one
     application.

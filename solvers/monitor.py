@@ -1,6 +1,5 @@
 """A certificate of the gradient on every n-th step of a training, around any solver."""
 
-# torch.autograd and its hooks carry few types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -45,8 +44,8 @@ from ._core.tape import tape_ends
 from .audit import audit
 
 SAME = 1e-4
-"""Relative distance of the cotangent from a multiple of the loss's, up to which it counts as that multiple. The distance
-is added to the error; if it is larger than rounding, the certificate is an estimate."""
+"""A cotangent within this relative distance of a multiple of the loss's counts as that multiple. The distance is added
+to the error; if it is larger than rounding, the certificate is an estimate."""
 
 
 class Monitorable(Protocol):
@@ -74,8 +73,8 @@ class GradientMonitor:
     estimate and may be wrong: ``‖J‖`` is a Lanczos estimate raised by its residual, ``‖B‖`` comes from a random
     cotangent, and changes of both from two points; ``1/(1−L)`` and each of the others is then doubled.
 
-    The whole cotangent must arrive in one backward pass. Not supported: two solves that share parameters in one backward
-    pass, ``DataParallel``, compiled models.
+    The whole cotangent must arrive in one backward pass. Not supported: two solves that share parameters in one
+    backward pass, ``DataParallel``, compiled models.
 
     Attributes:
         solver: the solver.
@@ -190,38 +189,40 @@ class GradientMonitor:
     def _audit(self, step: TrainingStep) -> Certificate:
         assert step.loss is not None
         # The tape of the solver may have leaves that are no parameters of T.
-        tape = taped(step.T, step.y)
+        tape = taped(step.map, step.y)
         on_tape = set(map(id, tape_ends(tape.y, start=tape.x).leaves))
         parameters = [leaf for leaf in step.parameters if id(leaf) in on_tape]
         gradient = [step.gradients.get(id(leaf), torch.zeros_like(leaf)) for leaf in parameters]
         multiple = _multiple(step)
-        scaled = _ScaledLoss(step.loss, multiple.factor)
+        stated, factor = step.loss, multiple.factor
+
+        def scaled(x: Tensor) -> Tensor:
+            return factor * stated(x)
+
         loss: Loss = scaled
         if self.smoothness is not None:
             loss = SmoothLoss(scaled, self._stated_smoothness(step.y))
-        elif isinstance(step.loss, Smooth):
-            size, stated = abs(multiple.factor), step.loss
-            loss = SmoothLoss(
-                scaled, size * stated.smoothness, size * stated.direct, stated_parameters(stated)
-            )
+        elif isinstance(stated, Smooth):
+            smoothness, direct = abs(factor) * stated.smoothness, abs(factor) * stated.direct
+            loss = SmoothLoss(scaled, smoothness, direct, stated_parameters(stated))
         # The audit is about the given loss, even if the cotangent may belong to another one; `why` then says so.
-        bound = audit(step.T, step.y, loss, parameters, gradient, budget=self.budget)
+        bound = audit(step.map, step.y, loss, parameters, gradient, budget=self.budget)
         return bound.estimate(multiple.why)
 
     def _derivative_bounds(self, step: TrainingStep, last: TapedApplication) -> tuple[DerivativeBounds, str]:
         """Return the bounds that T states, or estimates and a description of them."""
-        bounds = step.T.regularity() if isinstance(step.T, HasDerivativeBounds) else None
+        bounds = step.map.regularity() if isinstance(step.map, HasDerivativeBounds) else None
         if bounds is not None:
             return bounds, ""
         products = CountedProducts(step.parameters)
         if self._estimates % self.renew == 0:
-            value, residual = largest_singular_value(step.T, last.x, self.steps)
-            self._norms = value, residual, probe_B_norm(products, taped(step.T, last.x))
+            value, residual = largest_singular_value(step.map, last.x, self.steps)
+            self._norms = value, residual, probe_B_norm(products, taped(step.map, last.x))
         self._estimates += 1
         value, residual, B_norm = self._norms
         description = f"‖J‖ = {value:.4g} is an estimate, of residual {residual:.1e}"
         J_norm = value * math.sqrt(1 + residual)
-        return EstimatedBounds(step.T, products, J_norm, B_norm, last.y - last.x), description
+        return EstimatedBounds(step.map, products, J_norm, B_norm, last.y - last.x), description
 
     def _curvature(self, step: TrainingStep, towards: Tensor) -> tuple[LossCurvature, float, str]:
         """Return the curvature of the loss, the distance of the cotangent to a multiple of its own, and why it may
@@ -243,19 +244,8 @@ class GradientMonitor:
         return checked_bound("smoothness", value)
 
 
-@dataclass(frozen=True, slots=True)
-class _ScaledLoss:
-    """A multiple of a loss, as in the accumulation of batches or in loss scaling for float16."""
-
-    loss: Loss
-    factor: float
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.factor * self.loss(x)
-
-
 def _multiple(step: TrainingStep, derivatives: LossDerivatives | None = None) -> Multiple:
-    """Return the cotangent of the step as a multiple of the one of its loss."""
+    """Return the cotangent as a multiple of that of the loss, since accumulation and float16 training scale losses."""
     assert step.loss is not None
     multiple = as_multiple(step.v, (derivatives or loss_derivatives(step.loss, step.y)).v)
     if not multiple.within(SAME):

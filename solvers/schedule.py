@@ -26,8 +26,8 @@ class ToleranceSchedule:
       ``e_t = δ_t ‖F'_t‖``. Until ``last`` is reached, a power of 1 keeps it below
       ``η first ‖F'_0‖ + 2 first Δ / ((1 − first) ‖g_0‖)`` for any number of steps: e_t is at most a multiple of the
       product of two successive gradient norms, and the sum of their squares is bounded by the line above.
-    - After that, ``e_t = last ‖F'_t‖``. The sum stays finite if gradients vanish fast enough, as they do, linearly, if F
-      is strongly convex; the distance then tends to 0.
+    - After that, ``e_t = last ‖F'_t‖``. The sum stays finite if gradients vanish fast enough, as they do, linearly, for
+      a strongly convex F; the distance then tends to 0.
 
     Nothing is guaranteed for Adam, momentum, clipping, or batches that change: there norms do not tend to 0, δ_t stays
     about as large as they are, and a single small gradient tightens it for good.

@@ -39,7 +39,7 @@ class AdjointOperator(Protocol):
 
 
 class AdjointSolver(Protocol):
-    """A method that solves the adjoint equation from ``u0``.
+    """Solves the adjoint equation from ``u0``.
 
     Every ``ForwardSolver`` is one, because the equation is a fixed point too; the others use that it is linear.
     """
@@ -63,11 +63,9 @@ class TapedAdjoint:
     inverse: Map | None
 
     def __call__(self, u: Tensor) -> Tensor:
-        """``v + Jᵀu``."""
         return self.v + self.linear(u)
 
     def linear(self, u: Tensor) -> Tensor:
-        """``Jᵀu``."""
         return torch.autograd.grad(self.y, self.x, u, retain_graph=True, materialize_grads=True)[0]
 
 
@@ -88,11 +86,7 @@ class SelectableTapedAdjoint(TapedAdjoint):
     leaves: LeafVersions
 
     def select(self, index: Tensor) -> Map:
-        """Return the adjoint operator of the samples at ``index`` alone, by one application of T to them.
-
-        Raises:
-            RuntimeError: a parameter, or the value of T, has changed since the solve.
-        """
+        """Return the adjoint operator of the samples at ``index`` alone, by one application of T to them."""
         self.leaves.check()
         T, x = self.T.select(index), self.x.detach()[index].requires_grad_()
         with torch.enable_grad():
@@ -112,7 +106,7 @@ def taped_adjoint(
     leaves: LeafVersions,
     batch_size: int = 0,
 ) -> TapedAdjoint:
-    """Return the adjoint operator of ``y = T(x)``, with ``select`` if T has it; a ``batch_size`` of 0 means ``len(x)``."""
+    """Return the adjoint operator of ``y = T(x)``, with ``select`` if T has it; a ``batch_size`` of 0 is ``len(x)``."""
     if isinstance(T, SupportsSelect):
         return SelectableTapedAdjoint(x, y, v, inverse, T, recomputed, batch_size or len(x), leaves)
     return TapedAdjoint(x, y, v, inverse)

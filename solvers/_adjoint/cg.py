@@ -1,7 +1,5 @@
 """Conjugate gradients for the adjoint equation, where J is symmetric."""
 
-# torch.linalg carries no types.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,10 +9,8 @@ from torch import Tensor
 
 from .._core.argument_checks import stopping_rule
 from .._core.batch import from_rows, inners, no_autocast, norms_and_inners, power_of_two, ratio, wide_rows
-from .._core.results import FixedPoint
-from . import refinement
 from .adjoint_map import AdjointOperator
-from .refinement import Correction
+from .refinement import Correction, RefinedSolver
 
 SYMMETRIC = 1e-3
 """If directions that should be conjugate have a cosine above this, J is not symmetric."""
@@ -23,8 +19,8 @@ NOISE = 1e3
 
 
 @dataclass(frozen=True, slots=True)
-class CG:
-    """Solve ``(I − J)u = v`` by conjugate gradients (Hestenes & Stiefel 1952), for symmetric J with eigenvalues below 1.
+class CG(RefinedSolver):
+    """Conjugate gradients (Hestenes & Stiefel 1952) for ``(I − J)u = v``, with a symmetric J of eigenvalues below 1.
 
     J is symmetric for a gradient step, and for a forward–backward step whose data term is a multiple of the identity
     (denoising). The error falls by ``2((√κ−1)/(√κ+1))^k`` in k products (THEORY C15). If consecutive directions of a
@@ -50,13 +46,7 @@ class CG:
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget)
 
-    def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint:
-        return refinement.solve_by_refinement(T, u0, self._conjugate_directions, self.tol, self.budget)
-
-    def _conjugate_directions(
-        self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int
-    ) -> Correction:
-        """Correct u along at most ``size`` conjugate directions."""
+    def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
         # Scale r to near 1 by a power of two, which changes no bit, so that squares of its entries do not vanish.
         unit = power_of_two(r)[:, None]
         u, r = (u.double() / unit).to(r), (r.double() / unit).to(r)

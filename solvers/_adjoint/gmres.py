@@ -1,6 +1,5 @@
 """GMRES for the adjoint equation, a Krylov space for each sample."""
 
-# torch.linalg carries no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -11,22 +10,20 @@ from torch import Tensor
 
 from .._core.argument_checks import stopping_rule
 from .._core.batch import from_rows, inners, no_autocast, norms, norms_and_inners, ratio, wide_rows
-from .._core.results import FixedPoint
-from . import refinement
 from .adjoint_map import AdjointOperator
-from .refinement import Correction
+from .refinement import Correction, RefinedSolver
 
 CANCELLED = 0.1
 """Orthogonalise again if less than this fraction of a vector is left: its small rest is mostly rounding."""
 AGAIN = 2
-"""Maximal number of repeated orthogonalisations. One is enough (Giraud et al. 2005); what a second leaves is rounding."""
+"""Maximal number of repetitions. One is enough (Giraud et al. 2005); what a second leaves is rounding."""
 NOISE = 10.0
 """Below this many units of rounding a new basis vector is 0: the Krylov space is exhausted."""
 
 
 @dataclass(frozen=True, slots=True)
-class GMRES:
-    """Solve ``(I − Jᵀ)u = v`` by generalised minimal residuals (Saad & Schultz 1986), for any J.
+class GMRES(RefinedSolver):
+    """Generalised minimal residuals (Saad & Schultz 1986) for ``(I − Jᵀ)u = v``, with any J.
 
     After k products, u minimises ``‖v − (I − Jᵀ)u‖`` over the span of ``v, Jᵀv, …, (Jᵀ)^{k−1}v``, which contains the
     k-term Neumann series. If ``u0`` is ``v``, it starts from 0 instead, whose residual is known without a product. It
@@ -54,22 +51,12 @@ class GMRES:
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget, memory=self.memory)
 
-    def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint:
-        return refinement.solve_by_refinement(T, u0, self._krylov_space, self.tol, self.budget)
-
-    def improve(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor) -> FixedPoint:
-        """Continue from ``u``, whose residual ``r = v + Jᵀu − u`` is known, both ``(samples, entries)``.
-
-        ``like`` is a tensor of the shape and dtype of the solution.
-        """
-        return refinement.improve(T, like, u, u + r, r, 0, self._krylov_space, self.tol, self.budget)
-
-    def _krylov_space(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
+    def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
         """Correct u in one Krylov space of at most ``size`` dimensions.
 
-        Arnoldi's relation is ``(I − Jᵀ) Q_k = Q_{k+1} H`` with ``q_0 = r/‖r‖``, so the correction is ``Q_k c ‖r‖`` for the
-        c that minimises ``‖e₁ − H c‖``. Coefficients are in units of ``‖r‖``. The stopping rule is relative to
-        ``‖v + Jᵀu‖``, which needs the components of u along Q as well (`along`, and `u_size` for the rest).
+        Arnoldi's relation is ``(I − Jᵀ) Q_k = Q_{k+1} H`` with ``q_0 = r/‖r‖``. So the correction is ``Q_k c ‖r‖``, for
+        the c that minimises ``‖e₁ − H c‖``. The stopping rule is relative to ``‖v + Jᵀu‖``, which also needs the
+        components of u along Q, and its norm. Both are in units of ``‖r‖``.
         """
         size = min(size, self.memory)
         r_size = norms(r)[0]

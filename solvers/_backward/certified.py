@@ -26,7 +26,7 @@ AHEAD = 0.002
 INVERSE = 10.0
 """``1/(1−L)`` if L is not known yet."""
 SAME = 1e-6
-"""Cotangents within this relative distance of a multiple count as that multiple; the difference is added to the error."""
+"""Cotangents within this relative distance of a multiple count as that multiple; the rest is added to the error."""
 ADJOINT = 0.01
 """The adjoint equation is solved to ``ADJOINT · rtol`` if there can be no certificate."""
 

@@ -1,6 +1,5 @@
 """Checkpointing: repeat applications in the backward pass instead of keeping their tape."""
 
-# The types of torch.utils.checkpoint are partial.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 

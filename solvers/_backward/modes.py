@@ -121,8 +121,6 @@ class ImplicitDifferentiation:
 
 @dataclass(frozen=True, slots=True)
 class _ImplicitAdjoint:
-    """Solves the adjoint equation in the backward pass, and collects reports."""
-
     T: Map
     inverse: Map | None
     adjoint: AdjointSolver
@@ -138,8 +136,6 @@ class _ImplicitAdjoint:
 
 
 class _Context(FunctionCtx):
-    """Typed context of ``_Exchange``; autograd's own is not typed."""
-
     saved_tensors: tuple[Tensor, ...]
     solve: Callable[..., Tensor]
 
@@ -171,21 +167,10 @@ class _Exchange(torch.autograd.Function):
 
 
 def exchange_cotangent(y: Tensor, solve: Callable[..., Tensor], *saved: Tensor) -> Tensor:
-    """Return ``y`` such that every backward pass replaces its cotangent ``v`` by ``solve(v, *saved)``.
+    """Return a copy of ``y`` whose cotangent ``v`` is replaced by ``solve(v, *saved)`` in every backward pass.
 
-    Hooks and tensors on the tape of ``y`` see the replaced cotangent, once. ``solve`` runs without gradients and outside
-    of autocast; ``v`` is a copy that it may keep.
-
-    Args:
-        y: a value on a tape.
-        solve: ``(v, *saved) -> u``, of the shape of ``y``.
-        saved: tensors of the tape that ``solve`` needs, such as ``y`` itself, released after the backward pass like
-            other saved tensors. Whatever ``solve`` closes over lives as long as the result.
-
-    Returns:
-        A tensor that is no view, so it may be changed in place.
-
-    Raises:
-        RuntimeError: in the backward pass, a graph of the gradient is requested, or several cotangents at once.
+    Hooks and tensors on the tape of ``y`` see the replaced cotangent, once. ``solve`` runs without gradients and
+    without autocast; ``v`` is a copy that it may keep. ``saved`` are tensors of the tape that it needs, such as ``y``
+    itself: they are released after the backward pass, while whatever ``solve`` closes over lives as long as the result.
     """
     return _Exchange.apply(y, solve, *saved)  # pyright: ignore[reportReturnType, reportUnknownMemberType, reportUnknownVariableType]

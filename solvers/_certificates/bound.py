@@ -13,14 +13,14 @@ Proof: with ``J_k = J(x_k)``, ``J* = J(x*)``, and B alike,
 The proof uses only that the gradient is ``h + Σ B(x_k)ᵀu_k``. So the bound holds for truncated tapes (B1 of the
 project's theory page), for every adjoint solver (S6 and B3), and for any other algorithm that applies T on a tape.
 
-Radius: a contraction has ``‖x_k − x*‖ ≤ (‖y_k − x_k‖ + ρ_k)/(1−L)``, where ρ_k bounds the rounding of ``y_k``. From the
-application before, ``e_k ≤ L e_{k−1} + ρ_{k−1} + ‖x_k − y_{k−1}‖``, which is smaller once rounding dominates the residual.
-The smaller of the two is used.
+Radius: a contraction has ``‖x_k − x*‖ ≤ (‖y_k − x_k‖ + ρ_k)/(1−L)``, where ρ_k bounds the rounding of ``y_k``. From
+the application before, ``e_k ≤ L e_{k−1} + ρ_{k−1} + ‖x_k − y_{k−1}‖``, which is smaller once rounding dominates the
+residual. The smaller of the two is used.
 
-Rounding: ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖`` is stated by the derivative bounds, or estimated (see ``rounding``). It enlarges
-the distances. It also enlarges the ball of ``ΔJ_k`` and ``ΔB_k``, by ρ_k/L: the computed application may be on another side
-of a kink than ``T(x_k)``, as T is at a point that far away. A product ``Jᵀu`` is allowed ``ROUNDING`` units of rounding of
-``‖u‖``, and ``Bᵀu`` of ``b ‖u‖``; or ``ROUNDING`` times their estimated rounding, if that is larger.
+Rounding: ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖`` is stated by the derivative bounds, or estimated (see ``rounding``). It
+enlarges the distances. It also enlarges the ball of ``ΔJ_k`` and ``ΔB_k``, by ρ_k/L: the computed application may be
+on another side of a kink than ``T(x_k)``, as T is at a point that far away. A product ``Jᵀu`` is allowed ``ROUNDING``
+units of rounding of ``‖u‖``, and ``Bᵀu`` of ``b ‖u‖``; or ``ROUNDING`` times their estimated rounding, if larger.
 """
 
 from __future__ import annotations

@@ -19,12 +19,7 @@ SAFETY = 2.0
 
 @dataclass(slots=True)
 class CountedProducts:
-    """Products with the derivatives of a map, counted, which run no hooks on parameters.
-
-    Attributes:
-        leaves: the parameters in which B is the derivative.
-        applications, products: number of applications of T on a tape, and of products, so far.
-    """
+    """Products with J and B, the derivative in ``leaves``, that run no hooks; and counts of them."""
 
     leaves: Sequence[Tensor]
     applications: int = 0
@@ -62,7 +57,6 @@ class EstimatedBounds:
 
     @property
     def rigorous(self) -> bool:
-        """False."""
         return False
 
     @property
@@ -71,10 +65,7 @@ class EstimatedBounds:
         return 1 - (1 - self.J_norm) / SAFETY if self.J_norm < 1 else self.J_norm
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
-        """Return ``SAFETY`` times the change at ``radius`` from x, towards the equilibrium.
-
-        Two applications and two products.
-        """
+        """Return ``SAFETY`` times the change over ``radius`` towards the equilibrium: two applications and products."""
         length = norm(self.towards)
         if not radius or not length:
             return DerivativeChange(0.0, 0.0, SAFETY * self.B_norm)

@@ -1,6 +1,5 @@
 """The largest singular value of a Jacobian, by Lanczos iteration on ``JᵀJ``."""
 
-# torch.linalg and torch.autograd carry few types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -62,7 +61,7 @@ def largest_singular_value(T: Map, x: Tensor, steps: int = 20) -> tuple[float, f
 
 
 def _tridiagonal(product: Map, like: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Return diagonal and off-diagonal of the Lanczos matrix, ``(samples, steps)``; the last of the latter is left over."""
+    """Return the diagonal and off-diagonal of the Lanczos matrix, ``(samples, steps)``, the latter with a residual."""
     start = torch.randn(like.shape, generator=torch.Generator().manual_seed(0), dtype=like.dtype)
     w, before = start.to(like.device), torch.zeros_like(like)
     beta = norms(w)[0].to(like)

@@ -24,13 +24,7 @@ COVER = "give it SmoothLoss(…, parameters=[…]), the leaves that direct is me
 
 @dataclass(frozen=True, slots=True)
 class LossDerivatives:
-    """The derivatives of a loss at a point.
-
-    Attributes:
-        v: ``∂ℓ/∂x``.
-        direct: ``∂ℓ/∂θ`` as vectors, by the ``id`` of the leaf.
-        leaves: the leaves that the loss depends on besides x.
-    """
+    """``v = ∂ℓ/∂x`` at a point; ``direct``, ∂ℓ/∂θ as vectors by the ``id`` of their leaf; and these ``leaves``."""
 
     v: Tensor
     direct: dict[int, Tensor]
@@ -48,13 +42,9 @@ class LossCurvature:
 
 @dataclass(frozen=True, slots=True)
 class Multiple:
-    """A cotangent as a multiple of the one of a known loss.
+    """A cotangent of norm ``size`` as the multiple ``factor`` of a known one, at a ``distance`` from it.
 
-    Attributes:
-        factor: the multiple.
-        distance: between the cotangent and that multiple.
-        size: norm of the cotangent.
-        tolerance: fraction of ``size`` that rounding may cause.
+    Rounding may cause a distance of ``tolerance · size``.
     """
 
     factor: float
@@ -63,7 +53,6 @@ class Multiple:
     tolerance: float
 
     def within(self, fraction: float) -> bool:
-        """Whether ``distance`` is at most this fraction of ``size``."""
         return self.distance <= fraction * self.size
 
     @property
@@ -88,17 +77,9 @@ def loss_derivatives(loss: Loss, y: Tensor) -> LossDerivatives:
 
 
 def loss_curvature(loss: Loss, y: Tensor, derivatives: LossDerivatives, towards: Tensor) -> LossCurvature:
-    """Return the constants that a loss states, or estimate them from its derivatives at ``y`` and ``y + towards``.
+    """Return the constants that a loss states, or ``SAFETY`` times its difference quotients from y to y + towards.
 
-    Estimates are ``SAFETY`` times the observed difference quotient.
-
-    Args:
-        loss: the loss.
-        y, derivatives: a point, and the derivatives of the loss there.
-        towards: a step from ``y``.
-
-    Raises:
-        ValueError: a stated constant is negative or nan.
+    ``derivatives`` are those at y. A stated constant that is negative or nan raises ``ValueError``.
     """
     if isinstance(loss, Smooth):
         smoothness = checked_bound("smoothness", loss.smoothness)
@@ -109,19 +90,17 @@ def loss_curvature(loss: Loss, y: Tensor, derivatives: LossDerivatives, towards:
         return LossCurvature(0.0, 0.0, why)
     shifted = loss_derivatives(loss, y + towards)
     changes = [
-        norm(shifted.direct[key] - h) if key in shifted.direct else norm(h)
-        for key, h in derivatives.direct.items()
+        norm(h - shifted.direct[leaf] if leaf in shifted.direct else h)
+        for leaf, h in derivatives.direct.items()
     ]
-    return LossCurvature(
-        SAFETY * norm(shifted.v - derivatives.v) / step, SAFETY * math.hypot(*changes) / step, why
-    )
+    smoothness = SAFETY * norm(shifted.v - derivatives.v) / step
+    return LossCurvature(smoothness, SAFETY * math.hypot(*changes) / step, why)
 
 
 def assumed_curvature(y: Tensor, v: Tensor) -> LossCurvature:
     """Return the default if no loss is given: that of a squared error with signal-to-error ratio ``SIGNAL``."""
-    return LossCurvature(
-        SIGNAL * norm(v) / (norm(y) or 1), 0.0, "no loss was given, so its curvature was assumed"
-    )
+    smoothness = SIGNAL * norm(v) / (norm(y) or 1)
+    return LossCurvature(smoothness, 0.0, "no loss was given, so its curvature was assumed")
 
 
 def as_multiple(v: Tensor, known: Tensor) -> Multiple:

@@ -6,7 +6,6 @@ in every product of an adjoint solve as well. The branches from y to the paramet
 hook may sit on them.
 """
 
-# The types of torch.autograd are partial.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -35,13 +34,7 @@ Gradients: TypeAlias = dict[int, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class TapedMap:
-    """One evaluation on a tape.
-
-    Attributes:
-        x: the argument, a leaf.
-        y: the value.
-        first_node: sequence number of autograd before the evaluation; nodes of the evaluation have larger ones.
-    """
+    """One evaluation on a tape: the leaf x, the value y, and a sequence number below those of its nodes."""
 
     x: Tensor
     y: Tensor
@@ -69,15 +62,13 @@ def pullback(tape: TapedMap, leaves: Sequence[Tensor], u: Tensor) -> list[Tensor
         return _engine(tape.y, [tape.x, *leaves], u)
 
 
-def _engine(y: Tensor, inputs: Sequence[Tensor | GradientEdge], u: Tensor) -> list[Tensor]:
-    gradients = torch.autograd.grad(
-        y, inputs, u, retain_graph=True, allow_unused=True, materialize_grads=True
-    )  # pyright: ignore[reportCallIssue, reportArgumentType]
-    return list(gradients)
+def _engine(y: Tensor, inputs: Sequence[Tensor], u: Tensor) -> list[Tensor]:
+    return list(
+        torch.autograd.grad(y, inputs, u, retain_graph=True, allow_unused=True, materialize_grads=True)
+    )
 
 
 def _sequence_number() -> int:
-    """Return a number below those of all nodes that this thread makes from now on."""
     node: Node = torch.zeros((), requires_grad=True).view(()).grad_fn
     return node._sequence_nr()
 

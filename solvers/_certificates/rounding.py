@@ -1,14 +1,13 @@
 """Estimate the rounding of T and of its products by perturbation, if T states no bound of its own.
 
-Every operand and result of an operation is multiplied by ``1 + η ξ``, with standard normal ξ for each entry and η a few
-units of rounding. The change of the value, divided by the size of the perturbation in units of rounding, is about what
-T rounds off. That shows cancellation, and amplification after it. The backward pass is perturbed by itself, because
-derivatives may cancel where values do not: that of a quotient, for instance. This is no proof; a stated ``rounding`` is.
+Every operand and result of an operation is multiplied by ``1 + η ξ``, with standard normal ξ for each entry, and η a
+few units of rounding. The change of the value, divided by η in units of rounding, is about what T rounds off. It
+includes cancellation, and amplification after it. The backward pass is perturbed by itself, because derivatives may
+cancel where values do not, e.g. of a quotient. This is no proof, unlike a stated ``rounding``.
 
 Source: Parker, *Monte Carlo arithmetic* (1997).
 """
 
-# Dispatch modes carry no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -33,12 +32,7 @@ DRAWS = 2
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """Estimated rounding at a point, as norms.
-
-    Attributes:
-        value: of an application.
-        J, B: of the products ``Jᵀu`` and ``Bᵀu``, in units of ``‖u‖``.
-    """
+    """Estimated rounding, as norms: of an application, and of the products ``Jᵀu`` and ``Bᵀu`` in units of ``‖u‖``."""
 
     value: float = 0.0
     J: float = 0.0
@@ -46,8 +40,6 @@ class Rounding:
 
 
 class _Perturbed(TorchDispatchMode):
-    """Perturbs every operation inside."""
-
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._random = torch.Generator().manual_seed(seed)
@@ -88,7 +80,6 @@ def estimate_rounding(
 
 
 def rounding_of_products(tape: TapedMap, leaves: Sequence[Tensor], u: Tensor) -> tuple[float, float]:
-    """Estimate the rounding of ``Jᵀu`` and ``Bᵀu``, with B in ``leaves``, in units of ``‖u‖``."""
     size = norm(u)
     if not size:
         return 0.0, 0.0
@@ -103,7 +94,6 @@ def rounding_of_products(tape: TapedMap, leaves: Sequence[Tensor], u: Tensor) ->
 
 
 def rounding_of_value(T: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> float:
-    """Estimate the rounding of ``y = T(x)``."""
     devices = [x.device] if x.device.type == "cuda" else []
     changes: list[float] = []
     with torch.random.fork_rng(devices), torch.no_grad():

@@ -31,9 +31,9 @@ ROUNDED = 10.0
 class CertifiedSearch(TapedGradient):
     """A ``TapedGradient`` that moves x and improves u until its certificate meets a target.
 
-    The two solves cost differently: the forward solve can be continued, GMRES restarts from nothing when x moves. So the
-    equilibrium is approached first, with a crude u that shows how large the gradient is, and the adjoint equation is
-    solved to the remaining tolerance after that.
+    A forward solve can be continued, but GMRES starts a new Krylov space whenever x moves. So the equilibrium is
+    approached first, with a crude u that shows how large the gradient is. Then the adjoint equation is solved to the
+    tolerance that is left.
 
     Attributes:
         target: the allowed error of the last measured gradient.

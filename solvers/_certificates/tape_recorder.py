@@ -1,6 +1,5 @@
 """Record the applications on a tape and the cotangents of its backward pass, from which a certificate is computed."""
 
-# Hooks carry no types.
 # pyright: reportUnknownMemberType=false
 from __future__ import annotations
 
@@ -54,7 +53,7 @@ class TapedApplication:
         return self.versions is not None and self.versions.changed is not None
 
     def clear(self) -> None:
-        """Release all tensors, though hooks that refer to this may live on."""
+        """Release all tensors; hooks that refer to this may live on."""
         self.x = self.y = self.x.new_empty(0)
         self.u = self.a = self.map = self.leaves = self.versions = None
 
@@ -76,8 +75,8 @@ class TapeRecorder:
     """``T``, recording its applications on a tape; without a tape it is ``T`` alone.
 
     Any algorithm can use it in place of ``T``: whatever it does between applications, backpropagation returns
-    ``Σ B(x_k)ᵀu_k`` over the recorded ones (plus ``∂ℓ/∂θ``). Products of an adjoint solve pass through them too; the last
-    cotangent is kept, which is the one that reaches the parameters. A second backward pass replaces the first.
+    ``Σ B(x_k)ᵀu_k`` over the recorded ones (plus ``∂ℓ/∂θ``). Products of an adjoint solve pass through them too; the
+    last cotangent is kept, which is the one that reaches the parameters. A second backward pass replaces the first.
 
     Cost: four tensors of the size of x per application.
 

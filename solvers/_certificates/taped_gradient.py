@@ -1,6 +1,5 @@
 """The implicit gradient at one taped application: its adjoint equation, and its certificate."""
 
-# Tensor.split carries no types.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -128,7 +127,8 @@ class TapedGradient:
             solution = solver(T, self.u)
         else:
             u = rows(self.u)
-            solution = solver.improve(T, self.u, u, rows(self.v + self.a) - u)
+            r = rows(self.v + self.a) - u
+            solution = solver.improve(T, self.u, u, u + r, r)
         if isinstance(T, _ObservedAdjoint):
             self._J_norm = max(self._J_norm, T.J_norm)
         self.u, self.a = solution.x, None

@@ -1,6 +1,5 @@
 """Record one training step, from the call of the solver to the end of its backward pass."""
 
-# Hooks carry no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -24,8 +23,8 @@ class ForwardRecorder(TapeRecorder):
 
     Attributes:
         points: leaves of the tape that are iterates, not parameters.
-        over: whether the forward pass is over. Later applications (repeated, or for products) are taped in the same
-            way, because ``torch.utils.checkpoint`` refuses another tape, but not recorded.
+        over: whether the forward pass is over. Later applications are taped in the same way, because
+            ``torch.utils.checkpoint`` refuses another tape, but not recorded.
     """
 
     def __init__(self, T: Map) -> None:
@@ -35,7 +34,6 @@ class ForwardRecorder(TapeRecorder):
         copy_protocols(self, T)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """``T(x)``."""
         if not torch.is_grad_enabled():
             return self.T(x)
         if not x.requires_grad:
@@ -49,29 +47,21 @@ class ForwardRecorder(TapeRecorder):
 
 
 class TrainingStep:
-    """The record of one step.
+    """The record of one step of a solver that maps T and a loss to x.
 
     Attributes:
-        problem: the map, unwrapped, and the loss given to the solver.
-        y: the returned value, as a copy.
-        v: the cotangent that reached it.
+        own_certificates: certificates that the solver computes itself.
+        y, v: a copy of x, and its cotangent.
         run: number of the backward pass.
+        applications: the applications on the tape.
         parameters: leaves of the tape, without iterates.
         gradients: of the parameters, by ``id``, of this backward pass alone.
-        applications: the applications on the tape.
-        own_certificates: certificates that the solver computes itself.
     """
 
     def __init__(
-        self,
-        T: Map,
-        loss: Loss | None,
-        x: Tensor,
-        recorder: ForwardRecorder | None,
-        own_certificates: list[Certificate],
+        self, T: Map, loss: Loss | None, x: Tensor, recorder: ForwardRecorder | None, own: list[Certificate]
     ) -> None:
-        self.own_certificates = own_certificates
-        self.problem: tuple[Map, Loss | None] = (T, loss)
+        self.map, self.loss, self.own_certificates = T, loss, own
         self.y = self.v = x.detach().clone()
         self.run = -1
         self.applications: list[TapedApplication] = []
@@ -91,18 +81,7 @@ class TrainingStep:
         self.handles: list[Callable[[], None]] = []
 
     @property
-    def T(self) -> Map:
-        """The map."""
-        return self.problem[0]
-
-    @property
-    def loss(self) -> Loss | None:
-        """The loss."""
-        return self.problem[1]
-
-    @property
     def parameters_changed(self) -> bool:
-        """Whether a parameter was changed in place since the forward pass."""
         return self.versions.changed is not None
 
     def begin(self, v: Tensor) -> None:
@@ -125,7 +104,7 @@ class TrainingStep:
         self.applications, self.parameters, self.handles = [], [], []
         self.gradients, self.versions = {}, LeafVersions(())
         self.y = self.v = self.y.new_empty(0)
-        self.problem = (_freed, None)
+        self.map, self.loss = _freed, None
 
     def _record_gradient(self, leaf: int, gradient: Tensor) -> None:
         if backward_pass_id() == self.run:  # and not a pass inside it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 
 def at_least(name: str, value: int, least: int) -> int:
-    """Require a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{name} must be a whole number, not {value!r}")
     if value < least:
@@ -13,14 +12,12 @@ def at_least(name: str, value: int, least: int) -> int:
 
 
 def positive(name: str, value: float) -> float:
-    """Require a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{name} must be a positive number, not {value!r}")
     return value
 
 
 def fraction(name: str, value: float) -> float:
-    """Require a number in (0, 1]."""
     if positive(name, value) > 1:
         raise ValueError(f"{name} must lie in (0, 1], not {value!r}")
     return value

@@ -4,7 +4,6 @@ Norms and inner products neither underflow nor overflow, so multiplying a matrix
 the bit. That is what makes a solver invariant to the scale of its problem, and of the loss.
 """
 
-# torch.linalg carries no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -72,19 +71,11 @@ def inners(a: Tensor, b: Tensor) -> Tensor:
 
 
 def norms_and_inners(
-    matrices: Sequence[Tensor] = (),
-    pairs: Sequence[tuple[Tensor, Tensor]] = (),
-    extra: Tensor | None = None,
+    matrices: Sequence[Tensor] = (), pairs: Sequence[tuple[Tensor, Tensor]] = (), extra: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute norms and inner products in one transfer from the device.
+    """Return ``norms`` of matrices, ``inners`` of pairs, and ``extra`` ``(any, samples)``, in one transfer.
 
-    Args:
-        matrices: each ``(samples, entries)``, for ``norms``.
-        pairs: two matrices each, for ``inners``.
-        extra: ``(any, samples)``, transferred with them.
-
-    Returns:
-        ``(matrices, samples)``, ``(pairs, samples)`` and ``(any, samples)``, float64 on the CPU.
+    All three are float64 on the CPU, with the samples in dimension 1.
     """
     values = [*map(_norms, matrices), *(_inners(a, b) for a, b in pairs)]
     stacked = torch.stack(values)
@@ -133,12 +124,12 @@ def _checked_inners(products: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _norms(matrix: Tensor, scale: Tensor | None = None) -> Tensor:
-    chunks = [torch.linalg.vector_norm(_scaled(c, scale), dim=1) for c in _chunks(_real(matrix))]
+    chunks = [torch.linalg.vector_norm(_scaled(c, scale), dim=1) for c in _chunks(matrix)]
     return chunks[0] if len(chunks) == 1 else torch.linalg.vector_norm(torch.stack(chunks, 1), dim=1)
 
 
 def _scaled_norms(matrix: Tensor) -> Tensor:
-    scale = power_of_two(_real(matrix))
+    scale = power_of_two(matrix)
     return _norms(matrix, scale[:, None]) * scale
 
 
@@ -157,10 +148,6 @@ def _chunks(matrix: Tensor) -> tuple[Tensor, ...]:
 
 def _scaled(matrix: Tensor, scale: Tensor | None) -> Tensor:
     return matrix.double() if scale is None else matrix.double() / scale
-
-
-def _real(matrix: Tensor) -> Tensor:
-    return rows(matrix) if matrix.is_complex() else matrix
 
 
 def _one_row(x: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Checks of what a user gives a solver: T, x0, the loss, and its parts. ``map_guard`` checks what T returns."""
 
-# The types of transforms are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
@@ -21,14 +20,9 @@ PROTOCOLS = ("select", "regularity")
 def copy_protocols(wrapper: object, T: Map, select: Callable[[Tensor], Map] | None = None) -> None:
     """Give a wrapper of ``T`` the optional methods that ``T`` has, and no others.
 
-    Solvers ask for these by ``isinstance`` of a protocol, which also finds attributes of an instance (that needs a
-    ``__dict__``). So no class is needed for each combination of methods.
-
-    Args:
-        wrapper: a callable around ``T``.
-        T: the map.
-        select: replaces ``T.select``, so that selected maps are wrapped too. It must not refer to the wrapper: that
-            would be a reference cycle.
+    Solvers ask for these by ``isinstance`` of a protocol, which also finds attributes of an instance. So no class is
+    needed for each combination of methods. ``select`` replaces ``T.select``, so that selected maps are wrapped too; it
+    must not refer to the wrapper, which would be a reference cycle.
     """
     for name in PROTOCOLS:
         method = getattr(T, name, None)
@@ -37,11 +31,7 @@ def copy_protocols(wrapper: object, T: Map, select: Callable[[Tensor], Map] | No
 
 
 def checked_start(T: object, x0: object, loss: object) -> Tensor:
-    """Return ``x0`` without a tape.
-
-    Raises:
-        TypeError: T or the loss is no function, or x0 is no dense tensor of a floating or complex dtype.
-    """
+    """Return ``x0`` without a tape; raise ``TypeError`` if T, x0 or the loss cannot be used."""
     if isinstance(T, type):
         raise TypeError(f"T is the class {T.__name__}, not a map: give an instance of it, {T.__name__}(…)")
     if not callable(T):
@@ -74,11 +64,7 @@ def type_name(value: object) -> str:
 
 
 def check_part(name: str, part: object, example: str) -> None:
-    """Check a part of a solver.
-
-    Raises:
-        ValueError: it is a class in place of its instance, or no function.
-    """
+    """Raise ``ValueError`` if a part of a solver is a class in place of its instance, or no function."""
     if isinstance(part, type):
         raise ValueError(f"{name} is the class {part.__name__}: give an instance of it, {part.__name__}(…)")
     if not callable(part):
@@ -86,11 +72,7 @@ def check_part(name: str, part: object, example: str) -> None:
 
 
 def check_solver(solver: object) -> None:
-    """Check a solver.
-
-    Raises:
-        TypeError: it is a class, a factory such as ``deq`` in place of ``deq(1e-6)``, or no function.
-    """
+    """Raise ``TypeError`` for a class, a factory such as ``deq`` in place of ``deq(1e-6)``, or no function."""
     name = getattr(solver, "__name__", "")
     result = cast("dict[str, object]", getattr(solver, "__annotations__", {})).get("return")
     if isinstance(solver, type) or getattr(result, "__name__", result) == "Solver":
@@ -110,7 +92,6 @@ def is_batched(v: Tensor) -> bool:
 
 
 def transform_error(label: str) -> RuntimeError:
-    """Return the error for a transform of a solver that does not support transforms."""
     return RuntimeError(
         f"torch.func transforms and forward-mode derivatives do not go through {label}: use torch.autograd.grad, or "
         "a solver that backpropagates through recorded layers, such as unrolled(K) or restarted_jfb(K, R)"

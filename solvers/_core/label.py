@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 LABELS = {"FixedSteps": "iterate", "SharedInverse": "shared"}
-"""Names in labels that are not the class in lower case. Labels pair results across versions, so they must not change."""
+"""Labels that are not the class in lower case. They pair results across versions, so they must not change."""
 
 
 def label_name(kind: type[Any]) -> str:

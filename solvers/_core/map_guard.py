@@ -1,7 +1,5 @@
 """A guard around the map of a solve, which checks every application."""
 
-# The types of autocast and of storages are partial.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from contextlib import nullcontext
@@ -30,30 +28,22 @@ _LEAF = "a leaf Variable that requires grad is being used in an in-place operati
 
 @dataclass(frozen=True, slots=True)
 class AutocastState:
-    """The autocast around a solve: T is applied under it, the solver's own algebra is not.
-
-    Attributes:
-        device: type of the device of the states.
-        dtype: of autocast; ``None`` if it is off.
-    """
+    """The autocast around a solve: T is applied under it, the solver's own algebra is not. ``dtype`` is None if off."""
 
     device: str
     dtype: torch.dtype | None = None
 
     @classmethod
     def around(cls, x: Tensor) -> AutocastState:
-        """Return the present state on the device of ``x``."""
         device = x.device.type
         if x.is_meta or not torch.is_autocast_enabled(device):
             return cls(device)
         return cls(device, torch.get_autocast_dtype(device))
 
     def enabled(self) -> torch.autocast | nullcontext[None]:
-        """Enter the autocast, for T."""
         return nullcontext() if self.dtype is None else torch.autocast(self.device, dtype=self.dtype)
 
     def disabled(self) -> torch.autocast | nullcontext[None]:
-        """Disable the autocast, for everything but T."""
         return nullcontext() if self.dtype is None else torch.autocast(self.device, enabled=False)
 
 
@@ -99,7 +89,6 @@ class GuardedMap:
         return GuardedMap, (self.T, self.autocast)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """``T(x)``."""
         if self._unchecked:
             y = self._apply(x)
             return y if torch.is_grad_enabled() else y.detach()

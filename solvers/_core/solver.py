@@ -23,13 +23,13 @@ from .tape import tape_ends
 
 
 class ForwardSolver(Protocol):
-    """A method that approaches the fixed point of a map; it is called under ``torch.no_grad``."""
+    """Approaches the fixed point of a map; called under ``torch.no_grad``."""
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint: ...
 
 
 class BackwardMode(Protocol):
-    """A method that applies the map at the point of the forward solver so that autograd can differentiate it."""
+    """Applies the map at the point of the forward solver, so that autograd can differentiate the result."""
 
     def __call__(self, T: Map, point: FixedPoint, loss: Loss | None = None, /) -> Solution: ...
 
@@ -91,7 +91,7 @@ class Solver:
                 point = self.forward_solver(guard, start)
             if not isinstance(point, FixedPoint):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(
-                    f"a forward solver must return a FixedPoint, and {self.forward_solver!r} returned {type_name(point)}"
+                    f"a forward solver must return a FixedPoint; {self.forward_solver!r} returned {type_name(point)}"
                 )
             solution = self.backward_mode(guard, point, loss)
         return _finished(solution, guard)

@@ -1,7 +1,6 @@
 """Leaves of a tape, and changes of them between a solve and its backward pass."""
 
-# torch.linalg carries no types, nor do the nodes of a tape.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -23,12 +22,7 @@ CHANGED_VALUE = (
 
 @dataclass(frozen=True, slots=True)
 class TapeEnds:
-    """Where the gradients of a tape end.
-
-    Attributes:
-        leaves: the leaves, in the order in which they are met.
-        opaque: whether Python functions are on the tape: they may use tensors that are not their arguments.
-    """
+    """The leaves of a tape, and whether it is ``opaque``: Python functions may use tensors that are no arguments."""
 
     leaves: tuple[Tensor, ...]
     opaque: bool
@@ -40,7 +34,7 @@ class TapeEnds:
 
 
 def tape_ends(*values: Tensor, start: Tensor | None = None) -> TapeEnds:
-    """Return the ends of the tapes of ``values``. The search stops at ``start``, which is not among them."""
+    """Return the ends of the tapes of ``values``, without ``start``, at which the search stops."""
     leaves: dict[int, Tensor] = {}
     visited: set[object] = set() if start is None else {start.grad_fn}
     opaque = False
@@ -68,7 +62,7 @@ def backward_pass_id() -> int:
 
 
 class LeafVersions:
-    """The version counters of some leaves at one moment, to detect changes in place since then."""
+    """Versions of some leaves at one moment, to detect later changes in place."""
 
     def __init__(self, leaves: Iterable[Tensor]) -> None:
         self._versions = [(leaf, leaf._version) for leaf in leaves if not leaf.is_inference()]
@@ -79,25 +73,13 @@ class LeafVersions:
         return next((leaf for leaf, version in self._versions if leaf._version != version), None)
 
     def check(self) -> None:
-        """Check as autograd does for saved tensors, before T is applied to the leaves again.
-
-        Raises:
-            RuntimeError: a leaf was changed in place.
-        """
+        """Raise ``RuntimeError`` if a leaf was changed in place, as autograd does for saved tensors."""
         if (leaf := self.changed) is not None:
             raise RuntimeError(CHANGED_PARAMETER.format(shape=tuple(leaf.shape)))
 
 
 def check_same_value(value: Tensor, before: Tensor, tolerance: float | None = None) -> None:
-    """Check that T gives the value that it gave before.
-
-    Args:
-        value, before: the two values, without a tape.
-        tolerance: relative difference allowed; that of rounding by default.
-
-    Raises:
-        RuntimeError: they differ by more.
-    """
+    """Raise ``RuntimeError`` if T gives another value; ``tolerance`` is relative, by default that of rounding."""
     tolerance = torch.finfo(before.dtype).eps ** 0.5 if tolerance is None else tolerance
     # A nan is not refused: the comparison is false.
     if bool(torch.linalg.vector_norm(value - before) > tolerance * torch.linalg.vector_norm(before)):

@@ -1,6 +1,5 @@
 """Anderson acceleration of a fixed-point iteration, alternating with plain steps, a memory for each sample."""
 
-# torch.linalg carries no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 

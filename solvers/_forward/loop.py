@@ -1,6 +1,5 @@
 """The loop of every forward solver that stops on a residual, sample by sample."""
 
-# torch.linalg carries no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What every solver must keep: the checks that the roster passes, to be run on a solver of your own.
+"""Checks that every solver must pass: ``for check in CHECKS: check(my_solver)``.
 
-``for check in CHECKS: check(my_solver)`` raises ``AssertionError`` with a sentence where one fails. An
-estimator that is biased by design fails ``agrees_with_oracle`` and no other.
+A check that fails raises ``AssertionError`` with a sentence. An estimator that is biased by design fails
+``agrees_with_oracle`` and no other.
 """
 
 from ._checks import (

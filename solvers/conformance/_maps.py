@@ -1,6 +1,5 @@
-"""The maps, losses and oracles that solvers are checked with."""
+"""Maps, losses and oracles for the checks."""
 
-# torch.linalg and Tensor.backward carry no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
@@ -20,17 +19,19 @@ Loss = Callable[[Tensor], Tensor]
 
 
 def demand(condition: object, words: str) -> None:
-    """A check that ``python -O`` leaves in place, as it does not leave ``assert``.
-
-    Raises:
-        AssertionError: the condition does not hold.
-    """
+    """Raise ``AssertionError`` unless ``condition`` holds; ``python -O`` does not remove it, as it does ``assert``."""
     if not condition:
         raise AssertionError(words)
 
 
+def demand_close(estimate: Tensor, exact: Tensor, tolerance: float, words: str) -> None:
+    """Demand a relative error of at most ``tolerance``; ``words`` is a format string for the error."""
+    error = relative_error(estimate, exact)
+    demand(error <= tolerance, words.format(error))
+
+
 class Contraction(nn.Module):
-    """``x -> s·tanh(Wx + Vθ + c)``, non-symmetric and contractive (``L = ‖W‖₂·s = 0.63``), three parameters."""
+    """``x -> s·tanh(Wx + Vθ + c)`` with a W that is not symmetric, ``L = ‖W‖₂·s = 0.63``; parameters θ, c and s."""
 
     W: Tensor
     V: Tensor
@@ -52,7 +53,7 @@ class Contraction(nn.Module):
 
 
 class SoftThreshold(nn.Module):
-    """``x -> soft(x − (x − y), e^w)``: forward–backward with A = I and τ = 1, constant in x."""
+    """``x -> soft(x − (x − y), e^w)``: forward–backward with A = I and τ = 1; constant in x."""
 
     y: Tensor
 
@@ -67,18 +68,15 @@ class SoftThreshold(nn.Module):
         return z.sign() * torch.relu(z.abs() - self.log_weights.exp())
 
     def derivative(self) -> Tensor:
-        """``∂x*ⱼ/∂wⱼ``, closed form: ``−e^w sign(y)`` where ``|y| > e^w``, else 0."""
+        """Return ``∂x*ⱼ/∂wⱼ``: ``−e^w sign(y)`` where ``|y| > e^w``, else 0."""
         w = self.log_weights.detach().exp()
         return torch.where(self.y.abs() > w, -w * self.y.sign(), 0.0)[0]
 
 
 class SampleBySample(nn.Module):
-    """Samples that have nothing in common: ``xᵢ -> dᵢrᵢ·tanh(Wxᵢ/dᵢ + θᵢ)``, W orthogonal.
+    """Independent samples ``xᵢ -> dᵢrᵢ·tanh(Wxᵢ/dᵢ + θᵢ)`` with W orthogonal; ``samples`` chooses among three.
 
-    The smaller a sample, the slower it is: who stops on a norm of the whole batch leaves it where it began.
-
-    Args:
-        samples: which of the three.
+    The smaller a sample, the slower it converges. A solver that stops on a norm of the whole batch does not move it.
     """
 
     W: Tensor
@@ -104,10 +102,7 @@ class SampleBySample(nn.Module):
 
 
 class Complex(nn.Module):
-    """A contraction of complex states with real parameters, linear over the reals alone.
-
-    ``x -> s·φ(Wx + V·conj(x) + θ)`` with ``φ(z) = z/√(1 + |z|²)``.
-    """
+    """A complex contraction, not holomorphic: ``x -> s·φ(Wx + V·conj(x) + θ)`` with ``φ(z) = z/√(1 + |z|²)``."""
 
     W: Tensor
     V: Tensor
@@ -127,7 +122,7 @@ class Complex(nn.Module):
 
 
 class RealPairs(nn.Module):
-    """``Complex`` on the real and imaginary parts, ``(samples, 6, 2)``."""
+    """``Complex`` on real and imaginary parts, ``(samples, 6, 2)``."""
 
     def __init__(self, T: Complex) -> None:
         super().__init__()
@@ -139,13 +134,13 @@ class RealPairs(nn.Module):
 
 
 def quadratic(x: Tensor) -> Tensor:
-    """A loss with a gradient and a curvature: ``½‖x − t‖²`` with a fixed target."""
+    """Return ``½‖x − t‖²`` with a fixed target t."""
     target = torch.linspace(-1, 2, x.numel(), dtype=x.dtype, device=x.device).view_as(x)
     return 0.5 * (x - target).square().sum()
 
 
 def gradient_of(solver: Solver, T: nn.Module, x0: Tensor, loss: Loss = quadratic) -> tuple[Tensor, Solution]:
-    """The estimate of the gradient in all parameters of ``T``, flattened; and the solution it came by."""
+    """Return the gradient estimate in all parameters of ``T`` as one vector, and the solution."""
     T.zero_grad()
     solution = solver(T, x0, loss)
     loss(solution.x).backward()
@@ -155,7 +150,7 @@ def gradient_of(solver: Solver, T: nn.Module, x0: Tensor, loss: Loss = quadratic
 
 
 def dense_oracle(T: nn.Module, x0: Tensor, loss: Loss = quadratic) -> Tensor:
-    """``Bᵀ(I − Jᵀ)⁻¹v`` with dense float64 Jacobians at the equilibrium, by direct solves."""
+    """Return ``Bᵀ(I − Jᵀ)⁻¹v`` by dense float64 algebra at the equilibrium."""
     with torch.no_grad():
         x = x0
         for _ in range(500):
@@ -169,20 +164,20 @@ def dense_oracle(T: nn.Module, x0: Tensor, loss: Loss = quadratic) -> Tensor:
 
 
 def relative_error(estimate: Tensor, exact: Tensor) -> float:
-    """``‖estimate − exact‖ / ‖exact‖``."""
+    """Return ``‖estimate − exact‖ / ‖exact‖``."""
     return float(torch.linalg.vector_norm(estimate - exact) / torch.linalg.vector_norm(exact))
 
 
 @dataclass(slots=True)
 class CountedMap:
-    """A map that counts its applications, and the vector-Jacobian products taken through it."""
+    """A map that counts its applications and vector-Jacobian products."""
 
     T: Map
     applications: int = 0
     vjps: int = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """``T(x)``, counted."""
+        """``T(x)``."""
         self.applications += 1
         y = self.T(x)
         return _CountVJP.apply(y, self) if y.requires_grad else y  # pyright: ignore
@@ -201,5 +196,5 @@ class _CountVJP(torch.autograd.Function):
 
 
 def start(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """A fixed start of any shape, entries evenly from −1 to 1."""
+    """Return a start of any shape, with entries evenly from −1 to 1."""
     return torch.linspace(-1, 1, math.prod(shape), dtype=dtype).view(shape)
