@@ -1,4 +1,4 @@
-"""A limited-memory Broyden reach, and a solver made of it: docs/adding.md walks through this file.
+"""A limited-memory Broyden forward solver, and a solver made of it; docs/adding.md explains this file.
 
 Use it, from the checkout of the project, as
 
@@ -19,29 +19,29 @@ from torch import Tensor
 from solvers import GMRES, FixedPoint, ImplicitDifferentiation, Map, Solver, SolveReport
 
 LEAST = 0.1
-"""A secant pair that would stretch the inverse more than 1/LEAST times is damped."""
+"""A secant pair that would stretch the inverse by more than 1/LEAST is damped."""
 WORSE = 10.0
-"""A residual beyond this many times the best one of its sample is a step gone wrong."""
+"""A residual above this many times the best one of its sample means that the method has failed."""
 
 
 @dataclass(frozen=True)
 class Broyden:
     """Broyden's first ("good") method on ``T(x) − x = 0``, with an inverse of limited memory for every sample.
 
-    With ``f = T(x) − x`` the step is ``−H f``. H starts as ``−I``, so the first step is ``x → T(x)``, and every step s,
-    which changes f by d, adds the least change after which ``H d = s`` (Broyden 1965; inverse form by Sherman and
-    Morrison): ``H + (s − H d)(Hᵀs)ᵀ / ⟨s, H d⟩``. The last ``memory`` of these terms are kept, as in deep equilibrium
-    models (Bai, Kolter & Koltun 2019). There is no line search. A pair with ``|⟨s, H d⟩| < LEAST ‖s‖²`` is damped
-    instead, as Powell's are (Zhang, O'Donoghue & Boyd 2018), which keeps H invertible; and a sample whose residual is
-    ten times its best forgets its pairs, and goes on with a plain step from its best point.
+    With ``f = T(x) − x`` the step is ``−H f``. H starts as ``−I``, so the first step is ``x → T(x)``. A step s, which
+    changes f by d, adds the least change after which ``H d = s`` (Broyden 1965; inverse form by Sherman and Morrison):
+    ``H + (s − H d)(Hᵀs)ᵀ / ⟨s, H d⟩``. The last ``memory`` terms are kept, as in deep equilibrium models (Bai, Kolter &
+    Koltun 2019). There is no line search. A pair with ``|⟨s, H d⟩| < LEAST ‖s‖²`` is damped instead, as Powell's are
+    (Zhang, O'Donoghue & Boyd 2018), which keeps H invertible. A sample whose residual is ten times its best drops its
+    pairs, and takes a plain step from its best point.
 
     Cost: one application a step; ``2·memory + 6`` vectors of the size of x.
 
     Attributes:
-        tol: relative residual to reach, by every sample.
-        budget: applications at most.
-        memory: terms of the inverse.
-        shared: leave the inverse behind, for ``shared(k)`` (arXiv 2106.00553).
+        tol: relative residual of every sample.
+        budget: maximal number of applications.
+        memory: number of terms of the inverse.
+        shared: whether to return the inverse, for ``shared(k)`` (arXiv 2106.00553).
     """
 
     tol: float = 1e-6
@@ -50,7 +50,7 @@ class Broyden:
     shared: bool = False
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
-        """The best point of every sample, with its own residual."""
+        """Return the best point of every sample, with its residual."""
         x = _rows(x0)
         terms: deque[tuple[Tensor, Tensor]] = deque(maxlen=self.memory)
         best_x = best_y = x
@@ -62,22 +62,22 @@ class Broyden:
             applications += 1
             f = y - x
             size = _norm(f) / _norm(y).clamp_min(torch.finfo(x.dtype).tiny)
-            better = (size < best) & (best > self.tol)  # a sample that has converged is left alone
+            better = (size < best) & (best > self.tol)  # a sample that has converged does not change
             best_x, best_y = torch.where(better, x, best_x), torch.where(better, y, best_y)
             best = torch.where(better, size, best)
             if bool((best <= self.tol).all()):
                 break
-            lost = ~(size <= WORSE * best)  # a nan as well
+            failed = ~(size <= WORSE * best)  # also for a nan
             if applications > 1:
                 terms.append(_term(terms, s, f - f_before))
             for u, v in terms:
-                u[lost[:, 0]] = v[lost[:, 0]] = 0
-            x_next = torch.where(lost, best_y, x - _inverse(terms, f))
-            s, f_before, x = torch.where(lost, 0, x_next - x), f, x_next
+                u[failed[:, 0]] = v[failed[:, 0]] = 0
+            x_next = torch.where(failed, best_y, x - _inverse(terms, f))
+            s, f_before, x = torch.where(failed, 0, x_next - x), f, x_next
         worst = float(best.max()) if len(best) else 0.0
         report = SolveReport(applications, worst, worst <= self.tol)
-        kept = tuple(terms)
-        return FixedPoint(_back(best_x, x0), report, _adjoint(kept) if self.shared else None)
+        inverse = _adjoint(tuple(terms)) if self.shared else None
+        return FixedPoint(_back(best_x, x0), report, inverse)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -104,14 +104,14 @@ def _norm(a: Tensor) -> Tensor:
 
 def _inverse(terms: deque[tuple[Tensor, Tensor]], f: Tensor) -> Tensor:
     """``H f = −f + Σ u ⟨v, f⟩``."""
-    found = -f
+    step = -f
     for u, v in terms:
-        found = found + u * _dot(v, f)
-    return found
+        step = step + u * _dot(v, f)
+    return step
 
 
 def _term(terms: deque[tuple[Tensor, Tensor]], s: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-    """The term of a step s that changed f by d; zero for a sample that made none."""
+    """Return the term of a step s that changed f by d; zero for a sample without a step."""
     Hd, Hs = _inverse(terms, d), -s
     for u, v in terms:
         Hs = Hs + v * _dot(u, s)
@@ -127,15 +127,15 @@ def _adjoint(terms: tuple[tuple[Tensor, Tensor], ...]) -> Map:
     """``v -> −Hᵀv``, which is about ``(I − Jᵀ)⁻¹v``."""
 
     def apply(w: Tensor) -> Tensor:
-        found = rows = _rows(w)
+        result = rows = _rows(w)
         for u, v in terms:
-            found = found - v * _dot(u, rows)
-        return _back(found, w)
+            result = result - v * _dot(u, rows)
+        return _back(result, w)
 
     return apply
 
 
 def broyden(tol: float = 1e-6, memory: int = 10) -> Solver:
-    """Broyden for the equilibrium, GMRES to 40 times its tolerance for the adjoint equation."""
+    """Solve for the equilibrium by Broyden, and the adjoint equation by GMRES to 40 times its tolerance."""
     label = f"broyden({tol:g})" if memory == 10 else f"broyden({tol:g}, memory={memory})"
     return Solver(label, Broyden(tol, memory=memory), ImplicitDifferentiation(GMRES(40 * tol)))

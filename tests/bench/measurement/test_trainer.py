@@ -70,8 +70,8 @@ def test_the_worked_example_learns_and_its_certificates_are_rigorous_and_tight(p
     for _, found in log:
         assert found.rigorous
         assert found.relative < 0.01
-    assert page["found"].least > 0  # of the audit, at the end
-    assert page["found"].rigorous
+    assert page["bound"].least > 0  # of the audit, at the end
+    assert page["bound"].rigorous
 
 
 def test_the_metric_of_the_page_has_at_most_fifteen_lines():
@@ -127,7 +127,7 @@ def test_a_crude_gradient_is_audited_in_deepinvs_trainer(page):
         log.append(found)
 
     monitor = GradientMonitor(parse_solver("jfb(10)"), note, every=1, audit=True)
-    train(given, page["TruthfulTrainer"], page["told"](given.operator, monitor), [PSNR()], epochs=1)
+    train(given, page["TruthfulTrainer"], page["with_loss"](given.operator, monitor), [PSNR()], epochs=1)
     assert len(log) == 2
     for found, error in zip(log, exact, strict=True):
         assert found.rigorous
