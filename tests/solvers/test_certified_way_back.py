@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from solvers import GMRES, Anderson, CertifiedBackward, Solution, StagnationWarning, certified, implicit
+
+# Not public: what the goal of certified() is computed from.
 from solvers._certificates.search import CertifiedGradient
 from solvers.conformance import relative_error
 from tests.helpers.known_maps import SMOOTH, Known, gradient, matrix

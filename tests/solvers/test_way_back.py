@@ -19,6 +19,8 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
+
+# Not public: the autograd function behind every implicit differentiation.
 from solvers._backward.modes import exchanged
 from solvers.conformance import Contraction, leaves_no_tape, quadratic, relative_error, start
 from tests.helpers.known_maps import matrix

@@ -25,6 +25,8 @@ from bench.penalties import Wavelets, WeightedPenalty
 from bench.studies.external import issues_deepinv, issues_torchdeq
 from bench.studies.external.issues_table import TRAPS, markdown
 from bench.tasks import build_problem
+
+# Not public: the blur of a kernel that no task has.
 from bench.tasks.deblurring import MotionBlur, _blur
 from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
