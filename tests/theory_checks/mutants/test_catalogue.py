@@ -29,13 +29,8 @@ def unchanged(before, after):
         "K+1 recorded layers",
         "J in place of Jᵀ",
         "weights stale after a step",
-        "the threshold forgets τ",
         "certificate without the change of J",
-        "regularity that ignores the kinks",
-        "a third of every change of the derivatives",
         "an absolute tolerance in the loop",
-        "certified's goal without 1/(1 + ρ)",
-        "picks the wrong samples",
         "shares that are whole",
     ],
 )
