@@ -10,9 +10,21 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest.register_assert_rewrite("tests.helpers")
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile("deep", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+MARKS = {"browser": "browser", "tiny_run": "process", "wheel": "network"}
+"""Markers of the tests that use a fixture, directly or through other fixtures."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for fixture in MARKS.keys() & set(item.fixturenames):
+            item.add_marker(MARKS[fixture])
 
 
 @pytest.fixture(scope="session", autouse=True)

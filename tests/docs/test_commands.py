@@ -22,7 +22,7 @@ from skimage.io import imsave
 from bench.config import matrix
 from bench.utils.console import run_command
 from bench.utils.provenance import ROOT
-from tests.docs.command_lines import parts, reads
+from tests.docs.command_lines import check_line, parts
 from tests.docs.pages import PAGES, commands, name, snippets
 from theory_checks.companions import GROUPS
 from theory_checks.operators import benchmark_operator
@@ -140,7 +140,7 @@ def test_the_commands_of_a_page_do_what_they_say(page, words, home, monkeypatch)
         [str(Path(word).expanduser()) if word.startswith("~") else word for word in words]
     )
     if is_study(module, arguments):
-        reads(module, arguments)
+        check_line(module, arguments)
         return
     for folder in [Path(word) for word in arguments if word.startswith("results/")]:
         if folder.is_relative_to("results/reference"):
@@ -153,7 +153,9 @@ def test_the_commands_of_a_page_do_what_they_say(page, words, home, monkeypatch)
             # Somebody ran it: the reference is such a run.
             shutil.copytree(ROOT / "results" / "reference" / "quick-cpu", home / folder)
     if "--workers" in arguments or "--scheduler" in arguments:
-        reads(module, arguments)  # tests/bench/execution/test_dask_cluster.py starts schedulers and workers
+        check_line(
+            module, arguments
+        )  # tests/bench/execution/test_dask_cluster.py starts schedulers and workers
     else:
         assert runs(module, arguments, monkeypatch) in (0, None)
 
@@ -188,7 +190,7 @@ def test_every_environment_that_is_named_is_there():
 )
 def test_the_lines_of_tox_are_read_by_their_parsers(line):
     words = shlex.split(line.replace("{posargs}", ""))
-    reads(*parts(words))
+    check_line(*parts(words))
 
 
 def examples() -> list[str]:
@@ -204,7 +206,7 @@ def examples() -> list[str]:
 
 @pytest.mark.parametrize("line", sorted(set(examples())))
 def test_the_examples_of_the_helps_are_read_by_their_parsers(line):
-    reads(*parts(shlex.split(line.replace("| source", ""), comments=True)))
+    check_line(*parts(shlex.split(line.replace("| source", ""), comments=True)))
 
 
 def test_every_command_of_the_benchmark_shows_an_example():

@@ -16,7 +16,7 @@ from bench.config.profile_schema import Profile
 from bench.execution.time_budget import seconds_of
 from bench.operators import PlugAndPlayPrior
 from bench.utils.provenance import ROOT
-from tests.docs.command_lines import parts, reads
+from tests.docs.command_lines import check_line, parts
 
 SCRIPT = ROOT / "docs" / "gpu_session.sh"
 MODES = [{"NAME": "mine"}, {"REHEARSE": "1"}, {"NAME": "mine", "BUDGET": "60"}]
@@ -52,7 +52,7 @@ def test_every_line_is_read_by_its_parser(given):
             assert files
             assert all((ROOT / file).is_file() for file in files)
             continue
-        reads(module, arguments)
+        check_line(module, arguments)
         assert seconds_of(arguments[arguments.index("--within") + 1]) < budget
         if arguments[0] == "run":
             assert load_profile(arguments[1] if "/" not in arguments[1] else str(ROOT / arguments[1]))

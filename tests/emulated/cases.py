@@ -42,6 +42,16 @@ TASKS = (
 )
 """Every penalty and denoiser, every physics, one and three channels, learned weights, layers."""
 
+REPEATED = (
+    "denoising_colour(l1)",
+    "deblurring(union)",
+    "inpainting(orientations)",
+    "inpainting_colour(union)",
+    "denoising_colour(drunet)",
+    "deblurring(drunet(learn_weights=True))",
+)
+"""Tasks whose physics and prior each stand in another task too: slow tests."""
+
 SOLVERS = (
     "unrolled(3)",
     "checkpointed(5, 2)",
@@ -50,12 +60,12 @@ SOLVERS = (
     "neumann(4, 4)",
     "phantom(3, 2)",
     "deq(0.001)",
-    "implicit(picard(0.01), picard(0.01))",
+    "implicit(picard(0.1), picard(0.1))",
     "implicit(nesterov(0.01), gmres(0.001))",
     "implicit(anderson(0.01), cg(0.01))",
     "implicit(anderson(0.01, shared=True), shared(2))",
     "implicit(iterate(5), iterate(2))",
-    "certified(0.1)",
+    "certified(0.5)",
 )
 """Every estimator, and every solve that may stand in one."""
 

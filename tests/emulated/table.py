@@ -13,6 +13,8 @@ from bench.measurement.past_depth import iterate_past
 from bench.measurement.training import parameters, training_step
 from bench.tasks import Problem
 from solvers import CG, GMRES, Anderson, Nesterov, Picard
+
+# Not public: an adjoint equation without the forward solve before it.
 from solvers._adjoint.adjoint_map import TapedAdjoint
 from tests.emulated.cases import problem
 from tests.emulated.counts import Counts, counted

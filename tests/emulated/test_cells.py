@@ -118,6 +118,7 @@ def test_a_stopped_training_goes_on(profile, tmp_path, cuda, monkeypatch):
 
 
 def test_the_commands_take_the_device(profile, capsys, cuda):
+    profile.write_text(TINY.replace("steps = 2", "steps = 0"))
     words = ["--task", "denoising(huber)", "--solver", "deq(1e-3)", "--profile", str(profile), "--json"]
     assert entry(["cell", *words, "--device", "cuda"]) == 0
     record = json.loads(capsys.readouterr().out)

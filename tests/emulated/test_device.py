@@ -61,6 +61,13 @@ WAITS = {
 }
 
 
+@pytest.fixture
+def cuda():
+    """The device for one test: the last test is on what is left after it."""
+    with emulated() as device:
+        yield device
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_devices_are_not_mixed(name, cuda):
     with pytest.raises((MixedDevicesError, RuntimeError)):

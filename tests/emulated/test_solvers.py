@@ -14,6 +14,8 @@ from solvers import ESTIMATORS, SOLVER_PARTS
 from tests.emulated.cases import PEERS, SOLVERS, problem
 from tests.emulated.device import CudaTensor
 
+ON_BOTH = ("jfb(4)", "deq(0.001)", "implicit(nesterov(0.01), gmres(0.001))", "torchdeq_anderson(6, 4)")
+"""Solvers that are quick on both operators: what an operator needs of the device is in test_operators.py."""
 OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours(0.02, 0.05))")
 
 
@@ -22,11 +24,10 @@ def test_the_rosters_are_covered():
     assert all(f"{name}(" in words for name in (*ESTIMATORS, *SOLVER_PARTS, *LIBRARIES))
 
 
-@pytest.fixture(scope="module", params=OPERATORS)
-def pair(request, cuda) -> tuple[Problem, Problem]:
-    """An instance on the CPU and one on the device."""
-    task = parse_task(request.param)
-    return problem(task, "cpu"), problem(task, cuda)
+@pytest.fixture(scope="module")
+def pairs(cuda) -> dict[str, tuple[Problem, Problem]]:
+    """Of each operator an instance on the CPU and one on the device."""
+    return {text: (problem(parse_task(text), "cpu"), problem(parse_task(text), cuda)) for text in OPERATORS}
 
 
 def step(text: str, of: Problem) -> tuple[object, torch.Tensor, list[torch.Tensor], int]:
@@ -39,8 +40,18 @@ def step(text: str, of: Problem) -> tuple[object, torch.Tensor, list[torch.Tenso
     return counts, solution.x.detach(), gradients, tape.count
 
 
-@pytest.mark.parametrize("text", [*SOLVERS, *PEERS])
-def test_a_training_step_is_that_of_the_cpu(text, pair):
+@pytest.mark.parametrize(
+    ("operator", "text"),
+    [
+        *((OPERATORS[0], text) for text in (*SOLVERS, *PEERS)),
+        *(
+            pytest.param(OPERATORS[1], text, marks=[] if text in ON_BOTH else pytest.mark.slow)
+            for text in (*SOLVERS, *PEERS)
+        ),
+    ],
+)
+def test_a_training_step_is_that_of_the_cpu(operator, text, pairs):
+    pair = pairs[operator]
     (counts, x, gradients, tape), (here, x_here, expected, tape_here) = (
         step(text, pair[1]),
         step(text, pair[0]),

@@ -12,6 +12,8 @@ from bench.measurement.equilibrium import LearnedEquilibrium, check_stability
 from bench.measurement.past_depth import MULTIPLES, iterate_past
 from bench.measurement.training import training_step
 from solvers import CG, GMRES, Anderson, Nesterov, Picard
+
+# Not public: an adjoint equation without the forward solve before it.
 from solvers._adjoint.adjoint_map import TapedAdjoint
 from tests.emulated.cases import problem
 from tests.emulated.counts import Counts, counted

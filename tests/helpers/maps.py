@@ -19,6 +19,8 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
+
+# Not public: state that a guard compares at every application.
 from solvers._core.map_guard import AutocastState
 from tests.helpers.known_maps import matrix
 from tests.helpers.tensors import F64

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solvers import CG, GMRES, Anderson, FixedSteps, ImplicitDifferentiation, SharedInverse, Solver, implicit
+
+# Not public: breakdowns of GMRES begin in its orthogonalisation, which no public result shows.
 from solvers._adjoint.gmres import NOISE, _orthogonalise
 from solvers.conformance import start
 from tests.helpers.adjoints import SOLVES, Each, Linear, residuals

@@ -25,6 +25,8 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
+
+# Not public: the monitor estimates constants with it.
 from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers.conformance import relative_error
 from tests.helpers.known_maps import matrix

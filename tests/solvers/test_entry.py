@@ -29,6 +29,8 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
+
+# Not public: the guard around every map that a solver is given.
 from solvers._core.map_guard import GuardedMap
 from solvers.conformance import Contraction, quadratic, relative_error, start
 from tests.helpers.known_maps import Known, matrix

@@ -14,6 +14,8 @@ from solvers import (
     neumann,
     phantom,
 )
+
+# Not public: the monitor estimates constants with it.
 from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers.conformance import Contraction, dense_oracle, quadratic, start
 from tests.helpers.monitored import SMOOTH, Affine, Unknown, backpropagate, log_of

@@ -20,6 +20,8 @@ from solvers import (
     deq,
     implicit,
 )
+
+# Not public: the norms and sums that every solver computes with.
 from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers._core.batch import from_rows, inner, inners, norm, norms, power_of_two, rows
 from solvers.conformance import gradient_of, relative_error, start

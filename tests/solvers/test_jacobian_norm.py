@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+# Not public: the monitor estimates constants with it.
 from solvers._certificates.jacobian_norm import largest_singular_value
 from solvers.conformance import start
 from tests.helpers.known_maps import matrix

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+# Not public: the loop of every forward solver; its guards need steps that no solver makes.
 from solvers._forward.loop import run_until_converged
 from tests.helpers.tensors import F64
 

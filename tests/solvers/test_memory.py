@@ -18,6 +18,8 @@ from solvers import (
     phantom,
     unrolled,
 )
+
+# Not public: the number of applications that are probed decides when a late change is noticed.
 from solvers._core.map_guard import PROBED
 from solvers.conformance import CountedMap, quadratic, relative_error, start
 from tests.helpers.maps import (

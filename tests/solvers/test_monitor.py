@@ -13,6 +13,7 @@ import torch
 from solvers import (
     ESTIMATORS,
     GradientMonitor,
+    TapedApplication,
     TapeRecorder,
     certificate,
     checkpointed,
@@ -22,7 +23,6 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
-from solvers._certificates.tape_recorder import TapedApplication
 from solvers.conformance import Contraction, dense_oracle, quadratic, start
 from tests.helpers.monitored import SMOOTH, Affine, backpropagate, log_of
 

@@ -19,6 +19,8 @@ from solvers import (
     restarted_jfb,
     unrolled,
 )
+
+# Not public: the adjoint map that every adjoint solver is given.
 from solvers._adjoint.adjoint_map import TapedAdjoint, taped_adjoint
 from solvers._core.tape import LeafVersions
 from solvers.conformance import Contraction, CountedMap, gradient_of, start

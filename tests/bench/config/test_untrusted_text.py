@@ -6,13 +6,14 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.config.matrix import parse_solver, parse_task
+from bench.config.matrix import cells, load_profile, parse_solver, parse_task
 from bench.records.record import Record
 from bench.records.store import Manifest
 from bench.utils.errors import UserError
+from tests.helpers.profiles import TINY
 from tests.resilience.corpus import a_record
 from tests.resilience.malformed import FAMILIES, malformed, refused
 
@@ -36,8 +37,75 @@ ANYTHING = st.recursive(
 )
 
 
+WRITES = "__import__('pathlib').Path('MARKER').touch()"
+"""Python that leaves a file behind if anything evaluates it."""
+AROUND = (
+    "{}",
+    "{}(1)",
+    "({})",
+    "[{}]",
+    "{}.close()",
+    "{} or jfb(1)",
+    "lambda x={}: x",
+    "[jfb({}) for jfb in (str,)]",
+    "f'{{{}}}'",
+    "(x := {})",
+    "{{**{}}}",
+    "__import__('os').system(\"touch MARKER\")",
+    "jfb({})",
+    "jfb(N={})",
+    "jfb(*{})",
+    "jfb(**{})",
+    "jfb(-{})",
+    "jfb(1 if {} else 2)",
+    "jfb(f'{{{}}}')",
+    "implicit(picard({}), picard(1))",
+    "denoising({})",
+    "denoising({}.close)",
+    "denoising(l1({}))",
+    "denoising(l1, noise={})",
+)
+
+
+@pytest.fixture
+def marker(tmp_path, monkeypatch):
+    """The file that hostile text would write; the text is known to write it when evaluated."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "MARKER"
+    eval(WRITES)
+    file.unlink()
+    return file
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("parse", [parse_solver, parse_task])
+def test_no_code_is_run(parse, around, marker):
+    with pytest.raises(UserError):
+        parse(around.format(WRITES))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_no_code_in_a_profile_is_run(around, marker, tmp_path):
+    for key in ("tasks", "solvers"):
+        text = TINY.replace(f"{key} = [", f"{key} = [{json.dumps(around.format(WRITES))}, ", 1)
+        (tmp_path / "hostile.toml").write_text(text)
+        with pytest.raises(UserError):
+            cells(load_profile(str(tmp_path / "hostile.toml")))
+    assert not marker.exists()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=st.text(max_size=20), after=st.text(max_size=20))
+def test_no_text_around_code_makes_it_run(before, after, marker):
+    for parse in (parse_solver, parse_task):
+        with pytest.raises(UserError):
+            parse(before + WRITES + after)
+    assert not marker.exists()
+
+
 @given(st.text(max_size=60))
-def test_no_text_is_run(text):
+def test_any_text_is_a_value_or_an_error_of_the_user(text):
     for parse in (parse_solver, parse_task):
         with suppress(UserError):
             parse(text)

@@ -12,6 +12,8 @@ import torch
 
 from bench.config.matrix import load_profile
 from bench.config.user_files import PREFIX
+
+# Not public: memory that is still taken cannot be left on purpose.
 from bench.execution.cell_process import LEFT_OVER, _clean
 from bench.execution.dask_cluster import fingerprint  # where it is imported, not defined
 from bench.execution.process_renewal import renew

@@ -14,6 +14,8 @@ from bench.measurement.training import training_step
 from bench.penalties import Penalty, colours, orientations, union
 from bench.penalties.wavelet_matrix import analysis
 from solvers import GMRES, Anderson, SmoothLoss, StagnationWarning, certified, implicit
+
+# Not public: no solution holds the number of approaches.
 from solvers._certificates.search import CertifiedSearch
 from tests.helpers.problems import small_problem
 from tests.helpers.tensors import draw

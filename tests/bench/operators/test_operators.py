@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bench.measurement.memory import saved_bytes
 from bench.operators import ForwardBackward, contraction_factor
 from bench.operators.data_fidelity import data_fidelity
-from bench.operators.normal import ComposedNormal, normal_operator
+from bench.operators.normal import normal_operator
 from bench.penalties import Wavelets, huber, l1
 from bench.penalties.wavelets import check_size
 from bench.utils.errors import UserError
@@ -216,7 +216,28 @@ def test_the_normal_operator_is_the_adjoint_after_the_measurement(name):
     N = normal_operator(physics)
     torch.testing.assert_close(N(x), expected, rtol=0, atol=1e-13)
     torch.testing.assert_close(N(x[None].expand(3, -1, -1, -1, -1))[2], expected, rtol=0, atol=1e-13)
-    assert isinstance(N, ComposedNormal) == (name in ("a subclass", "no singular values"))
+
+
+@measurements
+def test_known_singular_values_spare_the_methods_of_the_physics(name):
+    """They are not known of a subclass, which may be another map, nor of a convolution in space."""
+    channels, make = MEASUREMENTS[name]
+    physics, x = make(), draw(1, 2, channels, 12, 17)
+    called = []
+
+    def spy(method):
+        def spied(*args, **kwargs):
+            called.append(method)
+            return plain[method](*args, **kwargs)
+
+        return spied
+
+    plain = {method: getattr(physics, method) for method in ("A", "A_adjoint", "A_adjoint_A")}
+    with patch.multiple(physics, **{method: spy(method) for method in plain}):
+        N = normal_operator(physics)
+        called.clear()
+        N(x)
+    assert bool(called) == (name in ("a subclass", "no singular values"))
 
 
 @measurements

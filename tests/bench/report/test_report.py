@@ -12,6 +12,8 @@ import pytest
 from bench.__main__ import entry
 from bench.analysis.tidy import tidy
 from bench.records.store import Store, load
+
+# Not public: a cache that is cleared, so that the package is looked for again.
 from bench.report.page.render import _vega
 from bench.report.parquet import render_parquet
 from bench.report.report import write_files, write_report

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+# Not public: two runs at the same cells meet here; as processes they would meet by chance.
 from bench.execution.runner import _let_go
 from bench.records.store import Store
 from bench.utils.file_locks import file_lock, machine_lock

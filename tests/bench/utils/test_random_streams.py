@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from bench.config.matrix import parse_task
+
+# Not public: no record holds the order of batches.
 from bench.measurement.training import _batches
 from bench.tasks import build_problem
 from bench.tasks.images import Layout, find_images

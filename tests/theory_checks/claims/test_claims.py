@@ -11,15 +11,15 @@ from solvers import restarted_jfb, unrolled
 from theory_checks.claims import CLAIMS
 from theory_checks.claims.c05_descent import cosine, uphill
 from theory_checks.engine.claim_runner import verify_claim
-from theory_checks.engine.verdict import CONTROL_NOT_REFUTED
+from theory_checks.engine.verdict import CONTROL_NOT_REFUTED, NOT_SHARP
 from theory_checks.instances import synthetic
 from theory_checks.instances.exact import solve_exactly, solver_gradient, two_norm
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_the_claim_holds_and_its_negative_control_is_refuted(claim):
-    verdict = verify_claim(claim, 40)
-    if verdict.verdict == CONTROL_NOT_REFUTED:  # some controls need as many examples as tox -e bounds draws
+    verdict = verify_claim(claim, 10)
+    if verdict.verdict in (CONTROL_NOT_REFUTED, NOT_SHARP):  # some need as many examples as tox -e bounds draws
         verdict = verify_claim(claim, 100)
     assert verdict.verdict == "holds", verdict
 
