@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.config.lookup import parse_solver, parse_task, parse_user_solver, parse_user_task, user_definitions
+from bench.config.lookup import parse_solver, parse_task, parse_user_solver, parse_user_task
 from bench.config.matrix import Cell, cells, load_profile
 from bench.config.user_files import resolve
 from bench.execution.preparation import images_for, plan_jobs
@@ -342,8 +342,9 @@ def test_what_is_wrong_with_a_task_is_one_line_before_anything_is_written(
 def test_two_that_a_table_could_not_tell_apart_are_refused(mine, tmp_path):
     other = written(tmp_path, MINE + "# another", "other.py")
     with pytest.raises(UserError, match=r"two of --solver are called mine\(7\)"):
-        user_definitions(None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
-    assert len(user_definitions(None, [f"{mine}:mine(7)"] * 2).solvers) == 1
+        cells(load_profile("smoke"), None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
+    (first, *_) = cells(load_profile("smoke"), None, [f"{mine}:mine(7)"] * 2)
+    assert len({str(cell) for cell in first}) == len(first)
 
 
 def test_the_command_measures_one_cell_of_a_file(mine, capsys):
