@@ -14,8 +14,7 @@ from .options import Images, Out
 def certificates(
     out: Out,
     part: Annotated[
-        list[str] | None,
-        typer.Option("--part", help="rigorous, estimates or depths; all by default.", metavar="PART"),
+        list[str] | None, typer.Option(help="rigorous, estimates or depths; all by default.", metavar="PART")
     ] = None,
     timing: Annotated[
         bool, typer.Option("--timing", help="Time training steps with certificates instead (minutes).")

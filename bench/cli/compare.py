@@ -26,32 +26,23 @@ def compare(
         list[Path] | None,
         typer.Argument(help="Runs to compare it with, one column each.", metavar="REFERENCE"),
     ] = None,
-    solver: Annotated[
-        str | None, typer.Option("--solver", help="Compare this solver of RUN …", metavar="SOLVER")
-    ] = None,
+    solver: Annotated[str | None, typer.Option(help="Compare this solver of RUN …", metavar="SOLVER")] = None,
     against: Annotated[
-        str | None, typer.Option("--against", help="… with this one, in place of runs.", metavar="SOLVER")
+        str | None, typer.Option(help="… with this one, in place of runs.", metavar="SOLVER")
     ] = None,
     fail_on: Annotated[
         list[str] | None,
         typer.Option(
-            "--fail-on",
-            help="Exit with 1 if these regress: values, time, memory, quality or any.",
-            metavar="PART",
+            help="Exit with 1 if these regress: values, time, memory, quality or any.", metavar="PART"
         ),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0.0, help="Relative change of seconds that is ignored.")
+        float, typer.Option(min=0.0, help="Relative change of seconds that is ignored.")
     ] = 0.02,
     json: Json = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            help="Write compare.md, compare.csv and index.html into this folder.",
-            file_okay=True,
-            metavar="FOLDER",
-        ),
+        typer.Option(help="Write compare.md, compare.csv and index.html into this folder.", metavar="FOLDER"),
     ] = None,
 ) -> None:
     """Compare runs, or two solvers of a run.

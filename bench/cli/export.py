@@ -14,12 +14,7 @@ def export(
     folder: Folder,
     benchopt: Annotated[
         Path,
-        typer.Option(
-            "--benchopt",
-            help="Folder for 'benchopt plot'; made if missing.",
-            file_okay=True,
-            metavar="FOLDER",
-        ),
+        typer.Option(help="Folder for 'benchopt plot'; made if missing.", metavar="FOLDER"),
     ],
 ) -> None:
     """Write a run in the layout of benchopt.

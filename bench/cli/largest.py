@@ -15,25 +15,20 @@ from .options import Device, Out
 def largest(
     out: Out,
     task: Annotated[
-        list[str] | None, typer.Option("--task", help="Tasks in place of the default ones.", metavar="TASK")
+        list[str] | None, typer.Option(help="Tasks in place of the default ones.", metavar="TASK")
     ] = None,
     solver: Annotated[
-        list[str] | None,
-        typer.Option("--solver", help="Solvers in place of the default ones.", metavar="SOLVER"),
+        list[str] | None, typer.Option(help="Solvers in place of the default ones.", metavar="SOLVER")
     ] = None,
     limit: Annotated[
         str | None,
         typer.Option(
-            "--limit",
-            metavar="SIZE",
-            help="Memory, e.g. 256MiB or 78GiB; by default the free memory of the GPU.",
+            metavar="SIZE", help="Memory, e.g. 256MiB or 78GiB; by default the free memory of the GPU."
         ),
     ] = None,
-    grid: Annotated[
-        int, typer.Option("--grid", min=8, max=4096, help="Sides are multiples of so many pixels.")
-    ] = 64,
+    grid: Annotated[int, typer.Option(min=8, max=4096, help="Sides are multiples of so many pixels.")] = 64,
     within: Annotated[
-        str | None, typer.Option("--within", metavar="TIME", help="Begin no step after so long (90s, 8m).")
+        str | None, typer.Option(metavar="TIME", help="Begin no step after so long (90s, 8m).")
     ] = None,
     device: Device = "auto",
 ) -> None:

@@ -43,7 +43,7 @@ def new(
     kind: Annotated[Kind, typer.Argument(help="solver, task or operator", metavar="KIND")],
     name: Annotated[str, typer.Argument(help="Name in calls and of the file, e.g. broyden.", metavar="NAME")],
     into: Annotated[
-        Path, typer.Option("--into", help="Folder; the current one by default.", metavar="FOLDER")
+        Path, typer.Option(help="Folder; the current one by default.", metavar="FOLDER")
     ] = Path(),
 ) -> None:
     """Write a template to start from, and its test.

@@ -74,29 +74,20 @@ SizesOf = Annotated[
 ]
 Folder = Annotated[Path, typer.Argument(help="The --out of a run.", metavar="RUN")]
 TaskCall = Annotated[
-    str,
-    typer.Option("--task", help="Task, e.g. 'deblurring(huber)', or FILE.py:NAME.", metavar="TASK"),
+    str, typer.Option(help="Task, e.g. 'deblurring(huber)', or FILE.py:NAME.", metavar="TASK")
 ]
 SolverCall = Annotated[
-    str,
-    typer.Option("--solver", help="Solver, e.g. 'restarted_jfb(10, 10)', or FILE.py:NAME.", metavar="SOLVER"),
+    str, typer.Option(help="Solver, e.g. 'restarted_jfb(10, 10)', or FILE.py:NAME.", metavar="SOLVER")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of crops, masks, noise and training.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of crops, masks, noise and training.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Out = Annotated[
     Path,
-    typer.Option(
-        "--out",
-        help="Folder of the results; made if missing.",
-        file_okay=True,
-        callback=writable_out,
-        metavar="FOLDER",
-    ),
+    typer.Option(help="Folder of the results; made if missing.", callback=writable_out, metavar="FOLDER"),
 ]
 Images = Annotated[
     str | None,
     typer.Option(
-        "--images",
         help="Folder of images, or a data set that deepinv downloads (set14, bsds500, …); the packaged "
         "photographs by default.",
         metavar="FOLDER",
@@ -105,12 +96,10 @@ Images = Annotated[
 Weights = Annotated[
     str | None,
     typer.Option(
-        "--weights",
-        help="Weight file for the denoisers, or 'download' (deepinv's published ones).",
-        metavar="FILE",
+        help="Weight file for the denoisers, or 'download' (deepinv's published ones).", metavar="FILE"
     ),
 ]
 Bf16 = Annotated[bool, typer.Option("--bf16", help="Run the denoisers in bfloat16.")]
 Device = Annotated[
-    str, typer.Option("--device", help="cpu, cuda, cuda:1, or auto: a GPU if there is one.", metavar="DEVICE")
+    str, typer.Option(help="cpu, cuda, cuda:1, or auto: a GPU if there is one.", metavar="DEVICE")
 ]

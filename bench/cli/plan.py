@@ -20,8 +20,7 @@ def plan(
         ),
     ] = None,
     workers: Annotated[
-        list[int] | None,
-        typer.Option("--workers", min=1, help="Numbers of workers; 1, 2, 4 and 8 by default."),
+        list[int] | None, typer.Option(min=1, help="Numbers of workers; 1, 2, 4 and 8 by default.")
     ] = None,
 ) -> None:
     """Show what a profile took in earlier runs.

@@ -16,9 +16,7 @@ def report(
     bounds: Annotated[
         Path | None,
         typer.Option(
-            "--bounds",
-            help="Show the verdicts of the theory: the --out of 'theory_checks verify'.",
-            metavar="FOLDER",
+            help="Show the verdicts of the theory: the --out of 'theory_checks verify'.", metavar="FOLDER"
         ),
     ] = None,
 ) -> None:

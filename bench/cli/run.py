@@ -34,42 +34,31 @@ def run(
     bf16: Bf16 = False,
     task: Annotated[
         list[str] | None,
-        typer.Option(
-            "--task", help="Only this task of the profile; or add your own, FILE.py:NAME.", metavar="TASK"
-        ),
+        typer.Option(help="Only this task of the profile; or add your own, FILE.py:NAME.", metavar="TASK"),
     ] = None,
     solver: Annotated[
         list[str] | None,
         typer.Option(
-            "--solver",
-            help="Only this solver of the profile; or add your own, FILE.py:NAME.",
-            metavar="SOLVER",
+            help="Only this solver of the profile; or add your own, FILE.py:NAME.", metavar="SOLVER"
         ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Processes side by side; one a core, or one on a GPU.")
+        int | None, typer.Option(min=1, help="Processes side by side; one a core, or one on a GPU.")
     ] = None,
     cells_per_process: Annotated[
         int | None,
         typer.Option(
-            "--cells-per-process",
-            min=1,
-            help="Cells that a process measures before a new one replaces it; 1, or 50 on a GPU.",
+            min=1, help="Cells that a process measures before a new one replaces it; 1, or 50 on a GPU."
         ),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Start so many Dask workers, one a GPU.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Start so many Dask workers, one a GPU.")] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(
-            "--scheduler", help="Use a Dask scheduler: tcp://HOST:PORT, or its file.", metavar="ADDRESS"
-        ),
+        typer.Option(help="Use a Dask scheduler: tcp://HOST:PORT, or its file.", metavar="ADDRESS"),
     ] = None,
     within: Annotated[
         str | None,
         typer.Option(
-            "--within",
             metavar="TIME",
             help="Stop measuring after so long (90s, 8m, 1.5h), and measure the most useful cells first.",
         ),

@@ -15,12 +15,10 @@ def slurm(
     options: Annotated[
         list[str] | None, typer.Argument(help="Further options of run, after --: -- --images FOLDER")
     ] = None,
-    gpus: Annotated[
-        int, typer.Option("--gpus", min=0, help="GPUs, with a worker each; 0 for a CPU run.")
-    ] = 0,
-    time: Annotated[str, typer.Option("--time", help="Time limit, as SLURM writes it.")] = "24:00:00",
-    partition: Annotated[str | None, typer.Option("--partition", help="Partition of the cluster.")] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Workers of a CPU run.")] = 1,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs, with a worker each; 0 for a CPU run.")] = 0,
+    time: Annotated[str, typer.Option(help="Time limit, as SLURM writes it.")] = "24:00:00",
+    partition: Annotated[str | None, typer.Option(help="Partition of the cluster.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Workers of a CPU run.")] = 1,
 ) -> None:
     """Print a batch script that runs a profile on SLURM.
 

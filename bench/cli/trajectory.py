@@ -14,19 +14,17 @@ from .options import Images, Out, Seed, TaskCall
 def trajectory(
     task: TaskCall,
     out: Out,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the descent.")] = 60,
-    crop: Annotated[int, typer.Option("--crop", min=8, help="Side of the crops in pixels.")] = 48,
-    crops: Annotated[int, typer.Option("--crops", min=1, help="Number of crops, all in one batch.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the descent.")] = 60,
+    crop: Annotated[int, typer.Option(min=8, help="Side of the crops in pixels.")] = 48,
+    crops: Annotated[int, typer.Option(min=1, help="Number of crops, all in one batch.")] = 2,
     seed: Seed = 0,
     eta: Annotated[
-        float | None,
-        typer.Option("--eta", help="Step size; 1/G by default, where G is the measured curvature."),
+        float | None, typer.Option(help="Step size; 1/G by default, where G is the measured curvature.")
     ] = None,
-    first: Annotated[float, typer.Option("--first", help="First relative error of the schedule.")] = 0.3,
-    last: Annotated[float, typer.Option("--last", help="Smallest relative error of the schedule.")] = 0.01,
+    first: Annotated[float, typer.Option(help="First relative error of the schedule.")] = 0.3,
+    last: Annotated[float, typer.Option(help="Smallest relative error of the schedule.")] = 0.01,
     solver: Annotated[
-        list[str] | None,
-        typer.Option("--solver", help="Solvers in place of the default ones.", metavar="SOLVER"),
+        list[str] | None, typer.Option(help="Solvers in place of the default ones.", metavar="SOLVER")
     ] = None,
     warm: Annotated[bool, typer.Option("--warm", help="Descend from warm starts too.")] = False,
     images: Images = None,

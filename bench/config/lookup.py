@@ -20,7 +20,7 @@ from ..utils.errors import UserError
 from .call_syntax import LONGEST, family, parse_call
 from .user_files import MENTION, ResolvedCall, UserFile, blame_user_files, check_portable, resolve
 
-Value = TypeVar("Value")
+Value = TypeVar("Value", Task, Solver | ExternalSolver)
 Factories = Mapping[str, Callable[..., object]]
 SOLVERS: Mapping[str, Callable[..., Solver | ExternalSolver]] = {
     **{name: estimator.make for name, estimator in ESTIMATORS.items()},
@@ -188,31 +188,3 @@ def _check_label(
 
 def _type_name(value: object) -> str:
     return "nothing" if value is None else type(value).__name__
-
-
-@dataclass(frozen=True, slots=True)
-class UserDefinitions:
-    """Solvers and tasks of the user's own that a command line adds to a profile."""
-
-    tasks: tuple[Parsed[Task], ...] = ()
-    solvers: tuple[Parsed[Solver | ExternalSolver], ...] = ()
-
-
-def user_definitions(
-    tasks: list[str] | None, solvers: list[str] | None, denoisers: DenoiserOptions = DEFAULT_DENOISERS
-) -> UserDefinitions:
-    """Make those solvers and tasks of a command line that name a file.
-
-    Raises:
-        UserError: one cannot be made, or two have the same label.
-    """
-    definitions = UserDefinitions(
-        tuple(parse_user_task(t, denoisers) for t in dict.fromkeys(tasks or []) if MENTION.search(t)),
-        tuple(parse_user_solver(s) for s in dict.fromkeys(solvers or []) if MENTION.search(s)),
-    )
-    for kind, values in (("task", definitions.tasks), ("solver", definitions.solvers)):
-        labels = [parsed.value.label for parsed in values]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise UserError(f"two of --{kind} are called {label}: give them labels of their own")
-    return definitions

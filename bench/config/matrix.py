@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,15 +21,14 @@ from .lookup import (
     DEFAULT_DENOISERS,
     DenoiserOptions,
     Parsed,
-    UserDefinitions,
+    Value,
     parse_solver,
     parse_task,
     parse_user_solver,
     parse_user_task,
-    user_definitions,
 )
 from .profile_schema import FOLDER, RENAMED_KEYS, RENAMED_PROFILES, Profile, profile_names
-from .user_files import MENTION, UserFile
+from .user_files import UserFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,7 @@ class Cell:
 
     def __reduce__(self) -> tuple[object, ...]:
         # Files first: task and solver can only be unpickled after the modules that define them exist.
-        sources = (self.task_sources, self.solver_sources)
-        return _unpickle, (sources, self.task, self.solver, self.seed)
+        return _unpickle, ((self.task_sources, self.solver_sources), (self.task, self.solver, self.seed))
 
     @property
     def files(self) -> dict[str, str]:
@@ -55,13 +54,8 @@ class Cell:
         return {s.digest: s.file for s in (*self.task_sources, *self.solver_sources)}
 
 
-def _unpickle(
-    sources: tuple[tuple[UserFile, ...], tuple[UserFile, ...]],
-    task: Task,
-    solver: Solver | ExternalSolver,
-    seed: int,
-) -> Cell:
-    return Cell(task, solver, seed, *sources)
+def _unpickle(sources: tuple[Any, Any], cell: tuple[Any, Any, int]) -> Cell:
+    return Cell(*cell, *sources)
 
 
 def parse_user_cell(
@@ -108,13 +102,10 @@ def load_profile(text: str) -> Profile:
 
 def _check_distinct(profile: Profile, parts: list[list[Cell]]) -> None:
     """Raise ``UserError`` if two cells would have the same name in tables."""
-    lines: set[str] = set()
-    for part, matrix in zip(profile.parts(), parts, strict=True):
-        for cell in matrix:
-            line = _table_name(cell, part)
-            if line in lines:
-                raise UserError(f"profile {profile.name}: {line} stands in it twice")
-            lines.add(line)
+    pairs = zip(profile.parts(), parts, strict=True)
+    for name, count in Counter(_table_name(cell, part) for part, matrix in pairs for cell in matrix).items():
+        if count > 1:
+            raise UserError(f"profile {profile.name}: {name} stands in it twice")
 
 
 def _table_name(cell: Cell, part: Profile) -> str:
@@ -172,23 +163,31 @@ def cells(
     Raises:
         UserError: a call is wrong, or a task or solver is not in the profile.
     """
-    own = user_definitions(tasks, solvers, denoisers)
-    every = _without_repeats(profile, [_cells(part, profile, denoisers, own) for part in profile.parts()])
+    task_choice = [parse_user_task(text, denoisers) for text in dict.fromkeys(tasks or [])]
+    solver_choice = [parse_user_solver(text) for text in dict.fromkeys(solvers or [])]
+    own_tasks, own_solvers = _own("task", task_choice), _own("solver", solver_choice)
+    parts = [_cells(part, profile, denoisers, own_tasks, own_solvers) for part in profile.parts()]
+    every = _without_repeats(profile, parts)
     flat = [cell for part in every for cell in part]
     if denoisers.flags() and not any(isinstance(cell.task.prior, PlugAndPlayPrior) for cell in flat):
         raise UserError(f"{denoisers.flags()}: no task of the profile {profile.name} has a denoiser")
-    own_tasks = {t.value.label + _suffix(part, profile) for t in own.tasks for part in profile.parts()}
-    task_labels = [parse_task(t, denoisers).label for t in tasks or [] if not MENTION.search(t)]
-    some_tasks = _selected("task", [cell.task.label for cell in flat], task_labels, own_tasks)
-    own_solvers = {s.value.label for s in own.solvers}
-    solver_labels = [parse_solver(s).label for s in solvers or [] if not MENTION.search(s)]
-    some_solvers = _selected("solver", [cell.solver.label for cell in flat], solver_labels, own_solvers)
+    some_tasks = _selected("task", [cell.task.label for cell in flat], task_choice)
+    some_solvers = _selected("solver", [cell.solver.label for cell in flat], solver_choice)
     if whole:
         return every
     return [
         [cell for cell in part if cell.task.label in some_tasks and cell.solver.label in some_solvers]
         for part in every
     ]
+
+
+def _own(kind: str, choice: Sequence[Parsed[Value]]) -> list[Parsed[Value]]:
+    """The values from users' files. Raises ``UserError`` if two have the same label."""
+    own = [parsed for parsed in choice if parsed.sources]
+    for label, count in Counter(parsed.value.label for parsed in own).items():
+        if count > 1:
+            raise UserError(f"two of --{kind} are called {label}: give them labels of their own")
+    return own
 
 
 def _without_repeats(profile: Profile, parts: list[list[Cell]]) -> list[list[Cell]]:
@@ -208,10 +207,16 @@ def _suffix(part: Profile, whole: Profile) -> str:
     return "".join(f", {word}" for word in words)
 
 
-def _cells(part: Profile, whole: Profile, denoisers: DenoiserOptions, own: UserDefinitions) -> list[Cell]:
+def _cells(
+    part: Profile,
+    whole: Profile,
+    denoisers: DenoiserOptions,
+    own_tasks: list[Parsed[Task]],
+    own_solvers: list[Parsed[Solver | ExternalSolver]],
+) -> list[Cell]:
     check_precision(part, denoisers)
-    tasks = [*(Parsed(parse_task(t, denoisers)) for t in part.tasks), *own.tasks]
-    solvers = [*(Parsed(parse_solver(s)) for s in part.solvers), *own.solvers]
+    tasks = [*(Parsed(parse_task(t, denoisers)) for t in part.tasks), *own_tasks]
+    solvers = [*(Parsed(parse_solver(s)) for s in part.solvers), *own_solvers]
     suffix = _suffix(part, whole)
     tasks = [replace(t, value=replace(t.value, label=t.value.label + suffix)) for t in tasks]
     check_warm_start(part, [t.value for t in tasks])
@@ -250,10 +255,10 @@ def check_warm_start(part: Profile, tasks: Sequence[Task]) -> None:
             )
 
 
-def _selected(kind: str, offered: Sequence[str], labels: Sequence[str], own: set[str]) -> set[str]:
+def _selected(kind: str, offered: Sequence[str], choice: Sequence[Parsed[Value]]) -> set[str]:
     """Labels that a command line selects; all that are offered if it selects none."""
-    selected = set(own)
-    for label in labels:
+    selected: set[str] = set()
+    for label in (parsed.value.label for parsed in choice):
         # "deblurring(huber)" selects its variants too: "deblurring(huber), compiled".
         same = {other for other in offered if other == label or other.startswith(f"{label}, ")}
         if not same:

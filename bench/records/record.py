@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import torch
+from pydantic import ConfigDict, TypeAdapter
 
 from ..config.matrix import Cell
 from ..config.profile_schema import Profile, with_new_keys
@@ -43,6 +44,8 @@ class Record:
         values: numbers and lists of numbers; ``null`` where a number is not finite.
         provenance: versions, device, commit.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     key: str
     kind: Kind
@@ -86,25 +89,16 @@ class Record:
         """
         try:
             content = json.loads(text)
-            if not isinstance(content, dict) or set(content) != {*TYPES, "checksum"}:
-                raise ValueError("not a record")
             intact = content.pop("checksum") == _checksum(content)
-        except RecursionError as error:
+        except (RecursionError, AttributeError, KeyError, TypeError) as error:
             raise ValueError("not a record") from error
         if not intact:
             raise ValueError("its checksum does not fit")
-        if not all(isinstance(content[name], kind) for name, kind in TYPES.items()):
-            raise ValueError("not a record")
-        content["settings"] = with_new_keys(content["settings"])
-        return cls(**content)
+        record = _RECORD.validate_python(content)
+        return replace(record, settings=with_new_keys(record.settings))
 
 
-TYPES = {
-    **dict.fromkeys(("key", "kind", "task", "solver", "composition", "status", "reason"), str),
-    "seed": int,
-    **dict.fromkeys(("settings", "values", "provenance"), dict),
-}
-"""Types of the attributes of a record."""
+_RECORD = TypeAdapter(Record)
 
 
 def _line(content: dict[str, Any]) -> str:

@@ -3,45 +3,41 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from ..utils.atomic_files import Unwritable, publish, remove_abandoned, write_atomically
 from ..utils.errors import UserError
 from .record import FINISHED, READABLE, SCHEMA, Record
 
-KEY = re.compile(r"[\w-]{1,200}")
-"""Pattern of keys. A key is the name of a file, so it must not leave the folder."""
+Key = Annotated[str, Field(pattern=r"^[\w-]{1,200}$")]
+"""A key is the name of a file, and must not lead out of its folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The run that a folder holds. ``cells`` are the keys of the last run's cells, in order."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     profile: str
     summary: str
     images: str
     device: str
-    cells: list[str]
+    cells: list[Key]
     schema: int = SCHEMA
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
         """Parse a manifest. Raises ``ValueError`` if ``text`` is none, or a key in it cannot be a file's name."""
-        try:
-            manifest = cls(**json.loads(text))
-        except (RecursionError, TypeError) as error:
-            raise ValueError("not a manifest") from error
-        texts = (manifest.profile, manifest.summary, manifest.images, manifest.device)
-        if not all(isinstance(text, str) for text in texts) or not isinstance(manifest.schema, int):
-            raise ValueError("not a manifest")
-        if not isinstance(manifest.cells, list) or not all(
-            isinstance(key, str) and KEY.fullmatch(key) for key in manifest.cells
-        ):
-            raise ValueError("not keys of records")
-        return manifest
+        return _MANIFEST.validate_json(text, strict=True)
+
+
+_MANIFEST = TypeAdapter(Manifest)
 
 
 def _of_early_kill(file: Path) -> bool:

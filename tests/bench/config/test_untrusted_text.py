@@ -134,5 +134,5 @@ def test_no_value_makes_a_manifest_that_leads_elsewhere(value, name):
 @pytest.mark.parametrize("key", ["../../x", "/etc/x", "", ".", "..", "a/b", "a\n"])
 def test_a_key_of_a_manifest_is_a_name(key):
     content = {"profile": "p", "summary": "", "images": "i", "device": "cpu", "cells": [key], "schema": 2}
-    with pytest.raises(ValueError, match="not keys"):
+    with pytest.raises(ValueError, match=r"cells\.0"):
         Manifest.from_json(json.dumps(content))

@@ -112,5 +112,6 @@ def test_what_is_wrong_with_a_task_is_one_line_before_anything_is_written(
 def test_two_that_a_table_could_not_tell_apart_are_refused(mine, tmp_path):
     other = written(tmp_path, MINE + "# another", "other.py")
     with pytest.raises(UserError, match=r"two of --solver are called mine\(7\)"):
-        user_definitions(None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
-    assert len(user_definitions(None, [f"{mine}:mine(7)"] * 2).solvers) == 1
+        cells(load_profile("smoke"), None, [f"{mine}:mine(7)", f"{other}:mine(7)"])
+    (first, *_) = cells(load_profile("smoke"), None, [f"{mine}:mine(7)"] * 2)
+    assert len({str(cell) for cell in first}) == len(first)
