@@ -1,4 +1,4 @@
-"""Every experiment on inertia, its negative control, the tables and the figures, in the setting of the paper shrunk to a moment."""
+"""Every experiment on inertia, its negative control, and the report, in the setting of the paper shrunk to a moment."""
 
 from __future__ import annotations
 
