@@ -105,8 +105,8 @@ def trajectory_study(
 ) -> tuple[pd.DataFrame, Setting]:
     """The rows of all descents on the training crops of a task, in float64 on the CPU, and their settings.
 
-    All training crops are in one batch. The descents are those of ``descent_methods``, of ``steps`` steps each, with the
-    step size ``eta`` or that of ``step_size``. ``progress`` gets the label of each descent as it ends.
+    All training crops are in one batch. The descents are those of ``descent_methods``, each of ``steps`` steps; ``eta``
+    is their step size, by default that of ``step_size``. ``progress`` gets the label of each descent as it ends.
 
     Raises:
         UserError: each layer of the task has parameters of its own, or there is no reference gradient at some point.

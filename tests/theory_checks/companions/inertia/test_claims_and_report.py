@@ -1,4 +1,4 @@
-"""Every experiment on inertia, its twin, the tables and the figures, in the setting of the paper shrunk to a moment."""
+"""Every experiment on inertia, its negative control, and the report, in the setting of the paper shrunk to a moment."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_experiment_runs_at_the_papers_setting_shrunk(experiment):
     if experiment.id in {"1.1", "1.2", "1.5", "1.9"}:
         assert not [row for row in rows if row.status == "fail"]
     if experiment.id in {"1.1", "1.2", "1.4", "1.5", "1.6", "1.9"}:
-        twin = experiment.negative_control(TINY)
-        assert any(math.isfinite(row.measured) and not row.inside for row in twin)
+        control = experiment.negative_control(TINY)
+        assert any(math.isfinite(row.measured) and not row.inside for row in control)
 
 
 def test_tables_and_figures():

@@ -12,7 +12,7 @@ and 3.6, and here that it is at least 1.3 too. At D = 400 it comes up to 1.9: a 
 these pixels.
 
 The paper has dimensions of about 1.6 to 1.9; with a threshold chosen to make them largest. At a fixed one they are
-smaller (3.4's twin), and they are those of this depth and window (3.5).
+smaller (the negative control of 3.4), and they are those of this depth and window (3.5).
 
 Evidence: read (abstract, and the authors' code and windows); bounds by the specification.
 """

@@ -32,10 +32,10 @@ class SpectrumEnds:
 
 def product(residual: Residual, theta: Tensor) -> Callable[[Tensor], Tensor]:
     """The map ``w ↦ (A J)(A J)ᵀ w``, shapes ``(m,)``: a vector–Jacobian, then a Jacobian–vector product."""
-    pull = torch.func.vjp(residual, theta)[1]
+    vjp = torch.func.vjp(residual, theta)[1]
 
     def apply(w: Tensor) -> Tensor:
-        (gradient,) = pull(w)
+        (gradient,) = vjp(w)
         return torch.func.jvp(residual, (theta,), (gradient,))[1]
 
     return apply

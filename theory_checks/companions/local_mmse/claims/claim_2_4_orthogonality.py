@@ -97,8 +97,8 @@ def _own_score(setting: Setting, operator: Operator, aware: bool) -> float:
 
 def _patches(images: Tensor, window: int) -> Tensor:
     """Patches ``(B, H·W, C·window²)``, without ``patches.extract``, which is under test here."""
-    reach = range(-(window // 2), window // 2 + 1)
-    moved = [torch.roll(images, (-i, -j), (-2, -1)) for i in reach for j in reach]
+    offsets = range(-(window // 2), window // 2 + 1)
+    moved = [torch.roll(images, (-i, -j), (-2, -1)) for i in offsets for j in offsets]
     return torch.cat(moved, 1).flatten(2).transpose(1, 2)
 
 

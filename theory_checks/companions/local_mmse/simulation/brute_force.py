@@ -25,8 +25,8 @@ def matrices(problem: Problem, like: Tensor) -> tuple[Array, Array]:
 def patch_pixels(n: int, H: int, W: int, P: int) -> list[int]:
     """The pixel numbers of the P × P patch around pixel n of a torus, row by row."""
     row, column = divmod(n, W)
-    reach = range(-(P // 2), P // 2 + 1)
-    return [(row + i) % H * W + (column + j) % W for i in reach for j in reach]
+    offsets = range(-(P // 2), P // 2 + 1)
+    return [(row + i) % H * W + (column + j) % W for i in offsets for j in offsets]
 
 
 def dense_local(y: Tensor, train: Tensor, problem: Problem, sigma: float, P: int) -> tuple[Array, Array]:
