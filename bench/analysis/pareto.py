@@ -1,8 +1,8 @@
 """What an error of the gradient costs: Pareto fronts, and the cheapest solver of each family to 10, 1 and 0.1 %."""
 
 # The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false
 from __future__ import annotations
 
 import math

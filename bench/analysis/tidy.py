@@ -1,7 +1,5 @@
 """Records as tidy tables, one row per observation, numbers as measured."""
 
-# The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import math

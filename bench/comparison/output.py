@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ..utils.json_values import finite
 from . import tables
@@ -104,6 +105,6 @@ def _title(comparisons: Sequence[Comparison]) -> str:
     return f"{comparisons[0].run.label} against {', '.join(c.reference.label for c in comparisons)}"
 
 
-def _runs(comparisons: Sequence[Comparison]) -> list[dict[str, object]]:
+def _runs(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     runs = [comparisons[0].run, *(comparison.reference for comparison in comparisons)]
     return [{"label": run.label, "description": description(run)} for run in runs]

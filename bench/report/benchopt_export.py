@@ -1,8 +1,5 @@
 """A run in the layout of benchopt: a folder that ``benchopt plot`` opens, written without benchopt."""
 
-# The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
 from __future__ import annotations
 
 import re
@@ -82,7 +79,7 @@ def benchopt_rows(records: Iterable[Record]) -> pd.DataFrame:
         stop = {"sampling_strategy": "Iteration", "stop_val": look["step"], "time": look["seconds"]}
         rows.append({"objective_name": TRAINING} | identity | stop | {PSNR: look["psnr"]})
     table = pd.DataFrame(rows)
-    return table.drop(columns=[name for name in objectives() if rows and table[name].isna().all()])
+    return table.drop(columns=[name for name in objectives() if rows and bool(table[name].isna().all())])
 
 
 def _identity(record: Record, cell: dict[str, object]) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Tables of the page of a run."""
 
 # The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false
 from __future__ import annotations
 
 import math
@@ -37,9 +37,10 @@ def _summary(frame: pd.DataFrame, table: Table, name: str, caption: str) -> Html
     columns = [metric for metric in metrics.in_table(table) if summary[metric.name].notna().any()]
     failed = bool(summary["failed"].any())
     heads = [TASK, ESTIMATOR]
-    heads += [
-        HeaderCell(m.heading(table), number=not m.words, shown=not m.column(table).hidden) for m in columns
-    ]
+    for metric in columns:
+        column = metric.column(table)
+        shown = column is not None and not column.hidden
+        heads.append(HeaderCell(metric.heading(table), number=not metric.words, shown=shown))
     heads += [HeaderCell("seeds that failed", number=True)] if failed else []
     rows = []
     for heading, part in summary.groupby("heading", sort=False):

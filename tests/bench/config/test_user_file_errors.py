@@ -6,7 +6,8 @@ import textwrap
 
 import pytest
 
-from bench.config.lookup import parse_user_task, user_definitions
+from bench.config.lookup import parse_user_task
+from bench.config.matrix import cells, load_profile
 from bench.utils.errors import UserError
 from tests.helpers.commands import refused
 from tests.helpers.user_files import MINE, written
