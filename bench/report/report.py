@@ -3,84 +3,85 @@
 from __future__ import annotations
 
 import importlib.util
-import io
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from ..analysis import convergence
-from ..analysis.tidy import headings, looks, tidy, trajectories
-from ..records.record import Record
-from ..records.store import Store, load
-from ..utils.atomic_files import write_atomically
+from ..utils.atomic_files import make_folder, write_atomically
+from .run_data import RunData, read_run
 
 
 def write_report(folder: Path, bounds: Path | None = None) -> list[Path]:
     """Write ``tables/``, ``figures/`` and ``index.html`` into the folder of a run; same records, same bytes.
 
-    Without vl-convert-python, which draws its plots, there is no page: a machine that is lent with a GPU and without a
-    network may lack these 32 MiB, and ``bench report`` makes the page elsewhere.
+    Nothing is written before everything was rendered.
 
     Args:
         folder: of the run.
-        bounds: verdicts that the page shows, as ``page.write_page`` takes them.
+        bounds: folder of verdicts that the page shows, as of ``page.render_page``.
 
     Returns:
         The files; the page last, if there is one.
-    """
-    # Here, not above: matplotlib and seaborn take a second that no other command should wait for.
-    from ..analysis import cost_at_error, pareto, scaling
-    from .figures import write_figures
-    from .page import write_page
-    from .parquet import write_parquet
-    from .tables import write_tables
 
-    store = Store(folder)
-    records, manifest = load(folder), store.manifest()
-    frame, looked, measured = tidy(records), looks(records), scaling.sizes(records)
-    written = write_tables(frame, folder / "tables")
-    assert manifest is not None, "load has looked"
-    written += write_parquet(records, frame, manifest, folder / "tables")
-    fronts, fitted = pareto.frontier_table(frame, looked), scaling.fitted_exponents(measured)
-    further: dict[str, str] = {}
-    if len(fronts):
-        further |= {"pareto.csv": fronts.to_csv(index=False), "pareto.md": pareto.frontier_markdown(fronts)}
-    if tuned := cost_at_error.sections(frame):
-        further["headline.md"] = tuned
-    if len(fitted):
-        further |= {"growth.csv": fitted.to_csv(index=False), "growth.md": scaling.exponents_markdown(fitted)}
-    for name, content in further.items():
-        written.append(folder / "tables" / name)
-        write_atomically(written[-1], content)
-    pictures, words = _pictures(records, store)
-    seen = trajectories(records)
-    written += write_figures(frame, seen, looked, measured, pictures, words, folder / "figures")
-    if importlib.util.find_spec("vl_convert") is None:
-        return written
-    return [*written, write_page(folder, bounds)]
+    Raises:
+        UserError: there is no run, no record of quality, or no verdicts in ``bounds``.
+        Unwritable: the disk is full, or may only be read.
+    """
+    contents = render_report(read_run(folder), bounds)
+    for name in dict.fromkeys(Path(name).parent for name in contents):
+        make_folder(folder / name)
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]
+
+
+def render_report(run: RunData, bounds: Path | None = None) -> dict[str, str | bytes]:
+    """The files of a report by their names in the folder of the run.
+
+    Without vl-convert-python, which draws its plots, there is no page: a machine that is lent with a GPU and without a
+    network may lack these 32 MiB, and ``bench report`` makes the page elsewhere.
+    """
+    from .figures import render_figures
+    from .page import render_page
+
+    tables = _rendered_tables(run) | _summaries(run)
+    figures = render_figures(run.plots.values(), run.frame, run.images)
+    contents: dict[str, str | bytes] = {f"tables/{name}": content for name, content in tables.items()}
+    contents |= {f"figures/{name}": content for name, content in figures.items()}
+    return contents if importlib.util.find_spec("vl_convert") is None else contents | render_page(run, bounds)
 
 
 def no_page(folder: Path) -> str:
-    """In a line, why a report in ``folder`` has no page, and what to do."""
+    """Why a report in ``folder`` has no page, and what to do."""
     return f"no page: vl-convert-python is missing; 'python -m bench report {folder}' makes it where it is installed"
 
 
-Place = tuple[str, str]
-"""Heading and solver."""
+def _rendered_tables(run: RunData) -> dict[str, str | bytes]:
+    from .parquet import write_parquet
+    from .tables import write_tables
+
+    return _contents(lambda folder: write_tables(run.frame, folder)) | _contents(
+        lambda folder: write_parquet(run.records, run.frame, run.manifest, folder)
+    )
 
 
-def _pictures(
-    records: list[Record], store: Store
-) -> tuple[dict[Place, dict[str, np.ndarray]], dict[Place, str]]:
-    """The pictures of the last seed that has some, and what their equilibrium is called."""
-    found: dict[Place, dict[str, np.ndarray]] = {}
-    words: dict[Place, str] = {}
-    shown = headings(records)
-    for record in records:
-        file = store.rows / f"{record.key}.npz"
-        if record.status == "ok" and file.is_file():
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
-                heading = shown[record.task, record.crop, record.batch]
-                found[heading, record.solver] = {name: arrays[name] for name in arrays.files}
-                words[heading, record.solver] = convergence.equilibrium_words(record)
-    return found, words
+def _contents(write: Callable[[Path], list[Path]]) -> dict[str, str | bytes]:
+    """The contents of files by name, in the order in which ``write`` writes them into a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {file.name: file.read_bytes() for file in write(Path(folder))}
+
+
+def _summaries(run: RunData) -> dict[str, str | bytes]:
+    """Tables of fronts, of costs at an error, and of exponents, if there are enough measurements."""
+    from ..analysis import cost_at_error, pareto, scaling
+
+    fronts, exponents = pareto.frontier_table(run.frame, run.looked), scaling.fitted_exponents(run.sizes)
+    texts = {"headline.md": cost_at_error.sections(run.frame)}
+    if len(fronts):
+        texts |= {"pareto.csv": fronts.to_csv(index=False), "pareto.md": pareto.frontier_markdown(fronts)}
+    if len(exponents):
+        texts |= {
+            "growth.csv": exponents.to_csv(index=False),
+            "growth.md": scaling.exponents_markdown(exponents),
+        }
+    return {name: text for name, text in texts.items() if text}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
@@ -17,19 +18,21 @@ from playwright.sync_api import Page, sync_playwright
 from bench.analysis.convergence import AT, equilibrium_words
 from bench.analysis.over_seeds import past_depth
 from bench.analysis.pareto import LEVELS
-from bench.analysis.recommendation import by_heading, options, stops
+from bench.analysis.recommendation import candidates, stops
 from bench.analysis.tidy import tidy, trajectories
 from bench.records.record import Record
 from bench.records.store import Manifest, Store, load
-from bench.report.page import recommendations, render, write_page
-from bench.report.page.depth_plots import depths_of
-from bench.report.page.family_style import marks
-from bench.report.page.images import UsedPanels, best_depths, collect
-from bench.report.page.left_out import left_out
-from bench.report.page.page import run_page
+from bench.report.family_style import family_styles
+from bench.report.images import SolverImages
+from bench.report.page import recommendations, render, render_page
+from bench.report.page.images import best_solvers, collect
+from bench.report.page.page import panel_specs
+from bench.report.page.recommendations import left_out
 from bench.report.page.tables import three_digits
 from bench.report.page.theory import REFERENCE
-from bench.report.page.vega_lite import ticks
+from bench.report.plot import log_ticks
+from bench.report.psnr_plots import psnr_past_depth
+from bench.report.run_data import read_run
 from bench.utils.errors import UserError
 
 QUICK = Path(__file__).parents[3] / "results" / "reference" / "quick-cpu"
@@ -145,10 +148,22 @@ def browser():
         started.close()
 
 
+def write_page(folder, bounds=None) -> Path:
+    """The page of a run, written into its folder."""
+    for name, content in render_page(read_run(folder), bounds).items():
+        (folder / name).write_bytes(content)
+    return folder / "index.html"
+
+
 @pytest.fixture(scope="session")
-def quick(tmp_path_factory) -> Path:
+def quick_run():
+    return read_run(QUICK)
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory, quick_run) -> Path:
     file = tmp_path_factory.mktemp("quick") / "index.html"
-    file.write_bytes(run_page(QUICK))
+    file.write_bytes(render_page(quick_run)["index.html"])
     return file
 
 
@@ -188,10 +203,10 @@ def drawn(page, selector):
     return box
 
 
-def test_the_page_is_small_and_the_same_each_time(quick, made):
+def test_the_page_is_small_and_the_same_each_time(quick, quick_run, made):
     assert quick.stat().st_size < 5 * MIB
-    assert quick.read_bytes() == run_page(QUICK)
-    assert made.read_bytes() == run_page(made.parent)
+    assert quick.read_bytes() == render_page(quick_run)["index.html"]
+    assert made.read_bytes() == render_page(read_run(made.parent))["index.html"]
 
 
 def test_it_opens_from_a_file_and_draws_its_plots(quick, opened):
@@ -245,12 +260,13 @@ ANSWERS = """([stop, level, cost]) => {
 
 
 @pytest.mark.parametrize("which", [pytest.param("quick", marks=pytest.mark.slow), "made"])
-def test_the_page_answers_as_the_library_does(which, opened, request):
+def test_the_page_shows_the_answer_to_every_choice(which, opened, request):
     file = request.getfixturevalue(which)
     page = opened(file)
-    frame = tidy(load(QUICK if which == "quick" else file.parent))
-    known, limits = by_heading(options(frame)), stops(options(frame))
-    before = recommendations.measurements(frame)
+    frame = request.getfixturevalue("quick_run").frame if which == "quick" else tidy(load(file.parent))
+    known = candidates(frame)
+    limits = stops([option for choices in known.values() for option in choices])
+    before = frame.groupby("heading")["psnr_measurement"].mean()
     assert page.locator("#memory").get_attribute("max") == str(len(limits) - 1)
     seen = set()
     for place, limit in enumerate(limits):
@@ -258,7 +274,10 @@ def test_the_page_answers_as_the_library_does(which, opened, request):
             for counted, cost in enumerate(recommendations.COUNTED):
                 found = page.evaluate(ANSWERS, [place, level, counted])
                 for heading, choices in known.items():
-                    both = recommendations.answers(choices, before[heading], within, limit, cost)
+                    both = (
+                        recommendations.cheapest_answer(choices, within, limit, cost),
+                        recommendations.best_answer(choices, before[heading], limit, cost),
+                    )
                     expected = [[a.solver, a.value, a.cost, a.note] for a in both]
                     assert found[heading] == expected, (heading, within, limit, cost)
                     seen |= {(heading, a.solver) for a in both}
@@ -495,14 +514,14 @@ def test_any_text_is_a_title_and_data(tmp_path):
 
 def test_verdicts_come_from_the_folder_that_is_given(made, tmp_path, opened):
     with pytest.raises(UserError, match="tox -e bounds"):
-        run_page(made.parent, tmp_path)
+        render_page(read_run(made.parent), tmp_path)
     (tmp_path / "verdicts.json").write_text("[]")
     with pytest.raises(UserError, match="broken"):
-        run_page(made.parent, tmp_path)
+        render_page(read_run(made.parent), tmp_path)
     claim = {"id": "C0", "statement": HOSTILE, "verdict": "refuted", "worst": None, "median": 2.5}
     (tmp_path / "verdicts.json").write_text(json.dumps({"claims": [claim], "operators": []}))
     file = tmp_path / "index.html"
-    file.write_bytes(run_page(made.parent, tmp_path))
+    file.write_bytes(render_page(read_run(made.parent), tmp_path)["index.html"])
     page = opened(file)
     words = page.locator("#claims").inner_text()
     assert "0 of 1 claims hold" in words
@@ -524,22 +543,31 @@ def test_each_image_is_stored_once_while_there_is_room():
 
     found = {
         "t": {
-            "a(1)": UsedPanels(0, arrays(1), AT),
-            "b(1)": UsedPanels(0, arrays(2), AT),
-            "c(1)": UsedPanels(1, arrays(3), AT),
-            "d(1)": UsedPanels(0, arrays(1), AT),
+            "a(1)": SolverImages(0, arrays(1), AT),
+            "b(1)": SolverImages(0, arrays(2), AT),
+            "c(1)": SolverImages(1, arrays(3), AT),
+            "d(1)": SolverImages(0, arrays(1), AT),
         }
     }
     every = collect(found, set())
     (album,) = every.albums
     assert len(every.images) == 3  # truth and measurement are the same; c shows another crop
-    assert [shot.solver for shot in album.shots] == ["", "", "a(1)", "a(1)", "b(1)", "b(1)", "d(1)", "d(1)"]
+    assert [view.solver for view in album.views] == ["", "", "a(1)", "a(1)", "b(1)", "b(1)", "d(1)", "d(1)"]
     assert album.left_out == 0
     size = max(map(len, every.images.values()))
     (album,) = collect(found, {("t", "b(1)")}, room=2 * size + size // 2).albums
-    assert {shot.solver for shot in album.shots} == {"", "b(1)"}
+    assert {view.solver for view in album.views} == {"", "b(1)"}
     assert album.left_out == 4
-    assert best_depths([("t", "a(1)", 1.0), ("t", "a(2)", 3.0), ("t", "b(1)", math.nan)]) == {("t", "a(2)")}
+    psnrs = {"a(1)": 1.0, "a(2)": 3.0, "b(1)": math.nan}
+    cells = [
+        {"heading": "t", "solver": s, "family": s[0], "status": "ok", "psnr": p} for s, p in psnrs.items()
+    ]
+    assert best_solvers(pd.DataFrame(cells)) == {("t", "a(2)")}
+
+
+def cards(records):
+    frame = tidy(records)
+    return recommendations.cards(frame, candidates(frame))
 
 
 def unsettled(task="deblurring(l1)", solver="jfb(9)", seed=0, tol=1e-4, **values):
@@ -566,10 +594,10 @@ def test_an_image_that_has_not_converged_is_not_at_equilibrium():
         name: np.full((1, 8, 8), 9, np.uint8) for name in ("truth", "measurement", "trained", "equilibrium")
     }
     said = equilibrium_words(unsettled(equilibrium_residual=5.6e-3))
-    (album,) = collect({"t": {"a(1)": UsedPanels(0, arrays, said)}}, set()).albums
-    (shot,) = [shot for shot in album.shots if shot.kind == "equilibrium"]
-    assert shot.label == f"a(1), {said}"
-    assert not shot.settled, "and it is not what the viewer opens with"
+    (album,) = collect({"t": {"a(1)": SolverImages(0, arrays, said)}}, set()).albums
+    (view,) = [view for view in album.views if view.kind == "equilibrium"]
+    assert view.label == f"a(1), {said}"
+    assert not view.settled, "and it is not what the viewer opens with"
 
 
 @pytest.mark.misuse(
@@ -583,7 +611,7 @@ def test_what_is_left_out_of_a_card_is_said():
     )
     failed = replace(record("deblurring(drunet)", "jfb(2)"), status="nan", values={})
     lost = unsettled("deblurring(drunet)", "jfb(3)", equilibrium_residual=5.6e-3, contraction=1.5)
-    (card,) = recommendations.cards(tidy([stays, leaves, failed, lost]))
+    (card,) = cards([stays, leaves, failed, lost])
     assert "plain iteration leaves the equilibrium of jfb(1)" in card.left_out
     assert "no equilibrium was found for jfb(3) (residuals from 5.6e-03)" in card.left_out
     assert "jfb(2) did not end well on every seed" in card.left_out
@@ -604,8 +632,8 @@ def test_a_line_does_not_go_on_with_the_seeds_that_survived():
     found = past_depth(seen)
     assert list(found["said"]) == ["20.00", "diverged on 1 of 2", "diverged on 1 of 2"]
     assert list(found["psnr"].notna()) == [True, False, False]
-    (spec,) = depths_of(seen, marks(tidy([whole, gone]))).values()
-    assert [row["multiple"] for row in spec["data"]["values"]] == [1]
+    (spec,) = panel_specs(psnr_past_depth(seen, family_styles(tidy([whole, gone])))).values()
+    assert [row["x"] for row in spec["layer"][0]["data"]["values"]] == [1]
     assert "A line ends where a seed diverges: jfb(1)" in spec["description"]
 
 
@@ -617,7 +645,7 @@ def test_test_images_choose_nothing_where_nothing_else_was_recorded():
     old = [
         record("t", s, contraction=0.9, loss=None, settled=p) for s, p in (("jfb(1)", 30.0), ("deq(1)", 20.0))
     ]
-    (card,) = recommendations.cards(tidy(old))
+    (card,) = cards(old)
     assert card.best.solver == ""
     assert "not recorded" in card.best.note
 
@@ -635,7 +663,7 @@ def test_numbers_are_told_to_three_digits_and_thousands_in_full():
 
 def test_numbers_of_a_logarithmic_axis_are_few_and_inside():
     for low, high in ((1e-10, 1.0), (2e-3, 0.9), (11, 60), (3, 3.1), (1, 1000)):
-        found = ticks(low, high)
+        found = log_ticks(low, high)
         assert 2 <= len(found) <= 9
         assert found == sorted(found)
         assert all(0.98 * low <= value <= 1.02 * high for value in found)

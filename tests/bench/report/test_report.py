@@ -19,9 +19,11 @@ from bench.analysis.scaling import fitted_exponents, sizes
 from bench.analysis.tidy import looks, tidy, trajectories
 from bench.records.record import Record
 from bench.records.store import Manifest, Store, load
-from bench.report import figure_curves
+from bench.report.family_style import family_styles
 from bench.report.page.render import _vega
 from bench.report.parquet import write_parquet
+from bench.report.plots import growth
+from bench.report.psnr_plots import psnr_against_work
 from bench.report.report import write_report
 from bench.report.summary import printable, summarise
 from bench.report.tables import table_markdown, to_latex, write_tables
@@ -144,7 +146,7 @@ def test_what_was_not_measured_has_no_column_and_no_table(tmp_path):
 
 def test_too_little_for_a_front_or_a_line_makes_neither():
     records = [r for r in sized() if r.crop < 256]
-    assert figure_curves.growth(sizes(records)) is None
+    assert not growth(sizes(records), family_styles(tidy(records))).panels
     assert fitted_exponents(sizes(records)).empty
     assert len(frontier_table(tidy(records), looks(records)))
     two = [r for r in records if r.solver.startswith("deq")]
@@ -174,8 +176,9 @@ def test_looks_are_against_work_and_the_seconds_of_a_timed_step():
     step = 1e-9 * 4 * 64**2 * 1.1
     assert list(first["seconds"]) == pytest.approx([5 * step, 10 * step])
     assert seen[seen["solver"] == "deq(0.1)"]["seconds"].isna().all()
-    work, seconds = figure_curves.learning(seen).axes
-    assert (len(work.lines), len(seconds.lines)) == (4 + 1, 3 + 1), "a line a solver, and the level"
+    work, seconds = psnr_against_work(seen, family_styles(seen)).panels
+    lines = [next(layer.rows for layer in panel.layers if layer.kind == "lines") for panel in (work, seconds)]
+    assert [rows["solver"].nunique() for rows in lines] == [4, 3]
 
 
 @pytest.mark.slow
