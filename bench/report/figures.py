@@ -1,275 +1,203 @@
-"""Figures of a run, with seaborn; pure functions of the tidy table and the stored pictures."""
+"""Plots as figures, and test images side by side."""
 
-# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
+# The stubs of pandas and matplotlib know neither the types of columns nor those of arguments.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
-# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportIndexIssue=false
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
+from collections.abc import Iterable
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.transforms import Bbox
 
-from ..analysis.over_seeds import known_to, past_depth
-from ..analysis.pareto import points
-from . import figure_curves
-from .figure_style import (
-    FAMILIES,
-    RC,
-    facets,
-    means_of,
-    name_points,
-    number_log,
-    save_figure,
-    shared_legend,
-    style_of,
-)
+from .family_style import family_styles
+from .figure_style import RC, figure_files, look_of
+from .images import SolverImages, psnr
+from .plot import Axis, Layer, Panel, Plot, means_of
 from .tables import slug
 
-PANEL = 30
-"""Characters over a picture before a line ends."""
+LINES = {
+    "solid": {"color": "0.35", "lw": 1.2, "zorder": 1},
+    "thin": {"color": "0.75", "lw": 1, "zorder": 0},
+    "dashed": {"color": "0.75", "lw": 0.8, "ls": "--", "zorder": 0},
+    "dotted": {"color": "0.4", "lw": 1, "ls": ":", "zorder": 0},
+}
+"""Guides by kind of line."""
+RING = {"ls": "", "marker": "o", "ms": 12, "mfc": "none", "mec": "k", "mew": 1.1}
+WIDTH = 30
+"""Characters over an image before a line ends."""
 
 
-def error_against_cost(frame: pd.DataFrame) -> Figure | None:
-    """Relative error of the gradient against applications + VJPs and against seconds, a column a task.
-
-    ``None`` where no solver has an error on every seed.
-    """
-    means = means_of(frame)
-    means = means[np.isfinite(means["hypergradient_error"])]  # what diverged on a draw has none
-    if means.empty:
-        return None
-    # What lies below the reference's own accuracy is not known to be any smaller.
-    floors = {heading: known_to(part) for heading, part in frame.groupby("heading", sort=False)}
-    means["hypergradient_error"] = means["hypergradient_error"].clip(lower=means["heading"].map(floors))
-    tasks = list(means["heading"].unique())
-    costs = [("cost", "applications + VJPs of a training step")]
-    if means["step_ms"].notna().any():
-        costs.append(("step_ms", "milliseconds of a training step"))
-    # Tasks side by side while they fit a page, and below each other when there are more.
-    wide = len(tasks) <= 3
-    lines, columns = (len(costs), len(tasks)) if wide else (len(tasks), len(costs))
-    figure, axes = plt.subplots(lines, columns, figsize=(4.4 * columns, 3.7 * lines), squeeze=False)
-    axes = axes if wide else axes.T
-    for line, (x, label) in zip(axes, costs, strict=True):
-        for ax, task in zip(line, tasks, strict=True):
-            part = means[(means["heading"] == task) & means[x].notna()]
-            if part.empty:  # nothing of it was timed
-                ax.set_visible(False)
-                continue
-            sns.scatterplot(part, x=x, y="hypergradient_error", s=55, ax=ax, **style_of(means))
-            ax.set(
-                xscale="log", yscale="log", xlabel=label, ylabel="relative error of the gradient", title=task
-            )
-            ax.yaxis.set_minor_locator(LogLocator(subs=[]))
-            ax.margins(x=0.16, y=0.08)
-            number_log(ax.xaxis)
-            number_log(ax.yaxis)
-            ax.grid(alpha=0.3)
-            name_points(ax, part, x, "hypergradient_error")
-    shared_legend(figure, axes.flat, "estimator")
-    figure.tight_layout()
-    return figure
-
-
-def psnr_against_depth(frame: pd.DataFrame) -> Figure | None:
-    """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass.
-
-    No hollow mark where a seed reached no equilibrium; ``None`` where no solver has a PSNR on every seed.
-    """
-    means = means_of(frame).dropna(subset=["psnr"])
-    if means.empty:
-        return None
-    tasks = list(means["heading"].unique())
-    figure, axes = facets(len(tasks))
-    style = style_of(means)
-    for ax, task in zip(axes, tasks, strict=True):
-        part = means[means["heading"] == task]
-        for row in part.itertuples():
-            ax.plot([row.applications] * 2, [row.psnr, row.psnr_equilibrium], color="0.75", lw=1, zorder=0)
-        sns.scatterplot(part, x="applications", y="psnr", s=55, ax=ax, **style)
-        hollow = dict(
-            zip(style["hue_order"], zip(style["palette"], style["markers"], strict=True), strict=True)
-        )
-        for row in part.itertuples():
-            colour, marker = hollow[row.family]
-            ax.scatter(
-                row.applications,
-                row.psnr_equilibrium,
-                s=55,
-                facecolors="none",
-                edgecolors=[colour],
-                marker=marker,
-            )
-        ax.axhline(part["psnr_measurement"].mean(), color="0.4", lw=1, ls=":")
-        ax.annotate(
-            "measurement",
-            (0.98, part["psnr_measurement"].mean()),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize=8,
-            color="0.35",
-        )
-        ax.set(
-            xscale="log",
-            xlabel="applications of T in a forward pass",
-            ylabel="PSNR on test images (dB)",
-            title=task,
-        )
-        ax.yaxis.set_major_locator(MaxNLocator(6))
-        ax.grid(alpha=0.3)
-    shared_legend(figure, axes, "filled: as trained\nhollow: at equilibrium")
-    figure.tight_layout()
-    return figure
-
-
-def memory_against_depth(frame: pd.DataFrame) -> Figure:
-    """Bytes that autograd saved against the applications of a forward pass, log–log."""
-    means = means_of(frame).dropna(subset=["saved_mib"])
-    tasks = list(means["heading"].unique())
-    figure, axes = facets(len(tasks))
-    for ax, task in zip(axes, tasks, strict=True):
-        part = means[means["heading"] == task].sort_values("applications")
-        sns.scatterplot(part, x="applications", y="saved_mib", s=55, ax=ax, **style_of(means))
-        ax.set(
-            xscale="log",
-            yscale="log",
-            xlabel="applications of T in a forward pass",
-            ylabel="tape (MiB)",
-            title=task,
-        )
-        ax.margins(x=0.16, y=0.12)
-        number_log(ax.xaxis)
-        number_log(ax.yaxis)
-        ax.grid(alpha=0.3, which="both")
-        name_points(ax, part, "applications", "saved_mib")
-    shared_legend(figure, axes, "estimator")
-    figure.tight_layout()
-    return figure
-
-
-def psnr_past_depth(seen: pd.DataFrame) -> Figure:
-    """PSNR of the learned operator against multiples of the depth that was trained, a line a solver."""
-    means = past_depth(seen)  # a line ends where a seed diverges
-    tasks = list(means["heading"].unique())
-    figure, axes = facets(len(tasks))
-    style = style_of(means)
-    for ax, task in zip(axes, tasks, strict=True):
-        part = means[means["heading"] == task]
-        sns.lineplot(
-            part, x="multiple", y="psnr", units="solver", estimator=None, dashes=False, lw=1.2, ax=ax, **style
-        )
-        ax.set(
-            xscale="log",
-            xlabel="iterations, as multiples of the trained depth",
-            ylabel="PSNR (dB)",
-            title=task,
-        )
-        # A curve that falls off the page tells enough; the others must stay readable.
-        best = part["psnr"].max()
-        bottom = max(part["psnr"].min() - 0.3, best - 12)
-        ax.set_ylim(bottom=bottom, top=best + 0.5)
-        ax.margins(x=0.16)
-        ax.grid(alpha=0.3)
-        # Each line is named where it ends, or leaves the page.
-        name_points(ax, part[part["psnr"] > bottom].groupby("solver", sort=False).tail(1), "multiple", "psnr")
-    shared_legend(figure, axes, "estimator")
-    figure.tight_layout()
-    return figure
-
-
-def panels(
-    frame: pd.DataFrame,
-    pictures: dict[tuple[str, str], dict[str, np.ndarray]],
-    task: str,
-    words: dict[tuple[str, str], str],
-) -> Figure:
-    """Truth, measurement, and for each family its highest PSNR: as trained above, and below what ``words`` calls it."""
-    means = means_of(frame)
-    means = means[means["heading"] == task]
-    means = means[[(task, solver) in pictures for solver in means["solver"]]]
-    best = means.sort_values("psnr", kind="stable").groupby("family", sort=False).tail(1)
-    best = best.sort_values(
-        "family", key=lambda names: names.map(lambda n: FAMILIES.index(n) if n in FAMILIES else 99)
+def to_figure(plot: Plot) -> Figure:
+    """Draw a plot with at least one panel."""
+    columns, rows = len(plot.grid[0]), len(plot.grid)
+    width, height = plot.size
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
+    drawn = []
+    for ax, panel in zip(axes.flat, (panel for row in plot.grid for panel in row), strict=True):
+        if panel is None:
+            ax.set_visible(False)
+            continue
+        for layer in panel.layers:
+            _draw(ax, layer, panel.y, plot)
+        _number(ax, panel)
+        drawn.append((ax, panel))
+    legend = figure.legend(
+        handles=_legend(plot), title=plot.legend, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
     )
-    first = pictures[task, best["solver"].iloc[0]]
-    columns = 1 + len(best)
-    figure, axes = plt.subplots(2, columns, figsize=(2.1 * columns, 5.2), squeeze=False, layout="constrained")
-    shown = [("truth", first["truth"], axes[0, 0]), ("measurement", first["measurement"], axes[1, 0])]
-    for column, row in enumerate(best.itertuples(), start=1):
-        picture = pictures[task, row.solver]
-        for line, name in enumerate(("trained", "equilibrium")):
-            title = row.solver if line == 0 else words.get((task, row.solver), "at equilibrium")
-            title = textwrap.fill(title, PANEL)
-            title += f"\n{_psnr(picture['truth'], picture[name]):.2f} dB"
-            shown.append((title, picture[name], axes[line, column]))
-    for title, image, ax in shown:
-        grey = image.shape[0] == 1
-        ax.imshow(
-            image[0] if grey else image.transpose(1, 2, 0), cmap="gray" if grey else None, vmin=0, vmax=255
-        )
-        ax.set_title(title, fontsize=8)
-        ax.axis("off")
-    axes[1, 0].set_title(f"measurement\n{_psnr(first['truth'], first['measurement']):.2f} dB", fontsize=8)
-    figure.suptitle(
-        f"{task}: of each family what has the highest PSNR as trained, one test image", fontsize=10
-    )
+    legend.set_alignment("left")
+    figure.tight_layout()
+    for ax, panel in drawn:  # last: only now it is known which names fit and which overlap
+        _name(ax, [layer.rows for layer in panel.layers if layer.kind == "names"], panel.y)
     return figure
 
 
-def _psnr(truth: np.ndarray, image: np.ndarray) -> float:
-    error = np.mean((truth.astype(float) - image.astype(float)) ** 2) / 255**2
-    return float(-10 * np.log10(error)) if error else float("inf")
+def _draw(ax: Axes, layer: Layer, y_axis: Axis, plot: Plot) -> None:
+    rows = layer.rows.assign(y=layer.rows["y"].clip(lower=y_axis.clip or None))
+    if layer.kind == "guides":
+        style = LINES[layer.line] | {"drawstyle": "steps-post" if layer.steps else "default"}
+        for _, line in rows.groupby("line", sort=False):
+            ax.plot(line["x"], line["y"], **style)
+        if layer.label:
+            at = (0.995, rows["y"].iloc[-1])
+            place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+            ax.annotate(layer.label, at, **place, fontsize=7, color="0.45")
+    elif layer.kind == "lines":
+        for (family, _), line in rows.groupby(["family", "solver"], sort=False):
+            dash = "--" if layer.line == "dashed" else "-"
+            ax.plot(line["x"], line["y"], lw=1.2, color=plot.styles[family].colour, ls=dash)
+    elif layer.kind == "points":
+        for family, part in rows.groupby("family", sort=False):
+            look = look_of(plot.styles[family], layer.fill, layer.small)
+            ax.plot(part["x"], part["y"], ls="", zorder=2.1, **look)
+    elif layer.kind == "rings":
+        ax.plot(rows["x"], rows["y"], zorder=3, **RING)
 
 
-def write_figures(
-    frame: pd.DataFrame,
-    seen: pd.DataFrame,
-    looked: pd.DataFrame,
-    sizes: pd.DataFrame,
-    pictures: dict[tuple[str, str], dict[str, np.ndarray]],
-    words: dict[tuple[str, str], str],
-    folder: Path,
-) -> list[Path]:
-    """Draw every figure that there are measurements for, as PNG, PDF and SVG; the same rows give the same bytes.
+def _number(ax: Axes, panel: Panel) -> None:
+    ax.set_title(panel.title)
+    scales = {"xscale": "log" if panel.x.log else "linear", "yscale": "log" if panel.y.log else "linear"}
+    ax.set(**scales, xlabel=panel.x.title, ylabel=panel.y.title)
+    ax.set_xlim(panel.x.low, panel.x.high)
+    ax.set_ylim(max(panel.y.low, panel.y.clip / 2), panel.y.high)
+    for axis, scale in ((ax.xaxis, panel.x), (ax.yaxis, panel.y)):
+        if ticks := scale.ticks():
+            axis.set_ticks([tick for tick in ticks if tick >= scale.clip / 2])
+            axis.set_major_formatter(FuncFormatter(lambda value, _, scale=scale: scale.label(value)))
+            axis.set_minor_formatter(NullFormatter())
+            if scale.fixed:
+                axis.set_minor_locator(NullLocator())
+        else:
+            axis.set_major_locator(MaxNLocator(6))
+    ax.grid(alpha=0.3)
+
+
+def _legend(plot: Plot) -> list[Line2D]:
+    shown = {
+        family
+        for panel in plot.panels
+        for layer in panel.layers
+        if "family" in layer.rows
+        for family in layer.rows["family"]
+    }
+    handles = {
+        style.family: Line2D([], [], ls="" if style.marker else "-", label=style.family, **look_of(style))
+        for family, style in plot.styles.items()
+        if family in shown
+    }
+    for layer in (layer for panel in plot.panels for layer in panel.layers if layer.legend):
+        look = (
+            RING
+            if layer.kind == "rings"
+            else LINES[layer.line]
+            if layer.kind == "guides"
+            else {"color": "k", "ls": "--" if layer.line == "dashed" else "-"}
+        )
+        handles.setdefault(layer.legend, Line2D([], [], label=layer.legend, **look))
+    return [*handles.values()]
+
+
+def _name(ax: Axes, layers: list[pd.DataFrame], y_axis: Axis) -> None:
+    """Write names beside their points where they fit and cover no other name."""
+    right = ax.get_window_extent().x1
+    taken: list[Bbox] = []
+    for row in (row for rows in layers for row in rows.itertuples()):
+        point = (row.x, max(row.y, y_axis.clip))
+        fits = ax.transData.transform(point)[0] + 8 * len(row.name) < right
+        place = {"xytext": (5, 3), "ha": "left"} if fits else {"xytext": (-5, 3), "ha": "right"}
+        text = ax.annotate(
+            row.name, point, textcoords="offset points", fontsize=7, color="0.35", zorder=4, **place
+        )
+        box = text.get_window_extent()
+        if any(box.overlaps(other) for other in taken):
+            text.remove()
+        else:
+            taken.append(box)
+
+
+def image_panels(frame: pd.DataFrame, images: dict[str, SolverImages], heading: str) -> Figure:
+    """Truth, measurement, and for each family the solver with the highest PSNR: as trained above, iterated below.
 
     Args:
-        frame, seen, looked: the tables of ``frame.tidy``, ``frame.trajectories`` and ``frame.looks``.
-        sizes: that of ``growth.sizes``.
-        pictures: by heading and solver.
-        words: what the image at the equilibrium is called, by heading and solver.
-        folder: made if missing.
+        frame: of ``tidy.tidy``.
+        images: by solver, of the task of ``heading``; not empty.
+        heading: of the task.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (frame["status"] == "ok").any():
-        return []
+    means = means_of(frame)
+    means = means[(means["heading"] == heading) & means["solver"].isin(images)]
+    best = means.sort_values("psnr", kind="stable").groupby("family", sort=False).tail(1)
+    best = best.set_index("family").loc[
+        [f for f in family_styles(means) if f in set(best["family"])], "solver"
+    ]
+    first = images[best.iloc[0]].arrays
+    columns = 1 + len(best)
+    figure, axes = plt.subplots(2, columns, figsize=(2.1 * columns, 5.2), squeeze=False, layout="constrained")
+    before = psnr(first["truth"], first["measurement"])
+    _image(axes[0, 0], first["truth"], "truth")
+    _image(axes[1, 0], first["measurement"], f"measurement\n{before:.2f} dB")
+    for column, solver in enumerate(best, start=1):
+        arrays = images[solver].arrays
+        titles = {"trained": solver, "equilibrium": images[solver].words}
+        for ax, (kind, title) in zip(axes[:, column], titles.items(), strict=True):
+            _image(
+                ax,
+                arrays[kind],
+                f"{textwrap.fill(title, WIDTH)}\n{psnr(arrays['truth'], arrays[kind]):.2f} dB",
+            )
+    title = f"{heading}: of each family what has the highest PSNR as trained, one test image"
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _image(ax: Axes, image: np.ndarray, title: str) -> None:
+    grey = image.shape[0] == 1
+    ax.imshow(image[0] if grey else image.transpose(1, 2, 0), cmap="gray" if grey else None, vmin=0, vmax=255)
+    ax.set_title(title, fontsize=8)
+    ax.axis("off")
+
+
+def render_figures(
+    plots: Iterable[Plot], frame: pd.DataFrame, images: dict[str, dict[str, SolverImages]]
+) -> dict[str, bytes]:
+    """Every plot, and the test images of every task, as PNG, PDF and SVG by file name; same rows, same bytes.
+
+    Args:
+        plots: of ``plots.run_plots``.
+        frame: of ``tidy.tidy``.
+        images: by heading and solver.
+    """
+    files: dict[str, bytes] = {}
+    mpl.use("agg")
     with mpl.rc_context(RC):
-        mpl.use("agg")
-        drawn: dict[str, Figure | None] = {
-            "memory-against-depth": memory_against_depth(frame),
-            "error-against-cost": error_against_cost(frame),
-        }
-        if len(found := points(frame)):
-            drawn["pareto"] = figure_curves.pareto(found)
-        drawn["psnr-against-depth"] = psnr_against_depth(frame)
-        if len(seen):
-            drawn["psnr-past-depth"] = psnr_past_depth(seen)
-        if len(looked):
-            drawn["psnr-against-work"] = figure_curves.learning(looked)
-        drawn["growth"] = figure_curves.growth(sizes)
-        for heading in frame["heading"].unique():
-            if any(h == heading for h, _ in pictures):
-                drawn[f"panels-{slug(heading)}"] = panels(frame, pictures, heading, words)
-        return [
-            file
-            for name, figure in drawn.items()
-            if figure is not None
-            for file in save_figure(figure, name, folder)
-        ]
+        for plot in plots:
+            files |= figure_files(to_figure(plot), plot.name)
+        for heading, of_task in images.items():
+            files |= figure_files(image_panels(frame, of_task, heading), f"panels-{slug(heading)}")
+    return files

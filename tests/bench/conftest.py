@@ -25,7 +25,7 @@ def png_alone(request, monkeypatch):
 @pytest.fixture
 def without_figures(monkeypatch):
     """For what is asked of the rest of a report: figures are most of its time."""
-    monkeypatch.setattr("bench.report.figures.write_figures", lambda *parts: [])
+    monkeypatch.setattr("bench.report.figures.render_figures", lambda *parts: {})
 
 
 @pytest.fixture

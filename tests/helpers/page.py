@@ -6,7 +6,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from bench.analysis.recommendation import candidates
+from bench.analysis.tidy import tidy
 from bench.records.record import Record
+from bench.report.page import recommendations
+from bench.report.page.page import render_page
+from bench.report.run_data import read_run
 
 QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
 
@@ -122,3 +127,15 @@ def unsettled(task="deblurring(l1)", solver="jfb(9)", seed=0, tol=1e-4, **values
     made = record(task, solver, seed)
     settings = made.settings | {"equilibrium": {"tol": tol}}
     return replace(made, settings=settings, values=made.values | values)
+
+
+def write_page(folder, bounds=None) -> Path:
+    """The page of a run, written into its folder."""
+    for name, content in render_page(read_run(folder), bounds).items():
+        (folder / name).write_bytes(content)
+    return folder / "index.html"
+
+
+def cards(records):
+    frame = tidy(records)
+    return recommendations.cards(frame, candidates(frame))

@@ -1,6 +1,6 @@
-"""The figure of the error of restarted JFB against its bound (C6), and its points."""
+"""Points and figure of the error of restarted JFB against its bound (C6)."""
 
-# The stubs of pandas and seaborn know neither the types of columns nor those of rows.
+# The stubs of pandas know neither the types of columns nor those of rows.
 # pyright: reportArgumentType=false
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import json
 from pathlib import Path
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
 
+from bench.report.bound_plot import error_against_bound
 from bench.report.figure_style import save_figure
+from bench.report.figures import to_figure
 from bench.utils.atomic_files import write_atomically
 
 from ..claims.c06_restarted_error import restarted_error
@@ -26,7 +25,7 @@ ROUNDING = 1e-14
 
 
 def bound_points() -> pd.DataFrame:
-    """The error of restarted JFB and its bound over the depth K, for R = 0, 1 and 3, on four maps.
+    """Error of restarted JFB and its bound over the depth K, for R = 0, 1 and 3, on four maps.
 
     Returns:
         Columns ``map``, ``R``, ``K``, ``error`` and ``bound``; the last two relative to ``‖g_DEQ‖``, at least 1e-14.
@@ -39,42 +38,27 @@ def bound_points() -> pd.DataFrame:
     }
     rows = []
     for name, case in cases.items():
-        e = solve_exactly(case)
+        exact = solve_exactly(case)
         for R in (0, 1, 3):
             for K in range(1, 41):
-                sides = {"error": restarted_error(case, K, R), "bound": restarted_bound(case, e, K, R).total}
+                sides = {
+                    "error": restarted_error(case, K, R),
+                    "bound": restarted_bound(case, exact, K, R).total,
+                }
                 relative = {
-                    side: max(value / two_norm(e.gradient), ROUNDING) for side, value in sides.items()
+                    side: max(value / two_norm(exact.gradient), ROUNDING) for side, value in sides.items()
                 }
                 rows.append({"map": name, "R": R, "K": K} | relative)
     return pd.DataFrame(rows)
 
 
 def points_json(points: pd.DataFrame) -> str:
-    """The points as JSON: one object a line, six digits."""
+    """Points as JSON: one object a line, six digits."""
     lines = [
         json.dumps(row | {side: float(f"{row[side]:.6g}") for side in ("error", "bound")})
         for row in points.to_dict("records")
     ]
     return "[\n" + ",\n".join(lines) + "\n]\n"
-
-
-def error_against_bound(points: pd.DataFrame) -> Figure:
-    """Draw the points of ``bound_points``, one panel a map."""
-    data = points.melt(["map", "R", "K"], ["error", "bound"], "side").astype({"R": str})
-    maps = list(points["map"].unique())
-    figure, axes = plt.subplots(
-        1, len(maps), figsize=(3.6 * len(maps), 3.5), sharey=True, layout="constrained"
-    )
-    for ax, name in zip(axes, maps, strict=True):
-        part = data[data["map"] == name]
-        sns.lineplot(
-            part, x="K", y="value", hue="R", style="side", palette="colorblind", ax=ax, legend=ax is axes[-1]
-        )
-        ax.set(yscale="log", title=name, xlabel="recorded layers K", ylabel="error / ‖g_DEQ‖")
-        ax.grid(alpha=0.3)
-    sns.move_legend(axes[-1], "center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    return figure
 
 
 def write_bound_figure(folder: Path) -> list[Path]:
@@ -83,4 +67,5 @@ def write_bound_figure(folder: Path) -> list[Path]:
     points = bound_points()
     written = folder / "error-against-bound.json"
     write_atomically(written, points_json(points))
-    return [written, *save_figure(error_against_bound(points), "error-against-bound", folder)]
+    figure = to_figure(error_against_bound(points.to_dict("records")))
+    return [written, *save_figure(figure, "error-against-bound", folder)]

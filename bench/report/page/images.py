@@ -1,27 +1,25 @@
-"""Images of a page: PNG in base64, one of each, as many as there is room for."""
+"""Test images of a page: PNG in base64, each once, as many as there is room for."""
 
 # The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 from __future__ import annotations
 
 import base64
 import hashlib
 import io
-from collections.abc import Iterable
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
-from ...analysis import convergence
-from ...analysis.tidy import headings
-from ...config.call_syntax import family
-from ...records.record import Record
+from ...analysis.convergence import AT
+from ..images import Arrays, SolverImages, psnr
 
 ROOM = 3 * 2**20
 """Characters of base64 that the images of a page may take."""
-Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +27,12 @@ class ImageView:
     """One image of a task.
 
     Attributes:
-        label: what it is.
+        label: its name.
         kind: ``truth``, ``measurement``, ``trained`` or ``equilibrium``.
         solver: that made it; empty for the first two.
-        digest: of the image, its name in ``ImageSet.images``.
-        psnr: of this image against the truth in dB; ``None`` for the truth itself.
-        settled: it is what it is called: an image at the equilibrium is at one.
+        digest: of the image, its key in ``StoredImages.images``.
+        psnr: against the truth, in dB; ``None`` for the truth itself.
+        settled: false for an image of the kind ``equilibrium`` that is not at one.
     """
 
     label: str
@@ -51,118 +49,81 @@ class ImageSet:
 
     Attributes:
         heading: of the task.
-        seed: whose first test image it is.
+        seed: of the test image.
         height, width: in pixels.
-        shots: truth and measurement first.
-        left_out: how many more there were no room for.
+        views: truth and measurement first.
+        left_out: number of further images that there was no room for.
     """
 
     heading: str
     seed: int
     height: int
     width: int
-    shots: tuple[ImageView, ...]
+    views: tuple[ImageView, ...]
     left_out: int
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImages:
-    """``albums``, and ``images``: PNG in base64 by digest."""
+    """Images of every task, and PNGs in base64 by digest."""
 
     albums: tuple[ImageSet, ...]
     images: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class UsedPanels:
-    """What a solver made of a test image.
+def collect(
+    images: Mapping[str, Mapping[str, SolverImages]], first: set[tuple[str, str]], room: int = ROOM
+) -> StoredImages:
+    """The images that fit: truth and measurement of every task, then those of ``first``, then all others.
 
-    Attributes:
-        seed: whose test image it is.
-        arrays: the images by kind.
-        words: what the one at the equilibrium is called.
-    """
-
-    seed: int
-    arrays: Arrays
-    words: str
-
-
-def read_images(records: Iterable[Record], rows: Path) -> dict[str, dict[str, UsedPanels]]:
-    """By heading and solver the images of its first seed that has some.
+    Images of another seed than that of the first solver of a task show another crop, and are dropped.
 
     Args:
-        records: of the run.
-        rows: the folder of their files. A file that cannot be read is as good as none.
-    """
-    every = list(records)
-    shown = headings(every)
-    found: dict[str, dict[str, UsedPanels]] = {}
-    for record in every:
-        heading = shown[record.task, record.crop, record.batch]
-        file = rows / f"{record.key}.npz"
-        if record.status != "ok" or record.solver in found.get(heading, {}) or not file.is_file():
-            continue
-        try:
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
-                images = {name: arrays[name] for name in ("truth", "measurement", "trained", "equilibrium")}
-        except (OSError, ValueError, KeyError, EOFError):
-            continue
-        if all(image.dtype == np.uint8 and image.ndim == 3 for image in images.values()):
-            found.setdefault(heading, {})[record.solver] = UsedPanels(
-                record.seed, images, convergence.equilibrium_words(record)
-            )
-    return found
-
-
-def collect(
-    found: dict[str, dict[str, UsedPanels]], first: set[tuple[str, str]], room: int = ROOM
-) -> StoredImages:
-    """The images that fit, those of ``first`` (heading and solver) before others; a task's truth before all.
-
-    Images of another seed than the first solver's show another crop, and are left out.
+        images: by heading and solver.
+        first: headings and solvers.
+        room: characters of base64.
     """
     store = _Room(room)
-    begun: dict[str, list[ImageView]] = {}
-    waiting: list[tuple[str, str, UsedPanels]] = []
-    for heading, solvers in found.items():
-        one = next(iter(solvers.values()))
-        begun[heading] = [
-            shot
-            for kind in ("truth", "measurement")
-            if (shot := store.shot(kind, kind, "", one.arrays)) is not None
-        ]
-        waiting += [(heading, solver, taken) for solver, taken in solvers.items() if taken.seed == one.seed]
-    missed = dict.fromkeys(found, 0)
-    made: dict[tuple[str, str], list[ImageView]] = {}
-    for heading, solver, taken in sorted(waiting, key=lambda entry: entry[:2] not in first):
-        for kind in ("equilibrium", "trained"):
-            label = f"{solver}, {taken.words if kind == 'equilibrium' else 'as trained'}"
-            shot = store.shot(label, kind, solver, taken.arrays) if begun[heading] else None
-            if shot is not None and kind == "equilibrium":
-                shot = replace(shot, settled=taken.words == convergence.AT)
-            if shot is None:
-                missed[heading] += 1
+    views: dict[str, dict[str, list[ImageView]]] = {}
+    for heading, solvers in images.items():
+        arrays = next(iter(solvers.values())).arrays
+        inputs = [store.view(kind, kind, "", arrays) for kind in ("truth", "measurement")]
+        views[heading] = {"": [view for view in inputs if view]}
+    cells = [
+        (heading, solver, made)
+        for heading, solvers in images.items()
+        for solver, made in solvers.items()
+        if made.seed == next(iter(solvers.values())).seed
+    ]
+    missing = dict.fromkeys(images, 0)
+    for heading, solver, made in sorted(cells, key=lambda cell: cell[:2] not in first):
+        for kind, words in (("equilibrium", made.words), ("trained", "as trained")):
+            view = store.view(f"{solver}, {words}", kind, solver, made.arrays) if views[heading][""] else None
+            if view is None:
+                missing[heading] += 1
             else:
-                made.setdefault((heading, solver), []).append(shot)
+                settled = kind == "trained" or made.words == AT
+                views[heading].setdefault(solver, []).append(replace(view, settled=settled))
     albums = []
-    for heading, shots in begun.items():
-        mine = [shot for (h, s, _) in waiting if h == heading for shot in made.get((h, s), [])]
-        one = next(iter(found[heading].values()))
-        height, width = one.arrays["truth"].shape[1:]
-        if mine:
-            albums.append(ImageSet(heading, one.seed, height, width, (*shots, *mine), missed[heading]))
+    for heading, solvers in images.items():
+        made = [view for solver in solvers for view in views[heading].get(solver, [])]
+        if made:
+            one = next(iter(solvers.values()))
+            height, width = one.arrays["truth"].shape[1:]
+            shown = (*views[heading][""], *made)
+            albums.append(ImageSet(heading, one.seed, height, width, shown, missing[heading]))
     return StoredImages(tuple(albums), store.images)
 
 
-def best_depths(best: Iterable[tuple[str, str, float]]) -> set[tuple[str, str]]:
-    """Of headings, solvers and PSNRs, for each heading and family the solver with the highest."""
-    found: dict[tuple[str, str], tuple[float, str]] = {}
-    for heading, solver, psnr in best:
-        key = heading, family(solver)
-        if psnr == psnr and (key not in found or psnr > found[key][0]):
-            found[key] = psnr, solver
-    return {(heading, solver) for (heading, _), (_, solver) in found.items()}
+def best_solvers(frame: pd.DataFrame) -> set[tuple[str, str]]:
+    """For each heading and family the solver with the highest PSNR on one seed.
+
+    Args:
+        frame: of ``tidy.tidy``.
+    """
+    rows = frame[(frame["status"] == "ok") & frame["psnr"].notna()]
+    best = rows.sort_values("psnr", ascending=False, kind="stable").drop_duplicates(["heading", "family"])
+    return set(zip(best["heading"], best["solver"], strict=True))
 
 
 class _Room:
@@ -172,7 +133,8 @@ class _Room:
         self.images: dict[str, str] = {}
         self.left = room
 
-    def shot(self, label: str, kind: str, solver: str, arrays: Arrays) -> ImageView | None:
+    def view(self, label: str, kind: str, solver: str, arrays: Arrays) -> ImageView | None:
+        """An image of ``arrays``, stored; ``None`` if there is no room for it."""
         image = arrays[kind]
         digest = hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()[:12]
         if digest not in self.images:
@@ -181,21 +143,14 @@ class _Room:
                 return None
             self.left -= len(encoded)
             self.images[digest] = encoded
-        return ImageView(
-            label, kind, solver, digest, None if kind == "truth" else _psnr(arrays["truth"], image)
-        )
+        value = psnr(arrays["truth"], image)
+        return ImageView(label, kind, solver, digest, value if math.isfinite(value) else None)
 
 
 def _png(image: np.ndarray) -> str:
     """An image of one or three channels as PNG in base64."""
-    picture = Image.fromarray(
-        image[0] if image.shape[0] == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
-    )
+    grey = image.shape[0] == 1
+    picture = Image.fromarray(image[0] if grey else np.ascontiguousarray(image.transpose(1, 2, 0)))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _psnr(truth: np.ndarray, image: np.ndarray) -> float | None:
-    error = float(np.mean((truth.astype(float) - image.astype(float)) ** 2)) / 255**2
-    return float(-10 * np.log10(error)) if error else None

@@ -1,32 +1,29 @@
-"""The page of a run: what its records say, put together."""
+"""The page of a run, put together from its records."""
 
-# The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from ...analysis import pareto
-from ...analysis.tidy import looks, tidy, trajectories
+from ...analysis.metrics import COLUMNS
+from ...analysis.pareto import COSTS, frontier_table
+from ...analysis.recommendation import Candidate, candidates
 from ...config.profile_schema import profile_names
-from ...records.record import Record
-from ...records.store import Manifest, Store, load
-from ...utils.atomic_files import write_atomically
-from . import cost_plots, depth_plots, images, provenance, recommendations, tables, theory
-from .family_style import FamilyStyle, marks
-from .images import StoredImages
+from ...records.store import Manifest
+from ..bound_plot import error_against_bound
+from ..family_style import FamilyStyle, family_styles
+from ..plot import Plot, Styles
+from ..run_data import RunData
+from . import images, provenance, recommendations, tables, theory
 from .render import render
-from .vega_lite import Spec
+from .vega_lite import Spec, to_vega
 
 SCRIPTS = ("theme.js", "table.js", "advice.js", "plots.js", "panels.js")
 
 
 @dataclass(frozen=True, slots=True)
-class RunPage:
-    """What the page of a run shows; the names are those of its template."""
+class PageContent:
+    """What the page of a run shows, by the names in its template."""
 
     manifest: Manifest
     headline: str
@@ -35,81 +32,90 @@ class RunPage:
     costs: dict[str, dict[str, Spec]]
     depths: dict[str, Spec]
     bounds: dict[str, Spec]
-    restarts: dict[str, str]
+    restarts: Styles
     results: tables.HtmlTable
+    bare_loop: str
     fronts: tables.HtmlTable
     past: tables.HtmlTable
     multiples: tables.HtmlTable
     failures: tables.HtmlTable
-    pictures: StoredImages
+    albums: tuple[images.ImageSet, ...]
     theory: theory.Theory | None
     facts: list[provenance.ProvenanceEntry]
     commands: list[str]
 
 
-def write_page(folder: Path, bounds: Path | None = None) -> Path:
-    """Write ``index.html`` into the folder of a run; the same records and verdicts give the same bytes.
+def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
+    """``index.html`` and its content; the same records and verdicts give the same bytes.
 
     Args:
-        folder: of the run.
+        run: to show.
         bounds: a folder that ``theory_checks`` wrote; ``None`` takes the one that comes with the project.
 
-    Returns:
-        The page.
-
     Raises:
-        UserError: there is no run, no record of quality, or no verdicts in ``bounds``.
+        UserError: no verdicts in ``bounds``, or vl-convert-python is missing.
     """
-    file = folder / "index.html"
-    write_atomically(file, run_page(folder, bounds))
-    return file
-
-
-def run_page(folder: Path, bounds: Path | None = None) -> bytes:
-    """The bytes that ``write_page`` writes."""
-    records, store = load(folder), Store(folder)
-    manifest = store.manifest()
-    assert manifest is not None  # or load would have said so
-    frame = tidy(records)
-    run = _run(records, frame, store, manifest, theory.given(bounds))
+    choices = candidates(run.frame)
+    content, pictures = _content(run, choices, theory.project_verdicts(bounds))
     data = {
-        "advice": recommendations.data(frame),
-        "marks": [asdict(mark) for mark in run.marks],
+        "advice": recommendations.every_answer(run.frame, choices),
+        "marks": [asdict(mark) for mark in content.marks],
+        "costs": [[cost.name, cost.title] for cost in COSTS],
         "plots": {
-            f"cost-{i}-{name}": spec
-            for i, each in enumerate(run.costs.values())
-            for name, spec in each.items()
-        }
-        | {f"depth-{i}": spec for i, spec in enumerate(run.depths.values())}
-        | {f"bound-{i}": spec for i, spec in enumerate(run.bounds.values())},
-        "albums": [asdict(album) for album in run.pictures.albums],
-        "images": run.pictures.images,
+            **{
+                f"cost-{i}-{name}": spec
+                for i, specs in enumerate(content.costs.values())
+                for name, spec in specs.items()
+            },
+            **{f"depth-{i}": spec for i, spec in enumerate(content.depths.values())},
+            **{f"bound-{i}": spec for i, spec in enumerate(content.bounds.values())},
+        },
+        "albums": [asdict(album) for album in content.albums],
+        "images": pictures,
     }
-    return render("run.html.j2", manifest.profile, {"run": run}, data, SCRIPTS, plots=True)
+    page = render("run.html.j2", run.manifest.profile, {"run": content}, data, SCRIPTS, plots=True)
+    return {"index.html": page}
 
 
-def _run(
-    records: list[Record], frame: pd.DataFrame, store: Store, manifest: Manifest, known: theory.Theory | None
-) -> RunPage:
-    seen, families = trajectories(records), marks(frame)
-    good = frame[frame["status"] == "ok"]
-    depths = ((r["heading"], r["solver"], float(r["psnr"])) for _, r in good.iterrows())
-    return RunPage(
-        manifest=manifest,
-        headline=provenance.run_headline(records),
-        cards=recommendations.cards(frame),
-        marks=families,
-        costs=cost_plots.costs_of(frame, families),
-        depths=depth_plots.depths_of(seen, families),
-        bounds=depth_plots.bounds_of(known.points) if known else {},
-        restarts=depth_plots.restarts_of(known.points) if known else {},
-        results=tables.results_table(frame),
-        fronts=tables.fronts(pareto.frontier_table(frame, looks(records))),
-        past=tables.past(frame),
-        multiples=tables.trajectory_table(seen),
-        failures=tables.failures(frame),
-        pictures=images.collect(images.read_images(records, store.rows), images.best_depths(depths)),
-        theory=known,
-        facts=provenance.provenance_entries(records, store, manifest),
-        commands=provenance.commands(manifest, profile_names()),
+def _content(
+    run: RunData, choices: dict[str, list[Candidate]], verdicts: theory.Theory | None
+) -> tuple[PageContent, dict[str, str]]:
+    """What the page shows, and its images by digest."""
+    stored = images.collect(run.images, images.best_solvers(run.frame))
+    bound_plot = error_against_bound(verdicts.points) if verdicts and verdicts.points else None
+    content = PageContent(
+        manifest=run.manifest,
+        headline=provenance.run_headline(run.records),
+        cards=recommendations.cards(run.frame, choices),
+        marks=list(family_styles(run.frame).values()),
+        costs=cost_specs(run.plots.get("pareto")),
+        depths=panel_specs(run.plots.get("psnr-past-depth")),
+        bounds=panel_specs(bound_plot),
+        restarts=bound_plot.styles if bound_plot else {},
+        results=tables.results_table(run.frame),
+        bare_loop=next(metric.title for metric in COLUMNS if metric.name == "floor_ratio"),
+        fronts=tables.fronts(frontier_table(run.frame, run.looked)),
+        past=tables.past(run.frame),
+        multiples=tables.trajectory_table(run.past),
+        failures=tables.failures(run.frame),
+        albums=stored.albums,
+        theory=verdicts,
+        facts=provenance.provenance_entries(run.records, run.store, run.manifest),
+        commands=provenance.commands(run.manifest, profile_names()),
     )
+    return content, stored.images
+
+
+def cost_specs(plot: Plot | None) -> dict[str, dict[str, Spec]]:
+    """The panels of ``plots.pareto`` by heading, then by the name of the cost."""
+    specs: dict[str, dict[str, Spec]] = {}
+    for row in plot.grid if plot else ():
+        for cost, panel in zip(COSTS, row, strict=True):
+            if plot and panel:
+                specs.setdefault(panel.title, {})[cost.name] = to_vega(panel, plot.styles)
+    return specs
+
+
+def panel_specs(plot: Plot | None) -> dict[str, Spec]:
+    """The panels of a plot by their titles."""
+    return {panel.title: to_vega(panel, plot.styles) for panel in plot.panels} if plot else {}

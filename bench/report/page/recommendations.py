@@ -1,47 +1,56 @@
-"""Which estimator, which depth? The answers of a page, a card a task, and what its script needs to answer again."""
+"""Which estimator, which depth? A card a task, with the answers to every choice that a reader of the page has."""
 
 # The stubs of pandas know neither the types of columns nor those of rows.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from ...analysis import recommendation
 from ...analysis.pareto import COSTS, LEVELS, CostAxis
-from ...analysis.recommendation import ALIKE, LOSS_ALIKE, WITHIN, WORK, Candidate
+from ...analysis.recommendation import WITHIN, WORK, Candidate, best, cheapest_setting, stops
 from ..cells import three_digits
-from .left_out import left_out
 
 COUNTED = COSTS[:2]
-"""What may be counted: products, and milliseconds where there are some."""
+"""Costs to choose from: products, and milliseconds if some were measured."""
+NAMED = 3
+"""Solvers that a sentence has room for."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardAnswer:
-    """One answer of a card.
+    """One answer of a card, in words; only ``note`` if there is none.
 
     Attributes:
-        solver: the estimator with its depth; empty where there is none.
-        family: its mark.
+        solver: label of the estimator.
+        family: of the solver.
         value: the number that was asked for.
-        cost: of a training step, in words.
+        cost: of a training step.
         note: what else must be known.
     """
 
-    solver: str
-    family: str
-    value: str
-    cost: str
-    note: str
+    solver: str = ""
+    family: str = ""
+    value: str = ""
+    cost: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RecommendationCard:
-    """The answers for a task of a size: how it is headed, what is known of it, both answers, what was not
-    considered for the second, and whether there can be an answer.
+    """The answers for a task of a size.
+
+    Attributes:
+        heading: of the task.
+        facts: about the task.
+        outside: whether it lies outside the theory.
+        cheapest: gradient within 1 %.
+        best: trained operator.
+        left_out: estimators that cannot be ``best``, in a sentence.
+        answered: whether an error or a PSNR was measured at all.
     """
 
     heading: str
@@ -53,68 +62,36 @@ class RecommendationCard:
     answered: bool
 
 
-def answers(
-    choices: list[Candidate],
-    measurement: float,
-    within: float = WITHIN,
-    memory: float = math.inf,
-    cost: CostAxis = WORK,
-) -> tuple[CardAnswer, CardAnswer]:
-    """The cheapest gradient, and the best trained operator; ``static/advice.js`` says the same in the same words.
-
-    Args:
-        choices: those of one heading.
-        measurement: its PSNR in dB; NaN if that is not known.
-        within: relative error of the gradient.
-        memory: limit on the tape in MiB.
-        cost: what is counted.
-    """
-    return _cheapest(choices, within, memory, cost), _best(choices, measurement, memory, cost)
-
-
-def _cheapest(choices: list[Candidate], within: float, memory: float, cost: CostAxis) -> CardAnswer:
-    found = recommendation.cheapest_setting(choices, within, memory, cost)
-    if found is not None:
-        return CardAnswer(found.solver, found.family, error_words(found), cost_words(found), "")
+def cheapest_answer(
+    choices: Sequence[Candidate], within: float = WITHIN, memory: float = math.inf, cost: CostAxis = WORK
+) -> CardAnswer:
+    """The cheapest gradient within a relative error; arguments as of ``cheapest_setting``."""
+    option = cheapest_setting(choices, within, memory, cost)
+    if option is not None:
+        return CardAnswer(option.solver, option.family, error_words(option), cost_words(option))
     limit = percent_text(within)
     known = [o for o in choices if not math.isnan(o.error)]
     if not known:
-        return _nothing("No exact gradient was computed for this task, so errors are not known.")
+        return CardAnswer(note="No exact gradient was computed for this task, so errors are not known.")
     exact = [o for o in known if o.error <= within]
     if not exact:
         closest = min(known, key=lambda o: o.error)
-        return _nothing(
-            f"Nothing measured is within {limit}. The closest: {closest.solver}, {error_words(closest)}."
+        return CardAnswer(
+            note=f"No gradient is within {limit}. The closest: {closest.solver}, {error_words(closest)}."
         )
     timed = [o for o in exact if o.cost(cost) < math.inf]
     if not timed:
-        return _nothing(f"What is within {limit} was not timed.")
-    least = min(timed, key=lambda o: o.tape)
-    return _nothing(
-        f"Nothing within {limit} fits on that tape. The least that does: {least.solver}, {tape_words(least)}."
-    )
+        return CardAnswer(note=f"No estimator with a gradient within {limit} was timed.")
+    return CardAnswer(note=f"No gradient within {limit} has a tape so small. {_smallest_tape(timed)}")
 
 
-def _best(choices: list[Candidate], measurement: float, memory: float, cost: CostAxis) -> CardAnswer:
-    found = recommendation.best(choices, memory, cost)
+def best_answer(
+    choices: Sequence[Candidate], measurement: float, memory: float = math.inf, cost: CostAxis = WORK
+) -> CardAnswer:
+    """The best trained operator; ``measurement`` is the PSNR of the measurement in dB, NaN if not known."""
+    found = best(choices, memory, cost)
     if found is None:
-        if all(math.isnan(o.psnr) for o in choices):
-            return _nothing("Nothing was trained in this run, so there is no PSNR.")
-        settled = [o for o in choices if o.settled]
-        if not settled:
-            return _nothing(
-                "No learned operator has an equilibrium on every seed where plain iteration stays."
-            )
-        told = [o for o in settled if not math.isnan(o.training_loss)]
-        if not told:
-            return _nothing(
-                "The training loss at the equilibrium was not recorded, and test images choose nothing: their PSNRs "
-                "are in the tables."
-            )
-        least = min(told, key=lambda o: o.tape)
-        return _nothing(
-            f"Nothing trained fits on that tape. The least that does: {least.solver}, {tape_words(least)}."
-        )
+        return CardAnswer(note=_why_none_is_best(choices))
     option, notes = found.option, []
     if found.ties:
         others = "1 other" if found.ties == 1 else f"{found.ties} others"
@@ -123,16 +100,34 @@ def _best(choices: list[Candidate], measurement: float, memory: float, cost: Cos
         notes.append(f"The lowest mean: {found.top.solver}, {loss_words(found.top)}.")
     if found.higher is not None:
         notes.append(
-            f"Higher on the validation images: {found.higher.solver}, {validation_words(found.higher)} against "
-            f"{validation_words(option)}."
+            f"Higher on the validation images: {found.higher.solver}, {decibel(found.higher.psnr_validation)} against "
+            f"{decibel(option.psnr_validation)}."
         )
     if option.psnr_equilibrium < measurement:
         notes.append(f"Worse than the measurement itself, {decibel(measurement)}.")
-    return CardAnswer(option.solver, option.family, psnr_words(option), cost_words(option), " ".join(notes))
+    images = f"{decibel(option.psnr_equilibrium)} on the test images (as trained {decibel(option.psnr)})"
+    value = f"{loss_words(option)}; {images}"
+    return CardAnswer(option.solver, option.family, value, cost_words(option), " ".join(notes))
 
 
-def _nothing(note: str) -> CardAnswer:
-    return CardAnswer("", "", "", "", note)
+def _why_none_is_best(choices: Sequence[Candidate]) -> str:
+    if all(math.isnan(o.psnr) for o in choices):
+        return "Nothing was trained in this run, so there is no PSNR."
+    settled = [o for o in choices if o.settled]
+    if not settled:
+        return "No learned operator has, on every seed, an equilibrium where plain iteration stays."
+    known = [o for o in settled if not math.isnan(o.training_loss)]
+    if not known:
+        return (
+            "The training loss at the equilibrium was not recorded, and test images decide nothing: their PSNRs are in "
+            "the tables."
+        )
+    return f"No trained operator has a tape so small. {_smallest_tape(known)}"
+
+
+def _smallest_tape(choices: Sequence[Candidate]) -> str:
+    least = min(choices, key=lambda o: o.tape)
+    return f"The smallest: {least.solver}, {tape_words(least)}."
 
 
 def percent_text(value: float) -> str:
@@ -146,45 +141,32 @@ def decibel(value: float) -> str:
 
 
 def error_words(option: Candidate) -> str:
-    """The error of its gradient, the largest over seeds and draws, and the least where it differs."""
+    """The largest and the smallest error of a gradient over seeds and draws."""
     least, worst = percent_text(option.error_least), percent_text(option.error)
     return f"error {worst}" if least == worst else f"error {worst} at most, {least} at least"
 
 
 def tape_words(option: Candidate) -> str:
-    """Its tape."""
-    return (
-        "tape not measured"
-        if math.isnan(option.saved_mib)
-        else f"{three_digits(option.saved_mib)}\u00a0MiB of tape"
-    )
-
-
-def psnr_words(option: Candidate) -> str:
-    """What it was chosen by, then the PSNR of the test images at equilibrium, and as trained."""
-    images = f"{decibel(option.psnr_equilibrium)} on the test images (as trained {decibel(option.psnr)})"
-    return f"{loss_words(option)}; {images}"
+    """The tape of a training step."""
+    if math.isnan(option.saved_mib):
+        return "tape not measured"
+    return f"{three_digits(option.saved_mib)}\u00a0MiB of tape"
 
 
 def loss_words(option: Candidate) -> str:
-    """Its training loss at the equilibrium."""
+    """The training loss at the equilibrium."""
     return f"training loss {option.training_loss:.4g}"
 
 
-def validation_words(option: Candidate) -> str:
-    """Its PSNR on the validation images."""
-    return decibel(option.psnr_validation)
-
-
 def images_words(images: int) -> str:
-    """That images do not tell those that tie apart either."""
+    """A note that validation images do not separate a tie either."""
     if not images:
         return ""
     return f" No difference that {'1 validation image' if images == 1 else f'{images} validation images'} can show."
 
 
 def cost_words(option: Candidate) -> str:
-    """What a training step costs."""
+    """The cost of a training step."""
     several = "application" if option.applications == 1 else "applications"
     products = "VJP" if option.vjps == 1 else "VJPs"
     parts = [f"{option.applications:g}\u00a0{several} + {option.vjps:g}\u00a0{products}"]
@@ -193,104 +175,103 @@ def cost_words(option: Candidate) -> str:
     return " · ".join([*parts, tape_words(option)])
 
 
-def row(option: Candidate) -> dict[str, object]:
-    """What the script of a page needs of an option: numbers to choose by, and words to show."""
-    return {
-        "solver": option.solver,
-        "family": option.family,
-        "seeds": option.seeds,
-        "error": option.error,
-        "work": option.work,
-        "step_ms": option.step_ms,
-        "saved_mib": option.saved_mib,
-        "psnr": option.psnr,
-        "at_equilibrium": option.psnr_equilibrium,
-        "settled": option.settled,
-        "loss": option.loss,
-        "validation": option.validation,
-        "words": {
-            "error": error_words(option),
-            "tape": tape_words(option),
-            "psnr": psnr_words(option),
-            "cost": cost_words(option),
-            "top": loss_words(option),
-            "validation": validation_words(option),
-        },
-    }
+def left_out(choices: Sequence[Candidate], failed: Sequence[str]) -> str:
+    """Solvers that cannot be the best trained, and why; empty if there are none.
+
+    Args:
+        choices: solvers of a heading that ended well on every seed.
+        failed: its other solvers.
+    """
+    trained = [o for o in choices if not math.isnan(o.psnr)]
+    unsettled = [o for o in trained if not math.isfinite(o.psnr_equilibrium)]
+    unstable = [o for o in trained if math.isfinite(o.psnr_equilibrium) and not o.stays]
+    sentences = []
+    if unstable:
+        sentences.append(
+            f"plain iteration leaves the equilibrium of {some_names([o.solver for o in unstable])}"
+        )
+    if unsettled:
+        residuals = [o.residual for o in unsettled if math.isfinite(o.residual)]
+        least = f" (residuals from {min(residuals):.1e})" if residuals else ""
+        sentences.append(f"no equilibrium was found for {some_names([o.solver for o in unsettled])}{least}")
+    if failed:
+        sentences.append(f"{some_names(failed)} did not end well on every seed")
+    if not sentences:
+        return ""
+    text = f"Left out: {'; '.join(sentences)}."
+    far = [o for o in (*unsettled, *unstable) if math.isfinite(o.far)]
+    if far:
+        highest = max(far, key=lambda o: o.far)
+        text += f" The highest of them at 10\u00a0× its depth: {highest.solver}, {highest.far:.2f}\u00a0dB."
+    return text
 
 
-def measurements(frame: pd.DataFrame) -> dict[str, float]:
-    """PSNR of the measurement by heading, in dB; NaN where it is not known."""
-    return {
-        str(h): float(part["psnr_measurement"].mean()) for h, part in frame.groupby("heading", sort=False)
-    }
+def some_names(solvers: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    if len(solvers) > NAMED:
+        return f"{', '.join(solvers[:NAMED])} and {len(solvers) - NAMED} more"
+    return " and ".join(filter(None, (", ".join(solvers[:-1]), solvers[-1])))
 
 
-def cards(frame: pd.DataFrame) -> list[RecommendationCard]:
-    """A card for each heading of the tidy table, without a limit on the tape."""
-    options, known = recommendation.by_heading(recommendation.options(frame)), measurements(frame)
-    found = []
-    for heading, part in frame.groupby("heading", sort=False):
-        choices = options.get(str(heading), [])
-        if choices:
-            first, second = answers(choices, known[str(heading)])
-        else:
-            first = second = _nothing("No estimator ended well on every seed: the failures are below.")
-        contraction = float(part["contraction"].mean())
-        outside = math.isnan(contraction) or contraction >= 1
-        chips = _facts(part, contraction, known[str(heading)])
-        answered = any(not math.isnan(o.error) or not math.isnan(o.psnr_equilibrium) for o in choices)
-        failed = [s for s in dict.fromkeys(part["solver"]) if all(o.solver != s for o in choices)]
-        said = left_out(choices, [str(s) for s in failed]) if choices else ""
-        found.append(RecommendationCard(str(heading), chips, outside, first, second, said, answered))
-    return found
+def _measurement(part: pd.DataFrame) -> float:
+    return float(part["psnr_measurement"].mean())
 
 
-def _facts(part: pd.DataFrame, contraction: float, measurement: float) -> tuple[str, ...]:
-    if math.isnan(contraction):
-        facts = ["L not known in advance: outside the theory"]
-    elif contraction >= 1:
-        facts = [f"L ≤ {contraction:.3f}: outside the theory"]
-    else:
-        facts = [f"L ≤ {contraction:.3f}"]
-    seeds = part["seed"].nunique()
-    facts.append("1 seed" if seeds == 1 else f"{seeds} seeds")
+def cards(frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]]) -> list[RecommendationCard]:
+    """A card for each heading of the tidy table, without a limit on the tape; ``of_heading``: its ``candidates``."""
+    return [
+        _card(str(heading), part, of_heading.get(str(heading), []))
+        for heading, part in frame.groupby("heading", sort=False)
+    ]
+
+
+def _card(heading: str, part: pd.DataFrame, choices: list[Candidate]) -> RecommendationCard:
+    contraction, measurement, seeds = part["contraction"].mean(), _measurement(part), part["seed"].nunique()
+    outside = not contraction < 1
+    facts = ["L not known in advance" if math.isnan(contraction) else f"L ≤ {contraction:.3f}"]
+    facts = [facts[0] + ": outside the theory" * outside, "1 seed" if seeds == 1 else f"{seeds} seeds"]
     if not math.isnan(measurement):
         facts.append(f"measurement {decibel(measurement)}")
-    return tuple(facts)
+    if not choices:
+        none = CardAnswer(note="No estimator ended well on every seed: the failures are below.")
+        return RecommendationCard(heading, tuple(facts), outside, none, none, "", False)
+    answered = any(not math.isnan(o.error) or not math.isnan(o.psnr_equilibrium) for o in choices)
+    ended_well = {o.solver for o in choices}
+    failed = [str(solver) for solver in part["solver"].unique() if solver not in ended_well]
+    cheapest, trained = cheapest_answer(choices), best_answer(choices, measurement)
+    return RecommendationCard(
+        heading, tuple(facts), outside, cheapest, trained, left_out(choices, failed), answered
+    )
 
 
-def _images(options: list[Candidate]) -> int:
-    """Validation images of an option at most, over all seeds."""
-    return max((sum(map(len, o.validation)) for o in options), default=0)
+def every_answer(frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]]) -> dict[str, object]:
+    """The answers of every heading to every choice of cost, error and tape, for the script of the page.
 
-
-def stop_words(limit: float) -> str:
-    """A stop of the slider."""
-    return "no limit" if limit == math.inf else f"{limit:g}\u00a0MiB"
-
-
-def data(frame: pd.DataFrame) -> dict[str, object]:
-    """What the script of a page answers from."""
-    options = recommendation.options(frame)
-    known = measurements(frame)
+    ``tasks[heading]["chosen"][cost][level][stop]`` are two places in ``tasks[heading]["answers"]``: of the cheapest
+    gradient and of the best trained operator.
+    """
+    every = [option for choices in of_heading.values() for option in choices]
+    limits = stops(every)
+    costs = [cost for cost in COUNTED if any(o.cost(cost) < math.inf for o in every)]
+    parts = dict(tuple(frame.groupby("heading", sort=False)))
+    tasks: dict[str, object] = {}
+    for heading, choices in of_heading.items():
+        places: dict[CardAnswer, int] = {}
+        measurement = _measurement(parts[heading])
+        chosen = []
+        for cost in costs:
+            trained = [best_answer(choices, measurement, limit, cost) for limit in limits]
+            rows = [
+                [(cheapest_answer(choices, level, limit, cost), trained[i]) for i, limit in enumerate(limits)]
+                for level in LEVELS
+            ]
+            chosen.append(
+                [[[places.setdefault(a, len(places)) for a in both] for both in row] for row in rows]
+            )
+        tasks[heading] = {"answers": [asdict(answer) for answer in places], "chosen": chosen}
     return {
-        "alike": ALIKE,
-        "loss_alike": LOSS_ALIKE,
-        "images": [images_words(images) for images in range(1 + _images(options))],
-        "headings": {
-            heading: {
-                "measurement": known[heading],
-                "words": decibel(known[heading]),
-                "rows": [row(o) for o in choices],
-            }
-            for heading, choices in recommendation.by_heading(options).items()
-        },
-        "stops": [{"limit": limit, "words": stop_words(limit)} for limit in recommendation.stops(options)],
-        "levels": [{"value": level, "words": percent_text(level)} for level in LEVELS],
-        "costs": [
-            {"name": cost.name, "words": cost.title}
-            for cost in COUNTED
-            if any(o.cost(cost) < math.inf for o in options)
-        ],
+        "costs": [cost.title for cost in costs],
+        "levels": [percent_text(level) for level in LEVELS],
+        "stops": ["no limit" if limit == math.inf else f"{limit:g}\u00a0MiB" for limit in limits],
+        "tasks": tasks,
     }

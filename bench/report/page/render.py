@@ -1,4 +1,4 @@
-"""Templates to one self-contained page: styles, scripts and data inside, and nothing may be loaded from elsewhere."""
+"""Render a template as one self-contained page: styles, scripts and data are inside, and no request is allowed."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from ...utils.json_values import finite
 
 HERE = Path(__file__).parent
 VEGA_LITE = "6.4"
-"""The version that specifications are written for; ``vl_convert`` bundles it with Vega and vega-embed."""
+"""Version of the specifications, which ``vl_convert`` bundles with Vega and vega-embed."""
 
 
 @functools.cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(HERE / "templates", encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # The words of a call with the space behind each; between them a line may end. ``static/advice.js`` does the same.
+    environment.filters["tokens"] = re.compile(r"([^\s(]*\(|[^\s(]+)(\s*)").findall
+    return environment
 
 
 @functools.cache
 def _vega() -> str:
-    """Vega, Vega-Lite and vega-embed in one script that sets ``window.vegaEmbed``."""
+    """One script of Vega, Vega-Lite and vega-embed that sets ``window.vegaEmbed``."""
     try:
         import vl_convert
     except ImportError as error:
@@ -47,7 +50,7 @@ def _static(name: str) -> str:
 
 
 def _script(text: str) -> str:
-    """A script that may stand in a page: no end tag and no comment inside, no carriage returns."""
+    """A script without end tags, comments and carriage returns, which would end it in a page."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return re.sub(r"<(?=/script|!--)", r"\\x3C", text, flags=re.IGNORECASE)
 
@@ -57,7 +60,7 @@ def _digest(script: str) -> str:
 
 
 def embedded(data: object) -> Markup:
-    """``data`` as JSON that may stand in an HTML element: no ``<``, ``>`` or ``&``; ``null`` for what is not finite."""
+    """``data`` as JSON for an HTML element: ``<``, ``>`` and ``&`` are escaped, numbers that are not finite null."""
     text = json.dumps(
         finite(data), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
     )
@@ -74,22 +77,21 @@ def render(
     scripts: tuple[str, ...] = ("theme.js", "table.js"),
     plots: bool = False,
 ) -> bytes:
-    """A page from a template that extends ``base.html.j2``, in UTF-8; the same arguments give the same bytes.
+    """A page in UTF-8; the same arguments give the same bytes.
 
-    Only the scripts named here run in it: a policy in its head holds their digests, and forbids every request.
-    All text is escaped.
+    Only ``scripts`` run in it: a policy in its head holds their digests and forbids every request. All text is escaped.
 
     Args:
-        template: a file of ``templates/``.
-        title: of the page, as it is, unescaped.
-        sections: what the template shows, as its variable ``sections``.
+        template: a file of ``templates/`` that extends ``base.html.j2``.
+        title: of the page, unescaped.
+        sections: the variable ``sections`` of the template.
         data: for the scripts, as JSON in the element ``#data``.
         scripts: files of ``static/``, in the order in which they run.
-        plots: Vega is bundled before them (0.9 MB).
+        plots: bundle Vega before them (0.9 MB).
     """
     texts = [_script(_vega())] if plots else []
     texts += [_script(_static(name)) for name in scripts]
-    # Vega makes functions of its expressions; what comes in by data can still not run.
+    # Vega compiles its expressions to functions; scripts in the data still cannot run.
     allowed = " ".join([*map(_digest, texts), *(["'unsafe-eval'"] if plots else [])])
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "

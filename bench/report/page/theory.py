@@ -1,4 +1,4 @@
-"""The verdicts of the claims, as ``theory_checks`` wrote them into a folder."""
+"""Verdicts on the claims, from the files of ``theory_checks``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..cells import HeaderCell, HtmlTable
 from .tables import listed
 
 REFERENCE = ROOT / "results" / "reference" / "bounds"
-"""The verdicts that come with the project."""
+"""Verdicts that come with the project."""
 Entry = dict[str, object]
 
 CLAIMS = (
@@ -27,7 +27,7 @@ CLAIMS = (
     (HeaderCell("examples", number=True), "examples"),
     (HeaderCell("outside", number=True, shown=False), "outside"),
     (HeaderCell("instances", shown=False), "families"),
-    (HeaderCell("its false twin", shown=False), "twin"),
+    (HeaderCell("negative control", shown=False), "twin"),
     (HeaderCell("source", shown=False), "source"),
 )
 OPERATORS = (
@@ -43,13 +43,13 @@ OPERATORS = (
 
 @dataclass(frozen=True, slots=True)
 class Theory:
-    """What a folder of verdicts holds.
+    """Content of a folder of verdicts.
 
     Attributes:
-        place: where it lies, as a reader of the checkout finds it.
-        claims, operators: its tables.
-        held: how many claims hold; ``refuted`` has the names of those that do not.
-        points: error and bound over depth, for the plots; none where the folder has none.
+        place: path of the folder in the checkout, or its name.
+        claims, operators: tables of verdicts.
+        held: number of claims that hold; ``refuted`` has the names of those that do not.
+        points: error and bound over depth, for the plots; empty if the folder has none.
     """
 
     place: str
@@ -60,7 +60,7 @@ class Theory:
     points: tuple[Entry, ...]
 
 
-def given(folder: Path | None) -> Theory | None:
+def project_verdicts(folder: Path | None) -> Theory | None:
     """The verdicts in a folder; without one, those that come with the project, if they are there."""
     if folder is not None:
         return read_verdicts(folder)
@@ -68,31 +68,21 @@ def given(folder: Path | None) -> Theory | None:
 
 
 def read_verdicts(folder: Path) -> Theory:
-    """The verdicts in a folder.
-
-    Raises:
-        UserError: it holds no ``verdicts.json``, or a broken one.
-    """
-    found = _json(folder / "verdicts.json")
-    if not isinstance(found, dict):
+    """Read the verdicts in a folder. Raises ``UserError`` if it holds no ``verdicts.json``, or a broken one."""
+    verdicts = _json(folder / "verdicts.json")
+    if not isinstance(verdicts, dict):
         raise UserError(f"{folder / 'verdicts.json'} is broken: make it again with 'tox -e bounds'")
-    claims, operators = (_objects(found.get(name)) for name in ("claims", "operators"))
-    refuted = tuple(
-        str(entry.get("id"))
-        for entry in claims
-        if entry.get("verdict") not in ("holds", "assumption not met", "not met here")
-    )
+    claims, operators = (_objects(verdicts.get(name)) for name in ("claims", "operators"))
+    unrefuted = ("holds", "assumption not met", "not met here")
     points_file = folder / "error-against-bound.json"
     points = _objects(_json(points_file)) if points_file.is_file() else []
     place = folder.resolve()
     return Theory(
         place=place.relative_to(ROOT).as_posix() if place.is_relative_to(ROOT) else place.name,
-        claims=listed("table-claims", "The claims on instances with exact constants.", claims, CLAIMS),
-        operators=listed(
-            "table-operators", "The same claims on operators of the benchmark.", operators, OPERATORS
-        ),
+        claims=listed("table-claims", "Claims on instances with exact constants.", claims, CLAIMS),
+        operators=listed("table-operators", "Claims on operators of the benchmark.", operators, OPERATORS),
         held=sum(entry.get("verdict") == "holds" for entry in claims),
-        refuted=refuted,
+        refuted=tuple(str(entry.get("id")) for entry in claims if entry.get("verdict") not in unrefuted),
         points=tuple(entry for entry in points if _is_point(entry)),
     )
 
@@ -106,18 +96,11 @@ def _json(file: Path) -> object:
         raise UserError(f"{file} is broken: make it again with 'tox -e bounds'") from error
 
 
-def _objects(found: object) -> list[Entry]:
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+def _objects(content: object) -> list[Entry]:
+    return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []
 
 
 def _is_point(entry: Entry) -> bool:
-    def positive(name: str) -> bool:
-        value = entry.get(name)
-        return isinstance(value, int | float) and math.isfinite(value) and value > 0
-
-    restarts = entry.get("R")
-    return (
-        isinstance(restarts, int)
-        and isinstance(entry.get("map"), str)
-        and all(map(positive, ("K", "error", "bound")))
-    )
+    numbers = [entry.get(name) for name in ("K", "error", "bound")]
+    positive = all(isinstance(n, int | float) and math.isfinite(n) and n > 0 for n in numbers)
+    return positive and isinstance(entry.get("R"), int) and isinstance(entry.get("map"), str)

@@ -226,7 +226,7 @@ def test_a_run_from_nothing_to_figures(tmp_path, capsys, monkeypatch):
     assert "cells: 6 ok" in ran.stderr
     for name in ("tables/tables.md", "tables/denoising-huber.tex", "figures/panels-denoising-huber.png"):
         assert (tmp_path / "out" / name).stat().st_size > 500
-    monkeypatch.setattr("bench.report.figures.write_figures", lambda *parts: [])
+    monkeypatch.setattr("bench.report.figures.render_figures", lambda *parts: {})
     assert entry(words) == 0
     assert "cells: 6 stored" in capsys.readouterr().err
     assert entry(["compare", str(tmp_path / "out"), str(tmp_path / "out"), "--fail-on", "any"]) == 0

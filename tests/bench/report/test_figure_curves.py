@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.analysis.tidy import looks
-from bench.report import figure_curves
+from bench.report.family_style import family_styles
+from bench.report.psnr_plots import psnr_against_work
 from tests.helpers.records import SOLVERS, gradients
 
 
@@ -32,5 +33,6 @@ def test_looks_are_against_work_and_the_seconds_of_a_timed_step():
     step = 1e-9 * 4 * 64**2 * 1.1
     assert list(first["seconds"]) == pytest.approx([5 * step, 10 * step])
     assert seen[seen["solver"] == "deq(0.1)"]["seconds"].isna().all()
-    work, seconds = figure_curves.learning(seen).axes
-    assert (len(work.lines), len(seconds.lines)) == (4 + 1, 3 + 1), "a line a solver, and the level"
+    work, seconds = psnr_against_work(seen, family_styles(seen)).panels
+    lines = [next(layer.rows for layer in panel.layers if layer.kind == "lines") for panel in (work, seconds)]
+    assert [rows["solver"].nunique() for rows in lines] == [4, 3]

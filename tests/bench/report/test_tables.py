@@ -12,7 +12,8 @@ from bench.analysis.pareto import frontier_table
 from bench.analysis.scaling import fitted_exponents, sizes
 from bench.analysis.tidy import looks, tidy
 from bench.records.store import load
-from bench.report import figure_curves
+from bench.report.family_style import family_styles
+from bench.report.plots import growth
 from bench.report.summary import printable, summarise
 from bench.report.tables import render_tables, table_markdown, to_latex
 from tests.helpers.records import SOLVERS, sized
@@ -62,7 +63,7 @@ def test_what_was_not_measured_has_no_column_no_table_and_no_legend():
 
 def test_too_little_for_a_front_or_a_line_makes_neither():
     records = [r for r in sized() if r.crop < 256]
-    assert figure_curves.growth(sizes(records)) is None
+    assert not growth(sizes(records), family_styles(tidy(records))).panels
     assert fitted_exponents(sizes(records)).empty
     assert len(frontier_table(tidy(records), looks(records)))
     two = [r for r in records if r.solver.startswith("deq")]

@@ -19,7 +19,10 @@ from theory_checks.instances.exact import solve_exactly, solver_gradient, two_no
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_the_claim_holds_and_its_negative_control_is_refuted(claim):
     verdict = verify_claim(claim, 10)
-    if verdict.verdict in (CONTROL_NOT_REFUTED, NOT_SHARP):  # some need as many examples as tox -e bounds draws
+    if verdict.verdict in (
+        CONTROL_NOT_REFUTED,
+        NOT_SHARP,
+    ):  # some need as many examples as tox -e bounds draws
         verdict = verify_claim(claim, 100)
     assert verdict.verdict == "holds", verdict
 

@@ -4,19 +4,19 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const viewer = document.getElementById("viewer");
   const element = (id) => document.getElementById(id);
-  const source = (shot) => `data:image/png;base64,${data.images[shot.digest]}`;
-  const psnr = (shot) => (shot.psnr === null ? "" : `${shot.psnr.toFixed(2)} dB`);
+  const source = (view) => `data:image/png;base64,${data.images[view.digest]}`;
+  const psnr = (view) => (view.psnr === null ? "" : `${view.psnr.toFixed(2)} dB`);
 
   // The best image of each task beside its measurement, in the head of its card.
   for (const card of document.querySelectorAll("[data-card]")) {
     const album = data.albums.find((each) => each.heading === card.dataset.card);
     if (!album) continue;
     const solver = card.querySelector('[data-answer="best"] [data-part="solver"]').textContent.trim();
-    const mine = album.shots.find((shot) => shot.kind === "equilibrium" && shot.solver === solver);
-    const measurement = album.shots.find((shot) => shot.kind === "measurement");
-    for (const shot of [measurement, mine].filter(Boolean)) {
+    const mine = album.views.find((view) => view.kind === "equilibrium" && view.solver === solver);
+    const measurement = album.views.find((view) => view.kind === "measurement");
+    for (const view of [measurement, mine].filter(Boolean)) {
       const image = new Image();
-      image.src = source(shot);
+      image.src = source(view);
       image.alt = "";
       card.querySelector("[data-thumbs]").append(image);
     }
@@ -64,31 +64,31 @@
 
   function show() {
     for (const [side, select] of Object.entries(sides)) {
-      const shot = album.shots[select.value];
+      const view = album.views[select.value];
       const image = element(`${side}-image`);
-      image.src = source(shot);
-      image.alt = `${album.heading}, ${side}: ${shot.label}${psnr(shot) && `, ${psnr(shot)}`}`;
-      element(`${side}-psnr`).textContent = psnr(shot);
+      image.src = source(view);
+      image.alt = `${album.heading}, ${side}: ${view.label}${psnr(view) && `, ${psnr(view)}`}`;
+      element(`${side}-psnr`).textContent = psnr(view);
     }
     for (const button of strip.children)
-      button.setAttribute("aria-pressed", String(button.dataset.shot === sides.right.value));
+      button.setAttribute("aria-pressed", String(button.dataset.view === sides.right.value));
     pair.dataset.mode = mode();
     swipe.closest("p").classList.toggle("idle", mode() !== "swipe");
     swipe.disabled = mode() !== "swipe";
     size();
   }
 
-  function tile(shot, place) {
+  function tile(view, place) {
     const button = document.createElement("button");
     const image = new Image();
     const words = document.createElement("span");
     const number = document.createElement("span");
     button.type = "button";
-    button.dataset.shot = place;
-    image.src = source(shot);
+    button.dataset.view = place;
+    image.src = source(view);
     image.alt = "";
-    words.textContent = shot.label;
-    number.textContent = psnr(shot);
+    words.textContent = view.label;
+    number.textContent = psnr(view);
     number.className = "tile-number";
     button.append(image, words, number);
     button.addEventListener("click", () => {
@@ -101,14 +101,14 @@
   function open() {
     album = data.albums[element("album").value];
     for (const select of Object.values(sides))
-      select.replaceChildren(...album.shots.map((shot, place) => new Option(shot.label, place)));
-    const best = album.shots.reduce(
-      (a, b, place) => (b.kind === "equilibrium" && b.settled && (a < 0 || b.psnr > album.shots[a].psnr) ? place : a),
+      select.replaceChildren(...album.views.map((view, place) => new Option(view.label, place)));
+    const best = album.views.reduce(
+      (a, b, place) => (b.kind === "equilibrium" && b.settled && (a < 0 || b.psnr > album.views[a].psnr) ? place : a),
       -1,
     );
-    sides.left.value = album.shots.findIndex((shot) => shot.kind === "measurement");
+    sides.left.value = album.views.findIndex((view) => view.kind === "measurement");
     sides.right.value = Math.max(best, 0);
-    strip.replaceChildren(...album.shots.map(tile));
+    strip.replaceChildren(...album.views.map(tile));
     const more = album.left_out
       ? ` ${album.left_out} further images are left out to keep this page small; the files in rows/ have them.`
       : "";

@@ -2,10 +2,10 @@
 // Plots, drawn by Vega when they come into view; they take the colours of the page.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const drawn = new Map(); // the element -> what Vega made of it
+  const drawn = new Map(); // element -> result of vegaEmbed
   const axis = document.getElementById("axis");
   const abscissa = document.getElementById("abscissa");
-  const picked = new Map(); // a group of plots -> the family that is brought out
+  const picked = new Map(); // group of plots -> family that is brought out
 
   function config() {
     const style = getComputedStyle(document.documentElement);
@@ -28,7 +28,11 @@
       },
       view: { stroke: "transparent" },
       text: { color: colour("ink"), font },
-      style: { quiet: { stroke: colour("faint"), color: colour("faint") } },
+      style: {
+        quiet: { color: colour("faint"), strokeWidth: 1.3 },
+        ring: { color: colour("ink"), strokeWidth: 1.2 },
+        hint: { color: colour("faint"), fontSize: 9.5 },
+      },
     };
   }
 
@@ -38,23 +42,23 @@
   }
 
   async function draw(box) {
-    const found = spec(box);
-    const before = drawn.get(box);
-    if (before) before.finalize();
+    const chosen = spec(box);
+    const previous = drawn.get(box);
+    if (previous) previous.finalize();
     drawn.delete(box);
-    if (!found) {
+    if (!chosen) {
       box.textContent = "This cost was not measured here.";
       return;
     }
     const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
-    const made = await vegaEmbed(box, found, {
+    const result = await vegaEmbed(box, chosen, {
       renderer: "svg",
       config: config(),
       actions: { export: true, source: false, compiled: false, editor: false },
       downloadFileName: "eqgrad",
       tooltip: { theme: dark ? "dark" : "light" },
     });
-    drawn.set(box, made);
+    drawn.set(box, result);
     pick(box, picked.get(box.closest("[data-plots]")) || "");
     const menu = box.querySelector("summary");
     const title = box.closest("figure").querySelector("figcaption").textContent.trim();
@@ -62,9 +66,8 @@
   }
 
   function pick(box, family) {
-    const made = drawn.get(box);
-    // A plot without families has nothing to bring out.
-    if (made && made.spec.params) made.view.signal("picked", family).run();
+    const result = drawn.get(box);
+    if (result) result.view.signal("picked", family).run();
   }
 
   for (const legend of document.querySelectorAll(".legend")) {
@@ -82,11 +85,9 @@
   }
 
   if (axis) {
-    for (const cost of ["work", "step_ms", "saved_mib"]) {
-      const titles = { work: "applications + VJPs", step_ms: "milliseconds", saved_mib: "tape" };
+    for (const [cost, title] of data.costs)
       if (Object.keys(data.plots).some((id) => id.startsWith("cost-") && id.endsWith(`-${cost}`)))
-        abscissa.append(new Option(titles[cost], cost));
-    }
+        abscissa.append(new Option(title, cost));
     abscissa.addEventListener("change", () => {
       for (const box of drawn.keys()) if (box.dataset.plot.startsWith("cost-")) draw(box);
     });
@@ -94,17 +95,17 @@
     axis.hidden = false;
   }
 
-  const seen = new IntersectionObserver(
+  const observer = new IntersectionObserver(
     (entries) => {
       for (const entry of entries) {
         if (!entry.isIntersecting) continue;
-        seen.unobserve(entry.target);
+        observer.unobserve(entry.target);
         draw(entry.target);
       }
     },
     { rootMargin: "600px" },
   );
-  document.querySelectorAll("[data-plot]").forEach((box) => seen.observe(box));
+  document.querySelectorAll("[data-plot]").forEach((box) => observer.observe(box));
   document.addEventListener("themechange", () => {
     for (const box of [...drawn.keys()]) draw(box);
   });

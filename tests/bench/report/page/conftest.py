@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from bench.report.page import write_page
-from bench.report.page.page import run_page
-from tests.helpers.page import QUICK, varied
+from bench.report.page import render_page
+from bench.report.run_data import read_run
+from tests.helpers.page import QUICK, varied, write_page
 from tests.helpers.records import folder_of
 
 OWN = ("file:", "data:", "blob:")
@@ -28,9 +28,14 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def quick(tmp_path_factory) -> Path:
+def quick_run():
+    return read_run(QUICK)
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory, quick_run) -> Path:
     file = tmp_path_factory.mktemp("quick") / "index.html"
-    file.write_bytes(run_page(QUICK))
+    file.write_bytes(render_page(quick_run)["index.html"])
     return file
 
 

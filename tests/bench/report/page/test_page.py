@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from bench.report.page.page import run_page
-from tests.helpers.page import MIB, QUICK, drawn
+from bench.report.page.page import render_page
+from bench.report.run_data import read_run
+from tests.helpers.page import MIB, drawn
 
 
-def test_the_page_is_small_and_the_same_each_time(quick, made):
+def test_the_page_is_small_and_the_same_each_time(quick, quick_run, made):
     assert quick.stat().st_size < 5 * MIB
-    assert quick.read_bytes() == run_page(QUICK)
-    assert made.read_bytes() == run_page(made.parent)
+    assert quick.read_bytes() == render_page(quick_run)["index.html"]
+    assert made.read_bytes() == render_page(read_run(made.parent))["index.html"]
 
 
 def test_it_opens_from_a_file_and_draws_its_plots(quick, opened):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.analysis.convergence import AT, equilibrium_words
 from bench.records.store import load
-from bench.report.page.images import UsedPanels, best_depths, collect
+from bench.report.images import SolverImages
+from bench.report.page.images import best_solvers, collect
 from tests.helpers.page import QUICK, unsettled
 
 
@@ -67,22 +69,26 @@ def test_each_image_is_stored_once_while_there_is_room():
 
     found = {
         "t": {
-            "a(1)": UsedPanels(0, arrays(1), AT),
-            "b(1)": UsedPanels(0, arrays(2), AT),
-            "c(1)": UsedPanels(1, arrays(3), AT),
-            "d(1)": UsedPanels(0, arrays(1), AT),
+            "a(1)": SolverImages(0, arrays(1), AT),
+            "b(1)": SolverImages(0, arrays(2), AT),
+            "c(1)": SolverImages(1, arrays(3), AT),
+            "d(1)": SolverImages(0, arrays(1), AT),
         }
     }
     every = collect(found, set())
     (album,) = every.albums
     assert len(every.images) == 3  # truth and measurement are the same; c shows another crop
-    assert [shot.solver for shot in album.shots] == ["", "", "a(1)", "a(1)", "b(1)", "b(1)", "d(1)", "d(1)"]
+    assert [view.solver for view in album.views] == ["", "", "a(1)", "a(1)", "b(1)", "b(1)", "d(1)", "d(1)"]
     assert album.left_out == 0
     size = max(map(len, every.images.values()))
     (album,) = collect(found, {("t", "b(1)")}, room=2 * size + size // 2).albums
-    assert {shot.solver for shot in album.shots} == {"", "b(1)"}
+    assert {view.solver for view in album.views} == {"", "b(1)"}
     assert album.left_out == 4
-    assert best_depths([("t", "a(1)", 1.0), ("t", "a(2)", 3.0), ("t", "b(1)", math.nan)]) == {("t", "a(2)")}
+    psnrs = {"a(1)": 1.0, "a(2)": 3.0, "b(1)": math.nan}
+    cells = [
+        {"heading": "t", "solver": s, "family": s[0], "status": "ok", "psnr": p} for s, p in psnrs.items()
+    ]
+    assert best_solvers(pd.DataFrame(cells)) == {("t", "a(2)")}
 
 
 @pytest.mark.misuse(
@@ -102,7 +108,7 @@ def test_an_image_that_has_not_converged_is_not_at_equilibrium():
         name: np.full((1, 8, 8), 9, np.uint8) for name in ("truth", "measurement", "trained", "equilibrium")
     }
     said = equilibrium_words(unsettled(equilibrium_residual=5.6e-3))
-    (album,) = collect({"t": {"a(1)": UsedPanels(0, arrays, said)}}, set()).albums
-    (shot,) = [shot for shot in album.shots if shot.kind == "equilibrium"]
-    assert shot.label == f"a(1), {said}"
-    assert not shot.settled, "and it is not what the viewer opens with"
+    (album,) = collect({"t": {"a(1)": SolverImages(0, arrays, said)}}, set()).albums
+    (view,) = [view for view in album.views if view.kind == "equilibrium"]
+    assert view.label == f"a(1), {said}"
+    assert not view.settled, "and it is not what the viewer opens with"

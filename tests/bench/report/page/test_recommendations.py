@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from bench.analysis.pareto import LEVELS
-from bench.analysis.recommendation import by_heading, options, stops
+from bench.analysis.recommendation import candidates, stops
 from bench.analysis.tidy import tidy
 from bench.records.store import load
-from bench.report.page import recommendations, write_page
-from bench.report.page.left_out import left_out
-from tests.helpers.page import QUICK, record, unsettled
+from bench.report.page import recommendations
+from bench.report.page.recommendations import left_out
+from tests.helpers.page import cards, record, unsettled, write_page
 from tests.helpers.records import folder_of
 
 ANSWERS = """([stop, level, cost]) => {
@@ -32,12 +32,13 @@ ANSWERS = """([stop, level, cost]) => {
 
 
 @pytest.mark.parametrize("which", [pytest.param("quick", marks=pytest.mark.slow), "made"])
-def test_the_page_answers_as_the_library_does(which, opened, request):
+def test_the_page_shows_the_answer_to_every_choice(which, opened, request):
     file = request.getfixturevalue(which)
     page = opened(file)
-    frame = tidy(load(QUICK if which == "quick" else file.parent))
-    known, limits = by_heading(options(frame)), stops(options(frame))
-    before = recommendations.measurements(frame)
+    frame = request.getfixturevalue("quick_run").frame if which == "quick" else tidy(load(file.parent))
+    known = candidates(frame)
+    limits = stops([option for choices in known.values() for option in choices])
+    before = frame.groupby("heading")["psnr_measurement"].mean()
     assert page.locator("#memory").get_attribute("max") == str(len(limits) - 1)
     seen = set()
     for place, limit in enumerate(limits):
@@ -45,7 +46,10 @@ def test_the_page_answers_as_the_library_does(which, opened, request):
             for counted, cost in enumerate(recommendations.COUNTED):
                 found = page.evaluate(ANSWERS, [place, level, counted])
                 for heading, choices in known.items():
-                    both = recommendations.answers(choices, before[heading], within, limit, cost)
+                    both = (
+                        recommendations.cheapest_answer(choices, within, limit, cost),
+                        recommendations.best_answer(choices, before[heading], limit, cost),
+                    )
                     expected = [[a.solver, a.value, a.cost, a.note] for a in both]
                     assert found[heading] == expected, (heading, within, limit, cost)
                     seen |= {(heading, a.solver) for a in both}
@@ -97,7 +101,7 @@ def test_what_is_left_out_of_a_card_is_said():
     )
     failed = replace(record("deblurring(drunet)", "jfb(2)"), status="nan", values={})
     lost = unsettled("deblurring(drunet)", "jfb(3)", equilibrium_residual=5.6e-3, contraction=1.5)
-    (card,) = recommendations.cards(tidy([stays, leaves, failed, lost]))
+    (card,) = cards([stays, leaves, failed, lost])
     assert "plain iteration leaves the equilibrium of jfb(1)" in card.left_out
     assert "no equilibrium was found for jfb(3) (residuals from 5.6e-03)" in card.left_out
     assert "jfb(2) did not end well on every seed" in card.left_out
@@ -113,6 +117,6 @@ def test_test_images_choose_nothing_where_nothing_else_was_recorded():
     old = [
         record("t", s, contraction=0.9, loss=None, settled=p) for s, p in (("jfb(1)", 30.0), ("deq(1)", 20.0))
     ]
-    (card,) = recommendations.cards(tidy(old))
+    (card,) = cards(old)
     assert card.best.solver == ""
     assert "not recorded" in card.best.note

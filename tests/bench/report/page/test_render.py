@@ -6,8 +6,8 @@ import json
 import math
 from dataclasses import replace
 
-from bench.report.page import render, write_page
-from tests.helpers.page import HOSTILE, drawn, record
+from bench.report.page import render
+from tests.helpers.page import HOSTILE, drawn, record, write_page
 from tests.helpers.records import folder_of
 
 

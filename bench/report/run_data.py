@@ -1,0 +1,49 @@
+"""A run, read once for all that is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ..analysis import scaling
+from ..analysis.tidy import looks, tidy, trajectories
+from ..records.record import Record
+from ..records.store import Manifest, Store, load
+from .images import SolverImages, read_images
+from .plot import Plot
+from .plots import run_plots
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """The records of a run, and what follows from them.
+
+    Attributes:
+        store, manifest, records: of the folder.
+        frame, past, looked: of ``tidy.tidy``, ``tidy.trajectories`` and ``tidy.looks``.
+        sizes: of ``scaling.sizes``.
+        plots: every plot that there are measurements for, by name.
+        images: test images by heading and solver.
+    """
+
+    store: Store
+    manifest: Manifest
+    records: list[Record]
+    frame: pd.DataFrame
+    past: pd.DataFrame
+    looked: pd.DataFrame
+    sizes: pd.DataFrame
+    plots: dict[str, Plot]
+    images: dict[str, dict[str, SolverImages]]
+
+
+def read_run(folder: Path) -> RunData:
+    """Read the folder of a run. Raises ``UserError`` if there is no run or no record of quality in it."""
+    records, store = load(folder), Store(folder)
+    manifest = store.manifest()
+    assert manifest is not None, "load has looked"
+    tables = tidy(records), trajectories(records), looks(records), scaling.sizes(records)
+    plots = {plot.name: plot for plot in run_plots(*tables)}
+    return RunData(store, manifest, records, *tables, plots, read_images(records, store.rows))
