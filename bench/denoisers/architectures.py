@@ -19,10 +19,9 @@ SIGMA_0 = 25 / 255
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network that the project can train: ``DRUNet`` or ``DnCNN`` of deepinv.
+    """A network that the project can train: deepinv's ``DRUNet`` or ``DnCNN``.
 
-    Attributes:
-        lipschitz: bound on the Lipschitz constant of the residual ``x − D(x)``; ``None`` for no bound.
+    ``lipschitz`` bounds the Lipschitz constant of the residual ``x − D(x)``; ``None`` for no bound.
     """
 
     kind: type[nn.Module]

@@ -18,11 +18,9 @@ class Denoiser(nn.Module):
 
     @abstractmethod
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Images of the shape and dtype of ``x``, denoised.
+        """Denoise images ``x`` ``(B, C, H, W)`` in the dtype of the weights.
 
-        Args:
-            x: images ``(B, C, H, W)``, in the dtype of the weights.
-            sigma: standard deviation of the noise, positive; a scalar tensor, or ``(B, 1, 1, 1)``.
+        ``sigma`` is the standard deviation of the noise, positive; a scalar tensor, or ``(B, 1, 1, 1)``.
         """
 
     def residual_lipschitz(self) -> float:
@@ -63,10 +61,7 @@ class Family(ABC):
     ) -> Denoiser:
         """Build the denoiser. Raises ``UserError`` for missing weights or a misfit.
 
-        Args:
-            channels: 1 or 3.
-            dtype, device: of its weights.
-            weights: ``None`` for the shipped ones.
+        ``channels`` is 1 or 3; ``weights`` is ``None`` for the shipped ones.
         """
 
 

@@ -36,11 +36,8 @@ def _version() -> str:
 class ScicoFamily(Family):
     """scico's DnCNN of 6 or 17 layers for σ = 0.1, scaled to every noise level; it denoises colours separately.
 
-    Source: Balke et al., *Scientific computational imaging code (SCICO)*, JOSS 7(78), 2022.
-
-    Attributes:
-        depth: 6 or 17.
-        version: version of the package; records made with other weights get other keys.
+    Source: Balke et al., *Scientific computational imaging code (SCICO)*, JOSS 7(78), 2022. The ``version`` of the
+    package enters the key of a record.
     """
 
     depth: int

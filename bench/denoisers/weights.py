@@ -36,11 +36,6 @@ class WeightFile:
     source: str = field(compare=False, repr=False)
     digest: str
 
-    @property
-    def published(self) -> bool:
-        """Whether the weights are to be downloaded."""
-        return self.digest == DOWNLOAD
-
     def tensors(self) -> dict[str, Tensor]:
         """Read the file. Raises ``UserError`` if it is missing, changed, damaged or of another format."""
         data = _read(Path(self.source))
@@ -141,13 +136,11 @@ def load_network(
     Args:
         compact, published: the project's architecture and deepinv's, both on the meta device.
         model, file: names of the published weights at deepinv.
-        shipped: name of the shipped weights, for ``compact``.
-        weights: ``None`` for the shipped ones.
-        dtype: of the loaded weights.
+        shipped: name of the shipped weights, for ``compact``; loaded if ``weights`` is ``None``.
     """
     if weights is None:
         network, tensors, source = compact, _shipped(shipped), shipped
-    elif weights.published:
+    elif weights.digest == DOWNLOAD:
         network, tensors, source = published, _download(model, file), file
     else:
         tensors, source = weights.tensors(), weights.source

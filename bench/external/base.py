@@ -55,7 +55,6 @@ class CallCounter:
         vjps: products.
         adjoint: report of the adjoint solve; empty before there is one.
         recomputed: a 1 for every application in ``backward()``.
-        in_forward: whether the forward pass is still running.
     """
 
     direct: int

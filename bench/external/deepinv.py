@@ -6,6 +6,7 @@ The calls raise ``UserError`` if a value is out of range.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from deepinv.optim import L2, PGD, AndersonAccelerationConfig, DEQConfig, Prior
 from torch import Tensor
@@ -19,14 +20,8 @@ from ..utils.arguments import real, switch, whole
 from ..utils.errors import UserError
 from .base import CallCounter, ExternalSolution, installed, shortest_call
 
-
-@dataclass(frozen=True, slots=True)
-class Mixing:
-    """Anderson acceleration: number of mixed iterates, damping, and absolute regularisation."""
-
-    history: int
-    beta: float
-    regularisation: float
+Mixing: TypeAlias = tuple[int, float, float]
+"""Anderson acceleration: number of mixed iterates, damping, and absolute regularisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +32,8 @@ class DeepInverse:
     Applications are counted at the calls of the prox.
 
     Attributes:
-        max_iter: largest number of forward iterations.
-        backward: largest number of adjoint iterations; 0 for Jacobian-free, ``None`` to backpropagate through all.
+        max_iter, backward: largest numbers of forward and adjoint iterations; a ``backward`` of 0 is Jacobian-free, and
+            ``None`` backpropagates through all.
         thres: ``thres_conv``, relative; it stops the adjoint iteration, and with ``early_stop`` the forward one.
         early_stop: whether the forward iteration may stop early.
         mixing, mixing_backward: Anderson acceleration of the two iterations; ``None`` for plain iteration.
@@ -102,15 +97,11 @@ class DeepInverse:
             "early_stop": self.early_stop,
         }
         if self.mixing is not None:
-            m = self.mixing
-            settings["anderson_acceleration"] = AndersonAccelerationConfig(
-                m.history, m.beta, m.regularisation
-            )
+            settings["anderson_acceleration"] = AndersonAccelerationConfig(*self.mixing)
         if self.backward == 0:
             settings["DEQ"] = DEQConfig(jacobian_free=True)
         elif self.backward is not None and self.mixing_backward is not None:
-            m = self.mixing_backward
-            settings["DEQ"] = DEQConfig(False, True, m.history, m.beta, m.regularisation, self.backward)
+            settings["DEQ"] = DEQConfig(False, True, *self.mixing_backward, self.backward)
         elif self.backward is not None:
             settings["DEQ"] = DEQConfig(max_iter_backward=self.backward)
         return settings
@@ -198,4 +189,4 @@ def deepinv_unfolded(max_iter: int = 100) -> DeepInverse:
 
 
 def _mixing(history: int, beta: float, regularisation: float) -> Mixing:
-    return Mixing(whole("history", history), real("beta", beta), real("regularisation", regularisation))
+    return whole("history", history), real("beta", beta), real("regularisation", regularisation)

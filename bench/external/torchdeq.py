@@ -145,11 +145,9 @@ def torchdeq_ift(
     """Implicit gradient with plain forward and adjoint iterations.
 
     Args:
-        forward: largest number of applications.
-        backward: largest number of vector–Jacobian products.
+        forward, backward: largest numbers of applications and of vector–Jacobian products.
         hook: implicit gradient by a hook; otherwise by a function.
-        tol, tol_backward: tolerances of the forward and the adjoint iteration.
-        relative: whether the tolerances are relative; the library's default is absolute.
+        tol, tol_backward, relative: tolerances of the two iterations, absolute by default.
     """
     return _implicit(torchdeq_ift, locals(), "fixed_point_iter", {}, {})
 
@@ -205,11 +203,9 @@ def torchdeq_phantom(
     """Phantom gradient: backpropagation through ``steps`` damped applications after plain iterations.
 
     Args:
-        forward: largest number of applications without a tape.
+        forward, tol, relative: largest number of plain iterations, and their tolerance.
         steps: taped applications; the library's default of 1 is Jacobian-free backpropagation.
         damping: τ of the taped ``x ← τT(x) + (1 − τ)x``.
-        tol: tolerance of the forward iteration.
-        relative: whether ``tol`` is relative.
     """
     installed("torchdeq")
     label = shortest_call(torchdeq_phantom, 2, locals())

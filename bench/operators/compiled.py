@@ -45,7 +45,6 @@ class PreparedMap:
 
     Attributes:
         T: the map to solve with; its values equal those of the given map up to rounding.
-        mode: how it is applied.
         reason: why the requested mode is not used, in one line; empty if it is.
         seconds: time that the preparation took.
     """

@@ -84,12 +84,10 @@ class StaticMemory:
     Each replay first loads the measurements of its map, and records a tape again if another tape has replaced it.
 
     Attributes:
-        static: the operator with the measurements that the graphs read.
-        replay: the graphs.
+        static: the operator with the measurements that the graphs ``replay`` read.
         shape: shape of the states.
         loaded: the map whose measurements ``static`` has.
-        tapes: number of tapes so far.
-        tape: number of the tape in memory.
+        tapes, tape: number of tapes so far, and of the tape in memory.
     """
 
     static: BoundOperator

@@ -24,7 +24,6 @@ class DataFidelity:
     Attributes:
         normal: ``AᵀA``, on ``(..., C, H, W)``.
         backprojection: ``Aᵀy``, ``(B, C, H, W)``.
-        y: measurements.
     """
 
     normal: Linear

@@ -40,8 +40,7 @@ class PlugAndPlay(Operator):
 
     Args:
         denoiser: D; those of its weights that require a gradient are learned.
-        step: initial τ > 0.
-        sigma: initial σ > 0, in units of the peak.
+        step, sigma: initial τ > 0, and initial σ > 0 in units of the peak.
         layers: number of iterations with their own τ and σ; 0 to share them.
         autocast: run the denoiser under torch's autocast to bfloat16; its output is cast back.
     """
@@ -108,7 +107,6 @@ class PlugAndPlayPrior:
     """Plug-and-play with a denoiser, before the size of an image is known.
 
     Attributes:
-        label: the call that made the prior, as tables show it.
         network: the family of the denoiser.
         sigma, learn_weights, layers: as for ``drunet``.
         weights: ``None`` for the shipped ones.

@@ -94,9 +94,7 @@ def l1() -> Penalty:
 def huber(smoothing: float = 0.01, ridge: float = 0.02) -> Penalty:
     """Weighted Huber with a ridge: smooth and ε-strongly convex, so L < 1 is known exactly.
 
-    Args:
-        smoothing: δ > 0, in grey levels of [0, 1].
-        ridge: ε > 0; a step of length τ then contracts by a further 1/(1+τε).
+    ``smoothing`` is δ > 0, in grey levels of [0, 1]; ``ridge`` is ε > 0, which contracts a step τ by 1/(1+τε).
     """
     smoothing, ridge = real("smoothing", smoothing, positive=True), real("ridge", ridge, positive=True)
     label = "huber" if (smoothing, ridge) == (0.01, 0.02) else f"huber({smoothing:g}, {ridge:g})"
@@ -106,9 +104,8 @@ def huber(smoothing: float = 0.01, ridge: float = 0.02) -> Penalty:
 def orientations(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
     """Norms across the three orientations of a place and scale, as in isotropic total variation.
 
-    Args:
-        smoothing, ridge: δ ≥ 0, in grey levels of [0, 1]; 0 for the norm itself. ε ≥ 0.
-        coupled: learn a matrix inside every group as well.
+    ``smoothing`` is δ ≥ 0, in grey levels of [0, 1], 0 for the norm itself; ``ridge`` is ε ≥ 0. ``coupled`` learns a
+    matrix inside every group as well.
     """
     return _grouped("orientations", smoothing, ridge, coupled, Groups(orientations=True))
 

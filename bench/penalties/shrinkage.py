@@ -191,8 +191,7 @@ class Shrinkage(Regulariser):
     Args:
         transforms: its wavelets, with equal sizes and numbers of levels.
         weights: initial ``ω``, positive, of shape ``groups.weights(C, levels)``.
-        smoothing: δ ≥ 0.
-        ridge: ε ≥ 0.
+        smoothing, ridge: δ ≥ 0 and ε ≥ 0.
         groups: coefficients that share a norm.
     """
 
@@ -213,12 +212,7 @@ class Shrinkage(Regulariser):
         self.groups = groups
 
     def shrink(self, c: Tensor, step: Tensor) -> Tensor:
-        """The proximity operator in coefficients.
-
-        Args:
-            c: coefficients plus ``τ ε m``, ``(B, C, H, W)``.
-            step: τ > 0, a scalar tensor.
-        """
+        """The proximity operator of coefficients ``c = z + τεm`` ``(B, C, H, W)``, with a scalar ``step`` τ > 0."""
         if not self.groups.colours and c.shape[1] != self.log_weights.shape[0]:
             raise UserError(
                 f"images of {c.shape[1]} channels do not fit a penalty of {self.log_weights.shape[0]}: build it for "

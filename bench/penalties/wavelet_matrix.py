@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -28,6 +27,8 @@ class WaveletMatrix(nn.Module):
     product.
 
     Attributes:
+        defect: a bound on ``‖MᵀM − I‖``, measured.
+        rounding: a bound on ``‖fl(Mx) − Mx‖ / ‖x‖``, and the same for Mᵀ, in units of the rounding of the dtype.
         matrix: M itself, ``(n, n)``; only up to ``DENSE``.
         needed, blocks: the inputs and blocks of the tiles of M; only beyond ``DENSE``.
         adjoint_needed, adjoint_blocks: the same for Mᵀ.
@@ -45,7 +46,7 @@ class WaveletMatrix(nn.Module):
         super().__init__()
         self.wavelet = wavelet
         self.length = length
-        self.accuracy = matrix_accuracy(wavelet, length)
+        self.defect, self.rounding = _accuracy(wavelet, length)
         self._fill(dtype, device)
 
     def _fill(self, dtype: torch.dtype, device: torch.device | str) -> None:
@@ -114,28 +115,15 @@ def _cached(wavelet: str, length: int, dtype: torch.dtype, device: str) -> Wavel
     return WaveletMatrix(wavelet, length, dtype, device)
 
 
-@dataclass(frozen=True, slots=True)
-class MatrixAccuracy:
-    """Orthonormality of a matrix M, and rounding of its products.
-
-    Attributes:
-        defect: a bound on ``‖MᵀM − I‖``, measured.
-        rounding: a bound on ``‖fl(Mx) − Mx‖ / ‖x‖``, and the same for Mᵀ, in units of the rounding of the dtype. A sum
-            of k products of rounded entries has an error of at most (k + 1) units of the sum of magnitudes.
-    """
-
-    defect: float
-    rounding: float
-
-
 @functools.lru_cache(maxsize=256)
-def matrix_accuracy(wavelet: str, length: int) -> MatrixAccuracy:
-    """The accuracy of ``analysis(wavelet, length)``, by a cheap upper bound on norms: ``‖A‖² ≤ ‖A‖₁ ‖A‖_∞``."""
+def _accuracy(wavelet: str, length: int) -> tuple[float, float]:
+    """``defect`` and ``rounding`` of the matrix M, by a cheap upper bound on norms: ``‖A‖² ≤ ‖A‖₁ ‖A‖_∞``."""
     M = analysis(wavelet, length).to_dense()
     gap, entries, size = M @ M.mT - torch.eye(length, dtype=M.dtype), M != 0, M.abs()
     most = max(int(entries.sum(0).max()), int(entries.sum(1).max()))
     norm = float(size.sum(0).max() * size.sum(1).max()) ** 0.5
-    return MatrixAccuracy(float(gap.abs().sum(1).max()), (most + 1) * norm)
+    # A sum of k products of rounded entries has an error of at most (k + 1) units of the sum of magnitudes.
+    return float(gap.abs().sum(1).max()), (most + 1) * norm
 
 
 def _tiles(M: Tensor, adjoint: bool = False) -> tuple[Tensor, Tensor]:

@@ -57,7 +57,7 @@ class Wavelets(nn.Module):
         # A square image has one matrix a level for both dimensions.
         lengths = sorted({side >> j for side in size for j in range(levels)})
         self.axes = nn.ModuleDict({str(n): WaveletMatrix(wavelet, n, dtype, device) for n in lengths})
-        defect = max(axis.accuracy.defect for axis in self._axes())
+        defect = max(axis.defect for axis in self._axes())
         if not defect <= DEFECT:
             raise UserError(
                 f"the wavelet {wavelet!r} is not orthonormal here (off by {defect:.0e}), so that its prox would not be "
@@ -84,13 +84,13 @@ class Wavelets(nn.Module):
     def defect(self) -> float:
         """A bound on ``‖WᵀW − I‖`` for the matrices as they are, in exact arithmetic."""
         levels = (self._pair(level) for level in range(self.levels))
-        return math.prod((1 + a.accuracy.defect) * (1 + b.accuracy.defect) for a, b in levels) - 1
+        return math.prod((1 + a.defect) * (1 + b.defect) for a, b in levels) - 1
 
     @property
     def rounding(self) -> float:
         """A bound on ``‖fl(Wx) − Wx‖ / ‖x‖``, and the same for Wᵀ, in units of the rounding of the dtype."""
         pairs = [self._pair(level) for level in range(self.levels)]
-        return sum(a.accuracy.rounding + b.accuracy.rounding for a, b in pairs)
+        return sum(a.rounding + b.rounding for a, b in pairs)
 
     def intact(self) -> bool:
         """Whether the matrices are those of the wavelet."""

@@ -75,9 +75,7 @@ def deblurring(prior: Prior = huber(), noise: float = 0.02, blur: float = 1.5) -
 def deblurring_colour(prior: Prior = huber(), noise: float = 0.05) -> Task:  # noqa: B008
     """Colour images, 25 pixels of horizontal, vertical and diagonal motion in red, green and blue.
 
-    Args:
-        prior: a penalty or a denoiser.
-        noise: standard deviation in every channel; 0.05 and 0.1 in arXiv 2506.13239.
+    ``noise`` is the standard deviation in every channel; 0.05 and 0.1 in arXiv 2506.13239.
     """
     label = task_label("deblurring_colour", prior, noise=(noise, 0.05))
     return Task(label, MotionBlur(25), (noise_level("noise", noise),) * 3, prior, 1.0)

@@ -31,12 +31,7 @@ estimators, but no benchmark. τ = 1/2 makes L = 1/2, the easiest contractive ta
 
 
 def denoising(prior: Prior = huber(), noise: float = 0.1) -> Task:  # noqa: B008
-    """Grey images, one noise level.
-
-    Args:
-        prior: a penalty or a denoiser.
-        noise: standard deviation, in (0, 1].
-    """
+    """Grey images, with a ``noise`` of standard deviation in (0, 1]; the prior is a penalty or a denoiser."""
     label = task_label("denoising", prior, noise=(noise, 0.1))
     return Task(label, Identity(), (noise_level("noise", noise),), prior, STEP)
 

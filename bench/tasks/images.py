@@ -54,7 +54,6 @@ class Images:
 
     Attributes:
         source: the folder or data set, as the user wrote it.
-        train, test: files, sorted by name; no file is in both.
         digest: digest of names and contents, which enters the key of a cell.
     """
 

@@ -36,7 +36,6 @@ def inpainting(prior: Prior = huber(), lost: float = 0.5, noise: float = 0.05) -
     """Grey images.
 
     Args:
-        prior: a penalty or a denoiser.
         lost: share of the pixels lost, in (0, 1); 0.1 and 0.5 in arXiv 2506.13239.
         noise: standard deviation on the other pixels, in (0, 1].
     """

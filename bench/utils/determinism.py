@@ -15,12 +15,9 @@ UNDETERMINED = re.compile(r"^(\S+) does not have a deterministic implementation"
 
 @contextmanager
 def deterministic() -> Generator[list[str]]:
-    """Use deterministic operations where torch has them.
+    """Use deterministic operations if torch has them; yields a growing list of the names of those used that it lacks.
 
     Enter it once for the whole life of a process: cuBLAS reads its workspace setting at its first use.
-
-    Yields:
-        A list that fills with the names of the operations used that have no deterministic implementation.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = (

@@ -26,8 +26,7 @@ def file_lock(
     Args:
         file: made if missing; it stays, empty.
         shared: other owners may share the lock.
-        wait: wait until the lock is free; otherwise try once.
-        deadline: time of ``time.monotonic`` at which waiting ends.
+        wait, deadline: wait until the lock is free or ``time.monotonic`` is at the deadline; otherwise try once.
 
     Yields:
         Whether this context has the lock.

@@ -90,9 +90,9 @@ def gpu_state(device: torch.device) -> dict[str, object] | None:
     """Driver, clocks, power and temperature of a GPU at this moment.
 
     Returns:
-        ``driver``; ``sm_mhz`` and ``memory_mhz``; ``watts`` and ``limit_watts``; ``performance_state`` (0 is the
-        fastest); ``celsius``; ``throttled``, the driver's bit mask of reasons. A value is ``None`` if the driver or a
-        container refuses it. The result is ``None`` on a CPU, and without nvidia-ml-py or a driver.
+        Values by the names below; ``performance_state`` 0 is the fastest, and ``throttled`` the driver's bit mask of
+        reasons. A value is ``None`` if the driver or a container refuses it. The result is ``None`` on a CPU, and
+        without nvidia-ml-py or a driver.
     """
     if device.type != "cuda":
         return None
