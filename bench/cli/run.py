@@ -104,7 +104,7 @@ def run(
                 chosen,
                 out,
                 images=images,
-                device=cluster.ask(pick_device, device) if cluster else pick_device(device),
+                device=cluster.call(pick_device, device) if cluster else pick_device(device),
                 tasks=task,
                 solvers=solver,
                 networks=DenoiserOptions(weights, bf16),
@@ -181,11 +181,13 @@ def slurm(
     sbatch job.sh
     """
     from ..config.matrix import load_profile
-    from ..execution.slurm_script import Matrix, Request, batch_script
+    from ..execution.slurm_script import BatchJob
 
     found = load_profile(profile)
-    request = Request(gpus, workers, time, partition)
-    print(batch_script(Matrix(profile, found.name, out, found.threads, options or []), request), end="")  # noqa: T201
+    job = BatchJob(
+        profile, found.name, out, found.threads, tuple(options or ()), gpus, workers, time, partition
+    )
+    print(job.script(), end="")  # noqa: T201
 
 
 @matrices.command()

@@ -1,4 +1,4 @@
-"""The timings of a matrix on a machine of a cluster."""
+"""Make the timings of a run on a worker of a cluster."""
 
 from __future__ import annotations
 
@@ -14,64 +14,66 @@ from ..records.store import Store
 from ..utils.atomic_files import Unwritable
 from ..utils.errors import UserError
 from ..utils.file_locks import POLL
-from .cell_process import Said, record_of
+from .cell_process import Answer, record_of
 from .dask_cluster import Cluster
 from .process_pool import TaskResult
 from .time_budget import Budget
-from .timing_run import run_cost
+from .timing_run import run_timings
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
-    """What one process of one worker does: all timings, one after another, each published as it ends."""
+class TimingWork:
+    """Work of one process of one worker: all timings, each published as it ends.
+
+    Attributes:
+        out: folder of the run.
+    """
 
     out: Path
 
-    def __call__(self, jobs: tuple[Job, ...]) -> Said:
-        """``stored``, ``unwritable``, or ``other machine`` where the keys are those of another one."""
+    def __call__(self, jobs: tuple[Job, ...]) -> Answer:
+        """Make the timings; the status is ``other machine`` if the keys of the jobs name a machine of another kind."""
         try:
-            if any(_key(job) != job.key for job in jobs):
-                return "other machine", ""
-            for _ in run_cost(list(jobs), Store(self.out), Budget()):
+            for job in jobs:
+                values = settings(job.profile, job.images.digest, torch.device(job.device), job.kind)
+                if key_of(job.cell, values, job.kind) != job.key:
+                    return "other machine", ""
+            for _ in run_timings(list(jobs), Store(self.out), Budget()):
                 pass
         except Unwritable as error:
             return "unwritable", str(error.strerror)
         return "stored", ""
 
 
-def _key(job: Job) -> str:
-    """The key of a timing that is made here."""
-    given = settings(job.profile, job.images.digest, torch.device(job.device), job.kind)
-    return key_of(job.cell, given, job.kind)
-
-
-def run_cost_there(
-    jobs: list[Job], store: Store, cluster: Cluster, where: dict[str, object]
+def run_remote_timings(
+    jobs: list[Job], store: Store, cluster: Cluster, origin: dict[str, object]
 ) -> Iterator[Record]:
-    """All timings on one worker, alone on its machine; their records as they come.
+    """Make all timings on one worker, alone on its machine, and yield their records as they come.
 
     Raises:
-        UserError: the workers' machines differ, so that their seconds do not belong together.
-        Unwritable: the disk is full, or may only be read.
-        cluster.Lost: the scheduler is gone.
+        UserError: the machines of the workers differ, so that their seconds cannot be compared.
+        Unwritable: the disk is full or read-only.
+        SchedulerLost: the scheduler of the cluster is gone.
     """
     folder = store.folder.absolute()
-    pool = cluster.pool(Timings(folder), folder, 0.0, forks=False)
+    pool = cluster.pool(TimingWork(folder), folder, 0.0, forks=False)
     waiting = list(jobs)
-    with pool.begun(tuple(jobs)) as wait:
-        ended: TaskResult[tuple[Job, ...]] | None = None
-        while ended is None:
+    with pool.started(tuple(jobs)) as wait:
+        result: TaskResult[tuple[Job, ...]] | None = None
+        while result is None:
             for job in [job for job in waiting if store.finished(job.key)]:
                 waiting.remove(job)
-                yield record_of(TaskResult(job, answer="stored"), store, 0.0, where)
-            ended = wait(POLL)
-    said, why = ended.answer or ("", "")
-    if said == "unwritable":
-        raise Unwritable(0, why)
-    if said == "other machine":
+                yield record_of(TaskResult(job, answer="stored"), store, 0.0, origin)
+            result = wait(POLL)
+    status, reason = result.answer or ("", "")
+    if status == "unwritable":
+        raise Unwritable(0, reason)
+    if status == "other machine":
         raise UserError(
             "the machines of the workers differ: time on workers of one kind, in an --out of its own"
         )
     for job in waiting:
-        # There: what a record says of its machine is said by that machine.
-        yield cluster.ask(record_of, TaskResult(job, ended.answer, ended.reason), Store(folder), 0.0, where)
+        # On the worker, since a record that is missing there is written with the provenance of its machine.
+        yield cluster.call(
+            record_of, TaskResult(job, result.answer, result.reason), Store(folder), 0.0, origin
+        )

@@ -1,4 +1,4 @@
-"""The timings of a matrix: alone on this machine, one after another."""
+"""Make the timings of a run: one after another, while nothing else runs on this machine."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from ..utils.file_locks import POLL, held, machine
 from .time_budget import Budget
 
 TOGETHER = 100
-"""Timings in one process; each holds a file open, of which a system allows some hundreds."""
+"""Timings in one process. Each holds a lock file open, of which systems allow some hundreds."""
 
 
-def run_cost(jobs: list[Job], store: Store, budget: Budget) -> Iterator[Record]:
-    """The records of timings as they come; those that another run is at are waited for.
+def run_timings(jobs: list[Job], store: Store, budget: Budget) -> Iterator[Record]:
+    """Yield the records of timings as they come; wait for timings that another run makes.
 
-    What the budget has no time for is left out.
+    Timings that do not fit into the budget are left out.
     """
     for first in range(0, len(jobs), TOGETHER):
-        yield from _timed(jobs[first : first + TOGETHER], store, budget)
+        yield from _run_together(jobs[first : first + TOGETHER], store, budget)
 
 
-def _timed(jobs: list[Job], store: Store, budget: Budget) -> Iterator[Record]:
+def _run_together(jobs: list[Job], store: Store, budget: Budget) -> Iterator[Record]:
     from ..timing import measure_costs
 
     while jobs and budget.left() > 0:
         with ExitStack() as locks:
-            mine = [job for job in jobs if locks.enter_context(held(store.lock(job.key)))]
-            jobs = [job for job in jobs if job not in mine]
-            left: list[Job] = []
-            for job in mine:
+            ours = [job for job in jobs if locks.enter_context(held(store.lock(job.key)))]
+            jobs = [job for job in jobs if job not in ours]
+            missing: list[Job] = []
+            for job in ours:
                 if store.finished(job.key) and (record := store.read(job.key)) is not None:
                     yield record
                 else:
-                    left.append(job)
-            if left and not locks.enter_context(held(machine(), wait=True, end=budget.end)):
+                    missing.append(job)
+            if missing and not locks.enter_context(held(machine(), wait=True, end=budget.end)):
                 return
-            for record in measure_costs(budget.in_a_row(left), budget.end):
+            for record in measure_costs(budget.affordable_in_a_row(missing), budget.end):
                 store.write(record)
                 yield record
         if jobs:
