@@ -41,10 +41,7 @@ LEFT_OVER = 2**20
 class CellWork:
     """Work of a process of quality cells; the answer is only a status, for the record is a file.
 
-    Attributes:
-        out: folder of the run.
-        shared: whether the process may measure several cells.
-        done: cells measured in this process.
+    ``shared``: the process may measure several cells, and has measured ``done``.
     """
 
     out: Path
@@ -88,12 +85,8 @@ def run_cell(job: Job, out: Path | None, before: int = 0) -> Record:
 
     Entries of the record's provenance beside those of ``provenance()``: ``undetermined``, operations that may differ
     between runs; ``seconds``; ``peak_rss``, bytes, ``None`` if the process measured other cells before, whose peaks are
-    included; ``peak_gpu``, bytes; ``left_over``, bytes still allocated on the GPU afterwards; ``cells_before``.
-
-    Args:
-        job: the cell.
-        out: folder of the run; ``None`` to store nothing.
-        before: cells measured in this process before, each followed by ``renew``.
+    included; ``peak_gpu``, bytes; ``left_over``, bytes still allocated on the GPU afterwards; ``cells_before``, the
+    number ``before`` of cells of this process, each followed by ``renew``.
 
     Raises:
         Unwritable: the disk is full or read-only.
@@ -166,11 +159,7 @@ def _publish(job: Job, record: Record, result: CellResult, out: Path) -> None:
 def record_of(result: TaskResult[Job], store: Store, limit: float, origin: dict[str, object]) -> Record:
     """Read the record that a process published; if there is none, write one that gives the reason.
 
-    Args:
-        result: how the process ended.
-        store: records of the run.
-        limit: seconds that the cell had.
-        origin: provenance of the record that is written here.
+    ``limit`` is the time limit in seconds, ``origin`` the provenance of a record that is written here.
     """
     job = result.task
     record = store.read(job.key) if result.answer else None

@@ -23,13 +23,10 @@ class FinalAnswer:
 
 
 def serve(work: Callable[[Task], Any], task: Task, pipe: Connection, max_tasks: int) -> None:
-    """Answer the first task and those that come through the pipe. Must be all that its process does.
+    """Answer the first task, and up to ``max_tasks`` in all. Must be the only function that its process runs.
 
-    Args:
-        work: ``task -> answer``, or ``FinalAnswer(answer)``.
-        task: the first.
-        pipe: sends answers; receives further tasks, each as a 1-tuple, or ``None`` at the end.
-        max_tasks: tasks to do at most.
+    Answers, and ``FinalAnswer.answer``, are sent through the pipe; it receives tasks, each as a 1-tuple, or ``None`` at
+    the end.
     """
     # A terminal sends Ctrl-C to all of its processes; only the parent may react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

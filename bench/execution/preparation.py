@@ -18,9 +18,7 @@ from ..tasks.images import Images, Layout, find_images
 def images_for(parts: list[tuple[Profile, list[Cell]]], source: str | None) -> Images:
     """Load the images of a run, and build each task once on each layout, so that a misfit ends the run at its start.
 
-    Args:
-        parts: parts of a profile, with their cells.
-        source: a folder or the name of a data set; ``None`` for the packaged images.
+    ``source`` is a folder or the name of a data set; ``None`` for the packaged images.
 
     Raises:
         UserError: there are no images; a crop does not fit an image, the transform or the blur; or the profile asks for

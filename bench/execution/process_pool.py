@@ -57,12 +57,7 @@ class TaskResult(Generic[Task]):
 
 @dataclass(slots=True, eq=False)
 class _Child(Generic[Task]):
-    """A process and its task, which is the last one if the process is ``idle``.
-
-    Attributes:
-        deadline: on the clock of ``time.monotonic``.
-        tasks_left: tasks that the process may do after this one.
-    """
+    """A process and its task, or its last task if it is ``idle``; ``tasks_left`` does not count this one."""
 
     task: Task
     process: BaseProcess
@@ -91,10 +86,10 @@ class ProcessPool(Generic[Task]):
         work: ``task -> answer``, or ``FinalAnswer(answer)``; must be picklable, as tasks and answers.
         workers: processes at once.
         limit: seconds for a task; 0 for no limit.
-        forks: start processes from a server that has imported everything, in a tenth of a second; otherwise start new
-            interpreters. Must be false if tasks use a GPU, since CUDA does not survive a fork.
+        forks: fork processes from a server that has imported everything, which takes a tenth of a second; otherwise
+            start interpreters. Must be false if tasks use a GPU, since CUDA does not survive a fork.
         end: deadline of all tasks, on the clock of ``time.monotonic``.
-        max_tasks_per_child: tasks that a process does before a new one takes its place.
+        max_tasks_per_child: as in ``concurrent.futures``.
     """
 
     work: Callable[[Task], Any]

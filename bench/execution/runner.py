@@ -25,7 +25,7 @@ from .cell_process import CellWork, record_of
 from .preparation import images_for, plan_jobs
 from .process_pool import ProcessPool
 from .time_budget import Budget
-from .timing_run import run_timings
+from .timing_run import run_remote_timings, run_timings
 
 if TYPE_CHECKING:
     from .dask_cluster import Cluster
@@ -122,8 +122,6 @@ def run_profile(
         if cluster is None or cluster.here or not timed:
             records = run_timings(timed, store, budget)
         else:
-            from .remote_timing import run_remote_timings
-
             records = run_remote_timings(timed, store, cluster, origin)
         for record in records:
             count(record)

@@ -42,8 +42,6 @@ def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
         command = [sys.executable, *words.split()]
         command += [str(Path(__file__).parent / "test_step.py"), f"--rootdir={ROOT}", "-k", "test_step"]
         command += ["--benchmark-disable-gc", f"--cost-plan={plan}", f"--cost-report={report}"]
-        # The checkout first: packages may lie in a folder of PYTHONPATH that holds another copy of it.
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         with (
             Path(folder, "log").open("w+", encoding="utf-8") as log,
             os.fdopen(writer, "wb"),
@@ -51,7 +49,7 @@ def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
             subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=os.environ | ALLOCATOR | {"PYTHONPATH": path},
+                env=os.environ | ALLOCATOR | {"PYTHONPATH": _path()},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(reader,),
@@ -67,6 +65,11 @@ def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
         for job in jobs if time.monotonic() < end else ():
             if job.key not in done:
                 yield job.record("error", f"the timing did not finish: {last}", {}, _origin(job))
+
+
+def _path() -> str:
+    """The checkout, then the caller's path: without a network, packages lie in a folder of their own."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _origin(job: Job) -> dict[str, object]:

@@ -11,13 +11,7 @@ LEAST_ROUNDS = 3
 
 
 def round_count(most: int, seconds: float, step_and_loop: float) -> int:
-    """Rounds of a timing.
-
-    Args:
-        most: rounds at most.
-        seconds: time for all rounds; ``LEAST_ROUNDS`` are made in any case.
-        step_and_loop: seconds of a step and its bare loop.
-    """
+    """Rounds of a timing: at most ``most``, and as many as fit into ``seconds``, but at least ``LEAST_ROUNDS``."""
     return max(LEAST_ROUNDS, min(most, int(seconds / step_and_loop))) if step_and_loop > 0 else LEAST_ROUNDS
 
 
