@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# The first quarter of an hour on a bare machine with a GPU, from the root of the checkout (docs/gpu.md).
+# Measure in a quarter of an hour on a machine with a GPU and no network, from the root of the checkout (docs/gpu.md).
 #
-#   bash docs/gpu_session.sh                      # the same line goes on, on the next such machine too
-#   REHEARSE=1 bash docs/gpu_session.sh           # every line on a CPU, at tiny sizes
-#   SHOW=1 bash docs/gpu_session.sh               # show the lines and run none
+#   bash docs/gpu_session.sh                      # run it again to resume, also on another machine of the kind
+#   REHEARSE=1 bash docs/gpu_session.sh           # run all commands on a CPU, at tiny sizes
+#   SHOW=1 bash docs/gpu_session.sh               # print the commands and run none
 #
-# BUDGET   seconds for all of it
-# OUT      where the folders of results go
-# WHEELS   a folder of wheels to install; a file COMMIT in it holds the commit of the checkout
-# JOBS     cells side by side; seconds are measured alone in any case
+# BUDGET   seconds for everything
+# OUT      folder of the folders of results
+# WHEELS   folder of wheels to install; its file COMMIT holds the commit of the checkout
+# JOBS     cells measured side by side; timings always run alone
+# NAME     name of the device in the names of the folders
 set -u
 OUT=${OUT:-results} WHEELS=${WHEELS:-wheels} JOBS=${JOBS:-4}
 if [ -n "${REHEARSE:-}" ]; then
@@ -24,13 +25,13 @@ else
 fi
 BEGIN=$(date +%s)
 
-# Seconds of a share of the budget, in percent, or what is left of all.
+# Print the seconds of a share of the budget, in percent, or the seconds left if they are fewer.
 share() {
     local most=$((BUDGET * $1 / 100)) left=$((BEGIN + BUDGET - $(date +%s)))
     echo $((most < left ? most : left))
 }
 
-# Show a line and run it. What fails ends nothing else: whatever was measured is stored.
+# Print a command and run it. A failure does not end the session: finished measurements are stored.
 line() {
     printf '+ '
     printf '%q ' "$@"
@@ -38,14 +39,14 @@ line() {
     [ -n "${SHOW:-}" ] || "$@" || echo "ended with $?"
 }
 
-# A line that ends by itself, within a minute of the whole budget; not begun where a few seconds are left.
+# Run a command that ends by itself; kill it a minute after the whole budget; skip it if under 15 seconds are left.
 most() {
     local left
     left=$(share 100)
     if [ "$left" -ge 15 ]; then line timeout -k 10 $((left + 60)) "$@"; else echo "- no time is left for: $*"; fi
 }
 
-# Measure a profile in so many seconds, its tables and figures among them.
+# Measure a profile within a number of seconds, which includes writing its tables and figures.
 measure() {
     local profile=$1 out=$2 seconds=$3
     most python -m bench run "$profile" --out "$out" --device "$DEVICE" --jobs "$JOBS" \
@@ -73,7 +74,7 @@ most python -m pytest -q -p no:cacheprovider "${TESTS[@]}"
 echo "=== $(($(date +%s) - BEGIN)) of $BUDGET seconds"
 for folder in "gpu-$NAME" "paper-$NAME" "largest-$NAME"; do
     [ -d "$OUT/$folder" ] || continue
-    # Weights that networks have learned, 3 MB a cell, stay behind.
+    # Without learned weights of networks, 3 MB a cell.
     line tar -czf "$OUT/$folder.tar.gz" -C "$OUT" --exclude weights --exclude checkpoints --exclude locks "$folder"
     for table in "$OUT/$folder/tables/headline.md" "$OUT/$folder/tables/tables.md" "$OUT/$folder/largest.md"; do
         [ ! -f "$table" ] || { echo "=== $table" && head -n 60 "$table"; }

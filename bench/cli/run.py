@@ -109,7 +109,7 @@ def run(
                 chosen,
                 out,
                 images=images,
-                device=cluster.ask(pick_device, device) if cluster else pick_device(device),
+                device=cluster.call(pick_device, device) if cluster else pick_device(device),
                 tasks=task,
                 solvers=solver,
                 networks=DenoiserOptions(weights, bf16),

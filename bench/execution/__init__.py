@@ -1,1 +1,1 @@
-"""A run: which cells are missing, in which processes or on which machines they are measured, and in what time."""
+"""A run: find the missing cells, and measure them in processes or on a cluster, within a time if one is given."""

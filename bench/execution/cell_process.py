@@ -1,4 +1,4 @@
-"""What a process does with a quality cell: measure it, publish its record, and say so."""
+"""Measure a quality cell in a process of a pool, and publish its record."""
 
 from __future__ import annotations
 
@@ -25,34 +25,31 @@ from ..utils.errors import in_a_line
 from ..utils.file_locks import POLL, file_lock, machine_lock
 from ..utils.precision import disable_tf32
 from ..utils.provenance import provenance
-from .child_process import Last
+from .child_process import FinalAnswer
 from .process_pool import TaskResult
 from .process_renewal import renew
 
-Said: TypeAlias = tuple[str, str]
-"""What a process says in the end: ``stored``, ``elsewhere`` or ``unwritable``, and why."""
+Answer: TypeAlias = tuple[str, str]
+"""``(status, reason)``; the status is ``stored``, ``elsewhere`` (another run measures the cell) or ``unwritable``."""
 ARRIVAL = 30.0
-"""Seconds that a file written elsewhere may take to show on a shared disk."""
+"""Seconds that a file of another machine may take to appear on a shared disk."""
 LEFT_OVER = 2**20
-"""Bytes that a cell may leave on a GPU for another to be measured in its process."""
+"""Bytes on a GPU that a cell may leave allocated, for its process to measure another one."""
 
 
 @dataclass(slots=True)
-class Work:
-    """What a process of cells does with each: everything but telling how it ended, which its record does.
+class CellWork:
+    """Work of a process of quality cells; the answer is only a status, for the record is a file.
 
-    Attributes:
-        out: the folder of the run.
-        shared: its process is to measure other cells too.
-        done: cells that it has measured in this process.
+    ``shared``: the process may measure several cells, and has measured ``done``.
     """
 
     out: Path
     shared: bool = False
     done: int = 0
 
-    def __call__(self, job: Job) -> Said | Last:
-        """Measure the cell and publish its record, unless another run is at it."""
+    def __call__(self, job: Job) -> Answer | FinalAnswer:
+        """Measure the cell and publish its record, unless another run holds its lock."""
         store = Store(self.out)
         try:
             with file_lock(store.lock(job.key)) as free, file_lock(machine_lock(), shared=True, wait=True):
@@ -62,42 +59,37 @@ class Work:
                     return "stored", ""
                 record = run_cell(job, self.out, self.done)
                 self.done += 1
-                if not (self.shared and _clean(record)):
-                    return Last(("stored", ""))
-                # Now, for the next job brings the modules of its user's files along.
-                if record.provenance["left_over"] is None:  # on a GPU it was renewed to be counted
+                if not (self.shared and _reusable(record)):
+                    return FinalAnswer(("stored", ""))
+                # Before the next job is unpickled, which imports the modules of its user's files.
+                if record.provenance["left_over"] is None:  # else run_cell renewed the process
                     renew(torch.device(job.device))
                 return "stored", ""
         except Unwritable as error:
             return "unwritable", str(error.strerror)
 
 
-def _clean(record: Record) -> bool:
-    """Whether a cell leaves its process fit for another one.
+def _reusable(record: Record) -> bool:
+    """Whether the process of a cell may measure another one.
 
-    It does not where it failed: after some errors a CUDA context refuses every call, and an exception may hold on to
-    memory.
+    Not after a failure: a CUDA context may refuse every call after an error, and an exception may keep memory alive.
     """
     return record.status in FINISHED and (record.provenance.get("left_over") or 0) <= LEFT_OVER
 
 
 def run_cell(job: Job, out: Path | None, before: int = 0) -> Record:
-    """Measure a quality cell here and now; an exception becomes a record with the status ``error`` or ``oom``.
+    """Measure a quality cell in this process; an exception gives a record with the status ``error`` or ``oom``.
 
-    With ``out`` the record is published there, and before it the weights that a network learned and the pictures
-    of the first seed; a long training leaves checkpoints there until then.
+    With ``out``, the record is published there, preceded by learned weights of networks and, for the first seed, the
+    pictures; a long training keeps checkpoints there while it runs.
 
-    The provenance holds, beside ``provenance``: ``undetermined``, operations that may differ between runs; ``seconds``;
-    ``peak_rss``, bytes, ``None`` where the process has measured other cells, for it is the peak of them all;
-    ``peak_gpu``; ``left_over``, bytes still allocated on the GPU when the cell was done; and ``cells_before``.
-
-    Args:
-        job: the cell.
-        out: the folder of the run; ``None`` for nowhere.
-        before: cells that this process has measured, each followed by ``renew``.
+    Entries of the record's provenance beside those of ``provenance()``: ``undetermined``, operations that may differ
+    between runs; ``seconds``; ``peak_rss``, bytes, ``None`` if the process measured other cells before, whose peaks are
+    included; ``peak_gpu``, bytes; ``left_over``, bytes still allocated on the GPU afterwards; ``cells_before``, the
+    number ``before`` of cells of this process, each followed by ``renew``.
 
     Raises:
-        Unwritable: the disk is full, or may only be read.
+        Unwritable: the disk is full or read-only.
     """
     device = torch.device(job.device)
     checkpoint = None if out is None else out / "checkpoints" / f"{job.key}.pt"
@@ -105,77 +97,79 @@ def run_cell(job: Job, out: Path | None, before: int = 0) -> Record:
         make_folder(checkpoint.parent)
     begin = time.perf_counter()
     with deterministic() as undetermined, disable_tf32():
-        found = _attempt(job, device, checkpoint, False, out)
-        if found.status == "oom":
+        result = _attempt(job, device, checkpoint, False, out)
+        if result.status == "oom":
             free_memory(device)
-            found = _attempt(job, device, checkpoint, True, out)
-    where = provenance(device) | {"undetermined": sorted(undetermined)} | _spent(begin, device, before)
-    # After an error a GPU may answer no more; its process ends.
-    where["left_over"] = renew(device) if device.type == "cuda" and found.status in FINISHED else None
-    where["cells_before"] = before
-    record = job.record(found.status, found.reason, found.values, where)
+            result = _attempt(job, device, checkpoint, True, out)
+    cuda = device.type == "cuda"
+    seconds, peak_gpu = time.perf_counter() - begin, largest_allocated(device) if cuda else None
+    # ru_maxrss is in kilobytes on Linux, in bytes on macOS.
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    origin = provenance(device) | {
+        "undetermined": sorted(undetermined),
+        "seconds": seconds,
+        "peak_rss": None if before else rss,
+        "peak_gpu": peak_gpu,
+        # Not after an error, when a GPU may refuse every call; the process ends then anyway.
+        "left_over": renew(device) if cuda and result.status in FINISHED else None,
+        "cells_before": before,
+    }
+    record = job.record(result.status, result.reason, result.values, origin)
     if out is not None:
-        _publish(job, record, found, out)
+        _publish(job, record, result, out)
         if checkpoint is not None and record.status in FINISHED:
             checkpoint.unlink(missing_ok=True)
     return record
 
 
-def _spent(begin: float, device: torch.device, before: int) -> dict[str, object]:
-    """Seconds since ``begin``, and the most bytes that this process and its GPU have held for this cell."""
-    gpu = largest_allocated(device) if device.type == "cuda" else None
-    # Kilobytes on Linux, bytes on a Mac.
-    unit = 1 if sys.platform == "darwin" else 1024
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"seconds": time.perf_counter() - begin, "peak_rss": None if before else rss, "peak_gpu": gpu}
-
-
 def _attempt(
-    job: Job, device: torch.device, checkpoint: Path | None, alone: bool, out: Path | None
+    job: Job, device: torch.device, checkpoint: Path | None, per_sample: bool, out: Path | None
 ) -> CellResult:
     try:
-        # The key of a reference does not know the files that a task is from.
-        files = [source.digest for source in job.cell.task_sources]
-        shared = None if out is None else Path(out, "references", *files)
-        found = measure(job.cell, job.profile, job.images, device, checkpoint, alone, shared)
+        # In a folder by the digest of a user's files, which the key of a reference does not contain.
+        digests = [source.digest for source in job.cell.task_sources]
+        references = None if out is None else Path(out, "references", *digests)
+        result = measure(job.cell, job.profile, job.images, device, checkpoint, per_sample, references)
         if device.type == "cuda":
-            # What goes wrong on a GPU is told of later: it is this cell's, not the next one's.
+            # CUDA reports errors late; one of this cell must not be reported in the next.
             torch.cuda.synchronize(device)
-        return found
+        return result
     except Unwritable:
         raise
     except Exception as error:
-        line = in_a_line(error, 300)
-        # Its traceback would keep everything alive that the attempt had allocated.
-        error.__traceback__ = None
-        return CellResult("oom" if out_of_memory(error) else "error", line)
+        reason = in_a_line(error, 300)
+        error.__traceback__ = None  # its frames keep the tensors of the attempt alive
+        return CellResult("oom" if out_of_memory(error) else "error", reason)
 
 
-def _publish(job: Job, record: Record, found: CellResult, out: Path) -> None:
+def _publish(job: Job, record: Record, result: CellResult, out: Path) -> None:
     store = Store(out)
-    if found.weights:
+    if result.weights:
         make_folder(out / "weights")
-        tensors = {name: tensor.contiguous() for name, tensor in found.weights.items()}
+        tensors = {name: tensor.contiguous() for name, tensor in result.weights.items()}
         write_atomically(out / "weights" / f"{job.key}.safetensors", write_safetensors(tensors))
-    if found.panels and job.cell.seed == job.profile.seeds[0]:
+    if result.panels and job.cell.seed == job.profile.seeds[0]:
         buffer = io.BytesIO()
-        pictures = {name: image.numpy() for name, image in found.panels.items()}
+        pictures = {name: image.numpy() for name, image in result.panels.items()}
         np.savez_compressed(buffer, allow_pickle=False, **pictures)
         write_atomically(store.rows / f"{job.key}.npz", buffer.getvalue())
     store.write(record)
 
 
-def record_of(ended: TaskResult[Job], store: Store, seconds: float, where: dict[str, object]) -> Record:
-    """The record that a process left, or one that says why it left none; ``where`` is its provenance."""
-    job = ended.task
-    record = store.read(job.key) if ended.answer else None
+def record_of(result: TaskResult[Job], store: Store, limit: float, origin: dict[str, object]) -> Record:
+    """Read the record that a process published; if there is none, write one that gives the reason.
+
+    ``limit`` is the time limit in seconds, ``origin`` the provenance of a record that is written here.
+    """
+    job = result.task
+    record = store.read(job.key) if result.answer else None
     end = time.monotonic() + ARRIVAL
-    while record is None and ended.answer and time.monotonic() < end:
+    while record is None and result.answer and time.monotonic() < end:
         time.sleep(POLL)
         record = store.read(job.key)
     if record is None:
-        status = "timeout" if ended.late else "killed"
-        reason = f"not done after {seconds:g} s" if ended.late else ended.reason or "it left no record"
-        record = job.record(status, reason, {}, where)
+        status = "timeout" if result.timed_out else "killed"
+        reason = f"not done after {limit:g} s" if result.timed_out else result.reason or "it left no record"
+        record = job.record(status, reason, {}, origin)
         store.write(record)
     return record

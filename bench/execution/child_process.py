@@ -1,4 +1,4 @@
-"""What a process of a pool does: its tasks, one after another, for as long as there is a parent."""
+"""The main function of a process of a pool: do tasks one after another, and end with the parent."""
 
 from __future__ import annotations
 
@@ -16,59 +16,50 @@ Task = TypeVar("Task")
 
 
 @dataclass(frozen=True, slots=True)
-class Last:
-    """An answer after which a process does no further task, for this one may have left something behind.
-
-    Attributes:
-        answer: what ``Ended.answer`` will be.
-    """
+class FinalAnswer:
+    """An answer after which the process ends, since the task may have left something behind."""
 
     answer: Any
 
 
-def serve(work: Callable[[Task], Any], task: Task, line: Connection, most: int) -> None:
-    """Do the task that this process was started for, then those that come; to be called once, as all that it does.
+def serve(work: Callable[[Task], Any], task: Task, pipe: Connection, max_tasks: int) -> None:
+    """Answer the first task, and up to ``max_tasks`` in all. Must be the only function that its process runs.
 
-    Args:
-        work: ``task -> answer``, or ``Last(answer)``.
-        task: the first.
-        line: where answers go, and where further tasks come from, each in a tuple; ``None`` for no more.
-        most: tasks that it may do.
+    Answers, and ``FinalAnswer.answer``, are sent through the pipe; it receives tasks, each as a 1-tuple, or ``None`` at
+    the end.
     """
-    # Ctrl-C goes to every process of a terminal; it is for the parent to say when to stop.
+    # A terminal sends Ctrl-C to all of its processes; only the parent may react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    os.dup2(2, 1)  # what a user's own file prints: standard output is for the results of the command
-    # What was imported is there to stay; a look for garbage in it is half a second, and copies the pages it looks at.
+    # Standard output is for the results of the command, so prints of users' files go to standard error.
+    os.dup2(2, 1)
+    # Imported modules are no garbage: a collection over them takes half a second, and copies their shared pages.
     gc.freeze()
-    end_with_the_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))
-    given: tuple[Task] | None = (task,)
-    while given is not None:
-        answer = work(given[0])
-        line.send(answer)
-        most -= 1
-        given = None if most == 0 or isinstance(answer, Last) else _received(line)
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    message: tuple[Task] | None = (task,)
+    while message is not None:
+        answer = work(message[0])
+        pipe.send(answer)
+        max_tasks -= 1
+        if max_tasks == 0 or isinstance(answer, FinalAnswer):
+            return
+        try:
+            message = pipe.recv()
+        except EOFError:
+            return
 
 
-def _received(line: Connection) -> tuple[Any] | None:
-    """The next task; ``None`` where there is none any more."""
-    try:
-        return line.recv()
-    except EOFError:
-        return None
+def end_with_parent(end: Callable[[], None]) -> None:
+    """Call ``end`` from a thread as soon as the parent process is gone.
 
-
-def end_with_the_parent(end: Callable[[], None]) -> None:
-    """Call ``end`` once the parent is gone; a thread of its own waits for that.
-
-    Left behind by a parent that was killed, a cell would sit on its lock, with nobody to end it if it hangs.
+    Otherwise the cell of a killed run would hold its lock, and nobody would end it if it hangs.
     """
 
-    def watch() -> None:
+    def wait() -> None:
         parent = multiprocessing.parent_process()
         if parent is not None:
             parent.join()
             end()
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=wait, daemon=True).start()

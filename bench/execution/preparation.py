@@ -1,6 +1,8 @@
-"""What a run needs before it begins: images that every task of it takes, and its cells as jobs."""
+"""Prepare a run: images that fit all of its tasks, and its cells as jobs."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 
@@ -9,42 +11,50 @@ from ..config.profile_schema import Profile
 from ..config.user_files import blame_user_files
 from ..records.job import Job
 from ..records.record import Kind, key_of, settings
-from ..tasks import build_problem
-from ..tasks.images import Images, find_images
+from ..tasks import Task, build_problem
+from ..tasks.images import Images, Layout, find_images
 
 
 def images_for(parts: list[tuple[Profile, list[Cell]]], source: str | None) -> Images:
-    """The images of a run, after trying every task of it on them, so that a misfit ends it before it begins.
+    """Load the images of a run, and build each task once on each layout, so that a misfit ends the run at its start.
 
-    Args:
-        parts: parts of a profile, with their cells.
-        source: a folder or the name of a data set; ``None`` for the packaged ones.
+    ``source`` is a folder or the name of a data set; ``None`` for the packaged images.
 
     Raises:
-        UserError: no images, a crop that an image, the transform or the blur cannot take, or warm starts of an
-            operator that has layers of its own.
+        UserError: there are no images; a crop does not fit an image, the transform or the blur; or the profile asks for
+            warm starts of an operator that has layers of its own.
     """
-    colour = any(cell.task.channels == 3 for _, matrix in parts for cell in matrix)
+    colour = any(cell.task.channels == 3 for _, cells in parts for cell in cells)
     images = find_images(source, colour=colour)
-    for profile, matrix in parts:
-        tasks = {cell.task.label: cell.task for cell in matrix}.values()
-        check_warm_start(profile, list(tasks))
-        sources = {cell.task.label: cell.task_sources for cell in matrix}
-        for task in tasks:
-            with blame_user_files(task.label, sources[task.label]):
-                build_problem(task, images, profile.images.layout(), profile.seeds[0])
+    built = set[tuple[Task, Layout]]()
+    for profile, cells in parts:
+        check_warm_start(profile, [cell.task for cell in cells])
+        layout = profile.images.layout()
+        # Crops are cut from the files in turn, so these counts are enough to read every file.
+        counts = {
+            "train": min(layout.train, len(images.train)),
+            "validation": min(layout.validation, len(images.train)),
+            "test": min(layout.test, len(images.test)),
+        }
+        layout = replace(layout, **counts)
+        for cell in cells:
+            # Tasks that differ only in their label or in how T is executed are equal.
+            if (case := (cell.task, layout)) not in built:
+                built.add(case)
+                with blame_user_files(cell.task.label, cell.task_sources):
+                    build_problem(cell.task, images, layout, profile.seeds[0])
     return images
 
 
 def plan_jobs(
     parts: list[tuple[Profile, list[Cell]]], images: Images, device: torch.device
 ) -> tuple[list[Job], list[Job]]:
-    """The quality jobs and the cost jobs of a matrix; seconds do not depend on the seed, so one will do."""
+    """The quality jobs and the timing jobs; a timing needs one seed only, since seconds do not depend on it."""
 
     def job(kind: Kind, profile: Profile, cell: Cell) -> Job:
-        given = settings(profile, images.digest, device, kind)
-        return Job(key_of(cell, given, kind), kind, cell, profile, images, str(device))
+        values = settings(profile, images.digest, device, kind)
+        return Job(key_of(cell, values, kind), kind, cell, profile, images, str(device))
 
-    quality = [job("quality", profile, cell) for profile, matrix in parts for cell in matrix]
-    cost = [job("cost", p, cell) for p, matrix in parts for cell in matrix if cell.seed == p.seeds[0]]
-    return quality, cost
+    quality = [job("quality", profile, cell) for profile, cells in parts for cell in cells]
+    timing = [job("cost", p, cell) for p, cells in parts for cell in cells if cell.seed == p.seeds[0]]
+    return quality, timing

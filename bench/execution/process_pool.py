@@ -1,4 +1,9 @@
-"""Processes for cells, one for each unless told otherwise: what crashes or hangs in one cannot hurt another."""
+"""Processes for cells, one for each by default: a crash or a hang in one does not hurt another.
+
+``concurrent.futures`` loses all tasks when one process crashes, and cannot end a hung one. ``pebble`` can, but its pool
+fails when an idle process is killed, it has no task that ends its process, and it cannot run a task again in a new
+process.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +23,19 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-from .child_process import Last, serve
+from .child_process import FinalAnswer, serve
 
 Task = TypeVar("Task")
 
 PRELOADED = ("bench.measurement.measure", "torchmetrics")
-"""Imported once, by the server that forks the processes; none of it starts a thread or touches a GPU.
+"""Modules that the fork server imports; none starts a thread or touches a GPU, which a fork would break.
 
-deepinv's SSIM imports torchmetrics when it is first made: 2.3 seconds in every cell that trains.
+deepinv's SSIM imports torchmetrics on its first use, which takes 2.3 seconds in every cell that trains.
 """
 LONGEST = 70
-"""Letters in the name of the folder for temporary files; beyond, processes start from nothing."""
+"""Letters at most in the name of the temporary folder: beside it the server makes a socket, whose path is limited."""
 PATIENCE = 5.0
-"""Seconds that a process has to end after it was asked to."""
+"""Seconds between asking a process to end and killing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,51 +43,53 @@ class TaskResult(Generic[Task]):
     """How a task ended.
 
     Attributes:
-        task: which.
-        answer: what its process said; ``None`` if that ended without a word.
-        reason: why it did; empty where there is an answer.
-        late: it was ended because its time was up.
+        task: the task.
+        answer: its answer; ``None`` if its process ended without one.
+        reason: why there is no answer.
+        timed_out: whether the pool ended the process at its deadline.
     """
 
     task: Task
     answer: Any = None
     reason: str = ""
-    late: bool = False
+    timed_out: bool = False
 
 
 @dataclass(slots=True, eq=False)
-class _Running(Generic[Task]):
-    """A process and the task that it is at.
-
-    Attributes:
-        task: which; the last one where it is ``idle``.
-        line: to the process; the other end is its own.
-        end: on the clock of ``time.monotonic``, when its time is up.
-        left: tasks that it may do after this one.
-        idle: it has answered, and waits for a task.
-    """
+class _Child(Generic[Task]):
+    """A process and its task, or its last task if it is ``idle``; ``tasks_left`` does not count this one."""
 
     task: Task
     process: BaseProcess
-    line: Connection
-    end: float
-    left: int
+    pipe: Connection
+    deadline: float
+    tasks_left: int
     idle: bool = False
+
+    def end(self) -> None:
+        """Ask the process to end if it is idle, else wait for its end; kill it after ``PATIENCE``."""
+        if self.idle:
+            with suppress(OSError):  # it died
+                self.pipe.send(None)
+        self.pipe.close()
+        self.process.join(PATIENCE)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
 
 
 @dataclass(slots=True)
 class ProcessPool(Generic[Task]):
-    """Processes side by side; use it in a ``with``, whose end ends those still running.
+    """Runs tasks in processes; a context manager that ends all of its processes on exit.
 
     Attributes:
-        work: ``task -> answer``, or ``Last(answer)``, in another process; all of them can be pickled.
+        work: ``task -> answer``, or ``FinalAnswer(answer)``; must be picklable, as tasks and answers.
         workers: processes at once.
-        limit: seconds that a task may take; 0 for as long as it likes.
-        forks: start processes from a server that has imported everything (a tenth of a second each). Not where they
-            will use a GPU: those start from nothing.
-        end: on the clock of ``time.monotonic``, when whatever still runs is ended.
-        max_tasks_per_child: tasks that a process does, one after another, before another takes its place; as in
-            ``concurrent.futures.ProcessPoolExecutor``.
+        limit: seconds for a task; 0 for no limit.
+        forks: fork processes from a server that has imported everything, which takes a tenth of a second; otherwise
+            start interpreters. Must be false if tasks use a GPU, since CUDA does not survive a fork.
+        end: deadline of all tasks, on the clock of ``time.monotonic``.
+        max_tasks_per_child: as in ``concurrent.futures``.
     """
 
     work: Callable[[Task], Any]
@@ -91,134 +98,128 @@ class ProcessPool(Generic[Task]):
     forks: bool = True
     end: float = math.inf
     max_tasks_per_child: int = 1
-    running: list[_Running[Task]] = field(default_factory=list["_Running[Task]"])
+    running: list[_Child[Task]] = field(default_factory=list["_Child[Task]"])
 
     def __enter__(self) -> ProcessPool[Task]:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for run in self.running:
-            run.process.terminate()
-        for run in self.running:
-            _end(run)
+        for child in self.running:  # all at once, and only then wait for each
+            child.process.terminate()
+        for child in self.running:
+            child.end()
         self.running.clear()
 
     def __call__(self, tasks: Iterable[Task]) -> Iterator[TaskResult[Task]]:
-        """Run every task, and tell of each as it ends. A task whose process dies in silence is run once more.
+        """Run the tasks and yield each result as it comes; take a task from ``tasks`` only once a process is free.
 
-        A task is asked for when there is a process for it. The second time it has a process that did no other.
+        A task whose process dies runs once more, in a process that did no other task: the death may be the fault of an
+        earlier task, or of the system.
         """
-        coming, again, died = iter(tasks), deque[Task](), list[Task]()
-        context = self._context()
+        waiting, retries, died = iter(tasks), deque[Task](), list[Task]()
+        context = (prepare() if self.forks else None) or multiprocessing.get_context("spawn")
         while True:
-            self._hand_out(context, coming, again)
+            self._start_tasks(context, waiting, retries)
             if not self.running:
                 return
-            for run in self._ready():
-                ended = self._ended(run)
-                if ended.reason and not ended.late and run.task not in died:
-                    died.append(run.task)
-                    again.append(run.task)
+            for child in self._finished():
+                result = self._result(child)
+                if result.reason and not result.timed_out and child.task not in died:
+                    died.append(child.task)
+                    retries.append(child.task)
                 else:
-                    yield ended
+                    yield result
 
-    def _hand_out(self, context: BaseContext, coming: Iterator[Task], again: deque[Task]) -> None:
-        """Give tasks to processes that have none, and to new ones; end those for which there is none left."""
+    def _start_tasks(self, context: BaseContext, waiting: Iterator[Task], retries: deque[Task]) -> None:
+        """Give tasks to idle and to new processes; end the idle processes that get none."""
         while True:
-            idle = next((run for run in self.running if run.idle), None)
+            idle = next((child for child in self.running if child.idle), None)
             if idle is None and len(self.running) >= self.workers:
                 return
-            found = list(itertools.islice(coming, 1))
-            fresh = not found and bool(again)
-            if fresh:
-                found = [again.popleft()]
+            task = list(itertools.islice(waiting, 1))
             if idle is not None:
-                if found and not fresh and self._pass_on(idle, found[0]):
+                if task and self._pass_on(idle, task[0]):
                     continue
                 self._end(idle)
-            if found:
-                with _undisturbed({signal.SIGINT, signal.SIGTERM}):
-                    self.running.append(self._start(context, found[0]))
+            if not task and retries:
+                task = [retries.popleft()]
+            if task:
+                # A signal must not interrupt this between the start of a process and its entry in the list.
+                with _signals_blocked({signal.SIGINT, signal.SIGTERM}):
+                    self.running.append(self._start(context, task[0]))
             elif idle is None:
                 return
 
-    def _start(self, context: BaseContext, task: Task) -> _Running[Task]:
-        line, other = context.Pipe()
-        given = (self.work, task, other, self.max_tasks_per_child)
-        process = context.Process(target=serve, args=given)  # pyright: ignore[reportAttributeAccessIssue]
+    def _start(self, context: BaseContext, task: Task) -> _Child[Task]:
+        pipe, other_end = context.Pipe()
+        arguments = (self.work, task, other_end, self.max_tasks_per_child)
+        process = context.Process(target=serve, args=arguments)  # pyright: ignore[reportAttributeAccessIssue]
         process.start()
-        other.close()  # ours; with that of the process, the line ends when the process does
-        return _Running(task, process, line, self._until(), self.max_tasks_per_child - 1)
+        other_end.close()  # now the process has the only copy, and its death ends the pipe
+        return _Child(task, process, pipe, self._deadline(), self.max_tasks_per_child - 1)
 
-    def _pass_on(self, run: _Running[Task], task: Task) -> bool:
-        """Give an idle process its next task; ``False`` if it has died, for which no task is to blame."""
+    def _pass_on(self, child: _Child[Task], task: Task) -> bool:
+        """Give an idle process its next task; ``False`` if the process died since the last one."""
         try:
-            run.line.send((task,))
+            child.pipe.send((task,))
         except OSError:
             return False
-        run.task, run.end, run.left, run.idle = task, self._until(), run.left - 1, False
+        child.task, child.deadline, child.idle = task, self._deadline(), False
+        child.tasks_left -= 1
         return True
 
-    def _until(self) -> float:
+    def _deadline(self) -> float:
         return min(self.end, time.monotonic() + self.limit) if self.limit else self.end
 
-    def _ready(self) -> list[_Running[Task]]:
-        """Those that have said something, ended, or run out of time; waits until there is one."""
-        soonest = min(run.end for run in self.running)
-        left = max(0.0, soonest - time.monotonic()) if math.isfinite(soonest) else None
-        wait([run.line for run in self.running], left)
-        return [run for run in self.running if run.line.poll() or time.monotonic() >= run.end]
+    def _finished(self) -> list[_Child[Task]]:
+        """Wait for processes that answered, died or reached their deadline."""
+        deadline = min(child.deadline for child in self.running)
+        timeout = max(0.0, deadline - time.monotonic()) if math.isfinite(deadline) else None
+        wait([child.pipe for child in self.running], timeout)
+        return [child for child in self.running if child.pipe.poll() or time.monotonic() >= child.deadline]
 
-    def _ended(self, run: _Running[Task]) -> TaskResult[Task]:
-        """How the task of a process has ended, and the process with it, unless it may do another."""
-        answer, late = None, time.monotonic() >= run.end and not run.line.poll()
-        if late:
-            run.process.terminate()
+    def _result(self, child: _Child[Task]) -> TaskResult[Task]:
+        """How the task of a finished process ended; ends the process too, unless it may do another task."""
+        answer, timed_out = None, time.monotonic() >= child.deadline and not child.pipe.poll()
+        if timed_out:
+            child.process.terminate()
         else:
-            # It may have died without a word, or before it had read its task.
-            with suppress(EOFError, OSError):
-                answer = run.line.recv()
-        run.idle = run.left > 0 and answer is not None and not isinstance(answer, Last)
-        if not run.idle:
-            self._end(run)
-        if late:
-            return TaskResult(run.task, reason="its time was up", late=True)
+            with suppress(EOFError, OSError):  # the process died
+                answer = child.pipe.recv()
+        child.idle = child.tasks_left > 0 and answer is not None and not isinstance(answer, FinalAnswer)
+        if not child.idle:
+            self._end(child)
+        if timed_out:
+            return TaskResult(child.task, reason="its time was up", timed_out=True)
         if answer is None:
-            return TaskResult(run.task, reason=_why(run.process.exitcode))
-        return TaskResult(run.task, answer.answer if isinstance(answer, Last) else answer)
+            return TaskResult(child.task, reason=_death(child.process.exitcode))
+        return TaskResult(child.task, answer.answer if isinstance(answer, FinalAnswer) else answer)
 
-    def _end(self, run: _Running[Task]) -> None:
-        self.running.remove(run)
-        _end(run)
-
-    def _context(self) -> BaseContext:
-        return (prepare() if self.forks else None) or multiprocessing.get_context("spawn")
+    def _end(self, child: _Child[Task]) -> None:
+        self.running.remove(child)
+        child.end()
 
 
 def prepare() -> BaseContext | None:
-    """Start the server that processes are forked from, unless it runs; it imports while the caller goes on.
+    """Start the fork server unless it runs; it imports ``PRELOADED`` while the caller goes on.
 
     Returns:
-        What starts processes; ``None`` where there can be no server.
+        The context that starts processes; ``None`` if the name of the temporary folder is too long for a server.
     """
-    # It listens on a socket beside the temporary files, whose path the system keeps short.
     if len(tempfile.gettempdir()) > LONGEST:
         return None
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
-    # It hands its own mask on, and what it forks must never hear Ctrl-C, not even before ``serve``.
-    with _undisturbed({signal.SIGINT}):
+    # Its processes inherit the mask, so that Ctrl-C cannot reach them before ``serve`` ignores it.
+    with _signals_blocked({signal.SIGINT}):
         forkserver.ensure_running()
     return context
 
 
 @contextmanager
-def _undisturbed(signals: set[signal.Signals]) -> Generator[None]:
-    """Signals wait until whoever is in here is through, so that a process that is begun is known to its pool.
-
-    What is started in here inherits that.
-    """
-    resource_tracker.ensure_running()  # it lifts the block when it starts
+def _signals_blocked(signals: set[signal.Signals]) -> Generator[None]:
+    """Delay signals until the end of the context. Processes that start inside inherit the mask."""
+    resource_tracker.ensure_running()  # its start would lift the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -226,21 +227,8 @@ def _undisturbed(signals: set[signal.Signals]) -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end(run: _Running[Task]) -> None:
-    if run.idle:
-        with suppress(OSError):  # it has died
-            run.line.send(None)
-    run.line.close()
-    run.process.join(PATIENCE)
-    if run.process.is_alive():
-        run.process.kill()
-        run.process.join()
-
-
-def _why(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return (
-            f"its process was ended by {name}{' (out of memory?)' if code == -signal.SIGKILL else ''}, twice"
-        )
-    return f"its process ended with exit code {code}, twice"
+def _death(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"its process ended with exit code {code}, twice"
+    cause = " (out of memory?)" if code == -signal.SIGKILL else ""
+    return f"its process was ended by {signal.Signals(-code).name}{cause}, twice"

@@ -1,4 +1,4 @@
-"""What a new process gives a cell for nothing, given back between the cells that share one."""
+"""Bring a process that measured a cell back to the state of a new process, before it measures the next."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from ..measurement.memory import forget_largest
 from ..utils import provenance
 
 KEPT = frozenset({provenance.__name__})
-"""Modules whose caches tell of the machine and the code, which stay the same."""
+"""Modules whose caches are kept: they hold facts about the machine and the code."""
 
 
 def renew(device: torch.device) -> int | None:
-    """Let go of whatever cells have left in this process, so that the next one finds what a new process has.
+    """Drop what cells may have left: caches of functions, modules of users' files, compiled code, garbage.
 
-    Caches of functions, modules of users' files, compiled code and garbage go; on a GPU also the workspaces of cuBLAS,
-    the plans of cuFFT, memory that the allocator holds unused, and its peak. What is kept by others is not seen.
+    On a GPU also workspaces of cuBLAS, plans of cuFFT, unused memory of the allocator, and its peak. State that other
+    libraries keep is not found.
 
     Returns:
-        Bytes that are still allocated on a GPU; ``None`` on a CPU, where nobody counts them.
+        Bytes still allocated on a GPU; ``None`` on a CPU, where they cannot be counted.
     """
     forget_modules()
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in ("bench", "solvers"):
             for value in list(vars(module).values()):
-                # By where it is defined, for others import it.
+                # The defining module decides, since modules import each other's functions.
                 cached = isinstance(value, functools._lru_cache_wrapper)  # pyright: ignore[reportPrivateUsage]
                 if cached and value.__module__ not in KEPT:
                     value.cache_clear()
     if "torch._dynamo" in sys.modules:
         torch.compiler.reset()
     gc.collect()
-    gc.freeze()  # as in a new process: what is alive now is there to stay
-    return _left_over(device) if device.type == "cuda" else None
+    gc.freeze()  # as in a new process: imported modules are no garbage
+    return _allocated(device) if device.type == "cuda" else None
 
 
-def _left_over(device: torch.device) -> int:
+def _allocated(device: torch.device) -> int:
+    """Release the caches of CUDA's libraries, and count what is still allocated."""
     torch.cuda.synchronize(device)
-    # It allocates them from torch's own memory, where they would count as somebody's.
+    # These workspaces are in torch's memory, and would be counted as left over.
     torch._C._cuda_clearCublasWorkspaces()  # pyright: ignore[reportAttributeAccessIssue]
-    with torch.cuda.device(device):  # a device without a number has no plans of its own
+    with torch.cuda.device(device):  # plans of cuFFT are those of the current device
         torch.backends.cuda.cufft_plan_cache.clear()
     torch.cuda.empty_cache()
     forget_largest(device)

@@ -1,4 +1,4 @@
-"""Runs a matrix: quality cells in processes side by side, then the timings alone."""
+"""Run a matrix: quality cells in processes side by side, then the timings, alone."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from ..records.store import Manifest, Store
 from ..utils.atomic_files import Unwritable
 from ..utils.file_locks import POLL, file_lock, machine_lock
 from ..utils.provenance import provenance
-from .cell_process import Work, record_of
+from .cell_process import CellWork, record_of
 from .preparation import images_for, plan_jobs
 from .process_pool import ProcessPool
 from .time_budget import Budget
-from .timing_run import run_cost
+from .timing_run import run_remote_timings, run_timings
 
 if TYPE_CHECKING:
     from .dask_cluster import Cluster
 
 Progress = Callable[[str, int, int], None]
-"""Told what was finished last, how many are done, and how many there are."""
+"""``(description of the last finished cell, finished cells, all cells) -> None``."""
 
 CELLS_PER_PROCESS = 50
-"""On a GPU, where starting a process takes longer than a small cell; elsewhere it is one."""
-Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
+"""Cells a process on a GPU, where a process takes longer to start than a small cell to measure; on a CPU it is one."""
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def run_profile(
@@ -55,139 +55,134 @@ def run_profile(
     progress: Progress = lambda what, done, total: None,
     notice: Callable[[str], None] = lambda line: None,
 ) -> Counter[str]:
-    """Measure what of a profile is missing in ``out``.
+    """Measure the cells of a profile that ``out`` has no finished record of.
 
     Args:
         profile: the matrix.
         out: folder of the run; made if missing.
-        images: a folder or the name of a data set; ``None`` for the packaged ones.
+        images: a folder or the name of a data set; ``None`` for the packaged images.
         device: where to compute.
-        tasks, solvers: measure only these of the profile's; those of a user's own, ``PATH/FILE.py:NAME``, are added
-            to it.
-        networks: how the denoisers are taken.
-        jobs: processes side by side; ``None`` for one a core, and one on a GPU.
-        cluster: where to run them, in place of processes of this one.
-        within: seconds after which nothing is measured any more; not with a ``cluster``.
-        cells_per_process: quality cells that a process measures, one after another, before another takes its place;
-            ``None`` for one, and ``CELLS_PER_PROCESS`` on a GPU. Not with a ``cluster``, where it is one.
+        tasks, solvers: measure only these of the profile; a user's own, ``PATH/FILE.py:NAME``, are added to it.
+        networks: options of the denoisers.
+        jobs: processes side by side; by default one a core, and one on a GPU.
+        cluster: workers to use in place of processes of this machine.
+        within: seconds after which nothing is measured any more; not with ``cluster``.
+        cells_per_process: quality cells that a process measures before a new one takes its place; by default one, and
+            ``CELLS_PER_PROCESS`` on a GPU. Always one with ``cluster``.
         progress: called after each cell.
-        notice: told what a user should know, in a line.
+        notice: called with each line that a user should see.
 
     Returns:
-        How many cells ended with which status; ``stored`` counts those found finished, ``left`` those that there was
-        no time for.
+        Number of cells by status; ``stored`` had a finished record before, ``left`` did not fit into ``within``.
 
     Raises:
-        UserError: bad input; nothing has been written then.
-        Unwritable: the disk is full, or may only be read; what was finished is stored.
-        cluster.Lost: the scheduler of the cluster is gone; what was finished is stored.
+        UserError: bad input; nothing has been written.
+        Unwritable: the disk is full or read-only; finished cells are stored.
+        SchedulerLost: the scheduler of the cluster is gone; finished cells are stored.
     """
-    everything = cells(profile, tasks, solvers, networks, whole=True)
+    every = cells(profile, tasks, solvers, networks, whole=True)
     budget = Budget(within, tuple(parse_solver(text).label for text in profile.first))
     chosen = cells(profile, tasks, solvers, networks)
-    parts = list(zip(profile.parts(), everything, strict=True))
-    found = images_for(parts, images)
-    # A timing's key and the provenance name the machine that computes.
-    there = cluster.ask if cluster is not None else _here
-    quality, cost = there(plan_jobs, parts, found, device)
-    where = there(provenance, device)
+    parts = list(zip(profile.parts(), every, strict=True))
+    loaded = images_for(parts, images)
+    # Keys of timings and the provenance name the machine that computes, which may be a worker's.
+    call = cluster.call if cluster is not None else _call_here
+    quality, timings = call(plan_jobs, parts, loaded, device)
+    origin = call(provenance, device)
     store = Store(out)
-    keys = [job.key for job in (*quality, *cost)]
-    store.claim(Manifest(profile.name, profile.summary, found.source, str(device), keys))
+    keys = [job.key for job in (*quality, *timings)]
+    store.claim(Manifest(profile.name, profile.summary, loaded.source, str(device), keys))
     for key in store.damaged(keys):
         notice(f"the record {key} was damaged: it is in {store.set_aside(key)} now, and its cell runs again")
     labels = {str(cell) for part in chosen for cell in part}
-    wanted = [job for job in (*quality, *cost) if str(job.cell) in labels]
+    wanted = {job.key: job for job in (*quality, *timings) if str(job.cell) in labels}
     missing = list[Job]()
-    for job in wanted:
+    for job in wanted.values():
         record = store.read(job.key)
         if record is not None:
-            budget.tell(record)
+            budget.learn(record)
         if record is None or record.status not in FINISHED:
             missing.append(job)
     outcome = Counter({"stored": len(wanted) - len(missing)})
 
-    def tell(record: Record) -> None:
+    def count(record: Record) -> None:
         outcome[record.status] += 1
-        budget.tell(record)
-        done = sum(outcome.values())
+        budget.learn(record)
         what = f"{record.task} · {record.crop}² × {record.batch} · {record.solver} · {record.kind}"
-        progress(what, done, len(wanted))
+        progress(what, sum(outcome.values()), len(wanted))
 
     progress("", outcome["stored"], len(wanted))
     cuda = device.type == "cuda"
     workers = jobs or (1 if cuda else os.cpu_count() or 1)
-    in_a_row = cells_per_process or (CELLS_PER_PROCESS if cuda and cluster is None else 1)
+    per_process = cells_per_process or (CELLS_PER_PROCESS if cuda and cluster is None else 1)
     for some in budget.rounds(missing):
-        untimed, timings = ([job for job in some if job.kind == kind] for kind in ("quality", "cost"))
-        for record in _run_quality(untimed, store, workers, in_a_row, cluster, where, budget):
-            tell(record)
-        if cluster is None or cluster.here or not timings:
-            timed = run_cost(timings, store, budget)
+        untimed, timed = ([job for job in some if job.kind == kind] for kind in ("quality", "cost"))
+        for record in _run_quality(untimed, store, workers, per_process, cluster, origin, budget):
+            count(record)
+        if cluster is None or cluster.here or not timed:
+            records = run_timings(timed, store, budget)
         else:
-            from .remote_timing import run_cost_there
-
-            timed = run_cost_there(timings, store, cluster, where)
-        for record in timed:
-            tell(record)
+            records = run_remote_timings(timed, store, cluster, origin)
+        for record in records:
+            count(record)
     if math.isfinite(within) and (left := len(wanted) - sum(outcome.values())):
         outcome["left"] = left
     return outcome
 
 
-def _here(what: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
-    return what(*args, **kwargs)
+def _call_here(
+    function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Result:
+    return function(*args, **kwargs)
 
 
 def _run_quality(
     jobs: list[Job],
     store: Store,
     workers: int,
-    in_a_row: int,
+    per_process: int,
     cluster: Cluster | None,
-    where: dict[str, object],
+    origin: dict[str, object],
     budget: Budget,
 ) -> Iterator[Record]:
-    """``in_a_row`` of them in a process, but one on a cluster; those that another run is at are waited for.
+    """Yield the records of quality cells as they come; wait for cells that another run measures.
 
-    What the budget has no time for is left out, and what it ends leaves no record.
+    Cells that do not fit into the budget are left out; cells that the budget ends have no record.
     """
-    limit = {job.key: job.profile.timeout for job in jobs}
-    for seconds in sorted(set(limit.values())):
-        ready, waiting = [job for job in jobs if limit[job.key] == seconds], list[Job]()
+    limits = {job.key: job.profile.timeout for job in jobs}
+    for limit in sorted(set(limits.values())):
+        ready, elsewhere = [job for job in jobs if limits[job.key] == limit], list[Job]()
         while ready and budget.left() > 0:
-            forks, work = ready[0].device == "cpu", Work(store.folder.absolute(), in_a_row > 1)
-            beside = ProcessPool(work, min(workers, len(ready)), seconds, forks, budget.end, in_a_row)
-            pool_of = beside if cluster is None else cluster.pool(work, work.out, seconds, forks)
-            # Waited for here, where no cell's time runs yet, until nobody is timing.
-            quiet = (
-                file_lock(machine_lock(), shared=True, wait=True, deadline=budget.end)
-                if cluster is None
-                else nullcontext()
-            )
-            with quiet, pool_of as pool:
-                for ended in pool(budget.one_by_one(ready)):
-                    if ended.late and budget.left() <= 0:
+            forks, work = ready[0].device == "cpu", CellWork(store.folder.absolute(), per_process > 1)
+            if cluster is None:
+                pool = ProcessPool(work, min(workers, len(ready)), limit, forks, budget.end, per_process)
+                # Wait here until nobody is timing, so that no cell's time limit runs meanwhile.
+                no_timing = file_lock(machine_lock(), shared=True, wait=True, deadline=budget.end)
+            else:
+                pool, no_timing = cluster.pool(work, work.out, limit, forks), nullcontext()
+            with no_timing, pool:
+                for result in pool(budget.affordable(ready)):
+                    if result.timed_out and budget.left() <= 0:
                         continue
-                    said, why = ended.answer or ("", "")
-                    if said == "unwritable":
-                        raise Unwritable(0, why)
-                    if said == "elsewhere":
-                        waiting.append(ended.task)
-                        continue
-                    yield record_of(ended, store, seconds, where)
-            ready = _let_go(waiting, store)
-            waiting = [job for job in waiting if job not in ready]
+                    status, reason = result.answer or ("", "")
+                    if status == "unwritable":
+                        raise Unwritable(0, reason)
+                    if status == "elsewhere":
+                        elsewhere.append(result.task)
+                    else:
+                        yield record_of(result, store, limit, origin)
+            ready = _released(elsewhere, store)
+            elsewhere = [job for job in elsewhere if job not in ready]
 
 
-def _let_go(jobs: list[Job], store: Store) -> list[Job]:
-    """Those that no other run is at any more; waits until there is one. None of none."""
+def _released(jobs: list[Job], store: Store) -> list[Job]:
+    """Wait until another run has released the lock of a job, and return all such jobs; empty if ``jobs`` is."""
     while jobs:
         time.sleep(POLL)
         free: list[Job] = []
         for job in jobs:
-            with file_lock(store.lock(job.key)) as mine:
-                free += [job] * mine
+            with file_lock(store.lock(job.key)) as ours:
+                free += [job] * ours
         if free:
             return free
     return []

@@ -1,4 +1,4 @@
-"""A run within a time: what is measured first, what is begun at all, and when all of it ends."""
+"""A run within a time: the order of its cells, which of them to start, and when to end."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..utils.arguments import quantity
 from ..utils.errors import UserError
 
 ROUND = 4
-"""Solvers whose cells are measured before their timings are taken, and before those of the next ones."""
+"""Solvers of a round: their cells are measured, then their timings, before the next solvers."""
 LEAST = 5
-"""Cells of a round at least, while there are more: a process for timings takes seconds to start."""
+"""Cells of a round at least, while there are more: the process of timings takes seconds to start."""
 SPARE = 1.5
 """A cell begins if the time left is at least so many times its estimated seconds."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def seconds_of(text: str) -> float:
-    """``90s``, ``8m`` or ``1.5h`` in seconds. Raises ``UserError`` for anything else, and for no time at all."""
+    """``90s``, ``8m`` or ``1.5h`` in seconds. Raises ``UserError`` for anything else, and for zero."""
     seconds = quantity(text, UNITS)
     if not seconds > 0:
         raise UserError(f"--within {text!r} is no time: give 90s, 8m or 1.5h")
@@ -33,14 +33,14 @@ def seconds_of(text: str) -> float:
 
 @dataclass(slots=True)
 class Budget:
-    """The time that a run may take, from now on.
+    """The time of a run, which begins when this is made.
 
     Seconds of a cell are estimated from finished cells of the same task and size, those of earlier runs included.
     A cell of another task or size begins in any case, and is stopped at the end.
 
     Attributes:
-        seconds: infinite for as long as it takes.
-        first: labels of the solvers that are measured first.
+        seconds: infinite for no limit.
+        first: labels of the solvers to measure first.
         end: on the clock of ``time.monotonic``.
     """
 
@@ -53,19 +53,19 @@ class Budget:
         self.end = time.monotonic() + self.seconds
 
     def left(self) -> float:
-        """Seconds until its end."""
+        """Seconds until the end."""
         return self.end - time.monotonic()
 
-    def tell(self, record: Record) -> None:
+    def learn(self, record: Record) -> None:
         """Use the seconds of a record in later estimates."""
         if math.isfinite(self.seconds):
             self._times.add(record)
 
     def rounds(self, jobs: list[Job]) -> list[list[Job]]:
-        """The jobs in the order in which a table gains most: all at once without a limit.
+        """The jobs in the order in which a table gains most; one round if there is no limit.
 
-        Else the parts of the profile come one after another, as they are written; of each, a few solvers a time, those
-        of ``first`` before the others.
+        Parts of the profile come in their order in the file; within each, ``ROUND`` solvers at a time, ``first`` before
+        the others.
         """
         if math.isinf(self.seconds):
             return [jobs]
@@ -83,9 +83,8 @@ class Budget:
         return rounds
 
     def _by_solvers(self, jobs: list[Job]) -> list[list[Job]]:
-        """The jobs of one part, a few solvers a time."""
-        there = dict.fromkeys(job.cell.solver.label for job in jobs)
-        labels = list(dict.fromkeys([*(label for label in self.first if label in there), *there]))
+        present = dict.fromkeys(job.cell.solver.label for job in jobs)
+        labels = list(dict.fromkeys([*(label for label in self.first if label in present), *present]))
         groups = [labels[i : i + ROUND] for i in range(0, len(labels), ROUND)]
         return [[job for job in jobs if job.cell.solver.label in group] for group in groups]
 
@@ -96,18 +95,18 @@ class Budget:
             for job in jobs
         ]
 
-    def one_by_one(self, jobs: Iterable[Job]) -> Iterator[Job]:
-        """Those that can be finished, each looked at when a process is free for it."""
+    def affordable(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        """The jobs that the time left is enough for, each decided when it is asked for."""
         for job in jobs:
-            if self.in_a_row([job]):
+            if self.affordable_in_a_row([job]):
                 yield job
 
-    def in_a_row(self, jobs: list[Job]) -> list[Job]:
-        """Those that can be finished one after another."""
+    def affordable_in_a_row(self, jobs: list[Job]) -> list[Job]:
+        """The jobs that the time left is enough for, one after another."""
         chosen, total = list[Job](), 0.0
         for job, seconds in zip(jobs, self.predicted(jobs), strict=True):
-            taken = total + (0.0 if math.isnan(seconds) else SPARE * seconds)
-            if self.left() > taken:
+            needed = total + (0.0 if math.isnan(seconds) else SPARE * seconds)
+            if self.left() > needed:
                 chosen.append(job)
-                total = taken
+                total = needed
         return chosen

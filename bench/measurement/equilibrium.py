@@ -25,9 +25,8 @@ class LearnedEquilibrium:
     """The point taken for the equilibrium of a learned operator.
 
     Attributes:
-        state: the point.
-        residual: ``‖T(x) − x‖ / ‖T(x)‖`` at the point, the largest over the samples.
-        applications: applications that Anderson acceleration made.
+        residual: ``‖T(x) − x‖ / ‖T(x)‖``, the largest over the samples.
+        applications: made by Anderson acceleration.
         by: name of the iteration that found the point.
         converged: whether the residual met the tolerance.
     """
@@ -46,9 +45,8 @@ class Stability:
     Attributes:
         stays: whether the residual is still that of an equilibrium, and the images are as good as before.
         steps: applications made; fewer than the budget if the state stopped moving or diverged.
-        residual: of the last state, the largest over the samples; infinite after a divergence.
-        distance: of the last state from the equilibrium, relative to the norm of the equilibrium.
-        score: of the last state; NaN after a divergence.
+        residual, distance, score: of the last state: the largest residual over the samples, the distance from the
+            equilibrium relative to its norm, and the score; infinite or NaN after a divergence.
     """
 
     stays: bool
@@ -71,13 +69,7 @@ def residuals(T: Map, x: Tensor) -> Tensor:
 def find_equilibrium(
     T: Map, start: Tensor, table: EquilibriumTable, past: PastDepthCurve | None = None
 ) -> LearnedEquilibrium:
-    """Solve ``x = T(x)`` by Anderson acceleration; if it fails, return the better end point of it and ``past``.
-
-    Args:
-        T, start: map, and state to start at.
-        table: tolerance and budget.
-        past: a plain iteration of T, if one was made.
-    """
+    """Solve ``x = T(x)`` by Anderson acceleration; if it fails, take the end of plain iteration if that is better."""
     with torch.no_grad():
         solution = Anderson(table.tol, table.budget)(T, start)
     state, residual, by = solution.x, float(residuals(T, solution.x).max()), "Anderson acceleration"
@@ -92,14 +84,10 @@ def find_equilibrium(
 def check_stability(
     T: Map, equilibrium: LearnedEquilibrium, score: Callable[[Tensor], float], table: EquilibriumTable
 ) -> Stability:
-    """Apply T to an equilibrium ``min(table.budget, table.max_applications)`` times, and see whether the state stays there.
+    """Check whether the state stays at an equilibrium under ``min(table.budget, table.max_applications)`` applications.
 
     Acceleration may find equilibria that plain iteration leaves, and the trained iteration is the plain one.
-
-    Args:
-        T, equilibrium: map, and state to start at.
-        score: of a state in dB, higher is better.
-        table: tolerance and budget.
+    ``score`` is in dB, higher is better.
     """
     x, score_before = equilibrium.state, score(equilibrium.state)
     rounding = 10 * torch.finfo(x.dtype).eps

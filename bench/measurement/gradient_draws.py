@@ -36,12 +36,8 @@ def gradient_quality(
     """Measure counts, memory and the gradient on the first draw, and the error of the gradient on every draw.
 
     The error may change twofold between draws, so one draw cannot rank solvers. A further draw on which the iteration
-    diverges or ends in NaN has an infinite error.
-
-    Args:
-        cell, profile, images: the cell, its profile and its images.
-        problem: the first draw.
-        references: folder of shared reference gradients; ``None`` for no sharing.
+    diverges or ends in NaN has an infinite error. ``problem`` is the first draw; ``references`` is the folder of shared
+    reference gradients, if any.
 
     Raises:
         TrainingStopped: the first draw diverges or ends in NaN.

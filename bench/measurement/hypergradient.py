@@ -10,7 +10,13 @@ from torch import Tensor, float64
 
 from solvers import HasDerivativeBounds, Map
 
-from .implicit_gradient import TOLERANCE, ImplicitGradient, NoReference, find_fixed_point, solve_adjoint
+from .implicit_gradient import (
+    TOLERANCE,
+    ImplicitGradient,
+    NoReference,
+    find_fixed_point,
+    implicit_gradient_at,
+)
 from .reference_error import Basis, gradient_error
 from .stability import destination, spectral_radius
 
@@ -57,9 +63,7 @@ def reference_gradient(
     spectral radius of J must be below 1. Both residuals are measured afresh.
 
     Args:
-        T: the map, in float64.
-        parameters: tensors to differentiate in.
-        x0: start; if one-dimensional, a single sample.
+        T, parameters, x0: in float64; a one-dimensional ``x0`` is a single sample.
         loss: scalar function of the equilibrium; it may depend on the parameters too.
         budget: applications, and vector–Jacobian products, of each solve at most.
 
@@ -76,13 +80,13 @@ def reference_gradient(
     x, residual = find_fixed_point(T, x0, budget)
     if not nonexpansive:
         x = _plain_equilibrium(T, x0, x if residual <= TOLERANCE else None, budget)
-    solution = solve_adjoint(T, x, loss, parameters, budget)
+    solution = implicit_gradient_at(T, x, loss, parameters, budget)
     radius = math.nan
     if not nonexpansive:
         radius = _radius(solution)
         if radius >= 1:  # x may be a saddle that plain iteration only passes
             x = _plain_equilibrium(T, x0, None, budget)
-            solution = solve_adjoint(T, x, loss, parameters, budget)
+            solution = implicit_gradient_at(T, x, loss, parameters, budget)
             radius = _radius(solution)
         if not radius < 1:
             raise NoReference(f"plain iteration does not stay: the spectral radius of J is {radius:.6g}")

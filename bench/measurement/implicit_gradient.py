@@ -104,7 +104,7 @@ def find_fixed_point(T: Map, x0: Tensor, budget: int) -> tuple[Tensor, float]:
         return x, _residual(x, T(x))
 
 
-def solve_adjoint(
+def implicit_gradient_at(
     T: Map, x: Tensor, loss: Callable[[Tensor], Tensor], parameters: Sequence[Tensor], budget: int
 ) -> ImplicitGradient:
     """Refine the equilibrium x, and solve the adjoint equation there.

@@ -34,9 +34,7 @@ def jacobian_norm(T: Map, x: Tensor, steps: int = 50, *, per_sample: bool = Fals
     operations of T must be differentiable twice in the sense of the chain rule, kinks are no obstacle.
 
     Args:
-        T: the map.
         x: the point, any shape; dimension 0 is the batch if there are two or more.
-        steps: of power iteration.
         per_sample: iterate on one sample after another, in the memory of one, if T supports ``select``.
 
     Returns:

@@ -59,7 +59,6 @@ def measure(
     NaN and divergence are statuses of the result; other exceptions pass.
 
     Args:
-        cell, profile, images, device: the cell, its profile, its images and where to compute.
         checkpoint: file of the state of a long training; ``None`` for none.
         per_sample: test one image after another: less memory, the same results up to rounding.
         references: folder of shared reference gradients; ``None`` for no sharing.

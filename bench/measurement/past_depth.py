@@ -53,14 +53,8 @@ def iterate_past(
 ) -> PastDepthCurve:
     """Apply T plainly, up to 100 times ``depth``.
 
-    An iterate that moves by no more than rounding is not applied further; its numbers fill the remaining depths.
-
-    Args:
-        T: the map; called without a tape.
-        x0: the start.
-        depth: applications in training.
-        score: of a state, higher is better.
-        longest: applications at most; greater depths are left out.
+    Depths beyond ``longest`` applications are left out. Once an iterate moves by no more than rounding, T is not
+    applied further, and its numbers fill the remaining depths.
     """
     rounding = 10 * torch.finfo(x0.dtype).eps
     curve = PastDepthCurve(rounding)

@@ -40,14 +40,9 @@ def cached_reference(
     The loss is that of the first ``size`` training crops. The problem is the same on every device. With ``folder``, the
     first process that needs the gradient stores it there for all others on a device of this type.
 
-    If ``device`` lacks the memory, the CPU computes the gradient: a float64 solve takes more memory than many
-    estimators, and a cell whose own estimator fits must not fail by it.
-
-    Args:
-        task, images, layout, size, seed, budget: the problem.
-        folder: folder of shared gradients; ``None`` for no sharing.
-        draw: number of the draw of the mask and the noise.
-        device: where to compute; the result is on the CPU.
+    The result is on the CPU. If ``device`` lacks the memory, the CPU computes it: a float64 solve takes more memory
+    than many estimators, and a cell whose own estimator fits must not fail by it. ``draw`` numbers the draw of the mask
+    and the noise.
     """
 
     def compute() -> ReferenceGradient | str:

@@ -22,17 +22,12 @@ CONFIRM = 100
 
 @torch.no_grad()
 def destination(T: Map, x0: Tensor, towards: Tensor | None, budget: int) -> Tensor | None:
-    """Find where plain iteration from ``x0`` goes.
-
-    Args:
-        T: the map.
-        x0: the start.
-        towards: a known equilibrium, if any.
-        budget: applications at most.
+    """Find where plain iteration from ``x0`` goes, in ``budget`` applications at most.
 
     Returns:
-        ``towards`` itself, if the iteration comes near it, or (as slow contractions do) approaches it with every
-        application of the second half of the budget; the last state, if it settled elsewhere; else ``None``.
+        ``towards`` itself, a known equilibrium, if the iteration comes near it, or (as slow contractions do) approaches
+        it with every application of the second half of the budget; the last state, if it settled elsewhere; else
+        ``None``.
     """
     x, last_rise = x0, 0
     far = math.inf if towards is None else _norm(x0 - towards)
@@ -59,11 +54,8 @@ def spectral_radius(product: Callable[[Tensor], Tensor], like: Tensor) -> float:
     """The largest modulus of an eigenvalue of J, from below, by Arnoldi iteration from a random start.
 
     Ritz values of a matrix far from normal may lie outside its spectrum. A value of at least 1 is therefore compared
-    with the growth of powers of J, which tends to the spectral radius of every matrix.
-
-    Args:
-        product: product with J or with Jᵀ.
-        like: a vector of the shape, dtype and device of its argument.
+    with the growth of powers of J, which tends to the spectral radius of every matrix. ``product`` may be that with J
+    or with Jᵀ; ``like`` has the shape, dtype and device of its argument.
     """
     q = torch.randn(like.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(like)
     basis = [q / torch.linalg.vector_norm(q)]

@@ -54,12 +54,8 @@ def training_step(
 ) -> tuple[Solution, Tensor]:
     """Run the forward and the backward pass on a batch; return the solution and the loss.
 
-    Gradients are left in the parameters.
-
-    Args:
-        solver, problem, batch: the estimator, the operator, the images.
-        start: state to start at; by default that of the task.
-        tape: counts the bytes kept between the passes.
+    Gradients are left in the parameters. ``start`` is that of the task by default; ``tape`` counts the bytes kept
+    between the passes.
     """
     problem.operator.zero_grad(set_to_none=True)
     start = problem.start(batch) if start is None else start
@@ -135,11 +131,7 @@ def train(
     With ``table.schedule``, a solver ``certified(…)`` takes each step with a tolerance that follows from the gradients
     of the steps before; its theory is that of gradient descent on one batch (``solvers.Schedule``).
 
-    Args:
-        cell: solver and seed.
-        problem, table: the operator with its images, and the options of the training.
-        checkpoint: file for the state; ``None`` for none.
-        look: scores the operator in its present state, every ``table.eval_every`` steps and at the end.
+    ``look`` scores the operator in its present state: every ``table.eval_every`` steps, and at the end.
 
     Raises:
         TrainingStopped: a value is not finite, or the iteration has diverged.

@@ -1,4 +1,4 @@
-"""Options of the timings, and the cells that they run on."""
+"""Options and fixtures of the timings, and the cells that they run on."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where the plan stands and where the report goes; both are the runner's."""
+    """Options of ``bench.timing.launch``, not of users."""
     parser.addoption("--cost-plan", default=None, help="pickled jobs, written by bench.timing.launch")
     parser.addoption("--cost-report", default=None, help="file that gets a line of JSON for each timing")
 
 
 def default_jobs():
-    """What ``pytest bench/timing`` times by itself: an estimator of each kind on real 256×256 crops."""
+    """The timings of ``pytest bench/timing``: an estimator of each kind on real 256×256 crops."""
     from ..config.matrix import Cell, load_profile, parse_solver, parse_task
     from ..records.job import Job
     from ..tasks.images import find_images
@@ -37,25 +37,18 @@ def default_jobs():
         "implicit(anderson(0.0001), gmres(0.003))",
         "deq(0.0001)",
     )
+    cells = [Cell(parse_task(task), parse_solver(solver), 0) for task in profile.tasks for solver in solvers]
     return [
-        Job(
-            f"{task} {solver}",
-            "cost",
-            Cell(parse_task(task), parse_solver(solver), 0),
-            profile,
-            find_images(),
-            "cpu",
-        )
-        for task in profile.tasks
-        for solver in solvers
+        Job(f"{cell.task.label} {cell.solver.label}", "cost", cell, profile, find_images(), "cpu")
+        for cell in cells
     ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One timing a job."""
+    """One test a job."""
     if "job" in metafunc.fixturenames:
         plan = metafunc.config.getoption("--cost-plan")
-        # Our own file, written a moment ago by the process that started this one.
+        # Safe to unpickle: the parent process has just written it.
         jobs = pickle.loads(Path(plan).read_bytes()) if plan else default_jobs()
         ids = [f"{job.cell.task.label}-{job.cell.solver.label}".replace(" ", "") for job in jobs]
         metafunc.parametrize("job", jobs, ids=ids)
@@ -63,13 +56,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _imported():
-    """What was imported is no garbage, and is not looked at after every timing."""
+    """Exclude imported modules from the collections of garbage between timings."""
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def _memory():
-    """What a timing held is free for the next one, also where it failed: its traceback holds tensors."""
+    """Free the memory of a timing, also after a failure, whose traceback holds tensors."""
     yield
     gc.collect()
     if torch.cuda.is_initialized():

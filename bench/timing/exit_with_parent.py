@@ -1,9 +1,9 @@
-"""Run a module that ends with the process that started it, however that ends.
+"""Run a module in a process that is killed when the process that started it ends.
 
-The command is ``python -m bench.timing.exit_with_parent PIPE MODULE ARGUMENTS``.
+    python -m bench.timing.exit_with_parent PIPE MODULE ARGUMENTS
 
-The starter holds the other end of the pipe and never writes to it. Nothing is imported before the watch begins: a
-library may take seconds, in which a starter may be killed.
+The parent holds the other end of the pipe and never writes to it. Waiting starts before the module is imported: imports
+take seconds, in which the parent may be killed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 
 
 def end_with(pipe: int) -> None:
-    """Wait until nobody can write to ``pipe`` any more, and end this process."""
+    """Kill this process as soon as the other end of ``pipe`` is closed."""
     os.read(pipe, 1)
     os.kill(os.getpid(), signal.SIGKILL)
 

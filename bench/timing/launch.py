@@ -1,4 +1,4 @@
-"""Runs the timings in a fresh pytest process and turns its report into records."""
+"""Run the timings in a new pytest process, and turn its report into records."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
@@ -20,15 +21,14 @@ from ..records.record import Record
 from ..utils.provenance import ROOT, provenance
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
-"""glibc's allocator is bimodal at these sizes: identical runs took 1.88 or 2.59 ms until it was fixed."""
+"""Fixed thresholds of glibc's malloc. By default they adapt, and identical runs took 1.88 or 2.59 ms."""
 
 
 def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
-    """A record for each cost job, as its timing ends. One process, one timing at a time.
+    """Make timings one after another in one process, and yield the record of each as it ends.
 
-    At ``end``, on the clock of ``time.monotonic``, the process is ended; what it had not timed has no record.
-
-    A timing that fails is a record with the status ``error``, or ``oom`` where it was for want of memory.
+    At ``end``, on the clock of ``time.monotonic``, the process is ended; timings that it has not made have no record. A
+    timing that fails has a record with the status ``error``, or ``oom`` for a lack of memory.
     """
     if not jobs:
         return
@@ -36,19 +36,23 @@ def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
         plan, report = Path(folder, "plan.pickle"), Path(folder, "report.jsonl")
         plan.write_bytes(pickle.dumps(jobs))
         report.touch()
-        # Nobody writes to it: it ends when this process does, however that ends, and the timing with it.
-        ear, mouth = os.pipe()
-        words = f"-m bench.timing.exit_with_parent {ear} pytest -q -p no:cacheprovider -p no:xdist"
+        # Nobody writes to this pipe: it closes when this process ends, and then the timings end too.
+        reader, writer = os.pipe()
+        words = f"-m bench.timing.exit_with_parent {reader} pytest -q -p no:cacheprovider -p no:xdist"
         command = [sys.executable, *words.split()]
         command += [str(Path(__file__).parent / "test_step.py"), f"--rootdir={ROOT}", "-k", "test_step"]
         command += ["--benchmark-disable-gc", f"--cost-plan={plan}", f"--cost-report={report}"]
-        environment = os.environ | ALLOCATOR | {"PYTHONPATH": _path()}
         with (
             Path(folder, "log").open("w+", encoding="utf-8") as log,
-            os.fdopen(mouth, "wb"),
-            os.fdopen(ear, "rb"),
+            os.fdopen(writer, "wb"),
+            os.fdopen(reader, "rb"),
             subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, pass_fds=(ear,)
+                command,
+                cwd=ROOT,
+                env=os.environ | ALLOCATOR | {"PYTHONPATH": _path()},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(reader,),
             ) as process,
             report.open(encoding="utf-8") as lines,
         ):
@@ -60,33 +64,35 @@ def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
             last = " ".join(log.read().split())[-300:]
         for job in jobs if time.monotonic() < end else ():
             if job.key not in done:
-                yield job.record("error", f"the timing did not finish: {last}", {}, _where(job))
+                yield job.record("error", f"the timing did not finish: {last}", {}, _origin(job))
 
 
 def _path() -> str:
-    """The checkout before all that this process was given: packages may lie in a folder of their own."""
+    """The checkout, then the caller's path: without a network, packages lie in a folder of their own."""
     return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def _where(job: Job) -> dict[str, object]:
-    """The provenance of a timing, whose threads are those of its profile, not of this process."""
+def _origin(job: Job) -> dict[str, object]:
+    """The provenance of a timing, whose number of threads is its profile's."""
     return provenance(torch.device(job.device)) | {"threads": job.profile.threads, "gpu": None}
 
 
-def _follow(process, lines, jobs: dict[str, Job], until: float):
-    """Records as the report grows, until the process ends or the time is up; returns the keys seen."""
+def _follow(
+    process: subprocess.Popen[bytes], lines: TextIO, jobs: dict[str, Job], until: float
+) -> Generator[Record, None, set[str]]:
+    """Yield records as the report grows, until the process ends or the time is up; return their keys."""
     done: set[str] = set()
     part = ""
     while True:
+        # Before the report is read, or lines that come in between would be lost.
         ended = process.poll() is not None or time.monotonic() >= until
-        part += lines.read()
-        *whole, part = part.split("\n")
+        *whole, part = (part + lines.read()).split("\n")
         for line in whole:
-            found = json.loads(line)
-            job = jobs[found.pop("key")]
+            values = json.loads(line)
+            job = jobs[values.pop("key")]
             done.add(job.key)
-            where = _where(job) | {"gpu": found.pop("gpu")}
-            yield job.record(found.pop("status", "ok"), found.pop("reason", ""), found, where)
+            origin = _origin(job) | {"gpu": values.pop("gpu")}
+            yield job.record(values.pop("status", "ok"), values.pop("reason", ""), values, origin)
         if ended:
             return done
         try:

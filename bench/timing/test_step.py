@@ -1,7 +1,7 @@
-"""Seconds of a training step of each solver, every round between two rounds of its own floor.
+"""Seconds of a training step of each solver, each round between two rounds of its bare loop.
 
-``pytest bench/timing`` times restarted JFB at 256×256 and prints its ratio to the floor; ``python -m bench
-run`` times the cells of a profile with the same code.
+``pytest bench/timing`` times an estimator of each kind at 256×256 and prints its ratio to the bare loop;
+``python -m bench run`` times the cells of a profile with the same code.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from statistics import median
 
 import torch
 
+from ..measurement.gradient_draws import first_batch
 from ..measurement.memory import out_of_memory
 from ..measurement.training import optimiser_for, training_step
 from ..tasks import build_problem
@@ -24,56 +25,50 @@ from .bare_loop import StepCounts, bare_step
 from .protocol import WARM_UP, control_count, round_count
 
 SPIN = 0.5
-"""Seconds that a GPU works before a timing."""
+"""Seconds of work on a GPU before a timing."""
 
 
-class Clock:
-    """Times a synchronised call: device events on CUDA, the performance counter elsewhere."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def __call__(self, call: Callable[[], None]) -> float:
-        """Seconds of ``call()``, which has ended when this returns."""
-        if self._device.type != "cuda":
-            begin = time.perf_counter()
-            call()
-            return time.perf_counter() - begin
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda.synchronize(self._device)
-        begin.record()
+def timed_call(call: Callable[[], None], device: torch.device) -> float:
+    """Seconds of ``call()`` until its work has ended: by events on CUDA, by the performance counter elsewhere."""
+    if device.type != "cuda":
+        begin = time.perf_counter()
         call()
-        end.record()
-        torch.cuda.synchronize(self._device)
-        return begin.elapsed_time(end) / 1e3
+        return time.perf_counter() - begin
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize(device)
+    begin.record()
+    call()
+    end.record()
+    torch.cuda.synchronize(device)
+    return begin.elapsed_time(end) / 1e3
 
 
-def paired_ratios(seconds: list[float], floor: list[float]) -> list[float]:
-    """Each round over the mean of the floor's rounds before and after it, so that a drift cancels."""
-    return [s / ((before + after) / 2) for s, before, after in zip(seconds, floor, floor[1:], strict=False)]
+def paired_ratios(seconds: list[float], bare: list[float]) -> list[float]:
+    """Each round over the mean of the bare loops before and after it, which cancels a linear drift of the machine."""
+    return [s / ((before + after) / 2) for s, before, after in zip(seconds, bare, bare[1:], strict=False)]
 
 
 def test_step(benchmark, job, request):
-    """One training step: forward, backward and Adam's update."""
+    """One training step: forward pass, backward pass and Adam's update."""
     report = request.config.getoption("--cost-report")
     try:
-        found = timed(benchmark, job)
+        values = timed(benchmark, job)
     except Exception as error:
         if not report or not out_of_memory(error):
             raise
-        found = {"gpu": None, "status": "oom", "reason": in_a_line(error, 300)}
+        values = {"gpu": None, "status": "oom", "reason": in_a_line(error, 300)}
     if report:
         with Path(report).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"key": job.key, **found}) + "\n")
+            stream.write(json.dumps({"key": job.key, **values}) + "\n")
     else:
         name = f"{job.cell.task.label} · {job.cell.solver.label}"
-        ratio, same = median(found["ratios"]), median(found["ratios_of_floor"])
+        ratio, control = median(values["ratios"]), median(values["ratios_of_floor"])
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            print(f"\n{name}: {ratio:.3f} × floor (floor × itself: {same:.3f})")  # noqa: T201
+            print(f"\n{name}: {ratio:.3f} × bare loop (bare loop × itself: {control:.3f})")  # noqa: T201
 
 
 def spin(device: torch.device, seconds: float) -> None:
-    """Keep a device busy: an idle GPU stands at a fraction of its clock, and two steps of 20 ms do not raise it."""
+    """Keep a device busy: an idle GPU has a fraction of its clock rate, which a few short steps do not raise."""
     factor = torch.eye(1024, device=device)
     product, end = factor, time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -84,7 +79,7 @@ def spin(device: torch.device, seconds: float) -> None:
 
 @disable_tf32()
 def timed(benchmark, job):
-    """Seconds of a step and of its floor, what both are made of, and the state of the GPU right after."""
+    """Time the steps of a job and its bare loop; return their seconds, their counts and the state of the GPU."""
     profile, device = job.profile, torch.device(job.device)
     torch.set_num_threads(profile.threads)
     problem = build_problem(
@@ -96,56 +91,55 @@ def timed(benchmark, job):
         device=device,
         execution=profile.execution,
     )
-    batch = problem.train.select(torch.arange(profile.batch_size))
+    batch = first_batch(problem, profile)
     start = problem.start(batch)
-    # A learning rate of zero: every round does the same work, the update included.
+    # With a learning rate of zero, all rounds do the same work, including the update.
     optimiser = optimiser_for(problem, profile.training)
     for group in optimiser.param_groups:
         group["lr"] = 0.0
-    made = problem.prepared(batch)  # compiled or captured here, so that no step is
-    work = StepCounts.of(training_step(job.cell.solver, problem, batch)[0])
+    execution = problem.prepared(batch)  # compiles or captures T, which must not be timed
+    counts = StepCounts.of(training_step(job.cell.solver, problem, batch)[0])
 
     def step() -> None:
         training_step(job.cell.solver, problem, batch)
         optimiser.step()
 
-    def floor() -> None:
+    def bare() -> None:
         problem.operator.zero_grad(set_to_none=True)
-        bare_step(problem.bind(batch), start, lambda x: problem.loss(x, batch), work)
+        bare_step(problem.bind(batch), start, lambda x: problem.loss(x, batch), counts)
         optimiser.step()
 
-    clock = Clock(device)
     if device.type == "cuda":
         spin(device, SPIN)
-    once = max(clock(step) + clock(floor) for _ in range(WARM_UP))
-    rounds = round_count(profile.timing.rounds, profile.timing.seconds, once)
+    slowest = max(timed_call(step, device) + timed_call(bare, device) for _ in range(WARM_UP))
+    rounds = round_count(profile.timing.rounds, profile.timing.seconds, slowest)
     seconds: list[float] = []
-    floors: list[float] = []
+    bare_seconds: list[float] = []
     benchmark.pedantic(
-        lambda: seconds.append(clock(step)),
-        setup=lambda: floors.append(clock(floor)),
+        lambda: seconds.append(timed_call(step, device)),
+        setup=lambda: bare_seconds.append(timed_call(bare, device)),
         rounds=rounds,
         iterations=1,
     )
-    floors.append(clock(floor))
-    # Now, while it is still as warm as it was for the rounds.
+    bare_seconds.append(timed_call(bare, device))
+    # Before the control, while clocks and temperature are those of the rounds.
     gpu = gpu_state(device)
-    # The floor against itself, in the same minute: a ratio within this spread of 1 says nothing.
-    again = [clock(floor) for _ in range(control_count(rounds))]
-    ratios = paired_ratios(seconds, floors)
-    same = paired_ratios(again[1::2], again[0::2])
-    benchmark.extra_info.update(ratio=median(ratios), ratio_of_floor_to_itself=median(same))
+    # The bare loop against itself, in the same minute: ratios that differ from 1 by no more mean nothing.
+    again = [timed_call(bare, device) for _ in range(control_count(rounds))]
+    ratios = paired_ratios(seconds, bare_seconds)
+    control = paired_ratios(again[1::2], again[0::2])
+    benchmark.extra_info.update(ratio=median(ratios), ratio_of_floor_to_itself=median(control))
     return {
         "gpu": gpu,
         "seconds": seconds,
-        "floor_seconds": floors,
+        "floor_seconds": bare_seconds,
         "ratios": ratios,
-        "ratios_of_floor": same,
-        "untaped": work.untaped,
-        "recorded": work.taped_applications,
-        "adjoint": work.adjoint,
-        "again": work.recomputed,
-        "step": made.mode,
-        "step_why": made.reason,
-        "step_seconds": made.seconds,
+        "ratios_of_floor": control,
+        "untaped": counts.untaped,
+        "recorded": counts.taped_applications,
+        "adjoint": counts.adjoint,
+        "again": counts.recomputed,
+        "step": execution.mode,
+        "step_why": execution.reason,
+        "step_seconds": execution.seconds,
     }

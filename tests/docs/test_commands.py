@@ -96,7 +96,7 @@ def small(monkeypatch, home):
     """Small profiles, two operators, no timings, no figures, and a home of the reader's own."""
     load, operators = matrix.load_profile, benchmark_operator.benchmark_tasks()[:2]
     monkeypatch.setattr(matrix, "load_profile", lambda text: shrunk(load(text)))
-    monkeypatch.setattr("bench.execution.runner.run_cost", lambda jobs, store, budget: iter(()))
+    monkeypatch.setattr("bench.execution.runner.run_timings", lambda jobs, store, budget: iter(()))
     monkeypatch.setattr("bench.report.figures.render_figures", lambda *parts: {})
     monkeypatch.setattr(benchmark_operator, "benchmark_tasks", lambda: operators)
     monkeypatch.setenv("HOME", str(home))

@@ -58,7 +58,7 @@ def overhead(profile: str, folder: Path, solvers: tuple[str, ...] = SLICE) -> Ov
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """In place of ``cell_process.Work``: the same, and the seconds in ``measure`` are noted.
+    """In place of ``cell_process.CellWork``: the same, and the seconds in ``measure`` are noted.
 
     Attributes:
         out, shared: see there.
@@ -81,7 +81,7 @@ class Timed:
             return found
 
         cell_process.measure = timed
-        return Work(self.out)(job)
+        return CellWork(self.out)(job)
 
 
 def main(profile: str, folder: str, *solvers: str) -> None:
@@ -101,7 +101,7 @@ def main(profile: str, folder: str, *solvers: str) -> None:
     # By its name in the package: the processes of cells know no other.
     from tests.resilience import overhead as itself
 
-    runner.Work, timing.measure_costs = itself.Timed, no_timings  # pyright: ignore[reportAttributeAccessIssue]
+    runner.CellWork, timing.measure_costs = itself.Timed, no_timings  # pyright: ignore[reportAttributeAccessIssue]
     out, device = Path(folder) / "out", torch.device("cpu")
     runner.run_profile(load_profile(profile), out, device=device, solvers=list(solvers) or None, jobs=1)
 
@@ -109,4 +109,4 @@ def main(profile: str, folder: str, *solvers: str) -> None:
 if __name__ == "__main__":
     main(*sys.argv[1:])
 else:
-    from bench.execution.cell_process import Work
+    from bench.execution.cell_process import CellWork

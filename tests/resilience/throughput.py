@@ -13,8 +13,8 @@ from statistics import median
 import torch
 
 from bench.config.matrix import cells, load_profile
-from bench.execution.cell_process import Work
-from bench.execution.dask_cluster import local
+from bench.execution.cell_process import CellWork
+from bench.execution.dask_cluster import local_cluster
 from bench.execution.preparation import images_for, plan_jobs
 from bench.execution.process_pool import ProcessPool
 from bench.records.job import Job
@@ -86,10 +86,10 @@ def seconds_of(jobs: list[Job], workers: int, ahead: int, folder: Path) -> Side:
     with tempfile.TemporaryDirectory(dir=folder) as here, ExitStack() as stack:
         store = Store(Path(here, "out"))
         store.claim(Manifest("throughput", "", "", "cpu", [job.key for job in jobs]))
-        work = Work(store.folder)
+        work = CellWork(store.folder)
         begin = time.perf_counter()
         if workers:
-            cluster = stack.enter_context(local(workers))
+            cluster = stack.enter_context(local_cluster(workers))
             pool = cluster.pool(work, store.folder, 0.0, True)
         else:
             pool = stack.enter_context(ProcessPool(work, 1))

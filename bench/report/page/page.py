@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ...analysis.metrics import COLUMNS
+from ...analysis import metrics
 from ...analysis.pareto import COSTS, frontier_table
 from ...analysis.recommendation import Candidate, candidates
 from ...config.profile_schema import profile_names
@@ -93,7 +93,7 @@ def _content(
         bounds=panel_specs(bound_plot),
         restarts=bound_plot.styles if bound_plot else {},
         results=tables.results_table(run.frame),
-        bare_loop=next(metric.title for metric in COLUMNS if metric.name == "floor_ratio"),
+        bare_loop=metrics.named("floor_ratio").title,
         fronts=tables.fronts(frontier_table(run.frame, run.looked)),
         past=tables.past(run.frame),
         multiples=tables.trajectory_table(run.past),

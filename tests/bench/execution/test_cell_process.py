@@ -14,8 +14,8 @@ from bench.config.matrix import load_profile
 from bench.config.user_files import PREFIX
 
 # Not public: memory that is still taken cannot be left on purpose.
-from bench.execution.cell_process import LEFT_OVER, _clean
-from bench.execution.dask_cluster import fingerprint  # where it is imported, not defined
+from bench.execution.cell_process import LEFT_OVER, _reusable
+from bench.execution.dask_pool import fingerprint  # where it is imported, not defined
 from bench.execution.process_renewal import renew
 from bench.execution.runner import run_profile
 from bench.penalties.wavelet_matrix import analysis
@@ -65,7 +65,7 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=gpu)])
 def test_they_have_the_same_values_counts_and_bytes(device, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.execution.runner.run_cost", lambda *_: iter(()))
+    monkeypatch.setattr("bench.execution.runner.run_timings", lambda *_: iter(()))
     (tmp_path / "neighbours.toml").write_text(PROFILE)
     (tmp_path / "counting.py").write_text(COUNTING)
     profile = load_profile(str(tmp_path / "neighbours.toml"))
@@ -125,8 +125,8 @@ def test_what_stays_on_a_gpu_is_counted():
 
 def test_a_process_is_left_after_a_failure_and_with_memory_that_is_still_taken():
     record = Record("k", "quality", "t", "s", "c", 0, "ok", "", {}, {}, {"left_over": LEFT_OVER})
-    assert _clean(record)
-    assert _clean(replace(record, status="diverged", provenance={"left_over": None}))
-    assert not _clean(replace(record, provenance={"left_over": LEFT_OVER + 1}))
+    assert _reusable(record)
+    assert _reusable(replace(record, status="diverged", provenance={"left_over": None}))
+    assert not _reusable(replace(record, provenance={"left_over": LEFT_OVER + 1}))
     for status in ("oom", "error"):
-        assert not _clean(replace(record, status=status, provenance={"left_over": None}))
+        assert not _reusable(replace(record, status=status, provenance={"left_over": None}))

@@ -17,7 +17,8 @@ import torch
 
 from bench.__main__ import entry
 from bench.config.matrix import load_profile
-from bench.execution.dask_cluster import Cluster, Remote, RemotePool, connected, environment, local
+from bench.execution.dask_cluster import Cluster, connected_cluster, environment, local_cluster
+from bench.execution.dask_pool import RemotePool, RemoteTask
 from bench.execution.runner import run_profile
 from bench.records.store import Manifest, Store
 from bench.utils.errors import UserError
@@ -49,7 +50,7 @@ def plain(tmp_path_factory) -> dict[str, tuple[str, dict[str, object]]]:
     folder = tmp_path_factory.mktemp("plain")
     (folder / "few.toml").write_text(FEW)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.execution.runner.run_cost", lambda jobs, store, budget: iter(()))
+        patch.setattr("bench.execution.runner.run_timings", lambda jobs, store, budget: iter(()))
         run_profile(
             load_profile(str(folder / "few.toml")), folder / "out", device=torch.device("cpu"), jobs=1
         )
@@ -69,13 +70,13 @@ def gate(tmp_path_factory) -> Generator[Path]:
 
 @pytest.fixture(scope="module")
 def two(gate) -> Generator[Cluster]:
-    with local(2) as cluster:
+    with local_cluster(2) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def without_timings(monkeypatch):
-    monkeypatch.setattr("bench.execution.runner.run_cost", lambda jobs, store, budget: iter(()))
+    monkeypatch.setattr("bench.execution.runner.run_timings", lambda jobs, store, budget: iter(()))
 
 
 def soon(what: Callable[[], object], seconds: float = 60.0) -> object:
@@ -185,7 +186,7 @@ def test_a_cell_that_another_run_is_at_is_waited_for(two, plain, few, tmp_path):
 
 
 def test_the_client_takes_no_more_than_a_worker_can_do(two, tmp_path):
-    other = RemotePool(two.client, Remote(abs, 0.0, True, tmp_path, "other code"))
+    other = RemotePool(two.client, RemoteTask(abs, 0.0, True, tmp_path, "other code"))
     with pytest.raises(UserError, match="other code or versions"):
         list(other([-1]))
     with pytest.raises(UserError, match="does not see --out"):
@@ -196,7 +197,7 @@ def test_every_task_is_told_of_once_and_a_late_one_is_ended(two, tmp_path):
     with two.pool(abs, tmp_path, 0.0, True) as pool:
         assert sorted(ended.answer for ended in pool(range(-3, 0))) == [1, 2, 3]
     (late,) = two.pool(time.sleep, tmp_path, 0.3, True)([60])
-    assert late.late
+    assert late.timed_out
     assert not late.answer
 
 
@@ -303,5 +304,5 @@ def test_a_cluster_without_workers_is_one_line(tmp_path, monkeypatch):
     with running(tmp_path) as (file, (_, worker)):
         worker.kill()
         time.sleep(1)
-        with pytest.raises(UserError, match="has no workers"), connected(str(file)):
+        with pytest.raises(UserError, match="has no workers"), connected_cluster(str(file)):
             pass

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.execution.child_process import Last
+from bench.execution.child_process import FinalAnswer
 from bench.execution.process_pool import ProcessPool
 from bench.measurement.measure import CellResult
 from bench.measurement.memory import out_of_memory
@@ -54,7 +54,7 @@ def test_what_crashes_or_hangs_hurts_no_other(most, tmp_path):
     }  # fmt: skip
     assert found["crashes"].reason == "its process was ended by SIGSEGV, twice"
     assert found["leaves"].reason == "its process ended with exit code 7, twice"
-    assert found["hangs"].late
+    assert found["hangs"].timed_out
     assert {task: (tmp_path / task).stat().st_size for task in tasks} == {
         "fine": 1, "crashes": 2, "hangs": 1, "crashes once": 2, "leaves": 2, "fine too": 1,
     }  # fmt: skip
@@ -74,7 +74,7 @@ class Counts:
         if task == "dies once" and (self.notes / task).stat().st_size == 1:
             os._exit(3)
         said = os.getpid(), self.done
-        return Last(said) if task == "last" else said
+        return FinalAnswer(said) if task == "last" else said
 
 
 def test_a_process_does_as_many_tasks_as_it_may_and_none_after_its_last(tmp_path):

@@ -14,7 +14,7 @@ from bench.execution.preparation import plan_jobs
 from bench.execution.process_pool import ProcessPool
 from bench.execution.runner import run_profile
 from bench.execution.time_budget import ROUND, SPARE, Budget, seconds_of
-from bench.execution.timing_run import run_cost
+from bench.execution.timing_run import run_timings
 from bench.records.store import Store
 from bench.tasks.images import find_images
 from bench.timing.conftest import default_jobs
@@ -70,7 +70,7 @@ def test_without_a_limit_everything_is_one_round(tiny_file):
     quality, cost = jobs_of(load_profile(str(tiny_file)))
     budget = Budget()
     assert budget.rounds([*quality, *cost]) == [[*quality, *cost]]
-    assert list(budget.one_by_one(quality)) == budget.in_a_row(quality) == quality
+    assert list(budget.affordable(quality)) == budget.affordable_in_a_row(quality) == quality
     assert math.isinf(budget.left())
 
 
@@ -165,21 +165,21 @@ def test_nothing_is_begun_that_cannot_be_finished(tiny_run):
     budget = Budget(3600.0)
     assert all(map(math.isnan, budget.predicted(quality)))
     for job in (*quality, *cost):
-        budget.tell(store.read(job.key))
+        budget.learn(store.read(job.key))
     seconds = budget.predicted(quality)
     assert 0 < min(seconds) <= max(seconds) < 600
-    assert list(budget.one_by_one(quality)) == quality
+    assert list(budget.affordable(quality)) == quality
     longest = SPARE * max(seconds)
     budget.end = time.monotonic() + longest / 2
     refused = {job.key for job, s in zip(quality, seconds, strict=True) if SPARE * s > longest / 2}
     assert refused
-    assert refused.isdisjoint(job.key for job in budget.one_by_one(quality))
+    assert refused.isdisjoint(job.key for job in budget.affordable(quality))
     in_all = SPARE * sum(budget.predicted(cost))
     budget.end = time.monotonic() + in_all / 2
-    assert 0 < len(budget.in_a_row(cost)) < len(cost)
+    assert 0 < len(budget.affordable_in_a_row(cost)) < len(cost)
     budget.end = time.monotonic() - 1
-    assert not list(budget.one_by_one(quality))
-    assert not budget.in_a_row(cost)
+    assert not list(budget.affordable(quality))
+    assert not budget.affordable_in_a_row(cost)
 
 
 def nap(seconds):
@@ -198,7 +198,7 @@ def test_a_pool_asks_for_a_task_when_it_has_a_process_for_it_and_ends_all_in_tim
     seen = []
     with ProcessPool(nap, 1, end=time.monotonic() + 20) as pool:
         for ended in pool(tasks()):
-            seen.append((ended.task, ended.answer, ended.late))
+            seen.append((ended.task, ended.answer, ended.timed_out))
             pool.end = min(pool.end, time.monotonic() + 1)
     assert seen == [(0.0, 0.0, False), (60.0, None, True), (61.0, None, True)]
     assert asked == [(0.0, 0), (60.0, 1), (61.0, 2)]
@@ -210,7 +210,7 @@ def test_timings_wait_for_what_others_compute_no_longer_than_there_is_time(tmp_p
     begin = time.monotonic()
     with file_lock(machine_lock(), shared=True) as theirs:
         assert theirs
-        assert list(run_cost([job], Store(tmp_path), budget)) == []
+        assert list(run_timings([job], Store(tmp_path), budget)) == []
     assert 0.2 <= time.monotonic() - begin < 30
 
 

@@ -18,7 +18,7 @@ import torch
 
 from bench.config.matrix import parse_solver, parse_task
 from bench.execution.time_budget import Budget
-from bench.execution.timing_run import run_cost
+from bench.execution.timing_run import run_timings
 from bench.measurement.training import parameters, training_step
 from bench.records.store import Store
 from bench.tasks import loss
@@ -286,7 +286,7 @@ def test_a_thousand_timings_hold_a_hundred_files_open(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.execution.timing_run.held", counted)
     monkeypatch.setattr("bench.timing.measure_costs", measured)
     jobs = [SimpleNamespace(key=f"{i:020x}") for i in range(250)]
-    assert [record.key for record in run_cost(jobs, store, Budget())] == [job.key for job in jobs]
+    assert [record.key for record in run_timings(jobs, store, Budget())] == [job.key for job in jobs]
     assert batches == [100, 100, 50]
 
 

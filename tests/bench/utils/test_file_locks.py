@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 # Not public: two runs at the same cells meet here; as processes they would meet by chance.
-from bench.execution.runner import _let_go
+from bench.execution.runner import _released
 from bench.records.store import Store
 from bench.utils.file_locks import file_lock, machine_lock
 from tests.resilience.twins import twins
@@ -81,8 +81,8 @@ def test_cells_of_another_run_are_asked_for_again_when_they_are_free_and_not_bef
             owners["b"].__exit__(None, None, None)
 
     monkeypatch.setattr("bench.execution.runner.time.sleep", wait)
-    assert _let_go(jobs, store) == [jobs[1]]
+    assert _released(jobs, store) == [jobs[1]]
     assert len(looks) == 3
-    assert _let_go([], store) == []
+    assert _released([], store) == []
     for key in "ac":
         owners[key].__exit__(None, None, None)
