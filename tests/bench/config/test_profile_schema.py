@@ -266,3 +266,18 @@ def test_what_changes_a_cell_and_not_its_task_stands_in_its_label(tiny_file):
     tiny_file.write_text(TINY + block)
     with pytest.raises(UserError, match="twice"):
         load_profile(str(tiny_file))
+
+
+def test_the_page_on_profiles_names_every_key_and_its_example_loads(tmp_path):
+    page = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.S)
+    file = tmp_path / "mine.toml"
+    file.write_text(example)
+    profile = load_profile(str(file))
+    assert [len(part) for part in cells(profile)] == [2, 1]
+    words = set(re.findall(r"\w+", page))
+    for table in (
+        profile,
+        *(getattr(profile, name) for name in ("images", "training", "equilibrium", "oracle", "timing")),
+    ):
+        assert set(type(table).model_fields) <= words

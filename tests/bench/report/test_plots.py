@@ -7,7 +7,6 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from tests.helpers.page import folder_of, timed, varied
 
 from bench.analysis.scaling import sizes
 from bench.analysis.tidy import looks, tidy, trajectories
@@ -24,6 +23,8 @@ from bench.report.plots import run_plots
 from bench.report.run_data import read_run
 from solvers import ESTIMATORS, EstimatorSpec, jfb
 from tests.helpers.cells import cell
+from tests.helpers.page import timed, varied
+from tests.helpers.records import folder_of
 
 LOOKS = {"look_steps": [1, 2], "look_work": [5, 10], "look_psnr": [15.0, 21.5]}
 
