@@ -63,7 +63,9 @@ def reference_gradient(
     spectral radius of J must be below 1. Both residuals are measured afresh.
 
     Args:
-        T, parameters, x0: in float64; a one-dimensional ``x0`` is a single sample.
+        T: the map, in float64.
+        parameters: tensors to differentiate in.
+        x0: start; if one-dimensional, a single sample.
         loss: scalar function of the equilibrium; it may depend on the parameters too.
         budget: applications, and vector–Jacobian products, of each solve at most.
 
