@@ -37,7 +37,6 @@ from .derivative_bounds import (
     DerivativeBounds,
     checked_bound,
     checked_change,
-    checked_L,
     stated_rounding,
     states_rounding,
     why_uncovered,
@@ -94,9 +93,10 @@ def certificate(
     y, v, L = y.detach(), v.detach(), regularity.L
     if not L < 1:
         return no_certificate(f"L = {L:.6g} is not below 1", L, size)
-    inverse = 1 / (1 - checked_L(regularity))
+    inverse = 1 / (1 - checked_bound("L in the derivative bounds of T", L))
     cotangents = [_cotangents(application) for application in applications]
-    if math.isinf(size) or not all(map(_finite, (y, v, *(t for u, a in cotangents for t in (u, a))))):
+    tensors = (y, v, *(t for pair in cotangents for t in pair))
+    if math.isinf(size) or not all(bool(t.isfinite().all()) for t in tensors):
         return no_certificate("the value, its cotangent or the gradient is not finite", L, size)
     products_rounding = _estimated_rounding(applications, regularity)
     allowances = _allowances(applications, regularity, products_rounding)
@@ -139,9 +139,8 @@ def _cotangents(application: TapedApplication) -> tuple[Tensor, Tensor]:
         )
     if application.parameters_changed:
         raise ValueError(CHANGED_PARAMETER)
-    return application.u, CountedProducts([]).through(
-        taped_map(application.map, application.x), application.u
-    )[0]
+    tape = taped_map(application.map, application.x)
+    return application.u, CountedProducts([]).through(tape, application.u)[0]
 
 
 def _estimated_rounding(applications: Sequence[TapedApplication], regularity: DerivativeBounds) -> Rounding:
@@ -186,7 +185,3 @@ def _reasons_for_estimate(
     if any(application.parameters_changed for application in applications):
         reasons.append(CHANGED_PARAMETER)
     return reasons
-
-
-def _finite(x: Tensor) -> bool:
-    return bool(x.isfinite().all())

@@ -199,11 +199,6 @@ def checked_bound(name: str, value: float) -> float:
     return value
 
 
-def checked_L(regularity: DerivativeBounds) -> float:
-    """Return ``regularity.L``, checked."""
-    return checked_bound("L in the derivative bounds of T", regularity.L)
-
-
 def checked_change(regularity: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
     """Return ``regularity.change(x, u, radius)``, checked."""
     change = regularity.change(x, u, radius)

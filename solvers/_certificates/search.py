@@ -54,8 +54,7 @@ class CertifiedSearch(TapedGradient):
         """Start at ``x``.
 
         Args:
-            T: the map.
-            loss: the loss; without one, ``settle`` cannot move x.
+            T, loss: the map, and the loss, without which ``settle`` cannot move x.
             goal: makes the target of a gradient.
             tol: relative residual of the adjoint equation if there is no certificate.
             budget: maximal number of applications and products together.

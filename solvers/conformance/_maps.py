@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 from .._core.maps import Map
 from .._core.results import Solution
@@ -180,19 +179,15 @@ class CountedMap:
         """``T(x)``."""
         self.applications += 1
         y = self.T(x)
-        return _CountVJP.apply(y, self) if y.requires_grad else y  # pyright: ignore
+        if not y.requires_grad:
+            return y
+        y = y.view_as(y)  # a node of its own, that runs once for every product
+        assert y.grad_fn is not None
+        y.grad_fn.register_prehook(self._count)
+        return y
 
-
-class _CountVJP(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, y: Tensor, counted: CountedMap) -> Tensor:
-        ctx.counted = counted  # pyright: ignore[reportAttributeAccessIssue]
-        return y.view_as(y)
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, cotangent: Tensor) -> tuple[Tensor, None]:  # pyright: ignore
-        ctx.counted.vjps += 1  # pyright: ignore
-        return cotangent, None
+    def _count(self, cotangents: tuple[Tensor, ...]) -> None:
+        self.vjps += 1
 
 
 def start(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:

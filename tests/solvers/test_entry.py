@@ -106,7 +106,7 @@ def test_what_changes_later_is_refused_then():
     [
         pytest.param(
             (start(6), start(6)),
-            "not a tuple: states of several parts",
+            "not a tuple: stack or flatten",
             marks=pytest.mark.misuse("x0 is a tuple of states", "refused: x0 must be one Tensor"),
         ),
         (np.zeros(6), "not a ndarray"),

@@ -75,8 +75,8 @@ def test_labels_are_the_calls_that_make_them():
     ("make", "message"),
     [
         (lambda: implicit(GMRES(), Anderson()), "linear equations only"),
-        (lambda: implicit(3, Anderson()), "forward must be a solve"),  # pyright: ignore
-        (lambda: implicit(Anderson(), 3), "adjoint must be a solve"),  # pyright: ignore
+        (lambda: implicit(3, Anderson()), "forward must be a callable"),  # pyright: ignore
+        (lambda: implicit(Anderson(), 3), "adjoint must be a callable"),  # pyright: ignore
         (lambda: phantom(3, 3, 0), "damping must be a positive"),
         (lambda: phantom(3, 3, 1.5), r"damping must lie in \(0, 1\]"),
         (lambda: checkpointed(0), "K must be at least 1"),
