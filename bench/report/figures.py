@@ -70,9 +70,9 @@ def _draw(ax: Axes, layer: Layer, y_axis: Axis, plot: Plot) -> None:
             place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
             ax.annotate(layer.label, at, **place, fontsize=7, color="0.45")
     elif layer.kind == "lines":
-        for (family, _), line in rows.groupby(["family", "solver"], sort=False):
-            dash = "--" if layer.line == "dashed" else "-"
-            ax.plot(line["x"], line["y"], lw=1.2, color=plot.styles[family].colour, ls=dash)
+        for _, line in rows.groupby("solver", sort=False):
+            colour = plot.styles[line["family"].iloc[0]].colour
+            ax.plot(line["x"], line["y"], lw=1.2, color=colour, ls="--" if layer.line == "dashed" else "-")
     elif layer.kind == "points":
         for family, part in rows.groupby("family", sort=False):
             look = look_of(plot.styles[family], layer.fill, layer.small)

@@ -1,7 +1,7 @@
 """What a plot shows. ``figures.to_figure`` draws it with matplotlib, ``vega_lite.to_vega`` for the page."""
 
 # The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false, reportArgumentType=false
 from __future__ import annotations
 
 import math

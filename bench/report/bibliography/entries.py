@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import bibtexparser
+from bibtexparser.entrypoint import parse_file
 from bibtexparser.middlewares import LatexDecodingMiddleware
 
 FILE = Path(__file__).with_name("references.bib")
@@ -40,7 +40,7 @@ class Entry:
 
 
 def _read(file: Path) -> tuple[Entry, ...]:
-    library = bibtexparser.parse_file(str(file), append_middleware=[LatexDecodingMiddleware()])
+    library = parse_file(str(file), append_middleware=[LatexDecodingMiddleware()])
     if library.failed_blocks:
         raise ValueError(f"{file}: {library.failed_blocks[0].error}")
     return tuple(

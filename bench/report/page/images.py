@@ -1,7 +1,7 @@
 """Test images of a page: PNG in base64, each once, as many as there is room for."""
 
 # The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
 from __future__ import annotations
 
 import base64

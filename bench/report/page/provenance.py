@@ -1,4 +1,4 @@
-"""What was run, on what, and how to run it again: from the records alone."""
+"""Settings, machine and versions of a run, and the commands that repeat it; from the records alone."""
 
 from __future__ import annotations
 
@@ -13,33 +13,36 @@ from ...records.store import Manifest, Store
 
 @dataclass(frozen=True, slots=True)
 class ProvenanceEntry:
-    """A name and what is said under it, a line each."""
+    """A name, and the lines below it."""
 
     name: str
     lines: tuple[str, ...]
 
 
-def _values(found: Iterable[object]) -> tuple[str, ...]:
-    """The distinct values as text, in their order."""
-    return tuple(dict.fromkeys(str(value) for value in found if value not in (None, "", [], {})))
+def _distinct(values: Iterable[object]) -> tuple[str, ...]:
+    """The distinct values as text, in their order, without empty ones."""
+    return tuple(dict.fromkeys(str(value) for value in values if value not in (None, "", [], {})))
 
 
 def run_headline(records: list[Record]) -> str:
-    """One line: how many cells of how many tasks and solvers, on what device, with which torch and commit."""
+    """One line with the numbers of tasks, solvers and seeds, the device, the dtype, torch and the commit."""
     quality = [r for r in records if r.kind == "quality"]
-    tasks, solvers = len({r.task for r in quality}), len({r.solver for r in quality})
-    seeds = len({r.seed for r in quality})
+    tasks = _count(len({r.task for r in quality}), "task")
+    solvers = _count(len({r.solver for r in quality}), "estimator")
     parts = [
-        f"{tasks} {'task' if tasks == 1 else 'tasks'} × {solvers} {'estimator' if solvers == 1 else 'estimators'}, "
-        f"{seeds} {'seed' if seeds == 1 else 'seeds'}",
-        " and ".join(_values(r.provenance.get("device") for r in records)),
-        " and ".join(_values(r.settings.get("dtype") for r in quality)),
+        f"{tasks} × {solvers}, {_count(len({r.seed for r in quality}), 'seed')}",
+        " and ".join(_distinct(r.provenance.get("device") for r in records)),
+        " and ".join(_distinct(r.settings.get("dtype") for r in quality)),
     ]
-    if versions := _values(r.provenance.get("versions", {}).get("torch") for r in records):
+    if versions := _distinct(r.provenance.get("versions", {}).get("torch") for r in records):
         parts.append(f"torch {' and '.join(versions)}")
-    if commits := _values(_commit(r) for r in records):
+    if commits := _distinct(_commit(r) for r in records):
         parts.append(f"commit {commits[0]}" if len(commits) == 1 else f"{len(commits)} commits")
     return " · ".join(part for part in parts if part)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _commit(record: Record) -> str:
@@ -48,48 +51,47 @@ def _commit(record: Record) -> str:
 
 
 def provenance_entries(records: list[Record], store: Store, manifest: Manifest) -> list[ProvenanceEntry]:
-    """Everything that a reader may ask about where the numbers come from."""
+    """Where the numbers come from, in the order of the page."""
     quality = [r for r in records if r.kind == "quality"]
     versions = [r.provenance.get("versions", {}) for r in records]
     packages = dict.fromkeys(name for each in versions for name in each)
-    undetermined = _values(name for r in records for name in r.provenance.get("undetermined") or [])
-    knows = any("undetermined" in r.provenance for r in records)
+    undetermined = _distinct(name for r in records for name in r.provenance.get("undetermined") or [])
+    known = any("undetermined" in r.provenance for r in records)
     stale, damaged = len(store.stale()), len(store.damaged(manifest.cells))
     missing = len(manifest.cells) - len(records) - damaged
     facts = [
         ProvenanceEntry("Profile", (f"{manifest.profile}. {manifest.summary}",)),
         ProvenanceEntry("Images", (manifest.images,)),
-        ProvenanceEntry("Commit", _values(_commit(r) for r in records)),
-        ProvenanceEntry("Device", _values(_device(r) for r in records)),
+        ProvenanceEntry("Commit", _distinct(_commit(r) for r in records)),
+        ProvenanceEntry("Device", _distinct(_device(r) for r in records)),
         ProvenanceEntry(
             "Versions",
-            (", ".join(f"{p} {' and '.join(_values(v.get(p) for v in versions))}" for p in packages),),
+            (", ".join(f"{p} {' and '.join(_distinct(v.get(p) for v in versions))}" for p in packages),),
         ),
-        ProvenanceEntry("Number type", _values(r.settings.get("dtype") for r in quality)),
+        ProvenanceEntry("Number type", _distinct(r.settings.get("dtype") for r in quality)),
         ProvenanceEntry("Seeds", (", ".join(str(seed) for seed in sorted({r.seed for r in quality})),)),
-        ProvenanceEntry("Deterministic", _determined(knows, undetermined)),
+        ProvenanceEntry("Deterministic", _determinism(known, undetermined)),
         *(
-            ProvenanceEntry(f"Settings: {name}", _values(_settings(r, name) for r in records))
+            ProvenanceEntry(f"Settings: {name}", _distinct(_settings(r, name) for r in records))
             for name in ("images", "training", "equilibrium", "oracle", "timing")
         ),
-        ProvenanceEntry("Measured", (_counted(records, missing, stale, damaged),)),
+        ProvenanceEntry("Measured", (_measured(records, missing, stale, damaged),)),
     ]
     return [fact for fact in facts if any(fact.lines)]
 
 
 def _device(record: Record) -> str:
-    where = record.provenance
-    parts = [where.get("device"), where.get("platform")]
-    for name, one in (("cores", "core"), ("threads", "thread")):
-        if where.get(name):
-            parts.append(f"{where[name]} {one if where[name] == 1 else name}")
-    if where.get("cuda"):
-        parts.append(f"CUDA {where['cuda']}")
-    return ", ".join(str(part) for part in parts if part) if where.get("device") else ""
+    machine = record.provenance
+    if not machine.get("device"):
+        return ""
+    parts = [machine["device"], machine.get("platform")]
+    parts += [_count(machine[f"{word}s"], word) for word in ("core", "thread") if machine.get(f"{word}s")]
+    parts.append(f"CUDA {machine['cuda']}" if machine.get("cuda") else "")
+    return ", ".join(str(part) for part in parts if part)
 
 
-def _determined(knows: bool, undetermined: tuple[str, ...]) -> tuple[str, ...]:
-    if not knows:
+def _determinism(known: bool, undetermined: tuple[str, ...]) -> tuple[str, ...]:
+    if not known:
         return ("the records do not say",)
     if undetermined:
         return (
@@ -107,22 +109,23 @@ def _settings(record: Record, name: str) -> str:
     )
 
 
-def _counted(records: list[Record], missing: int, stale: int, damaged: int) -> str:
-    line = f"{len(records)} records: {sum(r.kind == 'quality' for r in records)} of quality, "
-    line += f"{sum(r.kind == 'cost' for r in records)} of seconds"
-    for count, what in (
-        (missing, "not measured yet"),
-        (damaged, "damaged and not shown"),
-        (stale, "of older code, versions or settings and not shown"),
-    ):
-        line += f"; {count} {what}" if count else ""
-    return line
+def _measured(records: list[Record], missing: int, stale: int, damaged: int) -> str:
+    quality, cost = (sum(r.kind == kind for r in records) for kind in ("quality", "cost"))
+    others = {
+        "not measured yet": missing,
+        "damaged and not shown": damaged,
+        "of older code, versions or settings and not shown": stale,
+    }
+    parts = (f"{count} {words}" for words, count in others.items() if count)
+    return "; ".join([f"{len(records)} records: {quality} of quality, {cost} of seconds", *parts])
 
 
 def commands(manifest: Manifest, known: Iterable[str]) -> list[str]:
-    """The lines that make this run again; ``known`` are the profiles that come with the project.
+    """Commands that repeat this run and compare; ``DIR`` stands for the images, ``FOLDER`` for this run.
 
-    ``DIR`` and ``FOLDER`` stand for the images, and for the folder of this run.
+    Args:
+        manifest: of the run.
+        known: profiles that come with the project.
     """
     name = manifest.profile if manifest.profile in known else f"{manifest.profile}.toml"
     folder = "results/again"

@@ -1,7 +1,7 @@
 """Panels of a plot as Vega-Lite specifications; they are plain dictionaries."""
 
 # The stubs of pandas know neither the types of columns nor those of rows.
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
 from __future__ import annotations
 
 from typing import Any
