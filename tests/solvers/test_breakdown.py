@@ -55,11 +55,11 @@ SOLVABLE = {"0", "−I", "I/2", "nilpotent", "rank 1", "two eigenvalues", "one e
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.parametrize("name", SOLVES)
-@pytest.mark.parametrize("tol", [1e-2, 1e-6, 1e-30])
+@pytest.mark.parametrize("tol", [1e-4, 1e-30])
 def test_every_solve_ends_and_claims_nothing_false(name, structure, dtype, tol):
     M = STRUCTURES[structure].to(dtype)
     v = torch.stack([start(len(M)) + 0.1, torch.zeros(len(M), dtype=F64), start(len(M)).square()]).to(dtype)
-    for budget in (1, 2, 3, 40):
+    for budget in (1, 2, 40):
         T = Linear(M, v)
         at = SOLVES[name](tol, budget)(T, T.v)
         assert at.report.applications == T.products <= budget

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -121,7 +121,6 @@ def test_a_watch_holds_no_tape(solver):
 
 
 @given(st.integers(0, 10_000), st.floats(1e-6, 10), st.sampled_from((0.1, 0.5, 1.0)))
-@settings(max_examples=40)
 def test_an_audit_is_right_from_both_sides(seed: int, size: float, sharp: float):
     T, x0 = Known(seed), start(2, 5)
     exact = dense_oracle(T, x0)

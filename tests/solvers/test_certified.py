@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -29,7 +29,6 @@ class Hidden(nn.Module):
 
 
 @given(st.integers(0, 10_000), st.sampled_from((1e-1, 1e-2, 1e-4, 1e-7)), st.sampled_from((0.5, 0.9, 0.99)))
-@settings(max_examples=60)
 def test_a_certificate_that_is_met_is_kept(seed: int, rtol: float, L: float):
     T, x0 = Known(seed, L=L), start(2, 5)
     found, solution = gradient(T, certified(rtol), x0)

@@ -70,7 +70,7 @@ def test_norms_are_those_of_float64_whatever_the_scale(entries, scale, dtype):
     assert inner(scaled, exact) == inner(exact, exact) * 2.0**scale
 
 
-@pytest.mark.parametrize("exponent", [-1000, -600, -500, 500, 600, 1000])
+@pytest.mark.parametrize("exponent", [-1000, -500, 500, 1000])
 def test_norms_of_float64_neither_under_nor_overflow(exponent):
     x, far = start(2, 9), 2.0**exponent * start(2, 9)
     assert torch.equal(norms(far), 2.0**exponent * norms(x))
@@ -110,7 +110,7 @@ def test_rows_come_back_as_they_were(shape, dtype):
     "right: the gradient scales with it, to the bit",
 )
 @pytest.mark.parametrize("name", ADJOINTS)
-@pytest.mark.parametrize("exponent", [-100, -80, -70, -40, 40, 80, 100])
+@pytest.mark.parametrize("exponent", [-100, -70, 40, 100])
 def test_scaling_a_loss_in_float32_scales_the_gradient_to_the_bit(name, exponent):
     T, x0 = Symmetric(F32), start(2, 6, dtype=F32)
     plain, _ = gradient_of(solver(name), T, x0, lambda x: x.square().sum())
@@ -120,7 +120,7 @@ def test_scaling_a_loss_in_float32_scales_the_gradient_to_the_bit(name, exponent
 
 
 @pytest.mark.parametrize("name", ADJOINTS)
-@pytest.mark.parametrize("exponent", [-900, -500, 500, 900])
+@pytest.mark.parametrize("exponent", [-900, 900])
 def test_scaling_a_loss_in_float64_scales_the_gradient_to_the_bit(name, exponent):
     T, x0 = Symmetric(F64), start(2, 6)
     plain, _ = gradient_of(solver(name), T, x0, lambda x: x.square().sum())
@@ -130,7 +130,7 @@ def test_scaling_a_loss_in_float64_scales_the_gradient_to_the_bit(name, exponent
 
 
 @pytest.mark.parametrize("reach", [Picard(1e-5), Nesterov(1e-5), Anderson(1e-5), Anderson(1e-5, shared=True)])
-@pytest.mark.parametrize("exponent", [-90, -60, 60, 90])
+@pytest.mark.parametrize("exponent", [-90, 90])
 def test_an_equilibrium_in_other_units_is_the_same(reach, exponent):
     M = matrix(12, 0.9, 1).float()
     plain = reach(lambda x: x @ M + 1, torch.zeros(2, 12))
@@ -222,7 +222,7 @@ def test_a_map_that_gives_nan_for_one_sample_leaves_the_others_their_gradient(na
 
 
 @pytest.mark.parametrize("reach", [Nesterov(1e-9), Anderson(1e-9), Anderson(1e-9, every=1, memory=2)])
-@pytest.mark.parametrize("broken", [2, 5, 6, 7, 9])
+@pytest.mark.parametrize("broken", [2, 6, 9])
 def test_an_acceleration_survives_a_nan_of_one_application(reach, broken):
     calls, W = 0, torch.diag(torch.linspace(0, 0.97, 16, dtype=F64))
 
