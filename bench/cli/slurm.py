@@ -27,9 +27,10 @@ def slurm(
     sbatch job.sh
     """
     from ..config.matrix import load_profile
-    from ..execution.slurm_script import Matrix, Request, batch_script
+    from ..execution.slurm_script import BatchJob
 
     chosen = load_profile(profile)
-    request = Request(gpus, workers, time, partition)
-    matrix = Matrix(profile, chosen.name, out, chosen.threads, options or [])
-    print(batch_script(matrix, request), end="")  # noqa: T201
+    job = BatchJob(
+        profile, chosen.name, out, chosen.threads, tuple(options or ()), gpus, workers, time, partition
+    )
+    print(job.script(), end="")  # noqa: T201
