@@ -198,11 +198,11 @@ def _certified_bounds_hold() -> bool:
 
 README, CHOOSING, PEERS = "README.md", "docs/choosing.md", "docs/peers.md"
 QUOTES = (
-    Quote(README, "of the exact one; {}, {}, {} thread", _pareto_settings),
+    Quote(README, "Images are {} in {}, on {} thread", _pareto_settings),
     Quote(
         README,
-        "deepinv's DEQ is {} off on the deblurring, with its Anderson acceleration {}, torchdeq with Anderson {}, "
-        "with Broyden {} (",
+        "the error on the deblurring is {} for deepinv's DEQ, {} with its Anderson acceleration, {} for torchdeq with "
+        "Anderson, and {} with Broyden (",
         lambda: errors(
             TUNED,
             "deepinv_deq(100, 50)",
@@ -211,21 +211,21 @@ QUOTES = (
             "torchdeq_broyden(40, 40)",
         ),
     ),
-    Quote(README, "are {} to {} off on the inpainting, and {} to {} at L = 0.995.", _errors_of_other_tasks),
-    Quote(README, "within 1 % on all of these tasks: `{}` and `{}`.", cheapest_advised),
+    Quote(README, "have errors of {} to {} on the inpainting, and of {} to {} at L = 0.995.", _errors_of_other_tasks),
+    Quote(README, "cheapest settings within 1 % on all three tasks are `{}` and `{}`.", cheapest_advised),
     Quote(README, "(‖J‖ at the equilibria is {} to {})", _jacobian_norms),
     Quote(
         README,
-        "of unrolling has lost more than a decibel, or diverged, in {} of six rows",
+        "the unrolled network has lost more than a decibel, or diverged, in {} of six rows",
         lambda: _losses_past_depth("restarted_jfb(10, 0)"),
     ),
-    Quote(README, "that of restarts in {}.", lambda: _losses_past_depth("restarted_jfb(10, 10)")),
+    Quote(README, "the restarted one in {} row.", lambda: _losses_past_depth("restarted_jfb(10, 10)")),
     Quote(
         README,
-        "the step {} to {} times as long. {} colour crops, {} test images, {} seed, {} steps",
+        "takes {} to {} times as long. Measured on {} colour crops, {} test images, {} seed, {} training steps",
         _restarts_and_run,
     ),
-    Quote(README, "runs the {} claims of the theory", lambda: [str(claim_count())]),
+    Quote(README, "checks the {} claims of the theory", lambda: [str(claim_count())]),
     Quote(README, "breaks the code in {} ways", lambda: [str(mutant_count())]),
     Quote(
         PEERS,
@@ -265,9 +265,9 @@ CLAIMS = (
     CheckedSentence(
         README, "Seconds and bytes are linear in pixels, or less, from 64² to 1024²", _costs_grow_linearly
     ),
-    CheckedSentence(README, "The tape is that of 10 layers in both", _same_tape),
+    CheckedSentence(README, "Both record 10 layers", _same_tape),
     CheckedSentence(
-        README, "there deblurring loses past its depth whatever the estimator", _weighted_deblurring_loses
+        README, "the deblurring loses PSNR past its training depth with every estimator", _weighted_deblurring_loses
     ),
     CheckedSentence(
         CHOOSING, "wherever it was measured, its error was below its bound", _certified_bounds_hold
