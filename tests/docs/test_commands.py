@@ -130,6 +130,7 @@ def runs(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> 
     return package.main()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("page", "words"),
     [line for line in LINES if ours(line[1])],

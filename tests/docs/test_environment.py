@@ -50,6 +50,8 @@ def test_the_line_that_errors_name_stands_in_the_docs():
     assert re.search(r"^\[testenv:dev\]$", (ROOT / "tox.ini").read_text(encoding="utf-8"), re.MULTILINE)
 
 
+@pytest.mark.process
+@pytest.mark.network
 def test_an_editable_install_can_be_made_and_names_the_library(tmp_path):
     """The build alone: what it puts on the path, run by this interpreter."""
     done(UV, "pip", "install", "--no-deps", "--target", str(tmp_path), "--editable", str(ROOT), cwd=ROOT)

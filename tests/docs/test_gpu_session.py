@@ -18,6 +18,8 @@ from bench.operators import PlugAndPlayPrior
 from bench.utils.provenance import ROOT
 from tests.docs.command_lines import check_line, parts
 
+pytestmark = pytest.mark.process
+
 SCRIPT = ROOT / "docs" / "gpu_session.sh"
 MODES = [{"NAME": "mine"}, {"REHEARSE": "1"}, {"NAME": "mine", "BUDGET": "60"}]
 

@@ -195,6 +195,7 @@ def test_the_check_turns_red(check, solver):
         check(solver)
 
 
+@pytest.mark.process
 def test_checks_bite_under_python_O():
     """``-O`` strips every ``assert``; a check must not be one."""
     code = (

@@ -126,6 +126,7 @@ def test_an_out_of_another_profile_is_refused_and_untouched(tiny_run, capsys):
     assert {f: f.stat().st_mtime_ns for f in tiny_run.rglob("*")} == before
 
 
+@pytest.mark.process
 def test_a_cell_is_one_json_object_on_standard_output(tiny_file):
     words = ["--task", "denoising(l1)", "--solver", "restarted_jfb(2, 3)", "--seed", "1"]
     ran = command("cell", *words, "--profile", str(tiny_file), "--device", "cpu", "--json")
@@ -209,6 +210,7 @@ def test_a_cell_for_people_is_a_table(tiny_file, capsys):
     assert "hypergradient_error" in capsys.readouterr().out
 
 
+@pytest.mark.process
 def test_a_run_from_nothing_to_figures(tmp_path, capsys, monkeypatch):
     """The real thing in a real process, on a folder of the user's own images; the second time it is all there."""
     from PIL import Image
@@ -245,6 +247,7 @@ def test_a_difference_is_exit_code_1(tiny_run, tmp_path, capsys):
     assert "saved_mib" in capsys.readouterr().out
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", sorted(MOVED))
 def test_a_module_that_moved_is_one_line_with_its_successor(name):
     options = {"cwd": ROOT, "capture_output": True, "text": True}

@@ -29,6 +29,7 @@ def completed(words: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "some"),
     [
@@ -57,6 +58,7 @@ def test_other_shells_are_told_in_a_line(capsys):
     assert "'csh' is not one of 'bash', 'zsh', 'fish'" in capsys.readouterr().err
 
 
+@pytest.mark.process
 def test_the_command_answers_help_without_the_libraries_that_it_computes_with():
     code = "import sys, bench.__main__; print(*[m for m in ('torch', 'pandas', 'matplotlib') if m in sys.modules])"
     done = subprocess.run(

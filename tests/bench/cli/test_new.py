@@ -62,6 +62,7 @@ def test_the_templates_can_be_called_on_the_command_line(folder):
         parse_user_task(f"{folder}/my_task.py:my_task(every=1)")
 
 
+@pytest.mark.process
 def test_the_templates_pass_their_own_tests(folder):
     """By plain pytest in the user's folder, as their docstrings say."""
     files = [f"test_my_{kind}.py" for kind in Kind]
@@ -73,6 +74,7 @@ def test_the_templates_pass_their_own_tests(folder):
     assert "FAILED" not in found.stdout
 
 
+@pytest.mark.process
 def test_the_test_of_a_template_has_teeth(folder, tmp_path):
     """A step whose fixed point is another's, and no gradient for a step size that says it has one."""
     test = (folder / "test_my_solver.py").read_text()

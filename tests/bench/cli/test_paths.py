@@ -153,6 +153,7 @@ def test_brackets_in_a_label(capsys):
     assert "mine[/b](3)" in capsys.readouterr().out
 
 
+@pytest.mark.process
 @pytest.mark.misuse("square brackets in a path", "right: printed as they are")
 @pytest.mark.usefixtures("without_figures")
 def test_brackets_in_a_path(here, tiny_run, capsys):

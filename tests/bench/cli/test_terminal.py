@@ -28,6 +28,7 @@ def loud():
     console.quiet = False
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("without_figures")
 def test_a_quiet_run_says_nothing_and_its_json_is_one_object(finished, capsys):
     profile, out = finished
@@ -41,6 +42,7 @@ def test_a_quiet_run_says_nothing_and_its_json_is_one_object(finished, capsys):
     assert str(out / "index.html") in found["files"]
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("without_figures")
 def test_a_run_says_where_its_page_is(finished, capsys):
     profile, out = finished
@@ -123,6 +125,7 @@ def test_json_is_json_on_any_terminal(encoding, monkeypatch):
     assert json.loads(text(out)) == found
 
 
+@pytest.mark.process
 @pytest.mark.misuse("output into a pipe that is closed (| head)", "right: it stops, without a word")
 def test_a_pipe_that_is_closed_is_no_error(capfd):
     import subprocess

@@ -140,6 +140,7 @@ def test_parts_of_a_profile_get_an_own_solver_once(mine, tiny_file):
         assert len(set(lines)) == len(lines)
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("without_figures")
 def test_a_run_adds_rows_and_keeps_the_stored_ones(mine, tiny_run, tiny_file, tmp_path):
     out = tmp_path / "out"

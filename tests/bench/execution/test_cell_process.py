@@ -63,6 +63,7 @@ CELLS = 6
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=gpu)])
 def test_they_have_the_same_values_counts_and_bytes(device, tmp_path, monkeypatch):
     monkeypatch.setattr("bench.execution.runner.run_timings", lambda *_: iter(()))

@@ -26,6 +26,8 @@ from bench.utils.file_locks import file_lock, machine_lock
 from bench.utils.provenance import ROOT
 from tests.helpers.profiles import FEW
 
+pytestmark = pytest.mark.cluster
+
 psutil = pytest.importorskip("psutil")
 pytest.importorskip("distributed")
 

@@ -23,6 +23,8 @@ from bench.records.store import Store
 from tests.resilience.runs import ask, begin, members
 from tests.resilience.stops import stops
 
+pytestmark = pytest.mark.process
+
 
 @dataclass(frozen=True)
 class Odd:

@@ -187,6 +187,7 @@ def nap(seconds):
     return seconds
 
 
+@pytest.mark.process
 def test_a_pool_asks_for_a_task_when_it_has_a_process_for_it_and_ends_all_in_time():
     asked = []
 
@@ -214,6 +215,7 @@ def test_timings_wait_for_what_others_compute_no_longer_than_there_is_time(tmp_p
     assert 0.2 <= time.monotonic() - begin < 30
 
 
+@pytest.mark.process
 def test_a_timing_ends_with_the_time_and_leaves_no_record():
     (job, *_) = default_jobs()
     begin = time.monotonic()
@@ -221,6 +223,7 @@ def test_a_timing_ends_with_the_time_and_leaves_no_record():
     assert time.monotonic() - begin < 60
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("without_figures")
 def test_what_the_time_ends_runs_next_time(tmp_path, tiny_file, capsys):
     """A solver that takes its time: it is begun, since nothing is known of it, and ended; nothing is written of it."""

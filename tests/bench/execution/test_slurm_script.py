@@ -17,6 +17,8 @@ from bench.utils.provenance import ROOT
 from tests.helpers.commands import refused
 from tests.helpers.profiles import FEW
 
+pytestmark = pytest.mark.cluster
+
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do
     case $1 in --ntasks=*) tasks=${1#*=} ;; esac

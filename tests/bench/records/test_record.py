@@ -208,6 +208,7 @@ def test_a_finished_run_measures_nothing(tiny_run, monkeypatch):
     assert outcome == {"stored": 18}
 
 
+@pytest.mark.process
 def test_only_what_is_missing_runs(tiny_run, tmp_path):
     import shutil
 

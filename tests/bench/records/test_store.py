@@ -86,6 +86,7 @@ def test_a_folder_in_place_of_a_record_is_set_aside(folder):
     assert folder.finished(KEY)
 
 
+@pytest.mark.process
 def test_damaged_records_of_a_run_are_measured_again(tmp_path):
     """Each in another way: every one with a notice, and the table is what it was."""
     asked = ask(tmp_path)
@@ -148,6 +149,7 @@ def test_the_first_writer_wins(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.process
 def test_what_killed_writers_left_is_cleared_up_an_hour_later_and_nothing_else(folder, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: os._exit(9))
     child = os.fork()
@@ -186,6 +188,7 @@ def test_a_run_killed_before_it_had_its_manifest_goes_on(tmp_path):
         Store(tmp_path / "mine").claim(MANIFEST)
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_nothing_is_lost_to_kills(tmp_path):
     tally = kills(2, tmp_path)
@@ -195,6 +198,7 @@ def test_nothing_is_lost_to_kills(tmp_path):
     assert tally.told > 0
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_a_loss_would_be_seen(tmp_path):
     """The tally has teeth: a record that was told of and is gone, one that changed, and one that is torn."""
@@ -212,6 +216,7 @@ def test_a_loss_would_be_seen(tmp_path):
     assert tally.torn == 1
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_goes_on_with_room(tmp_path):
     early, late = calls(1, tmp_path / "early"), calls(1, tmp_path / "late", first=30)

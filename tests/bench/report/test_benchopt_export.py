@@ -53,6 +53,7 @@ def test_what_was_not_timed_or_trained_is_exported_all_the_same():
     assert "version-numpy" in benchopt_rows([replace(quality, provenance={})]), "benchopt asks for it"
 
 
+@pytest.mark.process
 def test_benchopt_plots_what_was_exported(run, tmp_path):
     out = tmp_path / "plots"
     assert entry(["export", str(run), "--benchopt", str(out)]) == 0

@@ -100,6 +100,7 @@ def test_the_csv_and_the_parquet_hold_every_cell(tiny_run, tmp_path, frame):
     pd.testing.assert_frame_equal(whole, frame, check_dtype=False, check_exact=True)
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("without_figures")
 @pytest.mark.misuse(
     "vl-convert-python is missing (a machine without a network)",

@@ -217,6 +217,7 @@ for _ in measure_costs([replace(job, profile=job.profile.model_copy(update={"tim
 """
 
 
+@pytest.mark.process
 def test_a_timing_ends_with_its_runner_however_that_ends():
     runner = subprocess.Popen([sys.executable, "-c", TIMES_FOR_EVER], start_new_session=True)
     try:

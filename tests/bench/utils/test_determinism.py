@@ -47,6 +47,7 @@ def warn_like_cuda():
     cell_process.measure = warned
 
 
+@pytest.mark.process
 def test_fresh_processes_give_the_same_values_however_many_there_are(tmp_path):
     from bench.records.store import Store
 

@@ -36,6 +36,7 @@ def hold(file, told):
         time.sleep(60)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_lock_whose_owner_is_killed_is_free(tmp_path, number):
     context = multiprocessing.get_context("forkserver")
@@ -60,6 +61,7 @@ def test_the_machine_has_one_lock_for_a_user():
     assert str(os.getuid()) in machine_lock().name
 
 
+@pytest.mark.process
 def test_two_runs_on_one_folder_measure_every_cell_once(tmp_path):
     whole, halved = twins(2, tmp_path)
     assert whole.clean(), whole
