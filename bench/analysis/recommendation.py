@@ -30,19 +30,14 @@ class Candidate:
     """A solver that ended well on every seed of a task: means over the seeds, NaN where not measured.
 
     Attributes:
-        solver, family: as in ``tidy.tidy``.
-        seeds: of its cells.
-        error, error_least: largest and smallest relative error of its gradient at the initial parameters, over seeds
-            and draws.
-        applications, vjps: of a training step.
-        step_ms, saved_mib: milliseconds and MiB of tape of a training step.
-        psnr: of the test images as trained, in dB.
+        error, error_least: of its gradient at the initial parameters, relative: extremes over seeds and draws.
+        applications, vjps, step_ms, saved_mib: of a training step; ``saved_mib`` is its tape.
+        psnr, far: of the test images as trained, and at 10 times that depth (minus infinity: diverged), in dB.
         at_equilibrium: PSNR of the test images at the equilibrium of each seed, in dB; shown, but decides nothing.
         loss: training loss at the equilibrium of each seed.
         validation: PSNR at the equilibrium of each seed and validation image, in dB.
         stays: whether plain iteration stays at the equilibrium on every seed.
         residual: of the equilibrium, the largest over seeds.
-        far: PSNR of the test images at 10 times the trained depth, in dB; minus infinity where a seed diverged.
     """
 
     solver: str

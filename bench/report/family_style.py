@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
@@ -44,6 +45,14 @@ class FamilyStyle:
     def path(self) -> str:
         """The marker as an SVG path in the square from -1 to 1."""
         return SHAPES[self.marker]
+
+
+Fill = Literal["family", "filled", "hollow"]
+
+
+def is_hollow(style: FamilyStyle, fill: Fill) -> bool:
+    """Whether a marker is hollow; ``family`` leaves those of other libraries hollow."""
+    return style.external if fill == "family" else fill == "hollow"
 
 
 def palette(count: int) -> list[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ..utils.atomic_files import write_atomically
-from .family_style import FamilyStyle, family_styles
+from .family_style import FamilyStyle, Fill, family_styles, is_hollow
 
 METADATA = {
     "png": {"Software": None},
@@ -51,11 +51,9 @@ def facets(count: int, height: float = 3.9) -> tuple[Figure, np.ndarray]:
     return figure, axes.flat[:count]
 
 
-def look_of(
-    style: FamilyStyle, fill: Literal["family", "filled", "hollow"] = "family", small: bool = False
-) -> dict[str, Any]:
+def look_of(style: FamilyStyle, fill: Fill = "family", small: bool = False) -> dict[str, Any]:
     """The arguments of ``Axes.plot`` for the marks of a family."""
-    hollow = style.external if fill == "family" else fill == "hollow"
+    hollow = is_hollow(style, fill)
     return {
         "color": style.colour,
         "marker": style.marker,

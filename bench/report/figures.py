@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -100,28 +101,17 @@ def _number(ax: Axes, panel: Panel) -> None:
 
 
 def _legend(plot: Plot) -> list[Line2D]:
-    shown = {
-        family
-        for panel in plot.panels
-        for layer in panel.layers
-        if "family" in layer.rows
-        for family in layer.rows["family"]
-    }
-    handles = {
-        style.family: Line2D([], [], ls="" if style.marker else "-", label=style.family, **look_of(style))
-        for family, style in plot.styles.items()
-        if family in shown
-    }
-    for layer in (layer for panel in plot.panels for layer in panel.layers if layer.legend):
-        look = (
-            RING
-            if layer.kind == "rings"
-            else LINES[layer.line]
-            if layer.kind == "guides"
-            else {"color": "k", "ls": "--" if layer.line == "dashed" else "-"}
-        )
-        handles.setdefault(layer.legend, Line2D([], [], label=layer.legend, **look))
-    return [*handles.values()]
+    """The families that are shown, then the legends of layers."""
+    layers = [layer for panel in plot.panels for layer in panel.layers]
+    shown = {family for layer in layers if "family" in layer.rows for family in layer.rows["family"]}
+    looks: dict[str, dict[str, Any]] = {}
+    for family in (family for family in plot.styles if family in shown):
+        style = plot.styles[family]
+        looks[style.family] = {"ls": "" if style.marker else "-"} | look_of(style)
+    for layer in (layer for layer in layers if layer.legend):
+        dash = {"color": "k", "ls": "--" if layer.line == "dashed" else "-"}
+        looks[layer.legend] = {"rings": RING, "guides": LINES[layer.line]}.get(layer.kind, dash)
+    return [Line2D([], [], label=label, **look) for label, look in looks.items()]
 
 
 def _name(ax: Axes, layers: list[pd.DataFrame], y_axis: Axis) -> None:

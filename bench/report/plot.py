@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..analysis.over_seeds import over_all
 from ..config.call_syntax import arguments
-from .family_style import FamilyStyle
+from .family_style import FamilyStyle, Fill
 
 LONGEST = 18
 """Characters of a name that stands beside a point; compositions are longer, and are in the tables."""
@@ -64,7 +64,7 @@ class Layer:
             stand around points, and ``names`` beside them.
         rows: columns ``x`` and ``y``; ``family`` and ``solver`` of points and lines; ``line`` of guides, which says
             which rows one line joins; ``family`` and ``name`` of names.
-        fill: of points; ``family`` leaves those of other libraries hollow.
+        fill: of points.
         line: how lines and guides are drawn.
         steps: a guide goes right before it goes down.
         small: the points stand on a line.
@@ -75,7 +75,7 @@ class Layer:
 
     kind: Literal["points", "lines", "guides", "rings", "names"]
     rows: pd.DataFrame
-    fill: Literal["family", "filled", "hollow"] = "family"
+    fill: Fill = "family"
     line: Literal["solid", "thin", "dashed", "dotted"] = "solid"
     steps: bool = False
     small: bool = False

@@ -15,6 +15,7 @@ from ..analysis.pareto import COSTS, LEVELS, CostAxis, cheapest_rows, front, poi
 from ..analysis.scaling import LEAST
 from .family_style import family_styles
 from .plot import (
+    Axis,
     Layer,
     Panel,
     Plot,
@@ -63,12 +64,7 @@ def memory_against_depth(frame: pd.DataFrame, styles: Styles) -> Plot:
     """MiB that autograd saved against the applications of a forward pass."""
     means = at(means_of(frame), "applications", "saved_mib").dropna(subset=["x", "y"])
     panels = (
-        Panel(
-            heading,
-            log_axis(APPLICATIONS, rows["x"]),
-            log_axis("tape (MiB)", rows["y"]),
-            (Layer("points", rows), names(rows.sort_values("x"))),
-        )
+        _named_points(rows, heading, APPLICATIONS, log_axis("tape (MiB)", rows["y"]))
         for heading, rows in by_heading(means)
     )
     return Plot("memory-against-depth", wrapped(panels), styles)
@@ -81,24 +77,22 @@ def error_against_cost(frame: pd.DataFrame, styles: Styles) -> Plot:
     # Below the accuracy of the reference an error is not known to be any smaller.
     floors = {heading: known_to(part) for heading, part in frame.groupby("heading", sort=False)}
     means = means.assign(error=means["hypergradient_error"].clip(lower=means["heading"].map(floors)))
-    costs = {"cost": "applications + VJPs of a training step", "step_ms": COSTS[1].title}
     grid = []
-    for cost, title in costs.items():
-        rows_of = dict(by_heading(at(means, cost, "error").dropna(subset=["x"])))
-        if rows_of:
-            grid.append(
-                tuple(_error_panel(rows_of.get(heading), heading, title) for heading, _ in by_heading(means))
-            )
-    if len(grid) and len(grid[0]) > 3:  # Tasks side by side while they fit a page, and else below each other.
+    for cost, title in (("cost", "applications + VJPs of a training step"), ("step_ms", COSTS[1].title)):
+        panels: dict[str, Panel | None] = dict.fromkeys(heading for heading, _ in by_heading(means))
+        for heading, rows in by_heading(at(means, cost, "error").dropna(subset=["x"])):
+            y = log_axis("relative error of the gradient", rows["y"], unit="%")
+            panels[heading] = _named_points(rows, heading, title, y)
+        if any(panels.values()):
+            grid.append(tuple(panels.values()))
+    if grid and len(grid[0]) > 3:  # tasks side by side while they fit a page, and else below each other
         grid = [*zip(*grid, strict=True)]
     return Plot("error-against-cost", tuple(grid), styles)
 
 
-def _error_panel(rows: pd.DataFrame | None, heading: str, title: str) -> Panel | None:
-    if rows is None:
-        return None
-    y = log_axis("relative error of the gradient", rows["y"], unit="%")
-    return Panel(heading, log_axis(title, rows["x"]), y, (Layer("points", rows), names(rows)))
+def _named_points(rows: pd.DataFrame, heading: str, title: str, y: Axis) -> Panel:
+    layers = Layer("points", rows), names(rows.sort_values("x"))
+    return Panel(heading, log_axis(title, rows["x"]), y, layers)
 
 
 def pareto(points: pd.DataFrame, styles: Styles) -> Plot:

@@ -24,15 +24,10 @@ ROOM = 3 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class ImageView:
-    """One image of a task.
+    """One image of a task, of a kind of ``images.KINDS``.
 
-    Attributes:
-        label: its name.
-        kind: ``truth``, ``measurement``, ``trained`` or ``equilibrium``.
-        solver: that made it; empty for the first two.
-        digest: of the image, its key in ``StoredImages.images``.
-        psnr: against the truth, in dB; ``None`` for the truth itself.
-        settled: false for an image of the kind ``equilibrium`` that is not at one.
+    ``solver`` is empty for truth and measurement, ``digest`` the key in ``StoredImages.images``, ``psnr`` in dB and
+    ``None`` for the truth itself. An image of the kind ``equilibrium`` that is not at one is not ``settled``.
     """
 
     label: str
@@ -45,15 +40,7 @@ class ImageView:
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """The images of a task.
-
-    Attributes:
-        heading: of the task.
-        seed: of the test image.
-        height, width: in pixels.
-        views: truth and measurement first.
-        left_out: number of further images that there was no room for.
-    """
+    """The images of a task, truth and measurement first; ``left_out`` counts those that there was no room for."""
 
     heading: str
     seed: int
@@ -83,34 +70,31 @@ def collect(
         first: headings and solvers.
         room: characters of base64.
     """
-    store = _Room(room)
-    views: dict[str, dict[str, list[ImageView]]] = {}
+    store, albums = _Room(room), []
+    inputs: dict[str, list[ImageView]] = {}
     for heading, solvers in images.items():
         arrays = next(iter(solvers.values())).arrays
-        inputs = [store.view(kind, kind, "", arrays) for kind in ("truth", "measurement")]
-        views[heading] = {"": [view for view in inputs if view]}
-    cells = [
-        (heading, solver, made)
-        for heading, solvers in images.items()
-        for solver, made in solvers.items()
-        if made.seed == next(iter(solvers.values())).seed
-    ]
+        both = (store.view(kind, kind, "", arrays) for kind in ("truth", "measurement"))
+        inputs[heading] = [view for view in both if view]
+    views: dict[tuple[str, str], list[ImageView]] = {}
     missing = dict.fromkeys(images, 0)
-    for heading, solver, made in sorted(cells, key=lambda cell: cell[:2] not in first):
+    cells = [(heading, solver) for heading, solvers in images.items() for solver in solvers]
+    for heading, solver in sorted(cells, key=lambda cell: cell not in first):
+        made = images[heading][solver]
+        if made.seed != next(iter(images[heading].values())).seed:
+            continue
         for kind, words in (("equilibrium", made.words), ("trained", "as trained")):
-            view = store.view(f"{solver}, {words}", kind, solver, made.arrays) if views[heading][""] else None
-            if view is None:
-                missing[heading] += 1
-            else:
-                settled = kind == "trained" or made.words == AT
-                views[heading].setdefault(solver, []).append(replace(view, settled=settled))
-    albums = []
+            view = store.view(f"{solver}, {words}", kind, solver, made.arrays) if inputs[heading] else None
+            if view:
+                settled = words in (AT, "as trained")
+                views.setdefault((heading, solver), []).append(replace(view, settled=settled))
+            missing[heading] += view is None
     for heading, solvers in images.items():
-        made = [view for solver in solvers for view in views[heading].get(solver, [])]
-        if made:
+        shown = [view for solver in solvers for view in views.get((heading, solver), [])]
+        if shown:
             one = next(iter(solvers.values()))
             height, width = one.arrays["truth"].shape[1:]
-            shown = (*views[heading][""], *made)
+            shown = (*inputs[heading], *shown)
             albums.append(ImageSet(heading, one.seed, height, width, shown, missing[heading]))
     return StoredImages(tuple(albums), store.images)
 

@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ...analysis import metrics
 from ...analysis.pareto import COSTS, frontier_table
-from ...analysis.recommendation import Candidate, candidates
+from ...analysis.recommendation import candidates
 from ...config.profile_schema import profile_names
-from ...records.store import Manifest
 from ..bound_plot import error_against_bound
-from ..family_style import FamilyStyle, family_styles
-from ..plot import Plot, Styles
+from ..family_style import family_styles
+from ..plot import Plot
 from ..run_data import RunData
 from . import images, provenance, recommendations, tables, theory
 from .render import render
 from .vega_lite import Spec, to_vega
 
 SCRIPTS = ("theme.js", "table.js", "advice.js", "plots.js", "panels.js")
-
-
-@dataclass(frozen=True, slots=True)
-class PageContent:
-    """What the page of a run shows, by the names in its template."""
-
-    manifest: Manifest
-    headline: str
-    cards: list[recommendations.RecommendationCard]
-    marks: list[FamilyStyle]
-    costs: dict[str, dict[str, Spec]]
-    depths: dict[str, Spec]
-    bounds: dict[str, Spec]
-    restarts: Styles
-    results: tables.HtmlTable
-    bare_loop: str
-    fronts: tables.HtmlTable
-    past: tables.HtmlTable
-    multiples: tables.HtmlTable
-    failures: tables.HtmlTable
-    albums: tuple[images.ImageSet, ...]
-    theory: theory.Theory | None
-    facts: list[provenance.ProvenanceEntry]
-    commands: list[str]
 
 
 def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
@@ -55,55 +30,46 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
     Raises:
         UserError: no verdicts in ``bounds``, or vl-convert-python is missing.
     """
-    choices = candidates(run.frame)
-    content, pictures = _content(run, choices, theory.project_verdicts(bounds))
+    frame, choices = run.frame, candidates(run.frame)
+    verdicts = theory.project_verdicts(bounds)
+    bound_plot = error_against_bound(verdicts.points) if verdicts and verdicts.points else None
+    stored = images.collect(run.images, images.best_solvers(frame))
+    marks = list(family_styles(frame).values())
+    costs = cost_specs(run.plots.get("pareto"))
+    depths, bound_specs = panel_specs(run.plots.get("psnr-past-depth")), panel_specs(bound_plot)
+    content = {
+        "manifest": run.manifest,
+        "headline": provenance.run_headline(run.records),
+        "cards": recommendations.cards(frame, choices),
+        "marks": marks,
+        "costs": costs,
+        "depths": depths,
+        "bounds": bound_specs,
+        "restarts": bound_plot.styles if bound_plot else {},
+        "results": tables.results_table(frame),
+        "bare_loop": metrics.named("floor_ratio").title,
+        "fronts": tables.fronts(frontier_table(frame, run.looked)),
+        "past": tables.past(frame),
+        "multiples": tables.trajectory_table(run.past),
+        "failures": tables.failures(frame),
+        "albums": stored.albums,
+        "theory": verdicts,
+        "facts": provenance.provenance_facts(run.records, run.store, run.manifest),
+        "commands": provenance.commands(run.manifest, profile_names()),
+    }
+    plots = {f"cost-{i}-{name}": spec for i, of in enumerate(costs.values()) for name, spec in of.items()}
+    for kind, specs in (("depth", depths), ("bound", bound_specs)):
+        plots |= {f"{kind}-{i}": spec for i, spec in enumerate(specs.values())}
     data = {
-        "advice": recommendations.every_answer(run.frame, choices),
-        "marks": [asdict(mark) for mark in content.marks],
+        "advice": recommendations.every_answer(frame, choices),
+        "marks": [asdict(mark) for mark in marks],
         "costs": [[cost.name, cost.title] for cost in COSTS],
-        "plots": {
-            **{
-                f"cost-{i}-{name}": spec
-                for i, specs in enumerate(content.costs.values())
-                for name, spec in specs.items()
-            },
-            **{f"depth-{i}": spec for i, spec in enumerate(content.depths.values())},
-            **{f"bound-{i}": spec for i, spec in enumerate(content.bounds.values())},
-        },
-        "albums": [asdict(album) for album in content.albums],
-        "images": pictures,
+        "plots": plots,
+        "albums": [asdict(album) for album in stored.albums],
+        "images": stored.images,
     }
     page = render("run.html.j2", run.manifest.profile, {"run": content}, data, SCRIPTS, plots=True)
     return {"index.html": page}
-
-
-def _content(
-    run: RunData, choices: dict[str, list[Candidate]], verdicts: theory.Theory | None
-) -> tuple[PageContent, dict[str, str]]:
-    """What the page shows, and its images by digest."""
-    stored = images.collect(run.images, images.best_solvers(run.frame))
-    bound_plot = error_against_bound(verdicts.points) if verdicts and verdicts.points else None
-    content = PageContent(
-        manifest=run.manifest,
-        headline=provenance.run_headline(run.records),
-        cards=recommendations.cards(run.frame, choices),
-        marks=list(family_styles(run.frame).values()),
-        costs=cost_specs(run.plots.get("pareto")),
-        depths=panel_specs(run.plots.get("psnr-past-depth")),
-        bounds=panel_specs(bound_plot),
-        restarts=bound_plot.styles if bound_plot else {},
-        results=tables.results_table(run.frame),
-        bare_loop=metrics.named("floor_ratio").title,
-        fronts=tables.fronts(frontier_table(run.frame, run.looked)),
-        past=tables.past(run.frame),
-        multiples=tables.trajectory_table(run.past),
-        failures=tables.failures(run.frame),
-        albums=stored.albums,
-        theory=verdicts,
-        facts=provenance.provenance_entries(run.records, run.store, run.manifest),
-        commands=provenance.commands(run.manifest, profile_names()),
-    )
-    return content, stored.images
 
 
 def cost_specs(plot: Plot | None) -> dict[str, dict[str, Spec]]:

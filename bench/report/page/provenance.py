@@ -5,18 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ...records.record import Record
 from ...records.store import Manifest, Store
-
-
-@dataclass(frozen=True, slots=True)
-class ProvenanceEntry:
-    """A name, and the lines below it."""
-
-    name: str
-    lines: tuple[str, ...]
 
 
 def _distinct(values: Iterable[object]) -> tuple[str, ...]:
@@ -50,34 +41,25 @@ def _commit(record: Record) -> str:
     return f"{head} with changes" if head and record.provenance.get("dirty") else head
 
 
-def provenance_entries(records: list[Record], store: Store, manifest: Manifest) -> list[ProvenanceEntry]:
-    """Where the numbers come from, in the order of the page."""
+def provenance_facts(records: list[Record], store: Store, manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Lines on where the numbers come from, by their title on the page; nothing that is not known."""
     quality = [r for r in records if r.kind == "quality"]
     versions = [r.provenance.get("versions", {}) for r in records]
-    packages = dict.fromkeys(name for each in versions for name in each)
-    undetermined = _distinct(name for r in records for name in r.provenance.get("undetermined") or [])
-    known = any("undetermined" in r.provenance for r in records)
-    stale, damaged = len(store.stale()), len(store.damaged(manifest.cells))
-    missing = len(manifest.cells) - len(records) - damaged
-    facts = [
-        ProvenanceEntry("Profile", (f"{manifest.profile}. {manifest.summary}",)),
-        ProvenanceEntry("Images", (manifest.images,)),
-        ProvenanceEntry("Commit", _distinct(_commit(r) for r in records)),
-        ProvenanceEntry("Device", _distinct(_device(r) for r in records)),
-        ProvenanceEntry(
-            "Versions",
-            (", ".join(f"{p} {' and '.join(_distinct(v.get(p) for v in versions))}" for p in packages),),
-        ),
-        ProvenanceEntry("Number type", _distinct(r.settings.get("dtype") for r in quality)),
-        ProvenanceEntry("Seeds", (", ".join(str(seed) for seed in sorted({r.seed for r in quality})),)),
-        ProvenanceEntry("Deterministic", _determinism(known, undetermined)),
-        *(
-            ProvenanceEntry(f"Settings: {name}", _distinct(_settings(r, name) for r in records))
-            for name in ("images", "training", "equilibrium", "oracle", "timing")
-        ),
-        ProvenanceEntry("Measured", (_measured(records, missing, stale, damaged),)),
-    ]
-    return [fact for fact in facts if any(fact.lines)]
+    of_package = {p: _distinct(v.get(p) for v in versions) for each in versions for p in each}
+    facts = {
+        "Profile": (f"{manifest.profile}. {manifest.summary}",),
+        "Images": (manifest.images,),
+        "Commit": _distinct(_commit(r) for r in records),
+        "Device": _distinct(_device(r) for r in records),
+        "Versions": (", ".join(f"{package} {' and '.join(found)}" for package, found in of_package.items()),),
+        "Number type": _distinct(r.settings.get("dtype") for r in quality),
+        "Seeds": (", ".join(str(seed) for seed in sorted({r.seed for r in quality})),),
+        "Deterministic": (_determinism(records),),
+    }
+    for name in ("images", "training", "equilibrium", "oracle", "timing"):
+        facts[f"Settings: {name}"] = _distinct(_settings(r, name) for r in records)
+    facts["Measured"] = (_measured(records, store, manifest),)
+    return {name: lines for name, lines in facts.items() if any(lines)}
 
 
 def _device(record: Record) -> str:
@@ -90,14 +72,13 @@ def _device(record: Record) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def _determinism(known: bool, undetermined: tuple[str, ...]) -> tuple[str, ...]:
-    if not known:
-        return ("the records do not say",)
-    if undetermined:
-        return (
-            f"no: these operations have no deterministic implementation there: {', '.join(undetermined)}",
-        )
-    return ("yes: every operation that was used has a deterministic implementation",)
+def _determinism(records: list[Record]) -> str:
+    if not any("undetermined" in r.provenance for r in records):
+        return "the records do not say"
+    operations = _distinct(name for r in records for name in r.provenance.get("undetermined") or [])
+    if operations:
+        return f"no: these operations have no deterministic implementation there: {', '.join(operations)}"
+    return "yes: every operation that was used has a deterministic implementation"
 
 
 def _settings(record: Record, name: str) -> str:
@@ -109,12 +90,13 @@ def _settings(record: Record, name: str) -> str:
     )
 
 
-def _measured(records: list[Record], missing: int, stale: int, damaged: int) -> str:
+def _measured(records: list[Record], store: Store, manifest: Manifest) -> str:
     quality, cost = (sum(r.kind == kind for r in records) for kind in ("quality", "cost"))
+    damaged = len(store.damaged(manifest.cells))
     others = {
-        "not measured yet": missing,
+        "not measured yet": len(manifest.cells) - len(records) - damaged,
         "damaged and not shown": damaged,
-        "of older code, versions or settings and not shown": stale,
+        "of older code, versions or settings and not shown": len(store.stale()),
     }
     parts = (f"{count} {words}" for words, count in others.items() if count)
     return "; ".join([f"{len(records)} records: {quality} of quality, {cost} of seconds", *parts])

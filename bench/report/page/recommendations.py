@@ -22,14 +22,9 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class CardAnswer:
-    """One answer of a card, in words; only ``note`` if there is none.
+    """One answer of a card in words: a solver, the number asked for, its cost, and what else must be known.
 
-    Attributes:
-        solver: label of the estimator.
-        family: of the solver.
-        value: the number that was asked for.
-        cost: of a training step.
-        note: what else must be known.
+    Only ``note`` is set if there is no answer.
     """
 
     solver: str = ""
@@ -43,14 +38,8 @@ class CardAnswer:
 class RecommendationCard:
     """The answers for a task of a size.
 
-    Attributes:
-        heading: of the task.
-        facts: about the task.
-        outside: whether it lies outside the theory.
-        cheapest: gradient within 1 %.
-        best: trained operator.
-        left_out: estimators that cannot be ``best``, in a sentence.
-        answered: whether an error or a PSNR was measured at all.
+    ``outside`` tells whether the task lies outside the theory, ``left_out`` which estimators cannot be ``best``, and
+    ``answered`` whether an error or a PSNR was measured at all.
     """
 
     heading: str
@@ -68,8 +57,8 @@ def cheapest_answer(
     """The cheapest gradient within a relative error; arguments as of ``cheapest_setting``."""
     option = cheapest_setting(choices, within, memory, cost)
     if option is not None:
-        return CardAnswer(option.solver, option.family, error_words(option), cost_words(option))
-    limit = percent_text(within)
+        return CardAnswer(option.solver, option.family, _error(option), _cost(option))
+    limit = _percent(within)
     known = [o for o in choices if not math.isnan(o.error)]
     if not known:
         return CardAnswer(note="No exact gradient was computed for this task, so errors are not known.")
@@ -77,7 +66,7 @@ def cheapest_answer(
     if not exact:
         closest = min(known, key=lambda o: o.error)
         return CardAnswer(
-            note=f"No gradient is within {limit}. The closest: {closest.solver}, {error_words(closest)}."
+            note=f"No gradient is within {limit}. The closest: {closest.solver}, {_error(closest)}."
         )
     timed = [o for o in exact if o.cost(cost) < math.inf]
     if not timed:
@@ -94,20 +83,24 @@ def best_answer(
         return CardAnswer(note=_why_none_is_best(choices))
     option, notes = found.option, []
     if found.ties:
-        others = "1 other" if found.ties == 1 else f"{found.ties} others"
-        notes.append(f"Tied with {others}; this is the cheapest.{images_words(found.images)}")
+        images = (
+            f" No difference that {_count(found.images, 'validation image')} can show."
+            if found.images
+            else ""
+        )
+        notes.append(f"Tied with {_count(found.ties, 'other')}; this is the cheapest.{images}")
     if found.top is not option:
-        notes.append(f"The lowest mean: {found.top.solver}, {loss_words(found.top)}.")
+        notes.append(f"The lowest mean: {found.top.solver}, {_loss(found.top)}.")
     if found.higher is not None:
         notes.append(
-            f"Higher on the validation images: {found.higher.solver}, {decibel(found.higher.psnr_validation)} against "
-            f"{decibel(option.psnr_validation)}."
+            f"Higher on the validation images: {found.higher.solver}, {_decibel(found.higher.psnr_validation)} against "
+            f"{_decibel(option.psnr_validation)}."
         )
     if option.psnr_equilibrium < measurement:
-        notes.append(f"Worse than the measurement itself, {decibel(measurement)}.")
-    images = f"{decibel(option.psnr_equilibrium)} on the test images (as trained {decibel(option.psnr)})"
-    value = f"{loss_words(option)}; {images}"
-    return CardAnswer(option.solver, option.family, value, cost_words(option), " ".join(notes))
+        notes.append(f"Worse than the measurement itself, {_decibel(measurement)}.")
+    images = f"{_decibel(option.psnr_equilibrium)} on the test images (as trained {_decibel(option.psnr)})"
+    value = f"{_loss(option)}; {images}"
+    return CardAnswer(option.solver, option.family, value, _cost(option), " ".join(notes))
 
 
 def _why_none_is_best(choices: Sequence[Candidate]) -> str:
@@ -127,52 +120,41 @@ def _why_none_is_best(choices: Sequence[Candidate]) -> str:
 
 def _smallest_tape(choices: Sequence[Candidate]) -> str:
     least = min(choices, key=lambda o: o.tape)
-    return f"The smallest: {least.solver}, {tape_words(least)}."
+    return f"The smallest: {least.solver}, {_tape(least)}."
 
 
-def percent_text(value: float) -> str:
-    """A relative error in per cent."""
+def _percent(value: float) -> str:
     return f"{100 * value:.3g}\u00a0%"
 
 
-def decibel(value: float) -> str:
-    """A PSNR."""
+def _decibel(value: float) -> str:
     return f"{value:.2f}\u00a0dB"
 
 
-def error_words(option: Candidate) -> str:
-    """The largest and the smallest error of a gradient over seeds and draws."""
-    least, worst = percent_text(option.error_least), percent_text(option.error)
+def _count(number: float, word: str) -> str:
+    return f"{number:g}\u00a0{word}" if number == 1 else f"{number:g}\u00a0{word}s"
+
+
+def _error(option: Candidate) -> str:
+    least, worst = _percent(option.error_least), _percent(option.error)
     return f"error {worst}" if least == worst else f"error {worst} at most, {least} at least"
 
 
-def tape_words(option: Candidate) -> str:
-    """The tape of a training step."""
-    if math.isnan(option.saved_mib):
-        return "tape not measured"
-    return f"{three_digits(option.saved_mib)}\u00a0MiB of tape"
+def _tape(option: Candidate) -> str:
+    known = f"{three_digits(option.saved_mib)}\u00a0MiB of tape"
+    return "tape not measured" if math.isnan(option.saved_mib) else known
 
 
-def loss_words(option: Candidate) -> str:
-    """The training loss at the equilibrium."""
+def _loss(option: Candidate) -> str:
     return f"training loss {option.training_loss:.4g}"
 
 
-def images_words(images: int) -> str:
-    """A note that validation images do not separate a tie either."""
-    if not images:
-        return ""
-    return f" No difference that {'1 validation image' if images == 1 else f'{images} validation images'} can show."
-
-
-def cost_words(option: Candidate) -> str:
+def _cost(option: Candidate) -> str:
     """The cost of a training step."""
-    several = "application" if option.applications == 1 else "applications"
-    products = "VJP" if option.vjps == 1 else "VJPs"
-    parts = [f"{option.applications:g}\u00a0{several} + {option.vjps:g}\u00a0{products}"]
+    parts = [f"{_count(option.applications, 'application')} + {_count(option.vjps, 'VJP')}"]
     if not math.isnan(option.step_ms):
         parts.append(f"{three_digits(option.step_ms)}\u00a0ms")
-    return " · ".join([*parts, tape_words(option)])
+    return " · ".join([*parts, _tape(option)])
 
 
 def left_out(choices: Sequence[Candidate], failed: Sequence[str]) -> str:
@@ -187,15 +169,13 @@ def left_out(choices: Sequence[Candidate], failed: Sequence[str]) -> str:
     unstable = [o for o in trained if math.isfinite(o.psnr_equilibrium) and not o.stays]
     sentences = []
     if unstable:
-        sentences.append(
-            f"plain iteration leaves the equilibrium of {some_names([o.solver for o in unstable])}"
-        )
+        sentences.append(f"plain iteration leaves the equilibrium of {_some([o.solver for o in unstable])}")
     if unsettled:
         residuals = [o.residual for o in unsettled if math.isfinite(o.residual)]
         least = f" (residuals from {min(residuals):.1e})" if residuals else ""
-        sentences.append(f"no equilibrium was found for {some_names([o.solver for o in unsettled])}{least}")
+        sentences.append(f"no equilibrium was found for {_some([o.solver for o in unsettled])}{least}")
     if failed:
-        sentences.append(f"{some_names(failed)} did not end well on every seed")
+        sentences.append(f"{_some(failed)} did not end well on every seed")
     if not sentences:
         return ""
     text = f"Left out: {'; '.join(sentences)}."
@@ -206,8 +186,7 @@ def left_out(choices: Sequence[Candidate], failed: Sequence[str]) -> str:
     return text
 
 
-def some_names(solvers: Sequence[str]) -> str:
-    """A few names, and how many more."""
+def _some(solvers: Sequence[str]) -> str:
     if len(solvers) > NAMED:
         return f"{', '.join(solvers[:NAMED])} and {len(solvers) - NAMED} more"
     return " and ".join(filter(None, (", ".join(solvers[:-1]), solvers[-1])))
@@ -231,7 +210,7 @@ def _card(heading: str, part: pd.DataFrame, choices: list[Candidate]) -> Recomme
     facts = ["L not known in advance" if math.isnan(contraction) else f"L ≤ {contraction:.3f}"]
     facts = [facts[0] + ": outside the theory" * outside, "1 seed" if seeds == 1 else f"{seeds} seeds"]
     if not math.isnan(measurement):
-        facts.append(f"measurement {decibel(measurement)}")
+        facts.append(f"measurement {_decibel(measurement)}")
     if not choices:
         none = CardAnswer(note="No estimator ended well on every seed: the failures are below.")
         return RecommendationCard(heading, tuple(facts), outside, none, none, "", False)
@@ -271,7 +250,7 @@ def every_answer(frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]])
         tasks[heading] = {"answers": [asdict(answer) for answer in places], "chosen": chosen}
     return {
         "costs": [cost.title for cost in costs],
-        "levels": [percent_text(level) for level in LEVELS],
+        "levels": [_percent(level) for level in LEVELS],
         "stops": ["no limit" if limit == math.inf else f"{limit:g}\u00a0MiB" for limit in limits],
         "tasks": tasks,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..family_style import is_hollow
 from ..plot import Axis, Layer, Panel, Styles
 from .render import VEGA_LITE
 
@@ -20,6 +21,8 @@ LABELS = {
     "%": "datum.value >= 9e-5 ? format(100 * datum.value, '~g') + ' %' : format(datum.value, '.0e')",
 }
 """``Axis.label`` as an expression of Vega, by unit."""
+QUIET = {"aria": False}
+"""Of marks that a screen reader passes over, and so does the pointer (``page.css``)."""
 DASHES = {"dashed": [4, 4], "dotted": [1.5, 3]}
 
 
@@ -38,68 +41,58 @@ def to_vega(panel: Panel, styles: Styles) -> Spec:
 
 
 def _layer(layer: Layer, place: Spec, styles: Styles) -> list[Spec]:
-    of_family = {"stroke": _by_family(styles, [style.colour for style in styles.values()])}
+    rows, every = layer.rows, styles.values()
     dash = {"strokeDash": DASHES[layer.line]} if layer.line in DASHES else {}
-    if layer.kind == "guides":
-        rows = layer.rows.assign(order=range(len(layer.rows)))
-        interpolate = "step-after" if layer.steps else "linear"
-        mark = {"type": "line", "interpolate": interpolate, "style": "quiet", "aria": False}
-        encoding = {"detail": {"field": "line"}, "order": {"field": "order", "type": "quantitative"}}
-        line = _spec(rows, ["line", "order"], mark | dash, place | encoding)
-        text = {
-            "type": "text",
-            "align": "right",
-            "baseline": "bottom",
-            "dy": -2,
-            "style": "hint",
-            "aria": False,
-        }
-        end = layer.rows.tail(1).assign(text=layer.label)
-        return (
-            [line, _spec(end, ["text"], text, place | {"text": {"field": "text"}})] if layer.label else [line]
-        )
-    if layer.kind == "lines":
-        encoding = of_family | {"detail": {"field": "solver"}, "opacity": _faded(0.75)}
-        mark = {"type": "line", "strokeWidth": 1.6, "clip": True}
-        return [
-            _spec(
-                layer.rows,
-                ["family", "solver", *layer.tooltip],
-                mark | dash,
-                place | encoding | _tooltip(layer),
+    family = {"stroke": _by_family(styles, [style.colour for style in every])}
+    tooltip = [{"field": _escaped(name), "title": name} for name in ("solver", *layer.tooltip)]
+    columns = ["x", "y", "family", "solver", *layer.tooltip]
+    match layer.kind:
+        case "guides":
+            interpolate = "step-after" if layer.steps else "linear"
+            mark = QUIET | {"type": "line", "interpolate": interpolate, "style": "quiet"} | dash
+            order = {"detail": {"field": "line"}, "order": {"field": "order", "type": "quantitative"}}
+            line = _spec(
+                rows.assign(order=range(len(rows))), ["x", "y", "line", "order"], mark, place | order
             )
-        ]
-    if layer.kind == "rings":
-        return [_spec(layer.rows, [], {"type": "point", "size": 330, "style": "ring", "aria": False}, place)]
-    if layer.kind == "names":
-        mark = {
-            "type": "text",
-            "align": "left",
-            "baseline": "bottom",
-            "dx": 7,
-            "dy": -3,
-            "fontSize": 10.5,
-            "aria": False,
-        }
-        encoding = {"text": {"field": "name"}, "opacity": _faded(1)}
-        return [_spec(layer.rows, ["family", "name"], mark, place | encoding)]
-    hollow = {
-        name: style.external if layer.fill == "family" else layer.fill == "hollow"
-        for name, style in styles.items()
-    }
-    fills = ["transparent" if hollow[name] else style.colour for name, style in styles.items()]
-    encoding = of_family | {
-        "fill": _by_family(styles, fills),
-        "shape": _by_family(styles, [style.path for style in styles.values()]),
-        "opacity": _faded(0.92),
-    }
-    mark = {"type": "point", "size": 48 if layer.small else 95, "strokeWidth": 1.4, "clip": layer.small}
-    return [_spec(layer.rows, ["family", "solver", *layer.tooltip], mark, place | encoding | _tooltip(layer))]
+            text = QUIET | {"type": "text", "align": "right", "baseline": "bottom", "dy": -2, "style": "hint"}
+            end = rows.tail(1).assign(text=layer.label)
+            label = _spec(end, ["x", "y", "text"], text, place | {"text": {"field": "text"}})
+            return [line, label] if layer.label else [line]
+        case "rings":
+            return [_spec(rows, ["x", "y"], QUIET | {"type": "point", "size": 330, "style": "ring"}, place)]
+        case "names":
+            mark = QUIET | {
+                "type": "text",
+                "align": "left",
+                "baseline": "bottom",
+                "dx": 7,
+                "dy": -3,
+                "fontSize": 10.5,
+            }
+            text = {"text": {"field": "name"}, "opacity": _faded(1)}
+            return [_spec(rows, ["x", "y", "family", "name"], mark, place | text)]
+        case "lines":
+            mark = {"type": "line", "strokeWidth": 1.6, "clip": True} | dash
+            encoding = place | family | {"detail": {"field": "solver"}, "opacity": _faded(0.75)}
+            return [_spec(rows, columns, mark, encoding)]
+        case "points":
+            fills = ["transparent" if is_hollow(style, layer.fill) else style.colour for style in every]
+            look = {
+                "fill": _by_family(styles, fills),
+                "shape": _by_family(styles, [style.path for style in every]),
+            }
+            mark = {
+                "type": "point",
+                "size": 48 if layer.small else 95,
+                "strokeWidth": 1.4,
+                "clip": layer.small,
+            }
+            encoding = place | family | look | {"opacity": _faded(0.92), "tooltip": tooltip}
+            return [_spec(rows, columns, mark, encoding)]
 
 
 def _spec(rows: pd.DataFrame, columns: list[str], mark: Spec, encoding: Spec) -> Spec:
-    values = rows[["x", "y", *columns]].to_dict("records")
-    return {"data": {"values": values}, "mark": mark, "encoding": encoding}
+    return {"data": {"values": rows[columns].to_dict("records")}, "mark": mark, "encoding": encoding}
 
 
 def _axis(field: str, axis: Axis) -> Spec:
@@ -123,13 +116,6 @@ def _by_family(styles: Styles, values: list[str]) -> Spec:
 def _faded(full: float) -> Spec:
     """The opacity ``full``, and nearly none for other families while one is picked."""
     return {"condition": {"test": "picked === '' || datum.family === picked", "value": full}, "value": 0.08}
-
-
-def _tooltip(layer: Layer) -> Spec:
-    shown = [
-        {"field": _escaped(name), "title": name, "type": "nominal"} for name in ("solver", *layer.tooltip)
-    ]
-    return {"tooltip": shown} if layer.tooltip else {}
 
 
 def _escaped(field: str) -> str:

@@ -211,7 +211,11 @@ QUOTES = (
             "torchdeq_broyden(40, 40)",
         ),
     ),
-    Quote(README, "have errors of {} to {} on the inpainting, and of {} to {} at L = 0.995.", _errors_of_other_tasks),
+    Quote(
+        README,
+        "have errors of {} to {} on the inpainting, and of {} to {} at L = 0.995.",
+        _errors_of_other_tasks,
+    ),
     Quote(README, "cheapest settings within 1 % on all three tasks are `{}` and `{}`.", cheapest_advised),
     Quote(README, "(‖J‖ at the equilibria is {} to {})", _jacobian_norms),
     Quote(
@@ -267,7 +271,9 @@ CLAIMS = (
     ),
     CheckedSentence(README, "Both record 10 layers", _same_tape),
     CheckedSentence(
-        README, "the deblurring loses PSNR past its training depth with every estimator", _weighted_deblurring_loses
+        README,
+        "the deblurring loses PSNR past its training depth with every estimator",
+        _weighted_deblurring_loses,
     ),
     CheckedSentence(
         CHOOSING, "wherever it was measured, its error was below its bound", _certified_bounds_hold
