@@ -146,7 +146,9 @@ def examine(
     if not options.estimate and (refused := _refused(problem, batch, L)):
         return replace(result, refused=refused)
     if external:
-        result = replace(result, unseen="the cotangents of a peer cannot be recorded: the audit alone")
+        result = replace(
+            result, unseen="the cotangents of an external solver cannot be recorded: the audit alone"
+        )
     elif not recordable:
         result = replace(result, certificate=step.own)
     else:

@@ -67,7 +67,7 @@ def pick_solvers(texts: Sequence[str] | None) -> list[Solver]:
         solver = parse_user_solver(text).value
         if not isinstance(solver, Solver):
             raise UserError(
-                f"{text} is a peer: a trajectory needs solvers of eqgrad (python -m bench list solvers)"
+                f"{text} is an external solver: a trajectory needs solvers of eqgrad (python -m bench list solvers)"
             )
         solvers.append(solver)
     return solvers
