@@ -37,7 +37,7 @@ from ._certificates.training_step import ForwardRecorder, TrainingStep
 from ._core.argument_checks import at_least
 from ._core.batch import norm
 from ._core.certificate import Certificate
-from ._core.input_checks import check_solver
+from ._core.input_checks import require_solver
 from ._core.maps import Loss, Map
 from ._core.results import Solution
 from ._core.tape import tape_ends
@@ -110,7 +110,7 @@ class GradientMonitor:
     _norms: tuple[float, float, float] = field(default=(0.0, 0.0, 0.0), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_solver(self.solver)
+        require_solver(self.solver)
         for name in ("every", "renew", "steps", "budget"):
             at_least(name, getattr(self, name), 1)
         if self.smoothness is not None and not callable(self.smoothness):

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from ._core.input_checks import check_solver, type_name
+from ._core.input_checks import require_solver, type_name
 from ._core.maps import Loss, Map
 from .monitor import Monitorable
 
@@ -70,7 +70,7 @@ class Reconstructor(nn.Module):
             raise TypeError(
                 f"operator must be a map (x, y, physics) -> x, or have bind(y, physics), not {type_name(operator)}"
             )
-        check_solver(solver)
+        require_solver(solver)
         for name, function in (("start", start), ("loss", loss)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function, not {type_name(function)}")

@@ -158,7 +158,7 @@ METRICS: tuple[Metric, ...] = (
 """In the order of the columns of ``cells.csv``. Use it as ``metrics.METRICS``, so that tests can replace it."""
 
 
-def named(name: str) -> Metric:
+def metric_named(name: str) -> Metric:
     """The metric of that name."""
     return next(metric for metric in METRICS if metric.name == name)
 

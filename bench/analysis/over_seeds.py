@@ -21,7 +21,7 @@ def column(frame: pd.DataFrame, name: str) -> pd.Series:
     return frame[name].astype(float)
 
 
-def largest(frame: pd.DataFrame) -> float:
+def largest_over_seeds(frame: pd.DataFrame) -> float:
     """The largest gradient error over rows and draws; NaN if a row has none."""
     errors = column(frame, ERROR)
     return float(np.maximum(errors, column(frame, f"{ERROR}_worst").fillna(errors)).max(skipna=False))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..config.call_syntax import arguments
-from .metrics import named
-from .over_seeds import known_to, largest, over_all, smallest
+from .metrics import metric_named
+from .over_seeds import known_to, largest_over_seeds, over_all, smallest
 
 LONG = 45
 """Characters of a solver's arguments that a table has room for."""
@@ -40,8 +40,8 @@ class CostAxis:
 
 COSTS = (
     CostAxis("work", "applications + VJPs", "products"),
-    CostAxis("step_ms", "milliseconds of a training step", named("step_ms").unit),
-    CostAxis("saved_mib", named("saved_mib").heading(), named("saved_mib").unit),
+    CostAxis("step_ms", "milliseconds of a training step", metric_named("step_ms").unit),
+    CostAxis("saved_mib", metric_named("saved_mib").heading(), metric_named("saved_mib").unit),
 )
 """Of a training step."""
 TRAINING = (
@@ -74,7 +74,7 @@ def points(frame: pd.DataFrame) -> pd.DataFrame:
     for heading, part in frame.groupby("heading", sort=False):
         seeds, floor = set(part["seed"]) if "seed" in part else None, known_to(part)
         for (solver, family, peer), group in part.groupby(["solver", "family", "peer"], sort=False):
-            error = largest(group)
+            error = largest_over_seeds(group)
             if not math.isfinite(error) or not (group["status"] == "ok").all():
                 continue
             if seeds is not None and set(group["seed"]) != seeds:

@@ -13,7 +13,7 @@ from statistics import mean, stdev
 import pandas as pd
 
 from ..measurement.equilibrium import SAME
-from .over_seeds import column, largest, smallest
+from .over_seeds import column, largest_over_seeds, smallest
 from .pareto import COSTS, CostAxis
 
 WORK = COSTS[0]
@@ -138,7 +138,7 @@ def _candidate(solver: str, rows: pd.DataFrame) -> Candidate:
         solver=solver,
         family=str(rows["family"].iloc[0]),
         seeds=tuple(int(seed) for seed in rows["seed"]),
-        error=largest(rows),
+        error=largest_over_seeds(rows),
         error_least=smallest(rows),
         applications=mean_of("applications"),
         vjps=mean_of("vjps"),

@@ -53,7 +53,7 @@ def compare(
     python -m bench compare results/quick results/reference/quick-cpu --fail-on values
     python -m bench compare results/quick --solver 'restarted_jfb(10, 16)' --against 'deq(1e-06)'
     """
-    from ..comparison import compare_runs, compare_solvers, read_run
+    from ..comparison import compare_runs, compare_solvers, read_stored_run
 
     failing = failing_aspects(fail_on or [], two_solvers=solver is not None)
     if (solver is None) != (against is None):
@@ -61,9 +61,11 @@ def compare(
     writable(out)
     if out is not None and (out / "manifest.json").exists():
         raise UserError(f"--out {out} holds a run, whose page would be replaced: choose another folder")
-    run = read_run(folder)
+    run = read_stored_run(folder)
     if solver is None or against is None:
-        comparisons = compare_runs(run, [read_run(reference) for reference in references or []], tolerance)
+        comparisons = compare_runs(
+            run, [read_stored_run(reference) for reference in references or []], tolerance
+        )
     elif references:
         raise UserError("two solvers are compared within one run: name one folder")
     else:
@@ -99,10 +101,10 @@ def failing_aspects(words: Iterable[str], two_solvers: bool) -> list[Aspect]:
 
 def _print(comparisons: list[Comparison]) -> None:
     from ..comparison import Aspect, tables
-    from ..comparison.pairing import description
+    from ..comparison.pairing import run_description
 
     for run in (comparisons[0].run, *(comparison.reference for comparison in comparisons)):
-        print("\n  ".join([run.label, *description(run)]))  # noqa: T201
+        print("\n  ".join([run.label, *run_description(run)]))  # noqa: T201
     for comparison in comparisons:
         for line in comparison.warnings:
             print(f"against {comparison.reference.label}: {line}")  # noqa: T201

@@ -40,12 +40,12 @@ def largest(
     python -m bench largest --out results/largest --limit 256MiB --device cpu
     """
     from ..config.lookup import parse_user_solver, parse_user_task
-    from ..execution.time_budget import seconds_of
+    from ..execution.time_budget import parse_seconds
     from ..studies.largest_image.study import SOLVERS, TASKS, study
     from ..studies.largest_image.trial import limit_on
     from ..utils.device import pick_device
 
-    where, seconds = pick_device(device), math.inf if within is None else seconds_of(within)
+    where, seconds = pick_device(device), math.inf if within is None else parse_seconds(within)
     with stdout_to_stderr():
         tasks = [parse_user_task(text).value for text in task or TASKS]
         solvers = [parse_user_solver(text).value for text in solver or SOLVERS]

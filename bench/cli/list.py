@@ -14,7 +14,7 @@ from ..utils.console import print_table
 from ..utils.errors import UserError
 
 
-class Kind(StrEnum):
+class ListedKind(StrEnum):
     """Names that can be listed."""
 
     solvers = "solvers"
@@ -23,25 +23,27 @@ class Kind(StrEnum):
 
 
 TITLES = {
-    Kind.solvers: ("solver, part of implicit, or solver of another library", "what it does"),
-    Kind.tasks: ("task or prior", "what it is"),
-    Kind.profiles: ("profile", "cells", "what it is for"),
+    ListedKind.solvers: ("solver, part of implicit, or solver of another library", "what it does"),
+    ListedKind.tasks: ("task or prior", "what it is"),
+    ListedKind.profiles: ("profile", "cells", "what it is for"),
 }
 
 
-def list_(kind: Annotated[Kind, typer.Argument(help="solvers, tasks or profiles", metavar="KIND")]) -> None:
+def list_(
+    kind: Annotated[ListedKind, typer.Argument(help="solvers, tasks or profiles", metavar="KIND")],
+) -> None:
     """List solvers, tasks or profiles.
 
     \b
     python -m bench list solvers
     """
     table = Table(*TITLES[kind], box=None, pad_edge=False)
-    for row in _profiles() if kind is Kind.profiles else _calls(kind):
+    for row in _profiles() if kind is ListedKind.profiles else _calls(kind):
         table.add_row(*map(Text, row))  # Text: a bracket is no markup
     print_table(table)
 
 
-def _calls(kind: Kind) -> Iterator[tuple[str, str]]:
+def _calls(kind: ListedKind) -> Iterator[tuple[str, str]]:
     """Signature and summary of solvers or tasks."""
     from solvers import SOLVER_PARTS
 
@@ -49,7 +51,7 @@ def _calls(kind: Kind) -> Iterator[tuple[str, str]]:
     from ..config.lookup import SOLVERS, TASK_ARGUMENTS
     from ..tasks import ROSTER as TASKS
 
-    calls = {**SOLVERS, **SOLVER_PARTS} if kind is Kind.solvers else {**TASKS, **TASK_ARGUMENTS}
+    calls = {**SOLVERS, **SOLVER_PARTS} if kind is ListedKind.solvers else {**TASKS, **TASK_ARGUMENTS}
     for name, make in calls.items():
         # python -OO leaves no docstring.
         yield signature(name, make), (make.__doc__ or "").strip().partition("\n")[0].replace("``", "")

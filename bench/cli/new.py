@@ -21,7 +21,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
-class Kind(StrEnum):
+class TemplateKind(StrEnum):
     """Kinds of template."""
 
     solver = "solver"
@@ -30,17 +30,17 @@ class Kind(StrEnum):
 
 
 EXAMPLES = {
-    Kind.solver: ("(10)", "--task 'deblurring(huber)' --solver '{call}'"),
-    Kind.task: ("(every=3)", "--task '{call}' --solver 'deq(0.001)'"),
-    Kind.operator: ("(0.1)", "--task 'deblurring({call})' --solver 'deq(0.001)'"),
+    TemplateKind.solver: ("(10)", "--task 'deblurring(huber)' --solver '{call}'"),
+    TemplateKind.task: ("(every=3)", "--task '{call}' --solver 'deq(0.001)'"),
+    TemplateKind.operator: ("(0.1)", "--task 'deblurring({call})' --solver 'deq(0.001)'"),
 }
 """Arguments of the template's factory, and options of ``cell`` that call it."""
-CLASSES = {Kind.solver: "ForwardSolver", Kind.task: "Physics", Kind.operator: "Step"}
+CLASSES = {TemplateKind.solver: "ForwardSolver", TemplateKind.task: "Physics", TemplateKind.operator: "Step"}
 """End of the class name, which keeps it apart from every name that a template imports."""
 
 
 def new(
-    kind: Annotated[Kind, typer.Argument(help="solver, task or operator", metavar="KIND")],
+    kind: Annotated[TemplateKind, typer.Argument(help="solver, task or operator", metavar="KIND")],
     name: Annotated[str, typer.Argument(help="Name in calls and of the file, e.g. broyden.", metavar="NAME")],
     into: Annotated[
         Path, typer.Option(help="Folder; the current one by default.", metavar="FOLDER")
@@ -69,7 +69,7 @@ def new(
         say(f"try: {line}")
 
 
-def write_templates(kind: Kind, name: str, into: Path) -> tuple[Path, Path]:
+def write_templates(kind: TemplateKind, name: str, into: Path) -> tuple[Path, Path]:
     """Write a template and its test into a folder. Returns both files.
 
     Raises:

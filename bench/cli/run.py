@@ -77,14 +77,14 @@ def run(
     """
     if device in ("cpu", "auto") and workers is None and scheduler is None:
         # The server of the cells' processes takes seconds to import what this process imports below: side by side.
-        from ..execution.process_pool import prepare
+        from ..execution.process_pool import start_forkserver
 
-        prepare()
+        start_forkserver()
     from ..config.lookup import DenoiserOptions
     from ..config.matrix import load_profile
     from ..execution.dask_cluster import SchedulerLost, chosen_cluster
     from ..execution.runner import run_profile
-    from ..execution.time_budget import seconds_of
+    from ..execution.time_budget import parse_seconds
     from ..records.record import FINISHED
     from ..report.report import no_page, write_report
     from ..utils.device import pick_device
@@ -97,7 +97,7 @@ def run(
             raise UserError(
                 "--cells-per-process and a cluster exclude each other: on a cluster each cell has a process of its own"
             )
-    seconds = math.inf if within is None else seconds_of(within)
+    seconds = math.inf if within is None else parse_seconds(within)
     chosen = load_profile(profile)
     try:
         with (

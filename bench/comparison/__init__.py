@@ -2,7 +2,7 @@
 
 from .change import Aspect, Difference, Outcome
 from .compare import Comparison, compare_runs, compare_solvers
-from .pairing import StoredRun, read_run
+from .pairing import StoredRun, read_stored_run
 
 __all__ = [
     "Aspect",
@@ -12,5 +12,5 @@ __all__ = [
     "StoredRun",
     "compare_runs",
     "compare_solvers",
-    "read_run",
+    "read_stored_run",
 ]

@@ -12,7 +12,7 @@ from ..utils.json_values import finite
 from . import tables
 from .change import Aspect, regressions
 from .compare import Comparison
-from .pairing import description
+from .pairing import run_description
 
 
 def comparison_markdown(comparisons: Sequence[Comparison]) -> str:
@@ -40,7 +40,7 @@ def comparison_markdown(comparisons: Sequence[Comparison]) -> str:
 def comparison_json(comparisons: Sequence[Comparison], failing: Iterable[Aspect]) -> str:
     """Everything as one JSON object on one line; ``null`` for numbers that are not finite.
 
-    Keys: ``run`` (label and description), and ``references``, each with ``label``, ``description``, ``warnings``,
+    Keys: ``run`` (label and description), and ``references``, each with ``label``, ``run_description``, ``warnings``,
     ``held``, ``overall``, ``drift``, ``changes`` and ``regressed``, the number of changes that regress in ``failing``.
     """
     parts = list(failing)
@@ -107,4 +107,4 @@ def _title(comparisons: Sequence[Comparison]) -> str:
 
 def _runs(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     runs = [comparisons[0].run, *(comparison.reference for comparison in comparisons)]
-    return [{"label": run.label, "description": description(run)} for run in runs]
+    return [{"label": run.label, "description": run_description(run)} for run in runs]

@@ -78,7 +78,7 @@ class PairedRecords:
         return [(record, why) for record, why in records if record.kind == kind]
 
 
-def read_run(folder: Path) -> StoredRun:
+def read_stored_run(folder: Path) -> StoredRun:
     """The run in a folder. Raises ``UserError`` if there is none."""
     return StoredRun(str(folder), tuple(load(folder)))
 
@@ -155,7 +155,7 @@ def _solver(run: StoredRun, name: str) -> str:
     raise unknown(f"solver of {run.label}", name, known)
 
 
-def description(run: StoredRun) -> list[str]:
+def run_description(run: StoredRun) -> list[str]:
     """Machine, commit, versions and numbers of records of a run, one line each; all values if records differ."""
     records = run.records
     settings = ", ".join(f"{name} {_setting_text(records, name)}" for name in MENTIONED)

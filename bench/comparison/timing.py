@@ -16,7 +16,7 @@ from .change import Aspect, Difference, Outcome
 from .pairing import Pair, PairedRecords
 from .significance import LEVEL, Interval, VarianceEstimate, difference, mean_of, moderated, sharing, within
 
-STEP = metrics.named("step_ms").quantity
+STEP = metrics.metric_named("step_ms").quantity
 TOLERANCE = 0.02
 """Relative change of the time that does not count: two timings of the same code differ by as much."""
 ROUNDS = ("seconds", "floor_seconds", "ratios", "ratios_of_floor")

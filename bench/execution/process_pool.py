@@ -117,7 +117,7 @@ class ProcessPool(Generic[Task]):
         earlier task, or of the system.
         """
         waiting, retries, died = iter(tasks), deque[Task](), list[Task]()
-        context = (prepare() if self.forks else None) or multiprocessing.get_context("spawn")
+        context = (start_forkserver() if self.forks else None) or multiprocessing.get_context("spawn")
         while True:
             self._start_tasks(context, waiting, retries)
             if not self.running:
@@ -200,7 +200,7 @@ class ProcessPool(Generic[Task]):
         child.end()
 
 
-def prepare() -> BaseContext | None:
+def start_forkserver() -> BaseContext | None:
     """Start the fork server unless it runs; it imports ``PRELOADED`` while the caller goes on.
 
     Returns:

@@ -23,7 +23,7 @@ SPARE = 1.5
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def seconds_of(text: str) -> float:
+def parse_seconds(text: str) -> float:
     """``90s``, ``8m`` or ``1.5h`` in seconds. Raises ``UserError`` for anything else, and for zero."""
     seconds = quantity(text, UNITS)
     if not seconds > 0:

@@ -66,7 +66,7 @@ class PreparedMap:
         return replace(self, T=T)
 
 
-def prepare(T: Map, like: Tensor, mode: ExecutionMode) -> PreparedMap:
+def prepare_map(T: Map, like: Tensor, mode: ExecutionMode) -> PreparedMap:
     """Prepare ``T``, a result of ``Operator.bind``, for states of the shape, dtype and device of ``like``.
 
     Compiling takes seconds, once a process for each shape and kind of operator; capturing takes a few applications. Use

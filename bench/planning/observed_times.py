@@ -31,7 +31,7 @@ def group_of_record(record: Record) -> Group | None:
     return record.kind, record.task, record.settings.get("dtype"), images, training
 
 
-def seconds_of(record: Record) -> float | None:
+def record_seconds(record: Record) -> float | None:
     """Seconds of a finished cell; for a timing, of its steps and bare loops. ``None`` if they were not recorded."""
     if record.kind == "quality":
         return record.provenance.get("seconds")
@@ -47,7 +47,7 @@ class ObservedTimes:
 
     def add(self, record: Record) -> None:
         """Take the seconds of a cell into account, if it finished."""
-        group, seconds = group_of_record(record), seconds_of(record)
+        group, seconds = group_of_record(record), record_seconds(record)
         if group is not None and seconds and record.status == "ok":
             self._seconds.setdefault(group, {}).setdefault(record.solver, []).append(seconds)
 

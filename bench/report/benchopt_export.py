@@ -48,7 +48,7 @@ def objectives() -> dict[str, Metric]:
     return dict(sorted(exported.items(), key=lambda item: item[0] != "objective_value"))
 
 
-def description() -> str:
+def objective_description() -> str:
     """What benchopt shows of an objective: one line per column."""
     lines = [f"{name}{f', {m.unit}' if m.unit else ''}: {m.explanation}" for name, m in objectives().items()]
     return "\n".join([*lines, TIME])
@@ -90,7 +90,7 @@ def _identity(record: Record, cell: dict[str, object]) -> dict[str, object]:
     words = (estimator.make.__doc__ or "").strip().splitlines()[0] if estimator else ""
     versions = {"numpy": "", "cuda": provenance.get("cuda")} | provenance.get("versions", {})
     return {
-        "obj_description": description(),
+        "obj_description": objective_description(),
         "dataset_name": cell["heading"],
         "p_dataset_crop": record.crop,
         "p_dataset_batch": record.batch,

@@ -12,7 +12,7 @@ import pandas as pd
 from ..analysis import metrics
 from ..analysis.metric import Metric, Table
 from ..analysis.metrics import ERROR
-from ..analysis.over_seeds import column, known_to, largest, smallest
+from ..analysis.over_seeds import column, known_to, largest_over_seeds, smallest
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def _row(heading: str, solver: str, group: pd.DataFrame, of_task: pd.DataFrame) 
         row[f"{metric.name}_seeds"] = seeds if metric.timed and len(values) else len(values)
         row[f"{metric.name}_lost"] = int((values == -math.inf).sum())
     known = good[column(good, ERROR).notna()]
-    row |= {f"{ERROR}_least": smallest(known), f"{ERROR}_worst": largest(known)}
+    row |= {f"{ERROR}_least": smallest(known), f"{ERROR}_worst": largest_over_seeds(known)}
     return row | {f"{ERROR}_known_to": known_to(of_task)}
 
 

@@ -37,7 +37,7 @@ def to_latex(text: pd.DataFrame, best: pd.DataFrame, heading: str) -> str:
 
     A comment above it has the ``\\cite`` of its rows, by the keys of ``references.bib``.
     """
-    names = bibliography.named([heading, *text["solver"]])
+    names = bibliography.cited_by([heading, *text["solver"]])
     keys = ",".join(work.key for work in bibliography.works(names))
     cited = f"% its sources, in references.bib: \\cite{{{keys}}}\n" if keys else ""
     caption = f"Estimators on {latex.escape(heading)}: mean $\\pm$ spread over seeds, the best in bold."
@@ -67,7 +67,7 @@ def render_tables(frame: pd.DataFrame) -> dict[str, str]:
         listed = failures[["heading", "solver", "seed", "status", "reason"]]
         listed = listed.rename(columns={"heading": "task"}).to_markdown(index=False)
         parts.append(f"## Cells that failed\n\n{listed}\n")
-    names = bibliography.named([*frame["solver"].unique(), *frame["task"].unique()])
+    names = bibliography.cited_by([*frame["solver"].unique(), *frame["task"].unique()])
     files["references.bib"] = bibliography.to_bibtex(bibliography.works(names))
     sources = f"\n*Sources*, by their keys in `references.bib`:\n\n{bibliography.sources_markdown(names)}"
     files["tables.md"] = "\n".join([*parts, _legend(summary)]) + sources

@@ -17,7 +17,7 @@ def flatten(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([t.flatten() for t in tensors])
 
 
-def norm(x: Tensor) -> float:
+def l2_norm(x: Tensor) -> float:
     """``‖x‖`` of all entries."""
     return float(torch.linalg.vector_norm(x))
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from solvers import Loss, Map, SmoothLoss
 
 from ..operators import Operator, Prior
-from ..operators.compiled import ExecutionMode, PreparedMap, channels_last, prepare
+from ..operators.compiled import ExecutionMode, PreparedMap, channels_last, prepare_map
 from ..utils.errors import UserError
 from ..utils.random_streams import stream, stream_seed
 from .images import Images, Layout, crops
@@ -108,7 +108,7 @@ class Problem:
         previous = self._prepared.get(batch.x0.shape)
         prepared = None if previous is None else previous.rebound(T)
         if prepared is None:
-            prepared = prepare(T, self.start(batch), self.execution)
+            prepared = prepare_map(T, self.start(batch), self.execution)
             self._prepared[batch.x0.shape] = prepared
         return prepared
 

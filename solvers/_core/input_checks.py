@@ -71,7 +71,7 @@ def check_part(name: str, part: object, example: str) -> None:
         raise ValueError(f"{name} must be a callable such as {example}, not {part!r}")
 
 
-def check_solver(solver: object) -> None:
+def require_solver(solver: object) -> None:
     """Raise ``TypeError`` for a class, a factory such as ``deq`` in place of ``deq(1e-6)``, or no function."""
     name = getattr(solver, "__name__", "")
     result = cast("dict[str, object]", getattr(solver, "__annotations__", {})).get("return")

@@ -125,7 +125,9 @@ def test_the_rows_of_readme_are_those_of_the_table_of_the_run():
 
 def test_what_has_not_settled_says_so():
     """Audit 9: a row that stands for an equilibrium has a residual below ten tolerances, or tells its residual."""
-    seen = references.past_depth("paper-small-cpu").query("multiple == 10 and task.str.contains('drunet')")
+    seen = references.past_depth_curves("paper-small-cpu").query(
+        "multiple == 10 and task.str.contains('drunet')"
+    )
     for row in seen[seen["solver"].isin(blocks.TRAINED.values())].itertuples():
         said = blocks.depth(row.heading, row.solver)
         assert ("residual" in said or "diverged" in said) == (row.residual > 1e-3), row

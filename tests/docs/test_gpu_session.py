@@ -13,7 +13,7 @@ import pytest
 
 from bench.config.matrix import cells, load_profile
 from bench.config.profile_schema import Profile
-from bench.execution.time_budget import seconds_of
+from bench.execution.time_budget import parse_seconds
 from bench.operators import PlugAndPlayPrior
 from bench.utils.provenance import ROOT
 from tests.docs.command_lines import check_line, parts
@@ -55,7 +55,7 @@ def test_every_line_is_read_by_its_parser(given):
             assert all((ROOT / file).is_file() for file in files)
             continue
         check_line(module, arguments)
-        assert seconds_of(arguments[arguments.index("--within") + 1]) < budget
+        assert parse_seconds(arguments[arguments.index("--within") + 1]) < budget
         if arguments[0] == "run":
             assert load_profile(arguments[1] if "/" not in arguments[1] else str(ROOT / arguments[1]))
 

@@ -86,9 +86,9 @@ class Timed:
 
 def main(profile: str, folder: str, *solvers: str) -> None:
     """The run that is watched."""
-    from bench.execution.process_pool import prepare
+    from bench.execution.process_pool import start_forkserver
 
-    prepare()  # as the command does
+    start_forkserver()  # as the command does
     import torch
 
     from bench import timing

@@ -119,7 +119,9 @@ def perform(asked: Asked) -> None:
 
     cell_process.run_cell, runner.record_of = run_cell, record_of
     timing.measure_costs = measure_costs
-    process_pool.prepare = lambda: context  # the server that the command would start imports for seconds
+    process_pool.start_forkserver = lambda: (
+        context
+    )  # the server that the command would start imports for seconds
     if not asked.tables:
         report.write_report = lambda folder: []
     if asked.prepare is not None:

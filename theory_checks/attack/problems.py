@@ -87,7 +87,7 @@ def build_attack_problem(problem: AttackProblem, dtype: torch.dtype) -> BuiltPro
 
 
 @lru_cache(maxsize=4096)
-def exact_gradient(problem: AttackProblem, dtype: torch.dtype) -> tuple[Tensor, ...]:
+def exact_parts(problem: AttackProblem, dtype: torch.dtype) -> tuple[Tensor, ...]:
     """The exact gradient in float64 of the problem with the numbers that it has in ``dtype``."""
     built = in_float64(problem, build_attack_problem(problem, dtype))
     solver = implicit(Anderson(1e-14, 1200, memory=8), GMRES(1e-13, 300))

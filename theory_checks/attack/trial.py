@@ -27,7 +27,7 @@ from solvers import (
     restarted_jfb,
 )
 
-from .problems import F64, FLOOR, AttackProblem, BuiltProblem, build_attack_problem, exact_gradient
+from .problems import F64, FLOOR, AttackProblem, BuiltProblem, build_attack_problem, exact_parts
 
 ESTIMATORS: dict[str, Callable[[float, int], Solver]] = {
     "neumann": lambda tol, k: neumann(8 * k, k),
@@ -118,7 +118,7 @@ def run_trial(trial: AttackTrial) -> AttackOutcome:
     if not certificates:
         return failed_outcome(trial, "the monitor saw no backward pass")
     certificate = certificates[0]
-    exact = [factor * part for part in exact_gradient(trial.problem, dtype)]
+    exact = [factor * part for part in exact_parts(trial.problem, dtype)]
     error = _total_norm([g.double() - e for g, e in zip(gradient, exact, strict=True)])
     # The exact gradient has an error of its own: no difference below it counts against a certificate.
     inverse = 1 / (1 - certificate.L) if certificate.L < 1 else math.inf

@@ -64,7 +64,7 @@ def cited_sources() -> dict[str, CitedSource]:
 _NAME = re.compile(r"(?:^|[(,]\s*)([A-Za-z_]\w*)(?=\s*[(),]|$)")
 
 
-def named(labels: Iterable[str]) -> list[str]:
+def cited_by(labels: Iterable[str]) -> list[str]:
     """Names with a source in calls such as ``implicit(anderson(0.0001), cg(0.003))``, in order, each once."""
     sources = cited_sources()
     names = (name for label in labels for name in _NAME.findall(label))

@@ -47,7 +47,7 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
         "bounds": bound_specs,
         "restarts": bound_plot.styles if bound_plot else {},
         "results": tables.results_table(frame),
-        "bare_loop": metrics.named("floor_ratio").title,
+        "bare_loop": metrics.metric_named("floor_ratio").title,
         "fronts": tables.fronts(frontier_table(frame, run.looked)),
         "past": tables.past(frame),
         "multiples": tables.trajectory_table(run.past),

@@ -34,7 +34,7 @@ from ...external import ExternalSolver
 from ...measurement.jacobian_norm import jacobian_norm
 from ...measurement.training import parameters
 from ...tasks import Batch, Problem
-from ..gradients import flatten, leaf_gradients, norm
+from ..gradients import flatten, l2_norm, leaf_gradients
 
 L_ROUNDING = 1e-9
 """A Lipschitz constant above 1 minus this counts as 1."""
@@ -127,7 +127,7 @@ class CertifiedStep:
     @property
     def size(self) -> float:
         """``‖g‖``."""
-        return norm(flatten(self.gradient))
+        return l2_norm(flatten(self.gradient))
 
 
 def take_step(
@@ -186,7 +186,9 @@ def measured_constants(T: Map, problem: Problem, batch: Batch, step: CertifiedSt
     B_norm = probe_B_norm(products, tape)
     for application in step.taped[-1:]:
         assert application.u is not None
-        B_norm = max(B_norm, norm(products.through(tape, application.u)[1]) / (norm(application.u) or 1.0))
+        B_norm = max(
+            B_norm, l2_norm(products.through(tape, application.u)[1]) / (l2_norm(application.u) or 1.0)
+        )
 
     def loss(x: Tensor) -> Tensor:  # a plain function, so that its curvature is measured
         return problem.loss(x, batch)

@@ -28,7 +28,7 @@ from ...utils.errors import UserError
 from ...utils.json_values import finite
 from ...utils.precision import disable_tf32
 from ...utils.random_streams import stream_seed
-from ..gradients import flatten, norm
+from ..gradients import flatten, l2_norm
 from .certified_step import (
     L_ROUNDING,
     CertifiedStep,
@@ -171,8 +171,8 @@ def _with_error(
         return replace(result, no_oracle=exact)
     return replace(
         result,
-        error=norm(flatten(step.gradient).double().cpu() - exact.gradient),
-        exact=norm(exact.gradient),
+        error=l2_norm(flatten(step.gradient).double().cpu() - exact.gradient),
+        exact=l2_norm(exact.gradient),
         exact_error=exact.error,
         exact_basis=exact.basis,
     )

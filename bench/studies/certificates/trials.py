@@ -18,7 +18,7 @@ from ...measurement.hypergradient import NoReference
 from ...tasks import Batch, Problem, Task, build_problem
 from ...tasks.images import Images, Layout
 from ...utils.errors import UserError
-from ..gradients import exact_gradient, flatten, norm
+from ..gradients import exact_gradient, flatten, l2_norm
 from .certified_step import (
     L_ROUNDING,
     CountingMap,
@@ -170,7 +170,7 @@ def _tried(
     hidden = trial.part == "estimates"
     T = CountingMap(problem.bind(batch), hidden)
     step = take_step(solver, problem, batch, problem.bind(batch))
-    trial = replace(trial, error=norm(flatten(step.gradient) - exact), exact=norm(exact))
+    trial = replace(trial, error=l2_norm(flatten(step.gradient) - exact), exact=l2_norm(exact))
     constants = step_constants(T, problem, batch, step)
     L = constants.regularity.L
     if not L < 1:

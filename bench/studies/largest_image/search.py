@@ -45,7 +45,7 @@ def next_side(trials: Sequence[Trial], grid: int, limit: int, most: int = MOST) 
     between the largest that fits and the smallest that does not; otherwise the next multiple, or the middle of the two.
     ``grid`` and ``most`` are in pixels, ``limit`` in bytes.
     """
-    best = largest(trials)
+    best = largest_image(trials)
     below = best.crop // grid if best is not None else 0
     above = min((trial.crop // grid for trial in trials if not trial.fits), default=most // grid + 1)
     if above - below <= 1:
@@ -55,12 +55,12 @@ def next_side(trials: Sequence[Trial], grid: int, limit: int, most: int = MOST) 
     return grid * (guess if guess < above else (below + above) // 2)
 
 
-def largest(trials: Iterable[Trial]) -> Trial | None:
+def largest_image(trials: Iterable[Trial]) -> Trial | None:
     """The trial of the largest image that fits; ``None`` if none does."""
     return max((trial for trial in trials if trial.fits), key=lambda trial: trial.crop, default=None)
 
 
-def search(
+def search_grid(
     task: Task,
     solver: Solver | ExternalSolver,
     device: torch.device,

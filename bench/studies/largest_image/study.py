@@ -19,7 +19,7 @@ from ...utils.atomic_files import make_folder, write_atomically
 from ...utils.json_values import finite
 from ...utils.precision import disable_tf32
 from ...utils.provenance import device_name, provenance
-from .search import MOST, Search, largest, search
+from .search import MOST, Search, largest_image, search_grid
 from .trial import UNITS
 
 TASKS = ("deblurring_colour(l1)", "deblurring_colour(drunet)")
@@ -44,7 +44,7 @@ def study(
     within: float = math.inf,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Path]:
-    """Search for each solver on each task, and write ``largest.json`` and ``largest.md`` after each trial.
+    """Search for each solver on each task, and write ``largest_image.json`` and ``largest_image.md`` after each trial.
 
     No trial begins after ``within`` seconds; ``progress`` gets one line for each. Returns the files.
     """
@@ -74,7 +74,7 @@ def study(
         for solver in solvers:
             for task in tasks:
                 if time.monotonic() < end:
-                    finished.append(search(task, solver, device, limit, grid, end, report))
+                    finished.append(search_grid(task, solver, device, limit, grid, end, report))
     write(finished)
     return [table, raw]
 
@@ -89,7 +89,7 @@ def to_markdown(searches: list[Search], grid: int) -> str:
 
 
 def _row(state: Search, grid: int) -> list[str]:
-    best, trials = largest(state.trials), f"{len(state.trials)}"
+    best, trials = largest_image(state.trials), f"{len(state.trials)}"
     if state.reason:
         trials += f"; {state.reason}".replace("|", "\\|")
     elif not state.done:

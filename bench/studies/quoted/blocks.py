@@ -18,7 +18,7 @@ from .references import (
     counts,
     errors,
     pareto_points,
-    past_depth,
+    past_depth_curves,
     run_setting,
     tidy_reference,
     training_looks,
@@ -77,7 +77,7 @@ def past_depth_rows() -> str:
 
 def depth(heading: str, solver: str) -> str:
     """A cell of ``past_depth_rows``, with the residual if it is above ten tolerances."""
-    part = past_depth(SMALL).query("heading == @heading and solver == @solver")
+    part = past_depth_curves(SMALL).query("heading == @heading and solver == @solver")
     first, last = (part[part["multiple"] == multiple] for multiple in (1, 10))
     psnr, residual = column(last, "psnr").mean(skipna=False), last["residual"].max()
     trained = f"{column(first, 'psnr').mean(skipna=False):.2f}"
@@ -106,7 +106,7 @@ def advised_settings() -> str:
     return _table(head, "|---" * len(head) + "|", rows)
 
 
-def peers() -> str:
+def external_solvers() -> str:
     """Counts and errors of other libraries' solvers with default settings on the deblurring."""
     rows = [
         [f"`{call}`", *(f"{count:g}" for count in counts(TUNED, call)), *errors(TUNED, call)]
@@ -135,7 +135,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "costs": costs,
     "depths": past_depth_rows,
     "advised": advised_settings,
-    "peers": peers,
+    "peers": external_solvers,
     "warm": warm,
 }
 """Each table by the name in the comment above it."""

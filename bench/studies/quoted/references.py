@@ -34,7 +34,7 @@ def tidy_reference(name: str) -> pd.DataFrame:
 
 
 @functools.cache
-def past_depth(name: str) -> pd.DataFrame:
+def past_depth_curves(name: str) -> pd.DataFrame:
     """PSNR and residual of a reference beyond the trained depth."""
     return trajectories(records(name))
 

@@ -24,7 +24,7 @@ from solvers import Loss, Map, Solver, ToleranceSchedule, audit
 
 from ...measurement.hypergradient import NoReference, reference_gradient
 from ...utils.errors import UserError
-from ..gradients import flatten, leaf_gradients, norm
+from ..gradients import flatten, l2_norm, leaf_gradients
 
 POWERS = 12
 """Steps of power iteration for the curvature at the start."""
@@ -94,9 +94,9 @@ def objective_curvature(F: TrainingObjective) -> float:
     v = start.gradient
     size = 0.0
     for _ in range(POWERS):
-        v = v / norm(v)
+        v = v / l2_norm(v)
         v = (F.exact(start.theta + NUDGE * v).gradient - start.gradient) / NUDGE
-        size = norm(v)
+        size = l2_norm(v)
     F.move(start.theta)
     return size
 
@@ -193,8 +193,8 @@ def descend(F: TrainingObjective, method: DescentMethod, eta: float, steps: int)
         else:
             bound, rtol = audit(T, solution.x.detach(), F.loss, F.parameters, gradients), math.nan
         work += solution.work
-        sizes.append(norm(g))
-        actual = norm(g - point.gradient)
+        sizes.append(l2_norm(g))
+        actual = l2_norm(g - point.gradient)
         trace.steps.append(
             DescentStep(rtol, bound.error, bound.relative, actual, sizes[-1], bound.rigorous, work)
         )
@@ -220,7 +220,7 @@ def step_size(F: TrainingObjective, steps: int) -> tuple[float, float]:
 def curvatures(points: Sequence[ExactGradient]) -> list[float]:
     """``‖ΔF'‖/‖Δθ‖`` of each step; 0 if θ does not move."""
     return [
-        norm(b.gradient - a.gradient) / (norm(b.theta - a.theta) or math.inf)
+        l2_norm(b.gradient - a.gradient) / (l2_norm(b.theta - a.theta) or math.inf)
         for a, b in itertools.pairwise(points)
     ]
 
@@ -238,9 +238,9 @@ def secants(eta: float, points: Sequence[ExactGradient], exact: Sequence[ExactGr
     rhos: list[float] = []
     for a, b in zip(points, exact, strict=True):
         gap = a.theta - b.theta
-        distance = norm(gap)
-        moved = norm(gap - eta * (a.gradient - b.gradient))
-        rhos.append(moved / distance if distance > SAME * norm(b.theta) else math.nan)
+        distance = l2_norm(gap)
+        moved = l2_norm(gap - eta * (a.gradient - b.gradient))
+        rhos.append(moved / distance if distance > SAME * l2_norm(b.theta) else math.nan)
     return rhos
 
 
@@ -282,12 +282,12 @@ def _rows(
             "warm": method.warm,
             "step": t,
             **{name: getattr(step, name) for name in ("rtol", "certified", "relative", "actual", "size")},
-            "slope": norm(a.gradient),
+            "slope": l2_norm(a.gradient),
             "rigorous": trace.rigorous,
             "work": trace.steps[t - 1].work if t else 0,
             "loss": a.loss,
             "exact_loss": b.loss,
-            "distance": norm(a.theta - b.theta),
+            "distance": l2_norm(a.theta - b.theta),
             "bound_convex": convex[t],
             "bound_measured": measured[t],
             "secant": rhos[t],

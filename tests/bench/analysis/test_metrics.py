@@ -13,7 +13,7 @@ from bench.analysis.metric import Column, Metric, Table, Tolerance
 from bench.analysis.tidy import tidy
 from bench.comparison import Aspect, Outcome, StoredRun, compare_runs, tables
 from bench.records.store import Manifest
-from bench.report.benchopt_export import benchopt_rows, description
+from bench.report.benchopt_export import benchopt_rows, objective_description
 from bench.report.page.tables import results_table
 from bench.report.parquet import render_parquet
 from bench.report.tables import render_tables
@@ -72,7 +72,7 @@ def test_one_entry_puts_a_quantity_into_tables_exports_and_docs():
     ]
 
     assert list(benchopt_rows(records(3.0))["objective_stray_light"]) == [3.0, 7.0]
-    assert f"objective_stray_light, lx: {STRAY.explanation}" in description()
+    assert f"objective_stray_light, lx: {STRAY.explanation}" in objective_description()
     docs = pages(ROOT / "docs")[ROOT / "docs" / "tables.md"]
     assert f"| **stray light (lx)** | `stray_light` | {STRAY.explanation} Lower is better. |" in docs
 

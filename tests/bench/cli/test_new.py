@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bench.__main__ import entry
-from bench.cli.new import Kind, write_templates
+from bench.cli.new import TemplateKind, write_templates
 from bench.config.lookup import parse_user_solver, parse_user_task
 from bench.utils.errors import UserError
 from bench.utils.provenance import ROOT
@@ -23,7 +23,7 @@ from tests.helpers.commands import refused
 def folder(tmp_path_factory):
     """Three templates, as a user gets them."""
     into = tmp_path_factory.mktemp("mine")
-    for kind in Kind:
+    for kind in TemplateKind:
         write_templates(kind, f"my_{kind}", into)
     return into
 
@@ -65,7 +65,7 @@ def test_the_templates_can_be_called_on_the_command_line(folder):
 @pytest.mark.process
 def test_the_templates_pass_their_own_tests(folder):
     """By plain pytest in the user's folder, as their docstrings say."""
-    files = [f"test_my_{kind}.py" for kind in Kind]
+    files = [f"test_my_{kind}.py" for kind in TemplateKind]
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *files]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -115,17 +115,17 @@ def test_a_name_that_cannot_be_taken_is_one_line(tmp_path, capsys, words, messag
 def test_nothing_is_written_over(tmp_path, there):
     (tmp_path / there).write_text("mine already")
     with pytest.raises(UserError, match="is there already"):
-        write_templates(Kind.solver, "mine", tmp_path)
+        write_templates(TemplateKind.solver, "mine", tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text() == "mine already"
     with pytest.raises(UserError, match="is no folder"):
-        write_templates(Kind.solver, "mine", tmp_path / "nowhere")
+        write_templates(TemplateKind.solver, "mine", tmp_path / "nowhere")
 
 
 def test_no_class_has_the_name_of_what_the_template_imports(tmp_path):
     for name in ("prior", "solver", "task", "report", "solution"):
         if importlib.util.find_spec(name) is None:
-            write_templates(Kind.operator, name, tmp_path)
+            write_templates(TemplateKind.operator, name, tmp_path)
             task = parse_user_task(f"denoising({tmp_path}/{name}.py:{name}(0.1))").value
             assert task.label == f"denoising({name}(0.1))"
             assert task.prior.operator((1, 8, 8), 1.0, torch.float64, "cpu").contraction((0.0, 1.0)) > 0

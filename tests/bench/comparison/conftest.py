@@ -12,7 +12,7 @@ import pytest
 from bench.analysis.tidy import place
 from bench.comparison import (
     StoredRun,
-    read_run,
+    read_stored_run,
 )
 from bench.records.store import Store
 from tests.helpers.comparison import QUICK, of_one, slowed
@@ -23,7 +23,7 @@ from tests.helpers.records import sealed
 def quick() -> StoredRun:
     """The reference with the timings of one quiet run: the next one may be noisier."""
     frozen = json.loads((Path(__file__).parent / "timings.json").read_text(encoding="utf-8"))
-    run = read_run(QUICK)
+    run = read_stored_run(QUICK)
     names = ["|".join(map(str, place(record))) if record.kind == "cost" else "" for record in run.records]
     assert set(frozen) <= set(names)
     records = [

@@ -13,7 +13,7 @@ from bench.comparison import (
     compare_runs,
     compare_solvers,
     output,
-    read_run,
+    read_stored_run,
 )
 from tests.helpers.commands import refused
 from tests.helpers.comparison import QUICK
@@ -22,7 +22,7 @@ from tests.helpers.comparison import QUICK
 def test_the_same_records_give_the_same_bytes_of_every_file(edited, tmp_path):
     contents = []
     for name in ("a", "b"):
-        found = compare_runs(read_run(edited), [read_run(QUICK)] * 2)
+        found = compare_runs(read_stored_run(edited), [read_stored_run(QUICK)] * 2)
         files = output.write_comparison(found, tmp_path / name)
         contents.append({f.name: f.read_bytes() for f in files})
     assert contents[0] == contents[1]

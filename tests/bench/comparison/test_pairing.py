@@ -14,7 +14,7 @@ from bench.comparison import (
     StoredRun,
     compare_runs,
     compare_solvers,
-    read_run,
+    read_stored_run,
 )
 from bench.utils.errors import UserError
 from tests.helpers.comparison import ONE, QUICK, loud, of_one, with_values
@@ -117,7 +117,7 @@ def test_two_solvers_of_one_run(quick):
 
 
 def test_sizes_are_compared_with_their_own(tmp_path):
-    run = read_run(folder_of(sized(), tmp_path / "run"))
+    run = read_stored_run(folder_of(sized(), tmp_path / "run"))
     only = lambda r: (r.kind, r.crop, r.batch, r.solver) == ("quality", 64, 2, "jfb(1)")  # noqa: E731
     (found,) = compare_runs(with_values(run, lambda v: v.update(saved_bytes=1), only), [run])
     assert {c.place for c in loud(found)} == {("deblurring(huber)", 64, 2, "jfb(1)")}

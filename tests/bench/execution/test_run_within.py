@@ -13,7 +13,7 @@ from bench.config.matrix import cells, load_profile, parse_solver
 from bench.execution.preparation import plan_jobs
 from bench.execution.process_pool import ProcessPool
 from bench.execution.runner import run_profile
-from bench.execution.time_budget import ROUND, SPARE, Budget, seconds_of
+from bench.execution.time_budget import ROUND, SPARE, Budget, parse_seconds
 from bench.execution.timing_run import run_timings
 from bench.records.store import Store
 from bench.tasks.images import find_images
@@ -48,7 +48,7 @@ def jobs_of(profile):
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("8m", 480), ("1.5h", 5400), (" 2 m ", 120)])
 def test_times_are_read(text, seconds):
-    assert seconds_of(text) == seconds
+    assert parse_seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["8", "m", "-8m", "0s", "8 minutes", "1h30m", "nan", "inf"])

@@ -11,7 +11,7 @@ import bench.operators.compiled
 from bench.config.matrix import parse_task
 from bench.measurement.memory import peak_bytes, saved_bytes
 from bench.measurement.training import parameters, training_step
-from bench.operators.compiled import channels_last, prepare
+from bench.operators.compiled import channels_last, prepare_map
 from bench.penalties import CoupledPenalty
 from solvers import neumann
 from tests.helpers.compiled import assert_same, assert_trains_alike, gpu
@@ -24,7 +24,7 @@ from tests.helpers.problems import small_problem
 def test_a_compiled_map_is_the_map(text, traced):
     p = small_problem(text, 2)
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = prepare(T, x, "compiled")
+    wrapped = prepare_map(T, x, "compiled")
     assert (wrapped.mode, wrapped.reason) == ("compiled", "")
     assert wrapped.seconds > 0
     assert_same(wrapped.T, T, x, parameters(p))
@@ -46,7 +46,7 @@ def test_it_is_compiled_once_a_shape(traced):
         with torch.no_grad():
             p.operator.prior.log_weights += 0.1 * seed
         for batch in (p.train, p.train.select(torch.tensor([1, 0]))):
-            T = prepare(p.bind(batch), p.start(batch), "compiled").T
+            T = prepare_map(p.bind(batch), p.start(batch), "compiled").T
             with torch.no_grad():
                 torch.testing.assert_close(
                     T(p.start(batch)), p.bind(batch)(p.start(batch)), rtol=0, atol=1e-13
@@ -60,7 +60,7 @@ def test_generated_code_rounds_as_the_map_does():
     torch.compiler.reset()
     p = small_problem("denoising(l1)", 2, dtype=torch.float32)
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = prepare(T, x, "compiled")
+    wrapped = prepare_map(T, x, "compiled")
     if wrapped.mode == "eager":
         assert "torch.compile failed" in wrapped.reason  # no C++ compiler here
         pytest.skip(wrapped.reason)
@@ -70,17 +70,17 @@ def test_generated_code_rounds_as_the_map_does():
 def test_what_stays_eager_says_why():
     p = small_problem(train=2)
     T, x = p.bind(p.train), p.start(p.train)
-    assert prepare(T, x, "eager") == bench.operators.compiled.PreparedMap(T, "eager")
-    found = prepare(torch.cos, x, "compiled")
+    assert prepare_map(T, x, "eager") == bench.operators.compiled.PreparedMap(T, "eager")
+    found = prepare_map(torch.cos, x, "compiled")
     assert (found.T, found.mode) == (torch.cos, "eager")
     assert "no operator of this benchmark" in found.reason
     layered = small_problem("denoising(dncnn(layers=3))", 2)
-    assert "its applications differ" in prepare(layered.bind(layered.train), x, "compiled").reason
+    assert "its applications differ" in prepare_map(layered.bind(layered.train), x, "compiled").reason
     coupled = small_problem("inpainting_colour(colours(coupled=True))", 2)
     assert isinstance(coupled.operator.prior, CoupledPenalty)
     state = coupled.start(coupled.train)
-    assert "through the CPU" in prepare(coupled.bind(coupled.train), state, "compiled").reason
-    assert prepare(T, x, "graphed").reason == "CUDA graphs need a GPU"
+    assert "through the CPU" in prepare_map(coupled.bind(coupled.train), state, "compiled").reason
+    assert prepare_map(T, x, "graphed").reason == "CUDA graphs need a GPU"
 
 
 def test_why_compiling_failed_is_told_whole_and_tried_once_a_kind(clean, monkeypatch):
@@ -110,7 +110,9 @@ def test_compiled_code_that_is_wrong_is_not_used(clean, monkeypatch):
         bench.operators.compiled, "BACKEND", lambda graph, inputs: lambda *a: [o + 1e-6 for o in graph(*a)]
     )
     p = small_problem(train=2)
-    assert "differ from the eager ones by" in prepare(p.bind(p.train), p.start(p.train), "compiled").reason
+    assert (
+        "differ from the eager ones by" in prepare_map(p.bind(p.train), p.start(p.train), "compiled").reason
+    )
 
 
 def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
@@ -122,7 +124,7 @@ def test_warnings_of_the_compiler_are_no_failures(clean, monkeypatch):
 
     monkeypatch.setattr(bench.operators.compiled, "BACKEND", talkative)
     p = small_problem(train=2)
-    found = prepare(p.bind(p.train), p.start(p.train), "compiled")
+    found = prepare_map(p.bind(p.train), p.start(p.train), "compiled")
     assert (found.mode, found.reason) == ("compiled", "")
 
 
@@ -138,7 +140,7 @@ def test_no_training_step_compiles(read):
 def test_states_in_another_layout_run_the_same_code(read):
     p = small_problem("denoising_colour(huber)", 2)
     T, x = p.bind(p.train), p.start(p.train)
-    made = prepare(T, x, "compiled").T
+    made = prepare_map(T, x, "compiled").T
     with torch.no_grad(), torch.compiler.set_stance("fail_on_recompile"):
         for state in (x.to(memory_format=torch.channels_last), x.clone().requires_grad_(), x.mT):
             torch.testing.assert_close(made(state), T(state), rtol=0, atol=1e-13)

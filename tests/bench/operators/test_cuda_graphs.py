@@ -11,7 +11,7 @@ import bench.operators.compiled
 from bench.measurement.memory import peak_bytes
 from bench.measurement.training import parameters, training_step
 from bench.operators import BoundOperator
-from bench.operators.compiled import prepare
+from bench.operators.compiled import prepare_map
 from bench.operators.cuda_graphs import Capture, capture
 from bench.timing import test_step as timing
 from bench.timing.conftest import default_jobs
@@ -183,7 +183,7 @@ def test_graphs_that_are_wrong_are_not_used(monkeypatch):
 
     monkeypatch.setattr(bench.operators.compiled, "Capture", Wrong)
     p = small_problem(train=2)
-    found = prepare(p.bind(p.train), p.start(p.train), "graphed")
+    found = prepare_map(p.bind(p.train), p.start(p.train), "graphed")
     assert found.mode == "eager"
     assert "differ from the eager ones by" in found.reason
 
@@ -210,7 +210,7 @@ def test_replaced_parameters_are_not_missed():
 def test_graphs_on_a_gpu_are_the_map(text):
     p = small_problem(text, 2, device="cuda", dtype=torch.float32)
     T, x = p.bind(p.train), p.start(p.train)
-    wrapped = prepare(T, x, "graphed")
+    wrapped = prepare_map(T, x, "graphed")
     assert (wrapped.mode, wrapped.reason) == ("graphed", "")
     assert isinstance(wrapped.T.memory.replay, Capture)
     for _ in range(2):

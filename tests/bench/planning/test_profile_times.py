@@ -9,7 +9,7 @@ import pytest
 
 from bench.__main__ import entry
 from bench.config.matrix import load_profile
-from bench.planning.observed_times import ObservedTimes, group_of, group_of_record, seconds_of
+from bench.planning.observed_times import ObservedTimes, group_of, group_of_record, record_seconds
 from bench.planning.profile_times import (
     finished_records,
     planned_cells,
@@ -90,7 +90,7 @@ def test_a_table_of_what_a_profile_took(tiny_run, tmp_path):
     assert len(planned) == 18
     assert unmeasured(planned) == []
     quality = sum(cell.seconds for cell in planned if cell.group[0] == "quality")
-    spent = sum(seconds_of(record) for record in records if record.kind == "quality")
+    spent = sum(record_seconds(record) for record in records if record.kind == "quality")
     assert 0.5 < quality / spent < 2
     table = task_table(planned, records)
     assert list(table["task"]) == 2 * ["denoising(huber) · 32² × 1", "denoising(l1) · 32² × 1"]
@@ -111,7 +111,7 @@ def test_a_record_says_what_its_cell_took(tiny_run):
     profile = load_profile(str(tiny_run.parent / "tiny.toml"))
     for record in Store(tiny_run).records():
         assert group_of_record(record) == group_of(record.kind, record.task, profile)
-        assert 0 < seconds_of(record) < 600
+        assert 0 < record_seconds(record) < 600
         if record.kind == "quality":
             assert record.provenance["peak_rss"] > record.values["peak_bytes"]
             assert record.provenance["peak_gpu"] is None

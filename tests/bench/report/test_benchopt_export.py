@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from bench.__main__ import entry
-from bench.report.benchopt_export import OUTCOME, TRAINING, benchopt_rows, description, objectives
+from bench.report.benchopt_export import OUTCOME, TRAINING, benchopt_rows, objective_description, objectives
 from tests.helpers.cells import cell, some_cells
 from tests.helpers.commands import refused
 from tests.helpers.records import folder_of
@@ -38,8 +38,8 @@ def test_rows_are_those_of_benchopt():
     assert "objective_ssim" not in frame, "nothing of it was measured"
     assert {name for name in frame if name.startswith("objective_")} <= {*objectives(), "objective_name"}
     assert next(iter(objectives())) == "objective_value", "what benchopt shows first"
-    assert first["obj_description"] == description()
-    assert "objective_psnr, dB: Mean PSNR of the test images" in description()
+    assert first["obj_description"] == objective_description()
+    assert "objective_psnr, dB: Mean PSNR of the test images" in objective_description()
     assert not frame["solver_name"].eq("deq(1e-05)").any(), "it failed"
 
 

@@ -13,8 +13,8 @@ from bench.penalties import PRIORS
 from bench.report.bibliography import (
     BY_KEY,
     ENTRIES,
+    cited_by,
     cited_sources,
-    named,
     sources_markdown,
     to_bibtex,
     works,
@@ -92,11 +92,11 @@ def test_names_are_found_in_labels_and_keywords_are_not():
         "implicit(anderson(0.0001, shared=True), gmres(0.003))",
         "deblurring(drunet(learn_weights=True))",
     ]
-    assert named(labels) == ["implicit", "anderson", "gmres", "drunet"]
-    assert named(["jfb(40)", "mine(3)", "jfb(10)", "restarted_jfb(2, 3)"]) == ["jfb", "restarted_jfb"]
-    assert named(["my jfb (40)", "deq for me", "mine(deq_free=1)", "shared.py"]) == []
-    assert named(["deblurring(l1) · 64² × 1", "denoising(dncnn), bf16"]) == ["l1", "dncnn"]
-    assert named(["implicit(anderson, shared(5))"]) == ["implicit", "anderson", "shared"]
+    assert cited_by(labels) == ["implicit", "anderson", "gmres", "drunet"]
+    assert cited_by(["jfb(40)", "mine(3)", "jfb(10)", "restarted_jfb(2, 3)"]) == ["jfb", "restarted_jfb"]
+    assert cited_by(["my jfb (40)", "deq for me", "mine(deq_free=1)", "shared.py"]) == []
+    assert cited_by(["deblurring(l1) · 64² × 1", "denoising(dncnn), bf16"]) == ["l1", "dncnn"]
+    assert cited_by(["implicit(anderson, shared(5))"]) == ["implicit", "anderson", "shared"]
 
 
 def test_a_work_that_two_names_share_is_there_once():

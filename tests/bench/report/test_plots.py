@@ -11,7 +11,7 @@ import pytest
 from bench.analysis.scaling import sizes
 from bench.analysis.tidy import looks, tidy, trajectories
 from bench.report.benchopt_export import benchopt_rows
-from bench.report.bibliography import BY_KEY, named, sources_markdown, works
+from bench.report.bibliography import BY_KEY, cited_by, sources_markdown, works
 from bench.report.bound_plot import error_against_bound
 from bench.report.family_style import family_styles
 from bench.report.figure_style import looks_of
@@ -142,7 +142,7 @@ def test_one_entry_of_the_registry_is_all_that_an_estimator_needs(monkeypatch, t
     assert f'<symbol id="{style.id}"' in page
     assert f'fill="{style.colour}"' in page
 
-    assert named([label]) == ["halved_jfb"]
+    assert cited_by([label]) == ["halved_jfb"]
     assert works(["halved_jfb"]) == [BY_KEY["geng2021training"]]
     assert sources_markdown(["halved_jfb"]) == "- `halved_jfb`: geng2021training\n"
 

@@ -16,7 +16,7 @@ from bench.config.matrix import parse_solver, parse_task
 from bench.measurement.memory import peak_bytes
 from bench.measurement.training import training_step
 from bench.studies.largest_image import search as searching
-from bench.studies.largest_image.search import Search, next_side, search
+from bench.studies.largest_image.search import Search, next_side, search_grid
 from bench.studies.largest_image.study import to_markdown
 from bench.studies.largest_image.trial import Trial, attempt, bytes_of, limit_on, synthetic_problem
 from bench.utils.errors import UserError
@@ -95,7 +95,7 @@ def test_want_of_memory_is_too_large_and_other_errors_end_a_search(monkeypatch):
     raises(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
     assert attempt(task, solver, 64, CPU, 10**9) == Trial(64, False)
     raises(RuntimeError("index does not fit into 32 bits"))
-    found = search(task, solver, CPU, 10**9, 64, math.inf)
+    found = search_grid(task, solver, CPU, 10**9, 64, math.inf)
     assert found.reason == "64²: RuntimeError: index does not fit into 32 bits"
     assert not found.done
     assert "none" in to_markdown([found], 64)
@@ -104,10 +104,10 @@ def test_want_of_memory_is_too_large_and_other_errors_end_a_search(monkeypatch):
 def test_a_search_ends_with_the_time_and_says_so(monkeypatch):
     monkeypatch.setattr(searching, "attempt", lambda task, solver, crop, *rest: Trial(crop, True, crop, 0.5))
     task, solver = parse_task(WAVELETS), parse_solver("jfb(2)")
-    found = search(task, solver, CPU, 10**9, 64, time.monotonic() - 1)
+    found = search_grid(task, solver, CPU, 10**9, 64, time.monotonic() - 1)
     assert found == Search(task.label, solver.label)
     assert "the time was up" in to_markdown([found], 64)
-    found = search(task, solver, CPU, 10**12, 4096, math.inf)
+    found = search_grid(task, solver, CPU, 10**12, 4096, math.inf)
     assert found.done
     assert "16384² (none larger was tried)" in to_markdown([found], 4096)
 
@@ -159,7 +159,7 @@ def test_on_a_gpu_the_allocator_holds_to_the_limit():
     device = torch.device("cuda")
     try:
         limit = limit_on(device, "512MiB")
-        found = search(parse_task(WAVELETS), parse_solver("unrolled(10)"), device, limit, 64, math.inf)
+        found = search_grid(parse_task(WAVELETS), parse_solver("unrolled(10)"), device, limit, 64, math.inf)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, device)
     assert found.done
