@@ -89,7 +89,9 @@ class Budget:
         return [[job for job in jobs if job.cell.solver.label in group] for group in groups]
 
     def predicted(self, jobs: Iterable[Job]) -> list[float]:
-        """Estimated seconds of each job; NaN if no cell of its task and size has finished."""
+        """Estimated seconds of each job; NaN if no cell of its task and size has finished, or if there is no limit."""
+        if math.isinf(self.seconds):
+            return [math.nan for _ in jobs]
         return [
             self._times.estimate(group_of(job.kind, job.cell.task.label, job.profile), job.cell.solver.label)
             for job in jobs

@@ -30,7 +30,7 @@ FEW = (
     TINY.replace('"tiny"', '"few"')
     .replace(', "denoising(l1)"', "")
     .replace(', "deq(1e-08)"', "")
-    .replace("budget = 300", "budget = 300\nlongest = 100\n[oracle]\nbudget = 0")
+    .replace("budget = 300", "budget = 300\nmax_applications = 100\n[oracle]\nbudget = 0")
 )
 PROFILE = """
 name = "resilience"

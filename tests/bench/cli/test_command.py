@@ -167,7 +167,7 @@ def test_a_cell_of_a_run_is_the_same_cell_by_itself(tiny_run, capsys):
 
 @pytest.mark.slow
 def test_bfloat16_is_another_task_with_its_own_label(tiny_file, capsys):
-    brief = "budget = 20\nlongest = 20\n[oracle]\nbudget = 20\n[timing]"
+    brief = "budget = 20\nmax_applications = 20\n[oracle]\nbudget = 20\n[timing]"
     text = (
         TINY.replace("float64", "float32").replace("steps = 3", "steps = 1").replace("crop = 32", "crop = 16")
     )

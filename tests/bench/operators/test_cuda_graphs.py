@@ -133,7 +133,7 @@ def test_a_timing_captures_before_its_first_step(static, monkeypatch):
     (job, *_), seen = default_jobs(), []
     profile = job.profile.model_copy(
         update={
-            "step": "graphed",
+            "execution": "graphed",
             "images": job.profile.images.model_copy(update={"crop": 32}),
             "timing": job.profile.timing.model_copy(update={"rounds": 3}),
         }

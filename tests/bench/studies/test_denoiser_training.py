@@ -48,7 +48,7 @@ def test_an_interrupted_training_ends_in_the_same_weights(tmp_path, monkeypatch,
     with pytest.raises(UserError, match="of another run"):
         train.fit_network(other, images, tmp_path / "parts", "cpu")
     (tmp_path / "parts").write_bytes(b"damaged")
-    with pytest.raises(UserError, match="damaged: remove it to start again"):
+    with pytest.raises(UserError, match="damaged: remove it to start over"):
         train.fit_network(recipe, images, tmp_path / "parts", "cpu")
 
 

@@ -284,7 +284,7 @@ def test_a_thousand_timings_hold_a_hundred_files_open(tmp_path, monkeypatch):
         assert len(held) == len(jobs) + 1  # and the machine
         return iter(replace(a_record(), key=job.key) for job in jobs)
 
-    monkeypatch.setattr("bench.execution.timing_run.held", counted)
+    monkeypatch.setattr("bench.execution.timing_run.file_lock", counted)
     monkeypatch.setattr("bench.timing.measure_costs", measured)
     jobs = [SimpleNamespace(key=f"{i:020x}") for i in range(250)]
     assert [record.key for record in run_timings(jobs, store, Budget())] == [job.key for job in jobs]

@@ -181,7 +181,7 @@ EXACTLY = ImplicitDifferentiation(GMRES(1e-12))
         (Solver("x", Uncounted(), EXACTLY), "counts_truly", "301 applications reported, 302 made"),
         (Solver("x", FixedSteps(30), Tapes()), "leaks_nothing", "a tape was made under no_grad"),
         (Solver("x", InPlace(), EXACTLY), "keeps_shape_and_dtype", "nothing may change x0 in place"),
-        (Solver("x", Liar(), EXACTLY), "states_its_own_residual", "but the point that is returned has"),
+        (Solver("x", Liar(), EXACTLY), "states_its_own_residual", "but that of the returned point is"),
         (
             Solver("x", Shrinks(), EXACTLY),
             "stays_at_equilibrium",
