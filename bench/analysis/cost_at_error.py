@@ -36,7 +36,10 @@ def cost_at_error(frame: pd.DataFrame, tuned: str, within: float = WITHIN) -> pd
     Returns:
         Rows of ``pareto.points`` of the chosen solvers under every heading, cheap ones first.
     """
-    rows = points(frame)
+    return _chosen(points(frame), tuned, within)
+
+
+def _chosen(rows: pd.DataFrame, tuned: str, within: float) -> pd.DataFrame:
     exact = rows[(rows["heading"] == tuned) & (rows["error"] <= within)]
     order = list(cheapest_rows(exact, "work")["solver"])
     chosen = rows[rows["solver"].isin(order)]
@@ -47,7 +50,10 @@ def cost_at_error_markdown(
     frame: pd.DataFrame, tuned: str, headings: list[str], within: float = WITHIN
 ) -> str:
     """``cost_at_error`` as a table: a row per family, a column per task, the one settings are chosen on first."""
-    rows = cost_at_error(frame, tuned, within)
+    return _markdown(frame, cost_at_error(frame, tuned, within), tuned, headings)
+
+
+def _markdown(frame: pd.DataFrame, rows: pd.DataFrame, tuned: str, headings: list[str]) -> str:
     columns = [tuned, *(heading for heading in headings if heading != tuned)]
     bounds = {h: frame.loc[frame["heading"] == h, "contraction"].mean() for h in columns}
     titles = [f"`{h}`" if math.isnan(bounds[h]) else f"`{h}`, L = {bounds[h]:.3f}" for h in columns]
@@ -64,11 +70,12 @@ def cost_at_error_markdown(
 
 def sections(frame: pd.DataFrame, within: float = WITHIN) -> str:
     """``tables/headline.md``: for each group of tasks with the same solvers, settings chosen on each in turn."""
+    every = points(frame)
     parts = [
-        f"## Tuned on {tuned}\n\n{cost_at_error_markdown(frame, tuned, group, within)}\n"
+        f"## Tuned on {tuned}\n\n{_markdown(frame, rows, tuned, group)}\n"
         for group in alike(frame)
         for tuned in group
-        if len(cost_at_error(frame, tuned, within))
+        if len(rows := _chosen(every, tuned, within))
     ]
     return "\n".join(parts) + _LEGEND.format(100 * within) if parts else ""
 

@@ -132,20 +132,17 @@ def _name(ax: Axes, layers: list[pd.DataFrame], y_axis: Axis) -> None:
             taken.append(box)
 
 
-def image_panels(frame: pd.DataFrame, images: dict[str, SolverImages], heading: str) -> Figure:
+def image_panels(means: pd.DataFrame, images: dict[str, SolverImages], heading: str) -> Figure:
     """Truth, measurement, and for each family the solver with the highest PSNR: as trained above, iterated below.
 
     Args:
-        frame: of ``tidy.tidy``.
+        means: of ``plot.means_of``.
         images: by solver, of the task of ``heading``; not empty.
         heading: of the task.
     """
-    means = means_of(frame)
-    means = means[(means["heading"] == heading) & means["solver"].isin(images)]
-    best = means.sort_values("psnr", kind="stable").groupby("family", sort=False).tail(1)
-    best = best.set_index("family").loc[
-        [f for f in family_styles(means) if f in set(best["family"])], "solver"
-    ]
+    rows = means[(means["heading"] == heading) & means["solver"].isin(images)]
+    best = rows.sort_values("psnr", kind="stable").groupby("family", sort=False).tail(1)
+    best = best.set_index("family").loc[[*family_styles(rows)], "solver"]
     first = images[best.iloc[0]].arrays
     columns = 1 + len(best)
     figure, axes = plt.subplots(2, columns, figsize=(2.1 * columns, 5.2), squeeze=False, layout="constrained")
@@ -188,6 +185,7 @@ def render_figures(
     with mpl.rc_context(RC):
         for plot in plots:
             files |= figure_files(to_figure(plot), plot.name)
+        means = means_of(frame)
         for heading, of_task in images.items():
-            files |= figure_files(image_panels(frame, of_task, heading), f"panels-{slug(heading)}")
+            files |= figure_files(image_panels(means, of_task, heading), f"panels-{slug(heading)}")
     return files

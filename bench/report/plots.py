@@ -47,12 +47,12 @@ def run_plots(
     """
     if not (frame["status"] == "ok").any():
         return []
-    styles = family_styles(frame)
+    styles, means = family_styles(frame), means_of(frame)
     plots = (
-        memory_against_depth(frame, styles),
-        error_against_cost(frame, styles),
+        memory_against_depth(means, styles),
+        error_against_cost(frame, means, styles),
         pareto(points(frame), styles),
-        psnr_against_depth(frame, styles),
+        psnr_against_depth(means, styles),
         psnr_past_depth(past, styles),
         psnr_against_work(looked, styles),
         growth(sizes, styles),
@@ -60,9 +60,9 @@ def run_plots(
     return [plot for plot in plots if plot.panels]
 
 
-def memory_against_depth(frame: pd.DataFrame, styles: Styles) -> Plot:
-    """MiB that autograd saved against the applications of a forward pass."""
-    means = at(means_of(frame), "applications", "saved_mib").dropna(subset=["x", "y"])
+def memory_against_depth(means: pd.DataFrame, styles: Styles) -> Plot:
+    """MiB that autograd saved against the applications of a forward pass; ``means`` are those of ``means_of``."""
+    means = at(means, "applications", "saved_mib").dropna(subset=["x", "y"])
     panels = (
         _named_points(rows, heading, APPLICATIONS, log_axis("tape (MiB)", rows["y"]))
         for heading, rows in by_heading(means)
@@ -70,17 +70,22 @@ def memory_against_depth(frame: pd.DataFrame, styles: Styles) -> Plot:
     return Plot("memory-against-depth", wrapped(panels), styles)
 
 
-def error_against_cost(frame: pd.DataFrame, styles: Styles) -> Plot:
-    """Relative error of the gradient against applications + VJPs and against milliseconds of a training step."""
-    means = means_of(frame)
-    means = means[np.isfinite(means["hypergradient_error"])]  # infinite where it diverged on a draw
+def error_against_cost(frame: pd.DataFrame, means: pd.DataFrame, styles: Styles) -> Plot:
+    """Relative error of the gradient against applications + VJPs and against milliseconds of a training step.
+
+    Args:
+        frame: of ``tidy.tidy``.
+        means: of ``means_of``, of that frame.
+        styles: of its families.
+    """
+    known = means[np.isfinite(means["hypergradient_error"])]  # infinite where it diverged on a draw
     # Below the accuracy of the reference an error is not known to be any smaller.
     floors = {heading: known_to(part) for heading, part in frame.groupby("heading", sort=False)}
-    means = means.assign(error=means["hypergradient_error"].clip(lower=means["heading"].map(floors)))
+    errors = known.assign(error=known["hypergradient_error"].clip(lower=known["heading"].map(floors)))
     grid = []
     for cost, title in (("cost", "applications + VJPs of a training step"), ("step_ms", COSTS[1].title)):
-        panels: dict[str, Panel | None] = dict.fromkeys(heading for heading, _ in by_heading(means))
-        for heading, rows in by_heading(at(means, cost, "error").dropna(subset=["x"])):
+        panels: dict[str, Panel | None] = dict.fromkeys(heading for heading, _ in by_heading(errors))
+        for heading, rows in by_heading(at(errors, cost, "error").dropna(subset=["x"])):
             y = log_axis("relative error of the gradient", rows["y"], unit="%")
             panels[heading] = _named_points(rows, heading, title, y)
         if any(panels.values()):

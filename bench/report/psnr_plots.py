@@ -21,7 +21,6 @@ from .plot import (
     level,
     linear_axis,
     log_axis,
-    means_of,
     names,
     wrapped,
 )
@@ -34,9 +33,14 @@ LEARNING = 8
 """The same in the course of a training."""
 
 
-def psnr_against_depth(frame: pd.DataFrame, styles: Styles) -> Plot:
-    """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass."""
-    means = at(means_of(frame), "applications", "psnr").dropna(subset=["x", "y"])
+def psnr_against_depth(means: pd.DataFrame, styles: Styles) -> Plot:
+    """PSNR at the trained depth (filled) and at equilibrium (hollow) against the applications of a forward pass.
+
+    Args:
+        means: of ``plot.means_of``.
+        styles: of their families.
+    """
+    means = at(means, "applications", "psnr").dropna(subset=["x", "y"])
     panels = (_depth_panel(heading, rows) for heading, rows in by_heading(means))
     legend = "filled: as trained\nhollow: at equilibrium"
     return Plot("psnr-against-depth", wrapped(panels), styles, legend)

@@ -41,7 +41,7 @@ def render_report(run: RunData, bounds: Path | None = None) -> dict[str, str | b
     from .parquet import render_parquet
     from .tables import render_tables
 
-    contents: dict[str, str | bytes] = {**render_tables(run.frame)}
+    contents: dict[str, str | bytes] = {**render_tables(run.frame, run.summary)}
     contents |= render_parquet(run.records, run.frame, run.manifest)
     contents |= {f"tables/{name}": text for name, text in _summaries(run).items()}
     figures = render_figures(run.plots.values(), run.frame, run.images)
@@ -71,7 +71,7 @@ def _summaries(run: RunData) -> dict[str, str]:
     """Tables of fronts, of costs at an error, and of exponents, if there are enough measurements."""
     from ..analysis import cost_at_error, pareto, scaling
 
-    fronts, exponents = pareto.frontier_table(run.frame, run.looked), scaling.fitted_exponents(run.sizes)
+    fronts, exponents = run.fronts, scaling.fitted_exponents(run.sizes)
     texts = {"headline.md": cost_at_error.sections(run.frame)}
     if len(fronts):
         texts |= {"pareto.csv": fronts.to_csv(index=False), "pareto.md": pareto.frontier_markdown(fronts)}

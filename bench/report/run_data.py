@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..analysis import scaling
+from ..analysis import pareto, scaling
 from ..analysis.tidy import looks, tidy, trajectories
 from ..records.record import Record
 from ..records.store import Manifest, Store, load
 from .images import SolverImages, read_images
 from .plot import Plot
 from .plots import run_plots
+from .summary import summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class RunData:
         store, manifest, records: of the folder.
         frame, past, looked: of ``tidy.tidy``, ``tidy.trajectories`` and ``tidy.looks``.
         sizes: of ``scaling.sizes``.
+        summary: of ``summary.summarise``.
+        fronts: of ``pareto.frontier_table``.
         plots: every plot that there are measurements for, by name.
         images: test images by heading and solver.
     """
@@ -35,6 +38,8 @@ class RunData:
     past: pd.DataFrame
     looked: pd.DataFrame
     sizes: pd.DataFrame
+    summary: pd.DataFrame
+    fronts: pd.DataFrame
     plots: dict[str, Plot]
     images: dict[str, dict[str, SolverImages]]
 
@@ -44,6 +49,17 @@ def read_run(folder: Path) -> RunData:
     records, store = load(folder), Store(folder)
     manifest = store.manifest()
     assert manifest is not None, "load has looked"
-    tables = tidy(records), trajectories(records), looks(records), scaling.sizes(records)
-    plots = {plot.name: plot for plot in run_plots(*tables)}
-    return RunData(store, manifest, records, *tables, plots, read_images(records, store.rows))
+    frame, past, looked, sizes = tidy(records), trajectories(records), looks(records), scaling.sizes(records)
+    return RunData(
+        store,
+        manifest,
+        records,
+        frame,
+        past,
+        looked,
+        sizes,
+        summary=summarise(frame),
+        fronts=pareto.frontier_table(frame, looked),
+        plots={plot.name: plot for plot in run_plots(frame, past, looked, sizes)},
+        images=read_images(records, store.rows),
+    )

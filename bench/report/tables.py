@@ -14,7 +14,7 @@ from ..analysis.over_seeds import column, known_to
 from ..measurement.hypergradient import TOLERANCE
 from . import bibliography, latex
 from .legend import legend
-from .summary import printable, summarise
+from .summary import printable
 
 BASES = {"certificate": "a proven bound", "estimate": "an estimate"}
 """Values of ``oracle_basis`` in words."""
@@ -46,13 +46,16 @@ def to_latex(text: pd.DataFrame, best: pd.DataFrame, heading: str) -> str:
     return latex.NEEDS + cited + latex.latex_table(text, above, align, best[list(text.columns)])
 
 
-def render_tables(frame: pd.DataFrame) -> dict[str, str]:
+def render_tables(frame: pd.DataFrame, summary: pd.DataFrame) -> dict[str, str]:
     """``tables.md``, ``summary.csv``, ``cells.csv``, ``references.bib``, and a ``.tex`` for each task and size.
+
+    Args:
+        frame: of ``tidy.tidy``.
+        summary: of ``summary.summarise``, of that frame.
 
     Returns:
         Contents by path, relative to the folder of the run. The same frame gives the same contents.
     """
-    summary = summarise(frame)
     files = {"summary.csv": summary.to_csv(index=False), "cells.csv": frame.to_csv(index=False)}
     parts = []
     for heading, part in frame.groupby("heading", sort=False):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ...analysis import metrics
-from ...analysis.pareto import COSTS, frontier_table
+from ...analysis.pareto import COSTS
 from ...analysis.recommendation import candidates
 from ...config.profile_schema import profile_names
 from ..bound_plot import error_against_bound
@@ -46,9 +46,9 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
         "depths": depths,
         "bounds": bound_specs,
         "restarts": bound_plot.styles if bound_plot else {},
-        "results": tables.results_table(frame),
+        "results": tables.results_table(run.summary),
         "bare_loop": metrics.metric_named("floor_ratio").title,
-        "fronts": tables.fronts(frontier_table(frame, run.looked)),
+        "fronts": tables.fronts(run.fronts),
         "past": tables.past(frame),
         "multiples": tables.trajectory_table(run.past),
         "failures": tables.failures(frame),

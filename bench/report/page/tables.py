@@ -19,21 +19,22 @@ from ..summary import printable, summarise
 TASK, ESTIMATOR = HeaderCell("task"), HeaderCell("estimator", header=True)
 
 
-def results_table(frame: pd.DataFrame) -> HtmlTable:
-    """Everything measured of each solver, a row per task and solver."""
-    return _summary(frame, Table.RESULTS, "table-results", "Every estimator on every task, means over seeds.")
+def results_table(summary: pd.DataFrame) -> HtmlTable:
+    """Everything measured of each solver, a row per task and solver; ``summary`` is that of ``summarise``."""
+    return _summary(
+        summary, Table.RESULTS, "table-results", "Every estimator on every task, means over seeds."
+    )
 
 
 def past(frame: pd.DataFrame) -> HtmlTable:
     """The learned operators iterated past the trained depth."""
     caption = "The learned operators past the depth that they were trained at, means over seeds."
-    return _summary(frame[frame["psnr"].notna()], Table.DEPTH, "table-depth", caption)
+    return _summary(summarise(frame[frame["psnr"].notna()]), Table.DEPTH, "table-depth", caption)
 
 
-def _summary(frame: pd.DataFrame, table: Table, name: str, caption: str) -> HtmlTable:
-    if frame.empty:
+def _summary(summary: pd.DataFrame, table: Table, name: str, caption: str) -> HtmlTable:
+    if summary.empty:
         return HtmlTable(name, caption)
-    summary = summarise(frame)
     columns = [metric for metric in metrics.in_table(table) if summary[metric.name].notna().any()]
     failed = bool(summary["failed"].any())
     heads = [TASK, ESTIMATOR]

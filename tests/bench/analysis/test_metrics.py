@@ -16,6 +16,7 @@ from bench.records.store import Manifest
 from bench.report.benchopt_export import benchopt_rows, objective_description
 from bench.report.page.tables import results_table
 from bench.report.parquet import render_parquet
+from bench.report.summary import summarise
 from bench.report.tables import render_tables
 from bench.utils.provenance import ROOT
 from tests.helpers.records import gradients
@@ -53,7 +54,8 @@ def added(monkeypatch):
 def test_one_entry_puts_a_quantity_into_tables_exports_and_docs():
     frame = tidy(records(3.0))
     assert list(frame["stray_light"]) == [3.0, 7.0]
-    files = render_tables(frame)
+    summary = summarise(frame)
+    files = render_tables(frame, summary)
     header, _, first, second = files["tables/tables.md"].splitlines()[4:8]
     column = [title.strip() for title in header.split("|")].index("stray light (lx)")
     assert [line.split("|")[column].strip() for line in (first, second)] == ["**3.0**", "7.0"]
@@ -63,7 +65,7 @@ def test_one_entry_puts_a_quantity_into_tables_exports_and_docs():
     cells = render_parquet(records(3.0), frame, Manifest("made", "", "i", "cpu", []))["tables/cells.parquet"]
     assert pq.read_table(io.BytesIO(cells))["stray_light"].to_pylist() == [3.0, 7.0]
 
-    page = results_table(frame)
+    page = results_table(summary)
     (index,) = [i for i, head in enumerate(page.heads) if head.title == "stray light (lx)"]
     assert (page.heads[index].shown, page.heads[index].number) == (False, True)
     assert [(row[index].text, row[index].key, row[index].best) for row in page.rows] == [

@@ -13,7 +13,8 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
 from bench.analysis.tidy import tidy
 from bench.report import latex
-from bench.report.tables import printable, summarise, to_latex
+from bench.report.summary import printable, summarise
+from bench.report.tables import to_latex
 from tests.helpers.cells import cell
 
 # Without hyphens and quotes, of which TeX makes ligatures.

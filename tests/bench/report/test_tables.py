@@ -43,7 +43,8 @@ def test_a_size_gets_its_own_seconds_and_its_own_heading():
 
 
 def test_what_was_not_measured_has_no_column_no_table_and_no_legend():
-    files = render_tables(tidy(sized()))
+    frame = tidy(sized())
+    files = render_tables(frame, summarise(frame))
     text = files["tables/tables.md"].partition("— was not measured")[0]
     assert "PSNR" not in text
     assert "Past the trained depth" not in text

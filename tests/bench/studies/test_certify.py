@@ -133,7 +133,7 @@ def test_a_map_that_is_measured_to_expand_gets_no_certificate(certify, monkeypat
 def test_a_peer_is_audited_alone_and_the_table_says_so(certify):
     found = as_json(certify, "deblurring(huber)", "deepinv_deq(20, 10)", "--oracle")
     assert found["certificate"] is None
-    assert "peer" in found["unseen"]
+    assert "external solver" in found["unseen"]
     audit = found["audit_bounds"]
     assert audit["least"] <= found["error"] <= audit["error"] <= 3.01 * found["error"]
     _, out, _ = certify("deblurring(huber)", "deepinv_deq(20, 10)")

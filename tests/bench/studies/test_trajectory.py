@@ -183,7 +183,7 @@ def test_bad_input_is_one_line(tmp_path, capsys):
     ]
     for further, complaint in (
         (["--first", "0.1", "--last", "0.2"], "last must be at most first"),
-        (["--solver", "deepinv_deq(10, 5)"], "peer"),
+        (["--solver", "deepinv_deq(10, 5)"], "external solver"),
         (["--task", "denoising(dncnn(layers=3))"], "layers"),
     ):
         assert entry([*words, *further]) == 2
