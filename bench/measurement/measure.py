@@ -112,7 +112,7 @@ def _divided(T: Map, per_sample: bool) -> Map:
 def _test(cell: Cell, problem: Problem, profile: Profile, result: CellResult, per_sample: bool) -> None:
     """Add the measurements of the learned operator to ``result``."""
     table, batch, start = profile.equilibrium, problem.test, problem.start(problem.test)
-    T, image = _divided(problem.limit(batch), per_sample), problem.operator.image
+    T, image = _divided(problem.limit(batch), per_sample), problem.image_of(batch)
 
     def score(state: Tensor) -> float:
         return float(_psnr(image(state), batch.truth).mean())
@@ -170,7 +170,7 @@ def _selection_values(cell: Cell, problem: Problem, profile: Profile, per_sample
         }
         if (batch := problem.validation) is None:
             return values
-        image = problem.operator.image
+        image = problem.image_of(batch)
         solution = cell.solver(_divided(problem.bind(batch), per_sample), problem.start(batch))
         found = _equilibrium_on(problem, batch, profile, per_sample)
         return values | {
@@ -191,7 +191,7 @@ def _test_psnr(cell: Cell, problem: Problem) -> float:
     batch = problem.test
     with torch.no_grad():
         state = cell.solver(problem.bind(batch), problem.start(batch)).x
-        return float(_psnr(problem.operator.image(state), batch.truth).mean())
+        return float(_psnr(problem.image_of(batch)(state), batch.truth).mean())
 
 
 def _psnr(image: Tensor, truth: Tensor) -> Tensor:

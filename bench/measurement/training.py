@@ -59,10 +59,11 @@ def training_step(
     """
     problem.operator.zero_grad(set_to_none=True)
     start = problem.start(batch) if start is None else start
-    arguments = problem.bind(batch), start, problem.criterion(batch)
+    criterion = problem.criterion(batch)
+    arguments = problem.bind(batch), start, criterion
     device = batch.y.device
     solution = solver(*arguments) if tape is None else tape.forward(lambda: solver(*arguments), device)
-    value = problem.loss(solution.x, batch)
+    value = criterion(solution.x)
     value.backward()
     return solution, value.detach()
 

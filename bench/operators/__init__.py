@@ -1,21 +1,44 @@
 """Operators ``T_θ(x; y, physics)``: one iteration of an algorithm as an ``nn.Module``."""
 
+from collections.abc import Callable
+
 from .base import BoundOperator, Operator, Prior
 from .data_fidelity import DataFidelity, data_fidelity
-from .forward_backward import ForwardBackward, Regulariser, contraction_factor
+from .douglas_rachford import DouglasRachford, admm, douglas_rachford, peaceman_rachford
+from .forward_backward import ForwardBackward, contraction_factor, forward_backward
+from .half_quadratic import HalfQuadratic, half_quadratic
 from .plug_and_play import PLUG_AND_PLAY_PRIORS, PlugAndPlay, PlugAndPlayPrior, with_weights
+from .proximal import ProximalOperator, Regulariser
+from .splitting import Splitting
+
+SPLITTINGS: dict[str, Callable[..., Splitting]] = {
+    "forward_backward": forward_backward,
+    "douglas_rachford": douglas_rachford,
+    "peaceman_rachford": peaceman_rachford,
+    "admm": admm,
+    "half_quadratic": half_quadratic,
+}
 
 __all__ = [
     "PLUG_AND_PLAY_PRIORS",
+    "SPLITTINGS",
     "BoundOperator",
     "DataFidelity",
+    "DouglasRachford",
     "ForwardBackward",
+    "HalfQuadratic",
     "Operator",
     "PlugAndPlay",
     "PlugAndPlayPrior",
     "Prior",
+    "ProximalOperator",
     "Regulariser",
+    "Splitting",
     "contraction_factor",
     "data_fidelity",
+    "douglas_rachford",
+    "forward_backward",
+    "half_quadratic",
+    "peaceman_rachford",
     "with_weights",
 ]

@@ -26,6 +26,8 @@ class Operator(nn.Module):
     """Number of iterations with their own parameters; 0 if all iterations share them."""
     reads_parameters_on_host: bool = False
     """Whether an iteration reads parameters on the CPU; it can then be neither compiled nor captured."""
+    image_needs_data: bool = False
+    """Whether the image of a state depends on the measurements, so that ``image`` needs their data term."""
 
     @abstractmethod
     def forward(
@@ -48,12 +50,19 @@ class Operator(nn.Module):
         """The first state, for a first guess ``(B, C, H, W)`` of the image."""
         return image
 
-    def image(self, state: Tensor) -> Tensor:
-        """The image ``(B, C, H, W)`` of a state; differentiable in the state and θ."""
+    def image(self, state: Tensor, data: DataFidelity | None = None) -> Tensor:
+        """The image ``(B, C, H, W)`` of a state; differentiable in the state and θ.
+
+        ``data`` is the data term of the measurements; some operators need it, see ``image_needs_data``.
+        """
         return state
 
-    def synthesis_bound(self) -> float | None:
-        """``‖S‖²`` if the image is ``S s`` with an S that has no parameters; otherwise ``None``."""
+    def image_bound(self, spectrum: tuple[float, float]) -> float | None:
+        """``‖∂image/∂state‖²`` if the image is affine in the state and has no parameters; otherwise ``None``.
+
+        Args:
+            spectrum: smallest and largest eigenvalue of ``AᵀA``.
+        """
         return 1.0
 
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
@@ -95,6 +104,10 @@ class BoundOperator:
     def regularity(self) -> DerivativeBounds | None:
         """Bounds on the derivatives of the map; ``None`` if unknown."""
         return self.operator.regularity(self.data)
+
+    def image(self, state: Tensor) -> Tensor:
+        """The image ``(B, C, H, W)`` of a state of these measurements; see ``Operator.image``."""
+        return self.operator.image(state, self.data)
 
     def select(self, index: Tensor) -> BoundOperator:
         """The map of the samples at ``index``."""

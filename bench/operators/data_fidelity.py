@@ -40,6 +40,31 @@ class DataFidelity:
             return N.adjoint(self.y) - N(x)
         return self.backprojection - linear(x, N, N)
 
+    def prox(self, z: Tensor, step: float | Tensor, shift: float = 1.0) -> Tensor:
+        """``(κ + γ AᵀA)⁻¹ (z + γ Aᵀy)`` for images ``z`` ``(B, C, H, W)``: ``prox_{γf}(z)`` for a shift κ of 1.
+
+        Args:
+            z: images.
+            step: γ > 0.
+            shift: κ > 0; with a ridge ``ε/2 ‖x − m‖²`` it is ``1 + γε``, and z has ``γεm`` added.
+
+        Raises:
+            UserError: the singular values of A are unknown, so the prox has no closed form.
+        """
+        N, backprojection = self.normal, self.backprojection
+        if not isinstance(N, SpectralNormal):
+            raise UserError(
+                f"the prox of the data term of {type(self.normal).__name__} has no closed form: choose forward_backward"
+            )
+        if self.requires_grad():
+            N = N.differentiable()
+            backprojection = N.adjoint(self.y)
+        inverse = N.resolvent(step, shift)
+        right = (
+            torch.add(z, backprojection, alpha=step) if isinstance(step, float) else z + step * backprojection
+        )
+        return inverse(right) if inverse.requires_grad() or tracked(step) else linear(right, inverse, inverse)
+
     def requires_grad(self) -> bool:
         """Whether y or a parameter of A is differentiated; parameters of a ``ComposedNormal`` are not seen."""
         return tracked(self.y) or (isinstance(self.normal, SpectralNormal) and self.normal.requires_grad())

@@ -83,6 +83,10 @@ class FourierNormal:
         K = self._transform()
         return replace(self, power=self.mask.square() if K is None else _power(K))
 
+    def resolvent(self, step: float | Tensor, shift: float) -> FourierNormal:
+        """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind."""
+        return replace(self, power=1 / (shift + step * self.power))
+
     def in_float64(self) -> FourierNormal:
         """The same operator in float64, from the same kernel if there is one."""
         mask, angle = self.mask.detach().double(), self.angle.detach().to(torch.complex128)
@@ -128,6 +132,10 @@ class DiagonalNormal:
     def differentiable(self) -> DiagonalNormal:
         """The same operator, recomputed by recorded operations, so that a tape leads to the mask."""
         return DiagonalNormal(self.mask.square(), self.mask)
+
+    def resolvent(self, step: float | Tensor, shift: float) -> DiagonalNormal:
+        """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind."""
+        return replace(self, power=1 / (shift + step * self.power))
 
     def in_float64(self) -> DiagonalNormal:
         """The same operator in float64, from the same mask."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -73,6 +73,12 @@ class Penalty:
         if self.coupled:
             return CoupledPenalty(bases[0], weights, self.smoothing, self.ridge, self.groups, channels)
         return WeightedPenalty(bases[0], weights, self.smoothing, self.ridge, self.groups)
+
+    def without_ridge(
+        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+    ) -> WeightedPenalty | SynthesisPenalty:
+        """The penalty without its ridge; see ``build``."""
+        return replace(self, ridge=0.0).build(shape, dtype, device)
 
     @property
     def layers(self) -> int:

@@ -1,8 +1,9 @@
-"""Group shrinkage of coefficients, and bounds on how far the derivatives of a forward–backward step with it may change.
+"""Group shrinkage of coefficients, and bounds on how far the derivatives of an operator with it may change.
 
-``T(s) = Wᵀ P(W(s − τ∇f(s)) + …)`` with the group shrinkage P of ``Shrinkage``. Its derivative jumps at kinks, where
+``T(s) = M s + m + c Wᵀ P(W(H s + h))`` with the group shrinkage P of ``Shrinkage``; forward–backward has c = 1, M = 0
+and ``H = I − τ∇²f``, Douglas–Rachford c = 2α and ``H = 2 prox_{γf} − I``. The derivative of P jumps at kinks, where
 the norm of a group is ``t/s``, with threshold t and slope s; so it has no Lipschitz constant. But in a ball of states
-no group moves by more than ``d = ‖I − τ∇²f‖ · radius``. A group whose norm is further than d from its kink stays on
+no group moves by more than ``d = ‖H‖ · radius``. A group whose norm is further than d from its kink stays on
 its side: only the others, near their kink, can jump. With ``σ = 1 + τε``, ``ρ`` the norm of a group, and
 ``ρ' = max(ρ − d, kink)``, the blocks of the derivatives change at most by
 
@@ -14,9 +15,10 @@ outside                ``(2/√3) t d/(σρ'²)``; 0 if single    ``t d/(σρ')`
 near its kink          ``s/σ``                               ``(s t + s d)/σ``
 =====================  ====================================  ==================================
 
-and never by more than ``s/σ`` and ``2t/σ``. Proof: outside, ``P' = (I − t(I − ĉĉᵀ)/ρ)/σ``, whose derivative in a unit
-direction has norm ``≤ (2/√3) t/(σρ²)``, and inside ``P' = (1−s)/σ``; all eigenvalues lie in ``[(1−s)/σ, 1/σ]``. And
-``∂P/∂log ω`` is ``−tĉ/σ`` outside and ``−s(1−s)c/σ`` inside, with a jump of ``s t/σ`` between.
+and never by more than ``s/σ`` and ``2t/σ``; those of T by c times as much, and in the state by ``‖H‖`` times more.
+Proof: outside, ``P' = (I − t(I − ĉĉᵀ)/ρ)/σ``, whose derivative in a unit direction has norm ``≤ (2/√3) t/(σρ²)``, and
+inside ``P' = (1−s)/σ``; all eigenvalues lie in ``[(1−s)/σ, 1/σ]``. And ``∂P/∂log ω`` is ``−tĉ/σ`` outside and
+``−s(1−s)c/σ`` inside, with a jump of ``s t/σ`` between.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ from torch import Tensor, nn
 from solvers import DerivativeBounds, DerivativeChange
 
 from ..operators.data_fidelity import DataFidelity
-from ..operators.forward_backward import ForwardBackward, Regulariser
 from ..operators.normal import FourierNormal
+from ..operators.proximal import ProximalOperator, Regulariser, norm
 from ..utils.errors import UserError
 from .groups import ExpandBands, Groups, by_band, portion, split
 from .wavelets import Wavelets
@@ -52,7 +54,7 @@ STEPS = 40.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShrinkageBounds:
-    """Derivative bounds of a forward–backward step with its present parameters, computed in float64.
+    """Derivative bounds of an operator with its present parameters, computed in float64.
 
     T is the step in exact arithmetic with the float64 matrices of the wavelets. Rounding in the dtype of the step is
     measured against float64.
@@ -61,16 +63,18 @@ class ShrinkageBounds:
         operator, prior, data: the step, its penalty and its data term.
         float64: the same three in float64.
         L: Lipschitz constant of T.
+        argument: that of the argument of the prox, ``‖H‖``.
         sigma: ``1 + τε``.
         t, s, rest, kink: threshold, slope, 1 − slope and kink of the group of each coefficient, ``(C or 1, H, W)``.
         largest: largest eigenvalue of ``AᵀA``.
     """
 
-    operator: ForwardBackward
+    operator: ProximalOperator
     prior: Shrinkage
     data: DataFidelity
-    float64: tuple[ForwardBackward, Shrinkage, DataFidelity]
+    float64: tuple[ProximalOperator, Shrinkage, DataFidelity]
     L: float
+    argument: float
     sigma: float
     t: Tensor
     s: Tensor
@@ -81,7 +85,7 @@ class ShrinkageBounds:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, operator: ForwardBackward, prior: Shrinkage, data: DataFidelity) -> ShrinkageBounds | None:
+    def of(cls, operator: ProximalOperator, prior: Shrinkage, data: DataFidelity) -> ShrinkageBounds | None:
         """The bounds of a step; ``None`` if the parameters of A are unknown or the wavelets were changed."""
         data64, spectrum = data.in_float64(), data.spectrum()
         if data64 is None or spectrum is None or not all(W.intact() for W in prior.transforms):
@@ -95,10 +99,13 @@ class ShrinkageBounds:
         s = t / (soft + t) if soft else (t > 0).to(t)
         rest = soft / (soft + t) if soft else 1 - s  # for s near 1, the difference 1 − s would be rounding
         kink = torch.where(t > 0, soft + t, 0)
-        # Nearly orthonormal wavelets lengthen by at most √(1 + defect), twice in a step.
-        L = operator64.contraction(spectrum) * (1 + prior.defect()) ** 2 * (1 + 16 * torch.finfo(t.dtype).eps)
+        # Nearly orthonormal wavelets lengthen by at most √(1 + defect), twice in a prox and twice in a synthesis.
+        outward = 1 + 16 * torch.finfo(t.dtype).eps
+        lengthened = ((1 + prior.defect()) ** 2 - 1) * outward
+        argument = operator64.argument_lipschitz(spectrum) * (1 + lengthened) * outward
+        L = operator64.contraction(spectrum) * outward + operator64.gain * argument * lengthened
         float64 = operator64, prior64, data64
-        return cls(operator, prior, data, float64, L, sigma, t, s, rest, kink, spectrum[1])
+        return cls(operator, prior, data, float64, L, argument, sigma, t, s, rest, kink, spectrum[1])
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
@@ -111,20 +118,21 @@ class ShrinkageBounds:
 
         Below float64 the distance to float64 is measured and doubled, since another order of a sum has another error.
         """
-        operator, prior, data = self.float64
+        operator, _, data = self.float64
         allowance = self._allowance(x)
         if x.dtype == torch.float64:
             return allowance
-        own = self.prior.prox(*self.operator.descend(x, self.data)).double()
-        exact = prior.prox(*operator.descend(x.double(), data))
-        return 2 * _norm(own - exact) + torch.finfo(x.dtype).eps * _norm(exact) + allowance
+        own = self.operator.iterate(x, self.data).double()
+        exact = operator.iterate(x.double(), data)
+        return 2 * norm(own - exact) + torch.finfo(x.dtype).eps * norm(exact) + allowance
 
     def _allowance(self, x: Tensor) -> float:
         """A bound on the float64 rounding error of a step at ``x``, from the sizes of all its terms."""
         operator, prior, data = self.float64
-        tau, n = float(operator.step()), data.backprojection[0].numel()
-        size = _norm(x) + tau * (self.largest * _norm(x) + math.sqrt(self.largest) * _norm(data.y))
-        size += (self.sigma - 1) * 0.5 * math.sqrt(x.numel()) + math.sqrt(len(x)) * _norm(self.kink)
+        n = data.backprojection[0].numel()
+        size = operator.term_sizes(x, data.y, self.largest)
+        size += (self.sigma - 1) * 0.5 * math.sqrt(x.numel())
+        size += max(1.0, operator.gain) * math.sqrt(len(x)) * norm(self.kink)
         transform = TRANSFORM * math.log2(2 * n) if isinstance(data.normal, FourierNormal) else 0.0
         wavelets = 4 * max(W.rounding for W in prior.transforms)
         return torch.finfo(torch.float64).eps / 2 * (wavelets + transform + STEPS) * size
@@ -133,13 +141,15 @@ class ShrinkageBounds:
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         """See ``solvers.DerivativeBounds``; costs about an application of T, and two below float64."""
         (operator, prior, data), t, s, sigma = self.float64, self.t, self.s, self.sigma
-        norms = prior.magnitude(prior.argument(*operator.descend(x.double(), data)))
+        norms = prior.magnitude(prior.argument(*operator.prox_argument(x.double(), data)))
         cotangent = prior.magnitude(prior.analyse(u.double()))
-        d = self.L * sigma * radius
+        d = self.argument * radius
         # A group that rounding may have moved to the other side of its kink counts as near it.
         slack = self._allowance(x)
         if x.dtype != torch.float64:
-            own = self.prior.magnitude(self.prior.argument(*self.operator.descend(x, self.data))).double()
+            own = self.prior.magnitude(
+                self.prior.argument(*self.operator.prox_argument(x, self.data))
+            ).double()
             slack = slack + (own - norms).abs() + 16 * torch.finfo(x.dtype).eps * (norms + self.kink)
         near = (norms - self.kink).abs() <= d + slack
         outside = norms > self.kink
@@ -157,10 +167,10 @@ class ShrinkageBounds:
         at_x = torch.where(outside, t, s * self.rest * norms) / sigma
         # The norm of a group over orientations stands at three places.
         copies = prior.groups.copies
-        inflow = self.L * sigma * _root((jacobian * cotangent).square().sum() / copies)
+        inflow = self.argument * _root((jacobian * cotangent).square().sum() / copies)
         columns = self.sum_by_weight((at_x + parameter).square()) / copies
         moved = self.sum_by_weight(parameter * cotangent) / copies
-        grown = OUTWARD * (1 + self.prior.defect())
+        grown = OUTWARD * (1 + self.prior.defect()) * operator.gain
         return DerivativeChange(
             grown * inflow, grown * _root(moved.square().sum()), grown * _root(columns.max())
         )
@@ -172,10 +182,6 @@ class ShrinkageBounds:
         # A band is a rectangle: its plain sum is deterministic on a GPU, and waits for nothing.
         sums = torch.stack([scale.sum((-2, -1)) for scale in details], 1)
         return sums if orientations == 3 else sums.sum(2, keepdim=True)
-
-
-def _norm(x: Tensor) -> float:
-    return float(torch.linalg.vector_norm(x.detach(), dtype=torch.float64))
 
 
 def _root(square: Tensor) -> float:
@@ -238,7 +244,7 @@ class Shrinkage(Regulariser):
         """The norm of the group of each coefficient."""
         return self.groups.magnitude(c, self.log_weights.shape[1])
 
-    def regularity(self, operator: ForwardBackward, data: DataFidelity) -> DerivativeBounds | None:
+    def regularity(self, operator: ProximalOperator, data: DataFidelity) -> DerivativeBounds | None:
         """Rigorous bounds, with kinks counted."""
         return ShrinkageBounds.of(operator, self, data)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from solvers import DerivativeBounds
 
 from ..operators.data_fidelity import DataFidelity
-from ..operators.forward_backward import ForwardBackward
+from ..operators.proximal import ProximalOperator
 from .groups import Groups, join, split
 from .shrinkage import Shrinkage
 from .wavelets import Wavelets
@@ -47,6 +47,10 @@ class SynthesisPenalty(Shrinkage):
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
         """``argmin_s g(s) + ‖s − z‖²/(2τ)`` for states ``z``: firmly nonexpansive, and a ``1/(1+τε)`` contraction."""
         return self.shrink(self.argument(z, step), step)
+
+    def grey(self) -> Tensor:
+        """m."""
+        return self.centre
 
     def analyse(self, state: Tensor) -> Tensor:
         """A state is its coefficients."""
@@ -128,7 +132,7 @@ class CoupledPenalty(SynthesisPenalty):
         # The last result of ``range``, with the version of the parameters: on a GPU, computing it waits for the device.
         self._cached_range: tuple[Tensor, tuple[int, int], tuple[float, float]] | None = None
 
-    def regularity(self, operator: ForwardBackward, data: DataFidelity) -> DerivativeBounds | None:
+    def regularity(self, operator: ProximalOperator, data: DataFidelity) -> DerivativeBounds | None:
         """``None``: no bounds are known, since the entries of N are parameters of the synthesis too."""
         return None
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from solvers import Loss, Map, SmoothLoss
 
-from ..operators import Operator, Prior
+from ..operators import Operator, Prior, Splitting, data_fidelity, forward_backward
 from ..operators.compiled import ExecutionMode, PreparedMap, channels_last, prepare_map
 from ..utils.errors import UserError
 from ..utils.random_streams import stream, stream_seed
@@ -41,6 +41,7 @@ class Task:
         physics: the linear measurement.
         noise: standard deviation of the Gaussian noise in each channel, in units of the peak.
         prior, step: the prior of the learned operator, and the initial step τ.
+        splitting: the algorithm whose iteration is the operator.
     """
 
     label: str = field(compare=False)
@@ -48,6 +49,7 @@ class Task:
     noise: tuple[float, ...]
     prior: Prior
     step: float
+    splitting: Splitting = forward_backward()  # noqa: RUF009 (frozen)
 
     @property
     def channels(self) -> int:
@@ -124,15 +126,22 @@ class Problem:
     def criterion(self, batch: Batch) -> Loss:
         """The training loss of states of ``batch``; a ``SmoothLoss`` if its constants are known."""
 
-        def value(state: Tensor) -> Tensor:
-            return self.loss(state, batch)
+        image = self.image_of(batch)
 
-        bound = self.operator.synthesis_bound()
+        def value(state: Tensor) -> Tensor:
+            return loss(image(state), batch.truth)
+
+        bound = self.operator.image_bound(self.spectrum)
         return value if bound is None else SmoothLoss(value, bound / batch.truth.numel())
 
     def loss(self, state: Tensor, batch: Batch) -> Tensor:
         """The training loss of a state, a scalar."""
-        return loss(self.operator.image(state), batch.truth)
+        return loss(self.image_of(batch)(state), batch.truth)
+
+    def image_of(self, batch: Batch) -> Map:
+        """``state -> image`` for the measurements of ``batch``."""
+        data = data_fidelity(batch.y, self.physics) if self.operator.image_needs_data else None
+        return lambda state: self.operator.image(state, data)
 
 
 def loss(x: Tensor, truth: Tensor) -> Tensor:
@@ -166,11 +175,11 @@ def build_problem(
     """
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)
-    operator = task.prior.operator(shape, task.step, dtype, device)
-    if device.type == "cuda":
-        operator = channels_last(operator)
     physics = task.physics(shape, stream(seed, "masks", draw), dtype, device)
     exact = task.physics(shape, stream(seed, "masks", draw), torch.float64, torch.device("cpu"))
+    operator = task.splitting.operator(task.prior, exact, shape, task.step, dtype, device)
+    if device.type == "cuda":
+        operator = channels_last(operator)
     noise = torch.tensor(task.noise, dtype=torch.float64).view(-1, 1, 1)
 
     def measure(truth: Tensor, rng: torch.Generator) -> Batch:

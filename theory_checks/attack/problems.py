@@ -226,7 +226,7 @@ class _Step:
         """Set a weight so that the median coefficient of the first iterate lies at its kink (first channel)."""
         prior, bound = self.operator.prior, self.operator.bind(self.data, self.physics)
         start = self.operator.start(self.physics.A_adjoint(self.data))
-        z, step = self.operator.descend(start, bound.data)  # pyright: ignore
+        z, step = self.operator.prox_argument(start, bound.data)  # pyright: ignore
         sizes = prior.argument(z, step)[0, 0].abs().flatten()  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
         median = sizes.sort().values[len(sizes) // 2]
         threshold = (median - prior.smoothing * (1 + step * prior.ridge)).clamp_min(1e-6)  # pyright: ignore

@@ -34,7 +34,7 @@ def _jump_alone(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: float) -> D
     """At a kink only the jump ``s t/σ``, without the change beside it."""
     right = CHANGE(self, x, u, radius)
     with torch.no_grad():
-        size = self.prior.magnitude(self.prior.argument(*self.operator.descend(x, self.data)))
+        size = self.prior.magnitude(self.prior.argument(*self.operator.prox_argument(x, self.data)))
         d = self.L * self.sigma * radius
         near = (size - self.kink).abs() <= d
         cotangent = self.prior.magnitude(self.prior.analyse(u))
@@ -50,7 +50,7 @@ def _curved_at_the_centre(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: f
     """The curvature ``(2/√3) t d/(σρ²)`` with ρ at the centre of the ball, where it must be at its edge."""
     right = CHANGE(self, x, u, radius)
     with torch.no_grad():
-        size = self.prior.magnitude(self.prior.argument(*self.operator.descend(x, self.data)))
+        size = self.prior.magnitude(self.prior.argument(*self.operator.prox_argument(x, self.data)))
         cotangent = self.prior.magnitude(self.prior.analyse(u))
         d = self.L * self.sigma * radius
         near = (size - self.kink).abs() <= d

@@ -111,7 +111,7 @@ def penalty_kinks(operator: Operator, shape: torch.Size, data: DataFidelity) -> 
         step = operator.step()
         t = by_band(step * prior.log_weights.exp())
         threshold = prior.expand(t).expand(shape[1], -1, -1)
-        coefficients_at_0 = prior.argument(*operator.descend(torch.zeros(shape, dtype=t.dtype), data))
+        coefficients_at_0 = prior.argument(*operator.prox_argument(torch.zeros(shape, dtype=t.dtype), data))
     # Number the groups: one for each place in a band, shared by orientations and colours that are joined.
     numbers = torch.arange(coefficients_at_0.numel()).view(coefficients_at_0.shape)
     approximation, details = split(numbers, levels)
@@ -130,7 +130,7 @@ def penalty_kinks(operator: Operator, shape: torch.Size, data: DataFidelity) -> 
     thresholds = threshold.flatten()[first]
 
     def coefficients(x: Tensor) -> Tensor:
-        return prior.argument(*operator.descend(x.view(shape), data)).flatten()
+        return prior.argument(*operator.prox_argument(x.view(shape), data)).flatten()
 
     def atoms(c: Tensor) -> Tensor:
         x = torch.zeros(shape, dtype=c.dtype, requires_grad=True)

@@ -83,7 +83,7 @@ class At:
     def magnitudes(self, x: Tensor) -> Tensor:
         """The norm of the group of every coefficient that the prox is given."""
         prior = self.operator.prior
-        z, step = self.operator.descend(x, self.T.data)
+        z, step = self.operator.prox_argument(x, self.T.data)
         return prior.groups.magnitude(prior.argument(z, step), self.weights.shape[1])
 
     def kinks(self) -> Tensor:

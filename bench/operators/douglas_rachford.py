@@ -1,0 +1,157 @@
+"""Douglas–Rachford, Peaceman–Rachford and everything between: one family ``T_α`` of reflections, averaged."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Self
+
+import torch
+from deepinv.physics import LinearPhysics
+from torch import Tensor
+
+from ..utils.arguments import call_label, real
+from ..utils.errors import UserError
+from .base import Prior
+from .data_fidelity import DataFidelity
+from .data_prox import DataProxOperator, split
+from .proximal import Regulariser
+
+FLATTEST = 1e-3
+"""Share of β below which the least curvature σ of f does not enlarge the default γ any more. The factor of T_α is close
+to 1 then, whatever γ is, and a γ beyond hides the data term from the penalty."""
+
+
+class DouglasRachford(DataProxOperator):
+    """``T_α = (1 − α) I + α R_g R_f`` with reflections ``R = 2 prox_γ − I``, for ``min f + g``.
+
+    So ``T_α(z) = z + 2α (prox_{γg}(2x − z) − x)`` with ``x = prox_{γf}(z)``. The image is ``S x``, and not ``S z``: a
+    fixed point z has ``x = argmin f + g`` for all α and γ. α = ½ is Douglas–Rachford, and ADMM with penalty parameter
+    1/γ; α = 1 is Peaceman–Rachford (Lions & Mercier 1979; Eckstein & Bertsekas 1992).
+
+    The factor is ``|1 − α| + α δ`` with δ the norm of the reflection ``R_f`` (Giselsson & Boyd, arXiv 1407.6723).
+
+    Args:
+        prior, gamma, ridge: see ``DataProxOperator``.
+        alpha: α > 0.
+    """
+
+    image_needs_data = True
+
+    def __init__(self, prior: Regulariser, gamma: float, ridge: float, alpha: float = 0.5) -> None:
+        super().__init__(prior, gamma, ridge)
+        self.alpha, self.gain = alpha, 2 * alpha
+
+    def iterate(self, x: Tensor, data: DataFidelity) -> Tensor:
+        """``T_α(z)`` for states z."""
+        primal = self.data_prox(x, data)
+        split = self.prior.prox(2 * primal - x, self.gamma_of_prox)
+        return torch.add(x, split - primal, alpha=self.gain)
+
+    def prox_argument(self, x: Tensor, data: DataFidelity) -> tuple[Tensor, Tensor]:
+        """``R_f(z)``, and γ."""
+        return 2 * self.data_prox(x, data) - x, self.gamma_of_prox
+
+    def image(self, state: Tensor, data: DataFidelity | None = None) -> Tensor:
+        """``S prox_{γf}(z)``."""
+        assert data is not None, "the image of a state depends on the measurements"
+        return self.prior.image(self.data_prox(state, data))
+
+    def image_bound(self, spectrum: tuple[float, float]) -> float | None:
+        """``(‖S‖ / (1 + γσ))²`` with σ the least curvature of f."""
+        return self.prior.range()[1] / (1 + self.gamma * self.curvatures(spectrum)[0]) ** 2
+
+    def contraction(self, spectrum: tuple[float, float]) -> float:
+        """``|1 − α| + α δ``."""
+        return abs(1 - self.alpha) + self.alpha * self.argument_lipschitz(spectrum)
+
+    def argument_lipschitz(self, spectrum: tuple[float, float]) -> float:
+        """δ: the norm of the reflection ``R_f``."""
+        return reflection_factor(self.curvatures(spectrum), self.gamma)
+
+    def term_sizes(self, x: Tensor, y: Tensor, largest: float) -> float:
+        """See ``ProximalOperator.term_sizes``."""
+        return 2 * (1 + self.alpha) * self.data_prox_sizes(x, y, largest)
+
+    def with_prior(self, prior: Regulariser) -> Self:
+        """The same operator with another penalty, in the dtype of its weights."""
+        return type(self)(prior, self.gamma, self.ridge, self.alpha)
+
+
+def reflection_factor(curvatures: tuple[float, float], gamma: float) -> float:
+    """``δ(γ) = max((1 − γσ)/(1 + γσ), (γβ − 1)/(γβ + 1))``, the norm of ``2 prox_{γf} − I`` for quadratic f.
+
+    σ and β are the smallest and the largest eigenvalue of the second derivative of f.
+    """
+    return max(abs(1 - gamma * curvature) / (1 + gamma * curvature) for curvature in curvatures)
+
+
+def best_gamma(curvatures: tuple[float, float]) -> float:
+    """``γ* = 1/√(σβ)``, the γ of the smallest ``reflection_factor`` (Giselsson & Boyd, arXiv 1407.6723)."""
+    return 1 / math.sqrt(curvatures[0] * curvatures[1])
+
+
+@dataclass(frozen=True, slots=True)
+class DouglasRachfordSplitting:
+    """``T_α`` of a convex penalty and a data term with a prox in closed form.
+
+    Attributes:
+        alpha: α.
+        gamma: γ; ``None`` for ``γ* = 1/√(σβ)``, with σ at least ``FLATTEST``·β.
+    """
+
+    label: str = field(compare=False)
+    alpha: float
+    gamma: float | None
+    same_equilibrium: bool = True
+
+    def operator(
+        self,
+        prior: Prior,
+        physics: LinearPhysics,
+        shape: tuple[int, int, int],
+        step: float,
+        dtype: torch.dtype,
+        device: torch.device | str,
+    ) -> DouglasRachford:
+        """See ``Splitting.operator``; raises ``UserError`` also for an α at which nothing is known to converge."""
+        penalty, ridge, (least, largest) = split(prior, physics, self.label, shape, dtype, device)
+        gamma = best_gamma((max(least, FLATTEST * largest), largest)) if self.gamma is None else self.gamma
+        limit = 2 / (1 + reflection_factor((least, largest), gamma))
+        # α = 1 is nonexpansive even if f is not strongly convex, and T_1 may still settle.
+        if not self.alpha < limit and self.alpha > 1:
+            raise UserError(
+                f"{self.label}: alpha must lie below 2/(1 + δ) = {limit:.6g} for {prior.label}, not {self.alpha:g}: "
+                "T_α need not converge beyond"
+            )
+        return DouglasRachford(penalty, gamma, ridge, self.alpha)
+
+
+def douglas_rachford(alpha: float = 0.5, gamma: float | None = None) -> DouglasRachfordSplitting:
+    """``T_α`` of the reflections of the data term and the penalty; ADMM with penalty parameter 1/γ for α = ½.
+
+    Args:
+        alpha: in (0, 2/(1 + δ)) with δ < 1 the factor of the reflection of the data term; 1 is Peaceman–Rachford.
+        gamma: γ > 0; by default the one with the smallest factor, which is known in closed form.
+    """
+    alpha = real("alpha", alpha, positive=True)
+    if alpha >= 2:
+        raise UserError(f"alpha must lie in (0, 2), not {alpha:g}")
+    gamma = None if gamma is None else real("gamma", gamma, positive=True)
+    name = "peaceman_rachford" if alpha == 1 else "douglas_rachford"
+    label = call_label(name, alpha=(alpha, 1 if alpha == 1 else 0.5), gamma=(gamma, None))
+    return DouglasRachfordSplitting(label, alpha, gamma)
+
+
+def peaceman_rachford(gamma: float | None = None) -> DouglasRachfordSplitting:
+    """``T_1 = R_g R_f``, the fastest of its family if f is strongly convex; ``gamma`` as for ``douglas_rachford``."""
+    return douglas_rachford(1.0, gamma)
+
+
+def admm(rho: float | None = None) -> DouglasRachfordSplitting:
+    """ADMM, which is Douglas–Rachford with γ = 1/ρ: the same iterates, up to a change of variable.
+
+    Args:
+        rho: penalty parameter ρ > 0; by default 1/γ*.
+    """
+    return douglas_rachford(0.5, None if rho is None else 1 / real("rho", rho, positive=True))
