@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
-from .normal import DiagonalNormal, FourierNormal, normal_operator, spectrum_bounds
+from .normal import DiagonalNormal, FourierNormal, normal_operator
 from .proximal import ProximalOperator, Regulariser, norm
 from .splitting import HasRegulariser
 
@@ -66,6 +67,26 @@ class DataProxOperator(ProximalOperator):
         return type(self)(prior, self.gamma, self.ridge)
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A penalty and a data term, split for ``min f + g``; see ``DataProxOperator``.
+
+    Attributes:
+        penalty: g, the penalty without its ridge.
+        ridge: ε.
+        curvatures: eigenvalues of the second derivative of f, float64; the smallest is σ, the largest β.
+    """
+
+    penalty: Regulariser
+    ridge: float
+    curvatures: Tensor
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """σ and β."""
+        return float(self.curvatures.min()), float(self.curvatures.max())
+
+
 def split(
     prior: Prior,
     physics: LinearPhysics,
@@ -73,8 +94,8 @@ def split(
     shape: tuple[int, int, int],
     dtype: torch.dtype,
     device: torch.device | str,
-) -> tuple[Regulariser, float, tuple[float, float]]:
-    """The penalty without its ridge, the modulus ε of the ridge, and the extreme curvatures σ, β of f.
+) -> Split:
+    """Split the problem of a prior and a physics.
 
     Args:
         prior, physics, shape, dtype, device: see ``Splitting.operator``.
@@ -98,5 +119,7 @@ def split(
             f"{splitting} needs the prox of the data term in closed form, and that of {type(physics).__name__} has "
             f"none: {remedy}"
         )
-    (least, largest), (low, high) = spectrum_bounds(N), penalty.range()
-    return penalty, prior.ridge, (least * low + prior.ridge, largest * high + prior.ridge)
+    values = N.eigenvalues().cpu()
+    if penalty.range()[0] == 0:  # states outside the analysis of images meet the ridge alone
+        values = torch.cat((values, torch.zeros_like(values)))
+    return Split(penalty, prior.ridge, values + prior.ridge)

@@ -8,15 +8,17 @@ from typing import Self
 
 import torch
 from deepinv.physics import LinearPhysics
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from ..utils.arguments import call_label, real
+from ..utils.arguments import call_label, real, whole
 from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
 from .data_prox import DataProxOperator, split
 from .proximal import Regulariser
 
+MAX_DEPTH = 10_000
 FLATTEST = 1e-3
 """Share of β below which the least curvature σ of f does not enlarge the default γ any more. The factor of T_α is close
 to 1 then, whatever γ is, and a γ beyond hides the data term from the penalty."""
@@ -91,18 +93,40 @@ def best_gamma(curvatures: tuple[float, float]) -> float:
     return 1 / math.sqrt(curvatures[0] * curvatures[1])
 
 
+def best_gamma_at_depth(curvatures: Tensor, depth: int) -> float:
+    """The γ for which ``‖R_f^K e‖`` is smallest for a depth K, in the root mean square over errors e.
+
+    Errors are spread evenly over the eigenvectors of the second derivative of f, whose eigenvalues are ``curvatures``.
+    As K grows it tends to γ*, at which the slowest eigenvector is fastest. Eigenvalues that few eigenvectors have then
+    count for less; in a blur, these are the largest.
+    """
+    least, largest = float(curvatures.min()), float(curvatures.max())
+    middle = math.log(best_gamma((least, largest)))
+
+    def log_size(log_gamma: float) -> float:
+        scaled = math.exp(log_gamma) * curvatures
+        factors = ((1 - scaled) / (1 + scaled)).abs().log()
+        return float(torch.logsumexp(2 * depth * factors, 0))
+
+    half = math.log(largest / least) / 2  # γ lies between 1/β and 1/σ
+    result = minimize_scalar(log_size, bounds=(middle - half, middle + half), method="bounded")
+    return math.exp(float(result.x))  # pyright: ignore[reportAttributeAccessIssue]
+
+
 @dataclass(frozen=True, slots=True)
 class DouglasRachfordSplitting:
     """``T_α`` of a convex penalty and a data term with a prox in closed form.
 
     Attributes:
         alpha: α.
-        gamma: γ; ``None`` for ``γ* = 1/√(σβ)``, with σ at least ``FLATTEST``·β.
+        gamma: γ; ``None`` to compute it from the curvatures of f, of which none counts as less than ``FLATTEST``·β.
+        depth: 0 for γ*, else K for the γ of ``best_gamma_at_depth``.
     """
 
     label: str = field(compare=False)
     alpha: float
     gamma: float | None
+    depth: int
     same_equilibrium: bool = True
 
     def operator(
@@ -115,37 +139,49 @@ class DouglasRachfordSplitting:
         device: torch.device | str,
     ) -> DouglasRachford:
         """See ``Splitting.operator``; raises ``UserError`` also for an α at which nothing is known to converge."""
-        penalty, ridge, (least, largest) = split(prior, physics, self.label, shape, dtype, device)
-        gamma = best_gamma((max(least, FLATTEST * largest), largest)) if self.gamma is None else self.gamma
-        limit = 2 / (1 + reflection_factor((least, largest), gamma))
+        problem = split(prior, physics, self.label, shape, dtype, device)
+        gamma = self._gamma(problem.curvatures) if self.gamma is None else self.gamma
+        limit = 2 / (1 + reflection_factor(problem.extremes, gamma))
         # α = 1 is nonexpansive even if f is not strongly convex, and T_1 may still settle.
         if not self.alpha < limit and self.alpha > 1:
             raise UserError(
                 f"{self.label}: alpha must lie below 2/(1 + δ) = {limit:.6g} for {prior.label}, not {self.alpha:g}: "
                 "T_α need not converge beyond"
             )
-        return DouglasRachford(penalty, gamma, ridge, self.alpha)
+        return DouglasRachford(problem.penalty, gamma, problem.ridge, self.alpha)
+
+    def _gamma(self, curvatures: Tensor) -> float:
+        counted = curvatures.clamp_min(FLATTEST * float(curvatures.max()))
+        if self.depth:
+            return best_gamma_at_depth(counted, self.depth)
+        return best_gamma((float(counted.min()), float(counted.max())))
 
 
-def douglas_rachford(alpha: float = 0.5, gamma: float | None = None) -> DouglasRachfordSplitting:
+def douglas_rachford(
+    alpha: float = 0.5, gamma: float | None = None, depth: int = 0
+) -> DouglasRachfordSplitting:
     """``T_α`` of the reflections of the data term and the penalty; ADMM with penalty parameter 1/γ for α = ½.
 
     Args:
         alpha: in (0, 2/(1 + δ)) with δ < 1 the factor of the reflection of the data term; 1 is Peaceman–Rachford.
-        gamma: γ > 0; by default the one with the smallest factor, which is known in closed form.
+        gamma: γ > 0; by default the one with the smallest factor, known in closed form.
+        depth: K > 0 for the γ with the smallest mean factor over K iterations, in place of ``gamma``; 0 for none.
     """
     alpha = real("alpha", alpha, positive=True)
     if alpha >= 2:
         raise UserError(f"alpha must lie in (0, 2), not {alpha:g}")
     gamma = None if gamma is None else real("gamma", gamma, positive=True)
+    whole("depth", depth, 0, MAX_DEPTH)
+    if gamma is not None and depth:
+        raise UserError("gamma and depth both choose γ: give one of them")
     name = "peaceman_rachford" if alpha == 1 else "douglas_rachford"
-    label = call_label(name, alpha=(alpha, 1 if alpha == 1 else 0.5), gamma=(gamma, None))
-    return DouglasRachfordSplitting(label, alpha, gamma)
+    label = call_label(name, alpha=(alpha, 1 if alpha == 1 else 0.5), gamma=(gamma, None), depth=(depth, 0))
+    return DouglasRachfordSplitting(label, alpha, gamma, depth)
 
 
-def peaceman_rachford(gamma: float | None = None) -> DouglasRachfordSplitting:
-    """``T_1 = R_g R_f``, the fastest of its family if f is strongly convex; ``gamma`` as for ``douglas_rachford``."""
-    return douglas_rachford(1.0, gamma)
+def peaceman_rachford(gamma: float | None = None, depth: int = 0) -> DouglasRachfordSplitting:
+    """``T_1 = R_g R_f``, the fastest of its family if f is strongly convex; arguments as for ``douglas_rachford``."""
+    return douglas_rachford(1.0, gamma, depth)
 
 
 def admm(rho: float | None = None) -> DouglasRachfordSplitting:

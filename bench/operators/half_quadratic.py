@@ -75,8 +75,8 @@ class HalfQuadraticSplitting:
         device: torch.device | str,
     ) -> HalfQuadratic:
         """See ``Splitting.operator``."""
-        penalty, ridge, _ = split(prior, physics, self.label, shape, dtype, device)
-        return HalfQuadratic(penalty, self.gamma, ridge)
+        problem = split(prior, physics, self.label, shape, dtype, device)
+        return HalfQuadratic(problem.penalty, self.gamma, problem.ridge)
 
 
 def half_quadratic(gamma: float = GAMMA) -> HalfQuadraticSplitting:

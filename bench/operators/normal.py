@@ -83,6 +83,14 @@ class FourierNormal:
         K = self._transform()
         return replace(self, power=self.mask.square() if K is None else _power(K))
 
+    def eigenvalues(self) -> Tensor:
+        """All eigenvalues of ``AᵀA``, flat and in float64, as often as they occur."""
+        power = self.in_float64().power[..., 0]
+        inner = power[
+            ..., 1 : (self.shape[-1] + 1) // 2
+        ]  # the columns whose conjugates the half-plane leaves out
+        return torch.cat((power.flatten(), inner.flatten()))
+
     def resolvent(self, step: float | Tensor, shift: float) -> FourierNormal:
         """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind."""
         return replace(self, power=1 / (shift + step * self.power))
@@ -132,6 +140,10 @@ class DiagonalNormal:
     def differentiable(self) -> DiagonalNormal:
         """The same operator, recomputed by recorded operations, so that a tape leads to the mask."""
         return DiagonalNormal(self.mask.square(), self.mask)
+
+    def eigenvalues(self) -> Tensor:
+        """All eigenvalues of ``AᵀA``, flat and in float64."""
+        return self.in_float64().power.flatten()
 
     def resolvent(self, step: float | Tensor, shift: float) -> DiagonalNormal:
         """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind."""
