@@ -36,6 +36,15 @@ class Stateful(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsImages(Protocol):
+    """A map that turns its states into images, where that takes the measurements."""
+
+    def image(self, state: Tensor, /) -> Tensor:
+        """Return the image of a state."""
+        ...
+
+
 class Reconstructor(nn.Module):
     """``y, physics -> x ≈ T_θ(x; y, physics)``, with the gradient that ``solver`` estimates.
 
@@ -45,7 +54,7 @@ class Reconstructor(nn.Module):
     Args:
         operator: one iteration ``(x, y, physics) -> x`` on images ``(B, C, H, W)``; the parameters of a module become
             parameters of this one. If it has ``bind(y, physics)``, that makes the map; if it has ``start(image)`` and
-            ``image(state)``, it iterates on states.
+            ``image(state)``, it iterates on states, which the map's own ``image`` turns into images if it has one.
         solver: the solver, such as ``restarted_jfb(10, 10)``, or a ``GradientMonitor`` around it.
         start: ``(y, physics) -> image``, the first guess; ``physics.A_adjoint(y)`` by default.
         loss: ``truth -> (state -> loss)``, for solvers that need the loss (``certified``, a ``GradientMonitor`` that
@@ -92,7 +101,8 @@ class Reconstructor(nn.Module):
         image = self._first_guess(y, physics)
         loss = None if self.loss is None or truth is None else self.loss(truth)
         if isinstance(operator, Stateful):
-            return operator.image(self.solver(T, operator.start(image), loss).x)
+            state = self.solver(T, operator.start(image), loss).x
+            return T.image(state) if isinstance(T, ReadsImages) else operator.image(state)
         return self.solver(T, image, loss).x
 
     def _first_guess(self, y: Tensor, physics: Any) -> Tensor:

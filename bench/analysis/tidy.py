@@ -14,7 +14,7 @@ from ..records.record import Record
 from . import metrics
 from .record_values import depth_curve
 
-WHO = ("task", "crop", "batch", "heading", "solver", "family", "peer", "seed")
+WHO = ("task", "crop", "batch", "heading", "solver", "operator", "family", "peer", "seed")
 """Columns that identify a row."""
 Place = tuple[str, int, int, str]
 """Task, crop, batch and solver: what a timing is of."""
@@ -26,8 +26,9 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     """One row per record of quality, in their order, with the timing of its task, size and solver.
 
     Columns: those of ``WHO``, where ``crop`` is in pixels a side, ``heading`` is the task, with its size if the records
-    have several sizes of it, and ``peer`` is true for solvers of other libraries; ``status`` and ``reason``; and
-    every metric of ``metrics.METRICS`` (docs/tables.md explains them), NaN where it was not measured.
+    have several sizes of it, ``solver`` names its operator too unless that is forward–backward, and ``peer`` is true
+    for solvers of other libraries; ``status`` and ``reason``; and every metric of ``metrics.METRICS``
+    (docs/tables.md explains them), NaN where it was not measured.
     """
     records = list(records)
     timings, titles = timings_of(records), headings(records)
@@ -42,7 +43,7 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
 
 def place(record: Record) -> Place:
     """Everything that identifies the cell of a record, apart from its seed."""
-    return record.task, record.crop, record.batch, record.solver
+    return record.task, record.crop, record.batch, record.method
 
 
 def timings_of(records: Iterable[Record]) -> dict[Place, Record]:
@@ -63,15 +64,16 @@ def headings(records: Iterable[Record]) -> Headings:
 
 
 def _who(record: Record, titles: Headings) -> dict[str, object]:
-    name = family(record.solver)
+    solver = family(record.solver)
     return {
         "task": record.task,
         "crop": record.crop,
         "batch": record.batch,
         "heading": titles[record.task, record.crop, record.batch],
-        "solver": record.solver,
-        "family": name,
-        "peer": is_external(name, bool(record.settings.get("files"))),
+        "solver": record.method,
+        "operator": record.operator,
+        "family": family(record.method),
+        "peer": is_external(solver, bool(record.settings.get("files"))),
         "seed": record.seed,
     }
 

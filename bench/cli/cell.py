@@ -7,12 +7,13 @@ import typer
 from ..utils.console import print_frame, say
 from ..utils.errors import UserError
 from ..utils.terminal import printed_json, stdout_to_stderr
-from .options import Bf16, Device, Images, Json, Seed, SizesOf, SolverCall, TaskCall, Weights
+from .options import Bf16, Device, Images, Json, OperatorCall, Seed, SizesOf, SolverCall, TaskCall, Weights
 
 
 def cell(
     task: TaskCall,
     solver: SolverCall,
+    operator: OperatorCall = None,
     seed: Seed = 0,
     profile: SizesOf = "quick",
     images: Images = None,
@@ -21,7 +22,7 @@ def cell(
     bf16: Bf16 = False,
     json: Json = False,
 ) -> None:
-    """Measure one task with one solver; store nothing.
+    """Measure one task with one operator and one solver; store nothing.
 
     \b
     python -m bench cell --task 'deblurring(huber)' --solver 'restarted_jfb(10, 10)'
@@ -29,7 +30,7 @@ def cell(
     """
     from ..analysis.tidy import tidy
     from ..config.lookup import DenoiserOptions
-    from ..config.matrix import admits, check_precision, load_profile, parse_user_cell
+    from ..config.matrix import check_precision, load_profile, parse_user_cell
     from ..execution.cell_process import run_cell
     from ..execution.preparation import images_for, plan_jobs
     from ..operators import PlugAndPlayPrior
@@ -40,12 +41,7 @@ def cell(
     denoisers = DenoiserOptions(weights, bf16)
     check_precision(chosen, denoisers)
     with stdout_to_stderr():
-        one = parse_user_cell(task, solver, seed, denoisers)
-        if not admits(one.task, one.solver):
-            raise UserError(
-                f"{one.task.label} has parameters of its own for each of {one.task.prior.layers} layers: "
-                f"give --solver 'unrolled({one.task.prior.layers})'"
-            )
+        one = parse_user_cell(task, solver, seed, denoisers, operator)
         if denoisers.flags() and not isinstance(one.task.prior, PlugAndPlayPrior):
             raise UserError(f"{denoisers.flags()}: {one.task.label} has no denoiser")
         where = pick_device(device)

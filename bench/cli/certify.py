@@ -8,12 +8,13 @@ import typer
 
 from ..utils.console import print_frame
 from ..utils.terminal import printed_json, stdout_to_stderr
-from .options import Device, Images, Json, Seed, SizesOf, SolverCall, TaskCall
+from .options import Device, Images, Json, OperatorCall, Seed, SizesOf, SolverCall, TaskCall
 
 
 def certify(
     task: TaskCall,
     solver: SolverCall,
+    operator: OperatorCall = None,
     seed: Seed = 0,
     profile: SizesOf = "quick",
     images: Images = None,
@@ -44,7 +45,7 @@ def certify(
     chosen = load_profile(profile)
     options = CertifyOptions(estimate, audit, oracle)
     with stdout_to_stderr():
-        one = parse_user_cell(task, solver, seed)
+        one = parse_user_cell(task, solver, seed, operator=operator)
         where = pick_device(device)
         certificate = examine(one, chosen, images_for([(chosen, [one])], images), where, options)
     if json:

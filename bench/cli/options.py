@@ -79,6 +79,13 @@ TaskCall = Annotated[
 SolverCall = Annotated[
     str, typer.Option(help="Solver, e.g. 'restarted_jfb(10, 10)', or FILE.py:NAME.", metavar="SOLVER")
 ]
+OperatorCall = Annotated[
+    str | None,
+    typer.Option(
+        help="Operator, e.g. peaceman_rachford, or FILE.py:NAME; forward_backward by default, or that of your task.",
+        metavar="OPERATOR",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of crops, masks, noise and training.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Out = Annotated[

@@ -42,6 +42,12 @@ def run(
             help="Only this solver of the profile; or add your own, FILE.py:NAME.", metavar="SOLVER"
         ),
     ] = None,
+    operator: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this operator of the profile; or add your own, FILE.py:NAME.", metavar="OPERATOR"
+        ),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes side by side; one a core, or one on a GPU.")
     ] = None,
@@ -68,7 +74,7 @@ def run(
 ) -> None:
     """Measure a profile; write tables, figures and a page.
 
-    A task, solver and seed is a cell. Cells that --out already holds are not measured again.
+    A task with an operator, a solver and a seed is a cell. Cells that --out already holds are not measured again.
 
     \b
     python -m bench run quick --out results/quick
@@ -111,6 +117,7 @@ def run(
                 images=images,
                 device=cluster.call(pick_device, device) if cluster else pick_device(device),
                 tasks=task,
+                operators=operator,
                 solvers=solver,
                 networks=DenoiserOptions(weights, bf16),
                 jobs=jobs,

@@ -8,12 +8,13 @@ import typer
 
 from ..utils.console import say
 from ..utils.terminal import stdout_to_stderr
-from .options import Images, Out, Seed, TaskCall
+from .options import Images, OperatorCall, Out, Seed, TaskCall
 
 
 def trajectory(
     task: TaskCall,
     out: Out,
+    operator: OperatorCall = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the descent.")] = 60,
     crop: Annotated[int, typer.Option(min=8, help="Side of the crops in pixels.")] = 48,
     crops: Annotated[int, typer.Option(min=1, help="Number of crops, all in one batch.")] = 2,
@@ -37,6 +38,7 @@ def trajectory(
     python -m bench trajectory --task 'deblurring(huber)' --crops 1 --steps 40 --out results/trajectory
     """
     from ..config.lookup import parse_user_task
+    from ..config.matrix import with_operator
     from ..studies.trajectory.report import (
         pick_solvers,
         schedule_of,
@@ -46,7 +48,7 @@ def trajectory(
     from ..tasks.images import Layout, find_images
 
     with stdout_to_stderr():
-        chosen = parse_user_task(task).value
+        chosen = with_operator(parse_user_task(task), operator).value
         descents, setting = trajectory_study(
             chosen,
             pick_solvers(solver),

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from ..analysis.tidy import Place, place
 from ..config.profile_schema import EquilibriumTable, ImagesTable, OracleTable, TrainingTable
+from ..operators.splitting import FORWARD_BACKWARD
 from ..records.record import Kind, Record
 from ..records.store import load
 from ..utils.errors import UserError, unknown
@@ -141,14 +142,15 @@ def solver_pair(run: StoredRun, solver: str, against: str) -> tuple[StoredRun, S
     both = " against ".join(chosen)
 
     def part(name: str) -> StoredRun:
-        records = (replace(record, solver=both) for record in run.records if record.solver == name)
+        same = {"solver": both, "operator": FORWARD_BACKWARD}
+        records = (replace(record, **same) for record in run.records if record.method == name)
         return StoredRun(name, tuple(records))
 
     return part(chosen[0]), part(chosen[1])
 
 
 def _solver(run: StoredRun, name: str) -> str:
-    known = dict.fromkeys(record.solver for record in run.records)
+    known = dict.fromkeys(record.method for record in run.records)
     for solver in known:
         if solver.replace(" ", "") == name.replace(" ", ""):
             return solver

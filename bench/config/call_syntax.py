@@ -7,9 +7,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from ..operators.splitting import FORWARD_BACKWARD
 from ..utils.errors import UserError, unknown
 
 Value = TypeVar("Value")
+ON = " on "
+"""Stands between solver and operator in the label of a method."""
 LONGEST = 200
 """Characters of a call. It bounds the depth of the syntax tree; no factory needs more."""
 
@@ -61,14 +64,25 @@ def signature(name: str, make: Callable[..., object]) -> str:
     return f"{name}({', '.join(words)})"
 
 
-def family(call: str) -> str:
-    """Name in a call: ``deq`` of ``deq(1e-06)``."""
-    return call.partition("(")[0]
+def method_label(solver: str, operator: str) -> str:
+    """Name of a solver on an operator: ``deq(1e-06) on peaceman_rachford``, and ``deq(1e-06)`` on forward–backward."""
+    return solver if operator == FORWARD_BACKWARD else f"{solver}{ON}{operator}"
 
 
-def arguments(call: str) -> str:
-    """Text between the parentheses of a call: ``10, 4`` of ``restarted_jfb(10, 4)``."""
-    return call.partition("(")[2].removesuffix(")")
+def family(method: str) -> str:
+    """A method without its arguments: ``deq`` of ``deq(1e-06)``, ``deq on admm`` of ``deq(1e-06) on admm(2.0)``."""
+    return ON.join(call.partition("(")[0] for call in method.split(ON))
+
+
+def solver_of(method: str) -> str:
+    """The solver of a method or of a family, without its operator."""
+    return method.partition(ON)[0]
+
+
+def arguments(method: str) -> str:
+    """The arguments of a method: ``10, 4`` of ``restarted_jfb(10, 4)``, ``0.1; 2.0`` of ``certified(0.1) on admm(2.0)``."""
+    parts = (call.partition("(")[2].removesuffix(")") for call in method.split(ON))
+    return "; ".join(filter(None, parts))
 
 
 def _call(

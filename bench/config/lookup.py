@@ -1,4 +1,4 @@
-"""Parse solver and task names.
+"""Parse names of solvers, operators and tasks.
 
 Profiles and records may use built-in names only. The command line may also name a user's Python file.
 """
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from solvers import ESTIMATORS, SOLVER_PARTS, Solver
 
 from ..external import EXTERNAL_SOLVERS, ExternalSolver
-from ..operators import PLUG_AND_PLAY_PRIORS, PlugAndPlayPrior, with_weights
+from ..operators import PLUG_AND_PLAY_PRIORS, SPLITTINGS, PlugAndPlayPrior, Splitting, with_weights
 from ..penalties import PRIORS
 from ..tasks import ROSTER as TASKS
 from ..tasks import Task
@@ -20,7 +20,7 @@ from ..utils.errors import UserError
 from .call_syntax import LONGEST, family, parse_call
 from .user_files import MENTION, ResolvedCall, UserFile, blame_user_files, check_portable, resolve
 
-Value = TypeVar("Value", Task, Solver | ExternalSolver)
+Value = TypeVar("Value", Task, Splitting, Solver | ExternalSolver)
 Factories = Mapping[str, Callable[..., object]]
 SOLVERS: Mapping[str, Callable[..., Solver | ExternalSolver]] = {
     **{name: estimator.make for name, estimator in ESTIMATORS.items()},
@@ -61,7 +61,7 @@ DEFAULT_DENOISERS = DenoiserOptions()
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[Value]):
-    """A solver or task from the command line, and the user's files that define it; none for built-in ones."""
+    """A solver, operator or task from the command line, and the user's files that define it; none for built-in ones."""
 
     value: Value
     sources: tuple[UserFile, ...] = ()
@@ -85,6 +85,16 @@ def parse_task(text: str, denoisers: DenoiserOptions = DEFAULT_DENOISERS) -> Tas
     """
     _refuse_files(text, "task")
     return denoisers.apply(parse_call(text, TASKS, "task", TASK_ARGUMENTS))
+
+
+def parse_operator(text: str) -> Splitting:
+    """Make a built-in operator of a task from its call, e.g. ``peaceman_rachford(depth=10)``.
+
+    Raises:
+        UserError: there is no such operator, or the call names a file.
+    """
+    _refuse_files(text, "operator")
+    return parse_call(text, SPLITTINGS, "operator")
 
 
 def _refuse_files(text: str, kind: str) -> None:
@@ -136,6 +146,24 @@ def parse_user_task(text: str, denoisers: DenoiserOptions = DEFAULT_DENOISERS) -
     return Parsed(denoisers.apply(task), call.sources)
 
 
+def parse_user_operator(text: str) -> Parsed[Splitting]:
+    """Make an operator from a call on the command line, where ``PATH/FILE.py:NAME`` may stand for the name.
+
+    Raises:
+        UserError: see ``parse_user_solver``.
+    """
+    if not MENTION.search(text):
+        return Parsed(parse_operator(text))
+    splitting, call = call_user_code(text, SPLITTINGS, "operator", {})
+    if not isinstance(splitting, Splitting):
+        raise UserError(
+            f"operator {text!r}: it returns {_type_name(splitting)}, not a bench.operators.Splitting"
+        )
+    _check_label(text, "operator", splitting.label, call, SPLITTINGS, parse_operator)
+    check_portable(splitting, f"operator {text!r}", call.sources)
+    return Parsed(splitting, call.sources)
+
+
 def call_user_code(
     text: str, factories: Factories, kind: str, arguments: Factories
 ) -> tuple[object, ResolvedCall]:
@@ -144,7 +172,7 @@ def call_user_code(
     Args:
         text: the call.
         factories: built-in names that may stand outside.
-        kind: ``solver`` or ``task``, for messages.
+        kind: ``solver``, ``operator`` or ``task``, for messages.
         arguments: built-in names that may stand as arguments.
 
     Raises:

@@ -14,16 +14,20 @@ from pydantic import BaseModel, ValidationError
 from solvers import Solver, unrolled
 
 from ..external import ExternalSolver
-from ..operators import PlugAndPlayPrior
+from ..operators import PlugAndPlayPrior, Splitting
+from ..operators.splitting import FORWARD_BACKWARD
 from ..tasks import Task
 from ..utils.errors import UserError, unknown
+from .call_syntax import method_label
 from .lookup import (
     DEFAULT_DENOISERS,
     DenoiserOptions,
     Parsed,
     Value,
+    parse_operator,
     parse_solver,
     parse_task,
+    parse_user_operator,
     parse_user_solver,
     parse_user_task,
 )
@@ -33,7 +37,7 @@ from .user_files import UserFile
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One task, one solver, one seed; and the user's files that define the task and the solver, if any."""
+    """One task with its operator, one solver, one seed; and the user's files that define them, if any."""
 
     task: Task
     solver: Solver | ExternalSolver
@@ -42,11 +46,16 @@ class Cell:
     solver_sources: tuple[UserFile, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.task.label} · {self.solver.label} · seed {self.seed}"
+        return f"{self.task.label} · {self.method} · seed {self.seed}"
 
     def __reduce__(self) -> tuple[object, ...]:
         # Files first: task and solver can only be unpickled after the modules that define them exist.
         return _unpickle, ((self.task_sources, self.solver_sources), (self.task, self.solver, self.seed))
+
+    @property
+    def method(self) -> str:
+        """The solver and its operator, as tables name them."""
+        return method_label(self.solver.label, self.task.splitting.label)
 
     @property
     def files(self) -> dict[str, str]:
@@ -59,11 +68,52 @@ def _unpickle(sources: tuple[Any, Any], cell: tuple[Any, Any, int]) -> Cell:
 
 
 def parse_user_cell(
-    task: str, solver: str, seed: int, denoisers: DenoiserOptions = DEFAULT_DENOISERS
+    task: str,
+    solver: str,
+    seed: int,
+    denoisers: DenoiserOptions = DEFAULT_DENOISERS,
+    operator: str | None = None,
 ) -> Cell:
-    """Make a cell from the calls of a command line, which may name files. Raises ``UserError`` as these do."""
-    its_task, its_solver = parse_user_task(task, denoisers), parse_user_solver(solver)
-    return Cell(its_task.value, its_solver.value, seed, its_task.sources, its_solver.sources)
+    """Make a cell from the calls of a command line, which may name files.
+
+    Raises:
+        UserError: a call is wrong, or the operator or the solver does not admit the task.
+    """
+    on, its_solver = with_operator(parse_user_task(task, denoisers), operator), parse_user_solver(solver)
+    if reason := refusal(on.value, its_solver.value):
+        raise UserError(reason)
+    return Cell(on.value, its_solver.value, seed, on.sources, its_solver.sources)
+
+
+def with_operator(task: Parsed[Task], operator: str | None) -> Parsed[Task]:
+    """The task with the operator of a call on the command line; as it is for ``None``.
+
+    Raises ``UserError`` if the call is wrong, or the operator does not admit the prior of the task.
+    """
+    if operator is None:
+        return task
+    parsed = parse_user_operator(operator)
+    if reason := parsed.value.refusal(task.value.prior):
+        raise UserError(reason)
+    return _on(task, parsed)
+
+
+def _on(task: Parsed[Task], operator: Parsed[Splitting]) -> Parsed[Task]:
+    """The task with another operator, whose label says so if the operator makes it another problem."""
+    label = task.value.label
+    if not operator.value.same_equilibrium:
+        label += f", {operator.value.label}"
+    sources = tuple(dict.fromkeys((*task.sources, *operator.sources)))
+    return Parsed(replace(task.value, splitting=operator.value, label=label), sources)
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Tasks, operators and solvers from a user's files."""
+
+    tasks: list[Parsed[Task]]
+    operators: list[Parsed[Splitting]]
+    solvers: list[Parsed[Solver | ExternalSolver]]
 
 
 def load_profile(text: str) -> Profile:
@@ -143,42 +193,48 @@ def _keys(path: tuple[int | str, ...]) -> list[str]:
 
 def cells(
     profile: Profile,
-    tasks: list[str] | None = None,
-    solvers: list[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    solvers: Sequence[str] | None = None,
     denoisers: DenoiserOptions = DEFAULT_DENOISERS,
     *,
+    operators: Sequence[str] | None = None,
     whole: bool = False,
 ) -> list[list[Cell]]:
     """List the cells of each part of a profile in the order of a run, all or those of some tasks and solvers.
 
-    A user's task is added with every solver of the profile, and a user's solver with every task. Cells of one task
-    and seed follow each other, since they share a reference gradient.
+    A user's task is added with every operator and solver of the profile, a user's solver with every task, and so on.
+    Cells of one task and seed follow each other, since they share a reference gradient.
 
     Args:
         profile: the profile.
         tasks, solvers: calls on the command line; ``None`` for all of the profile.
         denoisers: options of the denoisers.
-        whole: list all cells, those added by ``tasks`` and ``solvers`` too, instead of the selected ones.
+        operators: calls on the command line; ``None`` for all of the profile.
+        whole: list all cells, those added by these calls too, instead of the selected ones.
 
     Raises:
-        UserError: a call is wrong, or a task or solver is not in the profile.
+        UserError: a call is wrong, or a task, operator or solver is not in the profile.
     """
     task_choice = [parse_user_task(text, denoisers) for text in dict.fromkeys(tasks or [])]
+    operator_choice = [parse_user_operator(text) for text in dict.fromkeys(operators or [])]
     solver_choice = [parse_user_solver(text) for text in dict.fromkeys(solvers or [])]
-    own_tasks, own_solvers = _own("task", task_choice), _own("solver", solver_choice)
-    parts = [_cells(part, profile, denoisers, own_tasks, own_solvers) for part in profile.parts()]
+    own = _Own(_own("task", task_choice), _own("operator", operator_choice), _own("solver", solver_choice))
+    parts = [_cells(part, profile, denoisers, own) for part in profile.parts()]
     every = _without_repeats(profile, parts)
     flat = [cell for part in every for cell in part]
     if denoisers.flags() and not any(isinstance(cell.task.prior, PlugAndPlayPrior) for cell in flat):
         raise UserError(f"{denoisers.flags()}: no task of the profile {profile.name} has a denoiser")
     some_tasks = _selected("task", [cell.task.label for cell in flat], task_choice)
+    some_operators = _selected("operator", [cell.task.splitting.label for cell in flat], operator_choice)
     some_solvers = _selected("solver", [cell.solver.label for cell in flat], solver_choice)
     if whole:
         return every
-    return [
-        [cell for cell in part if cell.task.label in some_tasks and cell.solver.label in some_solvers]
-        for part in every
-    ]
+
+    def selected(cell: Cell) -> bool:
+        operator = cell.task.splitting.label in some_operators
+        return operator and cell.task.label in some_tasks and cell.solver.label in some_solvers
+
+    return [[cell for cell in part if selected(cell)] for part in every]
 
 
 def _own(kind: str, choice: Sequence[Parsed[Value]]) -> list[Parsed[Value]]:
@@ -211,33 +267,46 @@ def _cells(
     part: Profile,
     whole: Profile,
     denoisers: DenoiserOptions,
-    own_tasks: list[Parsed[Task]],
-    own_solvers: list[Parsed[Solver | ExternalSolver]],
+    own: _Own,
 ) -> list[Cell]:
     check_precision(part, denoisers)
-    tasks = [*(Parsed(parse_task(t, denoisers)) for t in part.tasks), *own_tasks]
-    solvers = [*(Parsed(parse_solver(s)) for s in part.solvers), *own_solvers]
+    tasks = [*(Parsed(parse_task(t, denoisers)) for t in part.tasks), *own.tasks]
+    operators = [*(Parsed(parse_operator(o)) for o in part.operators), *own.operators]
+    solvers = [*(Parsed(parse_solver(s)) for s in part.solvers), *own.solvers]
     suffix = _suffix(part, whole)
     tasks = [replace(t, value=replace(t.value, label=t.value.label + suffix)) for t in tasks]
     check_warm_start(part, [t.value for t in tasks])
     return [
         Cell(t.value, s.value, seed, t.sources, s.sources)
-        for t in tasks
+        for task in tasks
         for seed in part.seeds
+        for t in _on_operators(task, operators)
         for s in solvers
-        if admits(t.value, s.value)
+        if not refusal(t.value, s.value)
     ]
 
 
-def admits(task: Task, solver: Solver | ExternalSolver) -> bool:
-    """Whether a solver can be measured on a task.
+def _on_operators(task: Parsed[Task], operators: list[Parsed[Splitting]]) -> list[Parsed[Task]]:
+    """The task on each operator that its prior admits; first on its own, if a user's task brings one."""
+    own = [Parsed(task.value.splitting)] * (task.value.splitting.label != FORWARD_BACKWARD)
+    different = {operator.value.label: operator for operator in (*own, *operators)}
+    return [_on(task, o) for o in different.values() if not o.value.refusal(task.value.prior)]
+
+
+def refusal(task: Task, solver: Solver | ExternalSolver) -> str:
+    """Why a solver cannot be measured on a task with its operator, in a line that says what to do; empty if it can.
 
     A prior with parameters for each layer admits the unrolled network of that depth only; some external solvers admit
     some operators only.
     """
-    if isinstance(solver, ExternalSolver):
-        return task.prior.layers == 0 and solver.admits(task.prior)
-    return task.prior.layers == 0 or solver == unrolled(task.prior.layers)
+    layers = task.prior.layers
+    if reason := task.splitting.refusal(task.prior):
+        return reason
+    if layers and (isinstance(solver, ExternalSolver) or solver != unrolled(layers)):
+        return f"{task.label} has parameters of its own for each of {layers} layers: give --solver 'unrolled({layers})'"
+    if isinstance(solver, ExternalSolver) and not solver.admits(task.prior):
+        return f"{solver.label} does not run on {task.splitting.label} with {task.prior.label}: choose another solver"
+    return ""
 
 
 def check_precision(part: Profile, denoisers: DenoiserOptions) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from solvers import ToleranceSchedule
 
 from ..operators.compiled import ExecutionMode
+from ..operators.splitting import FORWARD_BACKWARD
 from ..tasks.images import Layout
 
 FOLDER = Path(__file__).parent / "profiles"
@@ -145,6 +146,7 @@ class Block(_Table):
     """Further cells of a profile. A key that is left out has the value of the profile."""
 
     tasks: Texts | None = None
+    operators: Texts | None = None
     solvers: Texts | None = None
     seeds: Seeds | None = None
     dtype: Precision | None = None
@@ -161,7 +163,8 @@ class Profile(_Table):
 
     Attributes:
         name, summary: shown in tables and lists.
-        tasks, solvers, seeds: every combination is a cell.
+        tasks, operators, solvers, seeds: every combination is a cell; those that an operator or a solver does not admit
+            are left out.
         dtype, threads: precision, and threads of torch in the process of a cell.
         images, training, equilibrium, oracle, timing: see the classes of these tables.
         execution: how operators are applied: eager, compiled, or as CUDA graphs.
@@ -184,6 +187,7 @@ class Profile(_Table):
     timing: TimingTable
     execution: ExecutionMode = "eager"
     timeout: Annotated[float, Field(ge=0, le=1e7)] = 0.0
+    operators: Texts = [FORWARD_BACKWARD]
     first: list[str] = []
     blocks: list[Block] = []
 

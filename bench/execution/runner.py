@@ -46,6 +46,7 @@ def run_profile(
     images: str | None = None,
     device: torch.device,
     tasks: list[str] | None = None,
+    operators: list[str] | None = None,
     solvers: list[str] | None = None,
     networks: DenoiserOptions = DEFAULT_DENOISERS,
     jobs: int | None = None,
@@ -62,7 +63,8 @@ def run_profile(
         out: folder of the run; made if missing.
         images: a folder or the name of a data set; ``None`` for the packaged images.
         device: where to compute.
-        tasks, solvers: measure only these of the profile; a user's own, ``PATH/FILE.py:NAME``, are added to it.
+        tasks, operators, solvers: measure only these of the profile; those in a user's files are added to it:
+            ``PATH/FILE.py:NAME``.
         networks: options of the denoisers.
         jobs: processes side by side; by default one a core, and one on a GPU.
         cluster: workers to use in place of processes of this machine.
@@ -80,9 +82,9 @@ def run_profile(
         Unwritable: the disk is full or read-only; finished cells are stored.
         SchedulerLost: the scheduler of the cluster is gone; finished cells are stored.
     """
-    every = cells(profile, tasks, solvers, networks, whole=True)
+    every = cells(profile, tasks, solvers, networks, operators=operators, whole=True)
     budget = Budget(within, tuple(parse_solver(text).label for text in profile.first))
-    chosen = cells(profile, tasks, solvers, networks)
+    chosen = cells(profile, tasks, solvers, networks, operators=operators)
     parts = list(zip(profile.parts(), every, strict=True))
     loaded = images_for(parts, images)
     # Keys of timings and the provenance name the machine that computes, which may be a worker's.
@@ -108,7 +110,7 @@ def run_profile(
     def count(record: Record) -> None:
         outcome[record.status] += 1
         budget.learn(record)
-        what = f"{record.task} · {record.crop}² × {record.batch} · {record.solver} · {record.kind}"
+        what = f"{record.task} · {record.crop}² × {record.batch} · {record.method} · {record.kind}"
         progress(what, sum(outcome.values()), len(wanted))
 
     progress("", outcome["stored"], len(wanted))

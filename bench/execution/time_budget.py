@@ -93,7 +93,7 @@ class Budget:
         if math.isinf(self.seconds):
             return [math.nan for _ in jobs]
         return [
-            self._times.estimate(group_of(job.kind, job.cell.task.label, job.profile), job.cell.solver.label)
+            self._times.estimate(group_of(job.kind, job.cell.task.label, job.profile), job.cell.method)
             for job in jobs
         ]
 

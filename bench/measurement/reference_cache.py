@@ -6,13 +6,14 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from ..operators import peaceman_rachford
 from ..tasks import Task, build_problem
 from ..tasks.images import Images, Layout
 from ..utils import provenance
@@ -22,6 +23,8 @@ from .hypergradient import NoReference, ReferenceGradient, reference_gradient
 from .memory import free_memory, out_of_memory
 
 CPU = torch.device("cpu")
+SPLITTINGS = (peaceman_rachford(),)
+"""Operators for references, the first that admits the prior."""
 
 
 def cached_reference(
@@ -45,6 +48,8 @@ def cached_reference(
     and the noise.
     """
 
+    task = reference_task(task)
+
     def compute() -> ReferenceGradient | str:
         return _computed(task, images, layout, size, seed, budget, draw, device)
 
@@ -54,6 +59,20 @@ def cached_reference(
     problem += [provenance.fingerprint(), provenance.versions()]
     key = hashlib.sha256(json.dumps(problem, sort_keys=True).encode()).hexdigest()[:20]
     return _shared(folder, key, compute)
+
+
+def reference_task(task: Task) -> Task:
+    """The task on the operator that its reference gradient is computed with.
+
+    All operators of one equilibrium have the same gradient (claim C37), so the one that contracts most is taken. A
+    prior with parameters for each layer, or without one of ``SPLITTINGS``, keeps the operator of the task.
+    """
+    if not task.splitting.same_equilibrium or task.prior.layers:
+        return task
+    for splitting in SPLITTINGS:
+        if not splitting.refusal(task.prior):
+            return replace(task, splitting=splitting)
+    return task
 
 
 def _shared(

@@ -67,6 +67,9 @@ class DataProxOperator(ProximalOperator):
         return type(self)(prior, self.gamma, self.ridge)
 
 
+REMEDY = "choose forward_backward"
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """A penalty and a data term, split for ``min f + g``; see ``DataProxOperator``.
@@ -87,6 +90,18 @@ class Split:
         return float(self.curvatures.min()), float(self.curvatures.max())
 
 
+def refusal(prior: Prior, splitting: str) -> str:
+    """Why a prior cannot be split by proximity operators; see ``Splitting.refusal``."""
+    if not isinstance(prior, HasRegulariser):
+        return f"{splitting} needs a convex penalty with a prox, and {prior.label} has none: {REMEDY}"
+    if prior.learns_synthesis:
+        return (
+            f"{splitting} needs the prox of the data term in closed form, and there is none where the synthesis is "
+            f"learned, as by {prior.label}: {REMEDY}"
+        )
+    return ""
+
+
 def split(
     prior: Prior,
     physics: LinearPhysics,
@@ -104,20 +119,15 @@ def split(
     Raises:
         UserError: the prior is no convex penalty, or the prox of the data term has no closed form on its states.
     """
-    remedy = "choose forward_backward"
-    if not isinstance(prior, HasRegulariser):
-        raise UserError(f"{splitting} needs a convex penalty, and {prior.label} is none: {remedy}")
+    if reason := refusal(prior, splitting):
+        raise UserError(reason)
+    assert isinstance(prior, HasRegulariser)
     penalty = prior.without_ridge(shape, dtype, device)
-    if penalty.learns_synthesis:
-        raise UserError(
-            f"{splitting} needs the prox of the data term in closed form, and {prior.label} learns its synthesis, so "
-            f"that there is none: {remedy}"
-        )
     N = normal_operator(physics)
     if not isinstance(N, FourierNormal | DiagonalNormal):
         raise UserError(
             f"{splitting} needs the prox of the data term in closed form, and that of {type(physics).__name__} has "
-            f"none: {remedy}"
+            f"none: {REMEDY}"
         )
     values = N.eigenvalues().cpu()
     if penalty.range()[0] == 0:  # states outside the analysis of images meet the ridge alone

@@ -15,7 +15,7 @@ from ..utils.arguments import call_label, real, whole
 from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
-from .data_prox import DataProxOperator, split
+from .data_prox import DataProxOperator, refusal, split
 from .proximal import Regulariser
 
 MAX_DEPTH = 10_000
@@ -128,6 +128,10 @@ class DouglasRachfordSplitting:
     gamma: float | None
     depth: int
     same_equilibrium: bool = True
+
+    def refusal(self, prior: Prior) -> str:
+        """See ``Splitting.refusal``."""
+        return refusal(prior, self.label)
 
     def operator(
         self,

@@ -15,6 +15,7 @@ from solvers import DerivativeBounds
 from .base import Operator, Prior
 from .data_fidelity import DataFidelity
 from .proximal import ProximalOperator, Regulariser, norm
+from .splitting import FORWARD_BACKWARD
 
 
 class ForwardBackward(ProximalOperator):
@@ -99,8 +100,12 @@ def contraction_factor(spectrum: tuple[float, float], step: float, ridge: float)
 class ForwardBackwardSplitting:
     """Forward–backward at the step of the task, for every prior and every linear physics."""
 
-    label: str = "forward_backward"
+    label: str = FORWARD_BACKWARD
     same_equilibrium: bool = True
+
+    def refusal(self, prior: Prior) -> str:
+        """Empty: every prior makes its own forward–backward operator."""
+        return ""
 
     def operator(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..utils.arguments import call_label, real
 from .base import Prior
 from .data_fidelity import DataFidelity
-from .data_prox import DataProxOperator, split
+from .data_prox import DataProxOperator, refusal, split
 
 GAMMA = 1.0
 
@@ -64,6 +64,10 @@ class HalfQuadraticSplitting:
     label: str = field(compare=False)
     gamma: float
     same_equilibrium: bool = False
+
+    def refusal(self, prior: Prior) -> str:
+        """See ``Splitting.refusal``."""
+        return refusal(prior, self.label)
 
     def operator(
         self,

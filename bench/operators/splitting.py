@@ -10,7 +10,11 @@ from deepinv.physics import LinearPhysics
 from .base import Operator, Prior
 from .proximal import Regulariser
 
+FORWARD_BACKWARD = "forward_backward"
+"""Label of the splitting of a task that names none."""
 
+
+@runtime_checkable
 class Splitting(Protocol):
     """Makes the operator of a task: hashable, printable, picklable."""
 
@@ -22,6 +26,10 @@ class Splitting(Protocol):
     @property
     def same_equilibrium(self) -> bool:
         """Whether its equilibrium has the image of forward–backward's, and with it the same reference gradient."""
+        ...
+
+    def refusal(self, prior: Prior) -> str:
+        """Why it has no operator for a prior, in a line that says what to do; empty if it has one."""
         ...
 
     def operator(
@@ -59,6 +67,11 @@ class HasRegulariser(Protocol):
     @property
     def ridge(self) -> float:
         """ε, the modulus of its ridge."""
+        ...
+
+    @property
+    def learns_synthesis(self) -> bool:
+        """Whether the synthesis of its penalty has parameters."""
         ...
 
     def without_ridge(

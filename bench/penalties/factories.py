@@ -81,6 +81,11 @@ class Penalty:
         return replace(self, ridge=0.0).build(shape, dtype, device)
 
     @property
+    def learns_synthesis(self) -> bool:
+        """Whether the synthesis has parameters: those of coupled weights."""
+        return self.coupled
+
+    @property
     def layers(self) -> int:
         """0: all iterations share their parameters."""
         return 0

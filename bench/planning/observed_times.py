@@ -49,7 +49,7 @@ class ObservedTimes:
         """Take the seconds of a cell into account, if it finished."""
         group, seconds = group_of_record(record), record_seconds(record)
         if group is not None and seconds and record.status == "ok":
-            self._seconds.setdefault(group, {}).setdefault(record.solver, []).append(seconds)
+            self._seconds.setdefault(group, {}).setdefault(record.method, []).append(seconds)
 
     def estimate(self, group: Group, solver: str) -> float:
         """Seconds of a cell; NaN if no cell of its group has finished.

@@ -68,12 +68,12 @@ def planned_cells(profile: Profile, records: Iterable[Record]) -> list[PlannedCe
     times, measured = ObservedTimes(), set[tuple[Group | None, str, int]]()
     for record in records:
         times.add(record)
-        measured.add((group_of_record(record), record.solver, record.seed))
+        measured.add((group_of_record(record), record.method, record.seed))
     planned: list[PlannedCell] = []
     for kind in ("quality", "cost"):
         for part, matrix in zip(profile.parts(), cells(profile), strict=True):
             for cell in matrix:
-                group, solver = group_of(kind, cell.task.label, part), cell.solver.label
+                group, solver = group_of(kind, cell.task.label, part), cell.method
                 if kind == "quality" or cell.seed == part.seeds[0]:
                     size = part.images.crop, part.batch_size
                     known = (group, solver, cell.seed) in measured

@@ -38,4 +38,5 @@ class Job:
             settings(self.profile, self.images.digest, torch.device(self.device), self.kind) | files,
             values,
             where,
+            self.cell.task.splitting.label,
         )

@@ -10,8 +10,10 @@ from typing import Any, Literal
 import torch
 from pydantic import ConfigDict, TypeAdapter
 
+from ..config.call_syntax import method_label
 from ..config.matrix import Cell
 from ..config.profile_schema import Profile, with_new_keys
+from ..operators.splitting import FORWARD_BACKWARD
 from ..utils import provenance
 from ..utils.json_values import finite
 
@@ -43,6 +45,7 @@ class Record:
             digest, if the task or the solver comes from one.
         values: numbers and lists of numbers; ``null`` where a number is not finite.
         provenance: versions, device, commit.
+        operator: label of the splitting; records of older versions hold none, and are of forward–backward.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -58,6 +61,12 @@ class Record:
     settings: dict[str, Any]
     values: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    operator: str = FORWARD_BACKWARD
+
+    @property
+    def method(self) -> str:
+        """The solver and its operator, as tables name them."""
+        return method_label(self.solver, self.operator)
 
     @property
     def crop(self) -> int:
@@ -73,7 +82,7 @@ class Record:
     @property
     def identity(self) -> tuple[str, str, int, int, str, int]:
         """Equal for records of two runs that measured the same cell."""
-        return self.kind, self.task, self.crop, self.batch, self.solver, self.seed
+        return self.kind, self.task, self.crop, self.batch, self.method, self.seed
 
     def to_json(self) -> str:
         """One JSON object on one line, keys sorted, no ``NaN``; with the ``checksum`` of everything else."""

@@ -94,7 +94,7 @@ def _identity(record: Record, cell: dict[str, object]) -> dict[str, object]:
         "dataset_name": cell["heading"],
         "p_dataset_crop": record.crop,
         "p_dataset_batch": record.batch,
-        "solver_name": record.solver,
+        "solver_name": record.method,
         "solver_description": words.replace("``", ""),
         "p_solver_family": cell["family"],
         "idx_rep": record.seed,

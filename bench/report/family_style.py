@@ -11,6 +11,8 @@ import pandas as pd
 
 from solvers import ESTIMATORS
 
+from ..config.call_syntax import ON, solver_of
+
 SHAPES = {  # matplotlib's markers, and paths in the square from -1 to 1
     "o": "M-.9,0A.9,.9,0,1,1,.9,0A.9,.9,0,1,1,-.9,0Z",
     "s": "M-.8,-.8L.8,-.8L.8,.8L-.8,.8Z",
@@ -20,7 +22,14 @@ SHAPES = {  # matplotlib's markers, and paths in the square from -1 to 1
     "*": "M0,-1L.25,-.34L.95,-.31L.4,.13L.59,.81L0,.42L-.59,.81L-.4,.13L-.95,-.31L-.25,-.34Z",
     "X": "M-.95,-.5L-.5,-.95L0,-.45L.5,-.95L.95,-.5L.45,0L.95,.5L.5,.95L0,.45L-.5,.95L-.95,.5L-.45,0Z",
     "v": "M0,.95L.95,-.75L-.95,-.75Z",
+    ">": "M.95,0L-.75,.95L-.75,-.95Z",
+    "<": "M-.95,0L.75,.95L.75,-.95Z",
+    "h": "M0,-1L.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5Z",
+    "d": "M0,-1L.6,0L0,1L-.6,0Z",
+    "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
 }
+OPERATORS = (">", "<", "h", "d", "p")
+"""Markers of operators other than forward–backward, in the order in which they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +83,28 @@ def places() -> dict[str, int]:
 def family_styles(frame: pd.DataFrame) -> dict[str, FamilyStyle]:
     """Styles by family for the rows of ``frame`` (columns ``family`` and ``peer``), external families last.
 
-    Estimators of the registry keep their place in the palette whatever else is in ``frame``.
+    Estimators of the registry keep their place in the palette whatever else is in ``frame``. A family on another
+    operator than forward–backward has the colour of its estimator, and the marker of the operator.
     """
     fixed = places()
-    names = list(dict.fromkeys(frame["family"]))
-    names = [*(name for name in fixed if name in names), *(name for name in names if name not in fixed)]
+    names = [str(name) for name in dict.fromkeys(frame["family"])]
+    solvers = list(dict.fromkeys(map(solver_of, names)))
+    solvers = [*(name for name in fixed if name in solvers), *(name for name in solvers if name not in fixed)]
+    operators = list(dict.fromkeys(name.removeprefix(solver_of(name)) for name in names if ON in name))
+    names.sort(key=lambda name: solvers.index(solver_of(name)))
     external = set(frame.loc[frame["peer"].astype(bool), "family"])
     first = max(fixed.values()) + 1
-    colours, markers = palette(max(first, len(names))), list(SHAPES)
+    colours = palette(max(first, len(solvers)))
+    markers = [marker for marker in SHAPES if marker not in OPERATORS]
     styles = []
     for i, name in enumerate(names):
-        place = fixed.get(name, first + i)
-        colour, marker = colours[place % len(colours)], markers[place % len(markers)]
-        styles.append(FamilyStyle(f"mark-{i}", str(name), colour, marker, name in external))
+        solver = solver_of(name)
+        place = fixed.get(solver, first + solvers.index(solver))
+        operator = name.removeprefix(solver)
+        mark = (
+            OPERATORS[operators.index(operator) % len(OPERATORS)]
+            if operator
+            else markers[place % len(markers)]
+        )
+        styles.append(FamilyStyle(f"mark-{i}", name, colours[place % len(colours)], mark, name in external))
     return {style.family: style for style in sorted(styles, key=lambda style: style.external)}

@@ -43,7 +43,7 @@ def read_images(records: Sequence[Record], rows: Path) -> dict[str, dict[str, So
     images: dict[str, dict[str, SolverImages]] = {}
     for record in records:
         heading = heading_of[record.task, record.crop, record.batch]
-        if record.status != "ok" or record.solver in images.get(heading, {}):
+        if record.status != "ok" or record.method in images.get(heading, {}):
             continue
         try:
             with np.load(io.BytesIO((rows / f"{record.key}.npz").read_bytes()), allow_pickle=False) as file:
@@ -52,7 +52,7 @@ def read_images(records: Sequence[Record], rows: Path) -> dict[str, dict[str, So
             continue
         if all(image.dtype == np.uint8 and image.ndim == 3 for image in arrays.values()):
             of_task = images.setdefault(heading, {})
-            of_task[record.solver] = SolverImages(record.seed, arrays, equilibrium_words(record))
+            of_task[record.method] = SolverImages(record.seed, arrays, equilibrium_words(record))
     return images
 
 

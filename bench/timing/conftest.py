@@ -50,7 +50,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         plan = metafunc.config.getoption("--cost-plan")
         # Safe to unpickle: the parent process has just written it.
         jobs = pickle.loads(Path(plan).read_bytes()) if plan else default_jobs()
-        ids = [f"{job.cell.task.label}-{job.cell.solver.label}".replace(" ", "") for job in jobs]
+        ids = [f"{job.cell.task.label}-{job.cell.method}".replace(" ", "") for job in jobs]
         metafunc.parametrize("job", jobs, ids=ids)
 
 

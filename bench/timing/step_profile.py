@@ -27,8 +27,8 @@ def parts(task: Task, size: int, dtype: torch.dtype, device: torch.device) -> di
     """
     shape = (task.channels, size, size)
     rng = torch.Generator().manual_seed(0)
-    operator = task.prior.operator(shape, task.step, dtype, device)
     physics = task.physics(shape, rng, dtype, device)
+    operator = task.splitting.operator(task.prior, physics, shape, task.step, dtype, device)
     image = torch.rand(1, *shape, generator=rng, dtype=torch.float64).to(device, dtype)
     T = operator.bind(physics.A(image), physics)
     with torch.no_grad():

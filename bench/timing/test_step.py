@@ -61,7 +61,7 @@ def test_step(benchmark, job, request):
         with Path(report).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"key": job.key, **values}) + "\n")
     else:
-        name = f"{job.cell.task.label} · {job.cell.solver.label}"
+        name = f"{job.cell.task.label} · {job.cell.method}"
         ratio, control = median(values["ratios"]), median(values["ratios_of_floor"])
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             print(f"\n{name}: {ratio:.3f} × bare loop (bare loop × itself: {control:.3f})")  # noqa: T201

@@ -78,8 +78,9 @@ def synthetic_problem(task: Task, crop: int, device: torch.device) -> Problem:
     """
     shape = (task.channels, crop, crop)
     torch.manual_seed(stream_seed(0, "everything else"))
-    operator = channels_last(task.prior.operator(shape, task.step, torch.float32, device))
     physics = task.physics(shape, stream(0, "masks"), torch.float32, device)
+    made = task.splitting.operator(task.prior, physics, shape, task.step, torch.float32, device)
+    operator = channels_last(made)
     with torch.no_grad():
         coarse = torch.rand(1, task.channels, 8, 8, generator=stream(0, "training crops")).to(device)
         truth = nn.functional.interpolate(coarse, size=(crop, crop), mode="nearest")

@@ -57,7 +57,8 @@ def records(rng: random.Random) -> Iterator[bytes]:
         for value in (None, [], 1.5, True, {"a": []}, "x", [[[]]], -1):
             if type(value) is not type(content[name]) and not (name == "seed" and value is True):
                 yield _sealed(content | {name: value})
-        yield _sealed({other: value for other, value in content.items() if other != name})
+        if name != "operator":  # records of older versions have none
+            yield _sealed({other: value for other, value in content.items() if other != name})
     yield _sealed(content | {"__class__": "x"})
     yield from _json_traps()
 
