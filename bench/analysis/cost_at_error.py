@@ -8,6 +8,8 @@ import math
 
 import pandas as pd
 
+from ..config.call_syntax import ON, family
+from .contraction import contraction_facts, contractions
 from .pareto import brief, cheapest_rows, points
 
 WITHIN = 0.01
@@ -55,8 +57,7 @@ def cost_at_error_markdown(
 
 def _markdown(frame: pd.DataFrame, rows: pd.DataFrame, tuned: str, headings: list[str]) -> str:
     columns = [tuned, *(heading for heading in headings if heading != tuned)]
-    bounds = {h: frame.loc[frame["heading"] == h, "contraction"].mean() for h in columns}
-    titles = [f"`{h}`" if math.isnan(bounds[h]) else f"`{h}`, L = {bounds[h]:.3f}" for h in columns]
+    titles = [f"`{h}`, {contraction_facts(contractions(frame[frame['heading'] == h]))}" for h in columns]
     lines = [
         f"| products, milliseconds, MiB of tape (error) | {' | '.join(titles)} |",
         "|---" * (len(columns) + 1) + "|",
@@ -64,7 +65,7 @@ def _markdown(frame: pd.DataFrame, rows: pd.DataFrame, tuned: str, headings: lis
     for solver, part in rows.groupby("solver", sort=False):
         by_task = part.set_index("heading")
         cells = [_cell(by_task.loc[h]) if h in by_task.index else "–" for h in columns]
-        lines.append(f"| `{part['family'].iloc[0]}({brief(solver)})` | {' | '.join(cells)} |")
+        lines.append(f"| `{_brief_call(str(solver))}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -78,6 +79,12 @@ def sections(frame: pd.DataFrame, within: float = WITHIN) -> str:
         if len(rows := _chosen(every, tuned, within))
     ]
     return "\n".join(parts) + _LEGEND.format(100 * within) if parts else ""
+
+
+def _brief_call(method: str) -> str:
+    """A method with at most two arguments of its solver."""
+    solver, on, operator = method.partition(ON)
+    return f"{family(solver)}({brief(solver)}){on}{operator}"
 
 
 def _cell(row: pd.Series) -> str:

@@ -80,7 +80,7 @@ def solver_of(method: str) -> str:
 
 
 def arguments(method: str) -> str:
-    """The arguments of a method: ``10, 4`` of ``restarted_jfb(10, 4)``, ``0.1; 2.0`` of ``certified(0.1) on admm(2.0)``."""
+    """Arguments of a method: ``10, 4`` of ``restarted_jfb(10, 4)``, ``0.1; 2.0`` of ``certified(0.1) on admm(2.0)``."""
     parts = (call.partition("(")[2].removesuffix(")") for call in method.split(ON))
     return "; ".join(filter(None, parts))
 

@@ -9,6 +9,7 @@ import re
 
 import pandas as pd
 
+from ..analysis.contraction import contraction_facts, contractions
 from ..analysis.metric import Table
 from ..analysis.over_seeds import column, known_to
 from ..measurement.hypergradient import TOLERANCE
@@ -78,13 +79,7 @@ def render_tables(frame: pd.DataFrame, summary: pd.DataFrame) -> dict[str, str]:
 
 
 def _facts(part: pd.DataFrame) -> str:
-    contraction, before = part["contraction"].mean(), part["psnr_measurement"].mean()
-    if math.isnan(contraction):
-        facts = ["No bound on L is known in advance: outside the theory"]
-    elif contraction >= 1:
-        facts = [f"L ≤ {contraction:.3f} only: outside the theory"]
-    else:
-        facts = [f"L ≤ {contraction:.3f}"]
+    facts, before = [contraction_facts(contractions(part))], part["psnr_measurement"].mean()
     if not math.isnan(before):
         facts.append(f"The measurement itself has {before:.2f} dB")
     return ". ".join([*facts, _reference(part)]) + "."

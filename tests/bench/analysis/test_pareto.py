@@ -180,7 +180,7 @@ def test_a_solver_that_misses_a_seed_is_on_no_front():
 def test_the_headline_has_one_setting_a_family_for_all_tasks():
     """Tuned on t, where peer_deq(1) and deq(2) are within 1 %; on u nothing is tuned again."""
     other = FRAME.assign(heading="u", hypergradient_error=[0.001, 0.5, 0.02, 0.3, 0.9])
-    both = pd.concat([FRAME, other]).assign(contraction=0.98)
+    both = pd.concat([FRAME, other]).assign(contraction=0.98, operator="forward_backward")
     assert alike(both) == [["t", "u"]]
     found = cost_at_error(both, "t")
     assert list(found["solver"].unique()) == ["deq(2)", "peer_deq(1)", "restarted_jfb(1)"]

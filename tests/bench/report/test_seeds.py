@@ -74,7 +74,9 @@ def test_an_error_is_told_with_its_range_and_ranked_by_the_largest(frame):
 )
 def test_the_reference_says_how_good_it_is():
     drawn = seeds(("a(1)", 0, 1.0, 1.0), ("b(1)", 0, 1.0, 1.0)).assign(hypergradient_error=[1e-9, 2e-9])
-    drawn = drawn.assign(psnr_measurement=math.nan, reason="", family="a", peer=False)
+    drawn = drawn.assign(
+        psnr_measurement=math.nan, reason="", family="a", peer=False, operator="forward_backward"
+    )
     text = render_tables(drawn, summarise(drawn))["tables/tables.md"]
     assert "residuals are known, below 1e-10, and not its error" in text
     drawn = drawn.assign(oracle_error=3e-9, oracle_basis="estimate")
