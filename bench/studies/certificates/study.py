@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
 from ...analysis.jacobian_verdict import MARGIN
+from ...config.call_syntax import method_label
+from ...config.lookup import parse_operator
 from ...config.matrix import parse_solver, parse_task
+from ...operators.splitting import FORWARD_BACKWARD
 from ...tasks.images import Images, find_images
 from ...utils.atomic_files import write_atomically
 from ...utils.errors import UserError, unknown
@@ -41,6 +45,7 @@ class CertificateStudy:
 
     Attributes:
         tasks: labels; ``None`` for those of the profiles and ``FURTHER``. Only contractive ones are tried.
+        operators: that contractive tasks are tried on in the part ``rigorous``, if they admit the prior.
         networks: tasks without known constants, for estimates.
         solvers: labels; ``None`` for those of the profiles.
         rigorous: number of seeds, and of batches of two crops for each.
@@ -50,6 +55,7 @@ class CertificateStudy:
     """
 
     tasks: tuple[str, ...] | None = None
+    operators: tuple[str, ...] = (FORWARD_BACKWARD, "peaceman_rachford")
     networks: tuple[str, ...] = NETWORKS
     solvers: tuple[str, ...] | None = None
     rigorous: tuple[int, int] = (2, 1)
@@ -154,18 +160,22 @@ def _measured(
         return
     solvers = matrix_solvers() if plan.solvers is None else [parse_solver(text) for text in plan.solvers]
     tasks = [*matrix_tasks(), *FURTHER] if plan.tasks is None else list(plan.tasks)
-    for text in [*tasks, *(t for t in plan.networks if part == "estimates" and t not in tasks)]:
-        task = parse_task(text)
+    operators = plan.operators if part == "rigorous" else (FORWARD_BACKWARD,)
+    texts = [*tasks, *(t for t in plan.networks if part == "estimates" and t not in tasks)]
+    for text, splitting in itertools.product(texts, map(parse_operator, operators)):
+        task = replace(parse_task(text), splitting=splitting)
+        if splitting.refusal(task.prior):
+            continue
         chosen = images[task.channels == 3]
         # A contraction just below 1 is proved, but a measured norm cannot tell it from 1.
         margin = 0 if part == "rigorous" else MARGIN
         network = part == "estimates" and text in plan.networks
         if not network and not known_contraction(task, chosen) < 1 - margin:
             continue
-        progress(f"{part}: {text}")
+        progress(f"{part}: {method_label(text, splitting.label)}")
         if part == "depths":
             yield from depth_rows(text, chosen, plan.rtols, plan.crop, plan.grid)
             continue
         seeds, count = plan.rigorous if part == "rigorous" else plan.estimates
         size = 2 if part == "rigorous" else 1
-        yield from trials(part, text, chosen, solvers, range(seeds), count, size, text not in FURTHER)
+        yield from trials(part, task, chosen, solvers, range(seeds), count, size, text not in FURTHER)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from solvers import Certificate, CertifiedBackward, Solver
 
+from ...config.call_syntax import method_label
 from ...config.matrix import load_profile, parse_solver, parse_task
 from ...config.profile_schema import profile_names
 from ...external import ExternalSolver
@@ -51,7 +52,7 @@ class CertificateTrial:
 
     Attributes:
         part: ``rigorous`` or ``estimates``.
-        task, solver, seed: of the step.
+        task, solver, seed: of the step; the task names its operator unless that is forward–backward.
         image, crop: number of the batch, and side of its crops in pixels.
         matrix: whether a profile has the task.
         L: Lipschitz constant known in advance; nan if none is.
@@ -134,7 +135,7 @@ def trial_reference(problem: Problem, batch: Batch) -> Tensor | None:
 
 def trials(
     part: str,
-    task: str,
+    task: Task,
     images: Images,
     solvers: Sequence[Solver | ExternalSolver],
     seeds: range,
@@ -146,18 +147,16 @@ def trials(
 
     In the part ``estimates``, map and loss hide their constants. ``matrix``: whether a profile has the task.
     """
-    parsed = parse_task(task)
+    label = method_label(task.label, task.splitting.label)
     for seed in seeds:
-        problem, side = smallest_problem(parsed, images, count * size, seed)
+        problem, side = smallest_problem(task, images, count * size, seed)
         for image in range(count):
             batch = problem.train.select(torch.arange(image * size, (image + 1) * size))
             constants = known_constants(problem.bind(batch), problem.criterion(batch))
             L = math.nan if isinstance(constants, str) else constants.regularity.L
             exact = trial_reference(problem, batch)
             for solver in solvers:
-                trial = CertificateTrial(
-                    part, parsed.label, solver.label, seed, image, side, matrix, L, "plain"
-                )
+                trial = CertificateTrial(part, label, solver.label, seed, image, side, matrix, L, "plain")
                 if exact is None:
                     yield from (replace(trial, way=way, status="no reference") for way in WAYS)
                 else:
