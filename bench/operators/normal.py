@@ -147,7 +147,9 @@ class DiagonalNormal:
 
     def resolvent(self, step: float | Tensor, shift: float) -> DiagonalNormal:
         """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind."""
-        return replace(self, power=1 / (shift + step * self.power))
+        # A single factor for all pixels is float32 whatever the images are, and its quotient would be rounded to that.
+        power = self.power if self.power.ndim else self.power.double()
+        return replace(self, power=1 / (shift + step * power))
 
     def in_float64(self) -> DiagonalNormal:
         """The same operator in float64, from the same mask."""
