@@ -19,6 +19,8 @@ from .data_prox import DataProxOperator, split
 from .proximal import Regulariser
 
 MAX_DEPTH = 10_000
+SEARCH = 64
+"""Number of intervals in the grid on which the γ of a depth is first looked for."""
 FLATTEST = 1e-3
 """Share of β below which the least curvature σ of f does not enlarge the default γ any more. The factor of T_α is close
 to 1 then, whatever γ is, and a γ beyond hides the data term from the penalty."""
@@ -100,16 +102,21 @@ def best_gamma_at_depth(curvatures: Tensor, depth: int) -> float:
     As K grows it tends to γ*, at which the slowest eigenvector is fastest. Eigenvalues that few eigenvectors have then
     count for less; in a blur, these are the largest.
     """
-    least, largest = float(curvatures.min()), float(curvatures.max())
-    middle = math.log(best_gamma((least, largest)))
+    values, counts = curvatures.unique(return_counts=True)
+    low, high = -math.log(float(values[-1])), -math.log(float(values[0]))  # γ lies between 1/β and 1/σ
+    if low == high:
+        return math.exp(low)
 
     def log_size(log_gamma: float) -> float:
-        scaled = math.exp(log_gamma) * curvatures
+        scaled = math.exp(log_gamma) * values
         factors = ((1 - scaled) / (1 + scaled)).abs().log()
-        return float(torch.logsumexp(2 * depth * factors, 0))
+        return float(torch.logsumexp(2 * depth * factors + counts.to(values).log(), 0))
 
-    half = math.log(largest / least) / 2  # γ lies between 1/β and 1/σ
-    result = minimize_scalar(log_size, bounds=(middle - half, middle + half), method="bounded")
+    # A few clusters of eigenvalues make a few local minima: start beside the best point of a grid.
+    grid = [low + (high - low) * k / SEARCH for k in range(SEARCH + 1)]
+    best = min(range(SEARCH + 1), key=lambda k: log_size(grid[k]))
+    bounds = (grid[max(0, best - 1)], grid[min(SEARCH, best + 1)])
+    result = minimize_scalar(log_size, bounds=bounds, method="bounded")
     return math.exp(float(result.x))  # pyright: ignore[reportAttributeAccessIssue]
 
 
