@@ -69,6 +69,22 @@ def test_t_alpha_contracts_below_its_limit_and_is_refused_beyond(scale):
     assert why_refused(averaged(BLUR, TrivialPenalty(True, 0.1), scale, 1.001)) is not None
 
 
+@pytest.mark.parametrize(
+    "penalty", [huber_penalty(0.02, 0.1, 2, 0.01), union_penalty(0.02, 0.1, 0.0)], ids=str
+)
+def test_the_bound_on_the_image_of_a_state_is_its_norm(penalty):
+    """Certificates of a loss of the image use it."""
+    built = build_split(averaged(BLUR, penalty, 1.0, 0.5))
+    z = built.operator.start(built.data.x0)
+    J = torch.func.jacrev(lambda z: built.image(z.view(1, -1, 16, 16)).flatten())(z.flatten())
+    bound = built.operator.image_bound((built.data.alpha, built.data.beta))
+    norm = float(torch.linalg.matrix_norm(J.detach(), 2)) ** 2
+    if penalty.union:  # the bound counts states that no image has, whose image is 0
+        assert norm <= bound
+    else:
+        assert norm == pytest.approx(bound)
+
+
 def test_the_prox_of_the_data_term_of_the_identity_is_exact_in_float64():
     data = acquire(Acquisition(Identity(), 0, 0))
     assert data_fidelity(data.y, data.physics).normal.power.dtype == torch.float32  # deepinv's own
