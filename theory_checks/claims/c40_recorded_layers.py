@@ -61,8 +61,9 @@ def loss_target(built: SplitProblem, z: Tensor, B: Tensor, worst: bool) -> Tenso
     if not worst:
         return built.data.truth
     direction = torch.linalg.svd(B, full_matrices=False).U[:, 0].view_as(z)
+    assert isinstance(built.operator, DouglasRachford)
     with torch.no_grad():
-        return built.image(z) - built.operator.prior.image(direction)  # pyright: ignore
+        return built.image(z) - built.operator.prior.image(direction)
 
 
 def gradient_at(built: SplitProblem, solver: Solver, z: Tensor, target: Tensor) -> Tensor:
