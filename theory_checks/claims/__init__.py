@@ -39,6 +39,12 @@ from .c33_consequences import CLAIM as C33
 from .c34_monitor import CLAIM as C34
 from .c35_estimates import CLAIM as C35
 from .c36_single import CLAIM as C36
+from .c37_splittings import CLAIM as C37
+from .c38_averaged_reflections import CLAIM as C38
+from .c39_best_gamma import CLAIM as C39
+from .c40_recorded_layers import CLAIM as C40
+from .c41_plug_and_play_splitting import CLAIM as C41
+from .c42_gamma_at_depth import CLAIM as C42
 
 # Each claim is listed once, in its import above. The imports are written by hand; a test compares them with the folder.
 CLAIMS: dict[str, Claim] = {value.id: value for value in list(globals().values()) if isinstance(value, Claim)}

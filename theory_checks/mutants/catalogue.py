@@ -7,5 +7,12 @@ from .certificates import CERTIFICATE_MUTANTS
 from .estimators import ESTIMATOR_MUTANTS
 from .operators import OPERATOR_MUTANTS
 from .solves import SOLVE_MUTANTS
+from .splittings import SPLITTING_MUTANTS
 
-MUTANTS: tuple[Mutant, ...] = (*ESTIMATOR_MUTANTS, *SOLVE_MUTANTS, *CERTIFICATE_MUTANTS, *OPERATOR_MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *ESTIMATOR_MUTANTS,
+    *SOLVE_MUTANTS,
+    *CERTIFICATE_MUTANTS,
+    *OPERATOR_MUTANTS,
+    *SPLITTING_MUTANTS,
+)

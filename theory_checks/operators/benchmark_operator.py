@@ -13,7 +13,7 @@ from deepinv.physics import BlurFFT, DecomposablePhysics
 from torch import Tensor, nn
 
 from bench.config.matrix import parse_task
-from bench.operators import ForwardBackward, Operator
+from bench.operators import Operator, ProximalOperator, douglas_rachford, peaceman_rachford
 from bench.operators.data_fidelity import DataFidelity, data_fidelity
 from bench.penalties import Penalty
 from bench.penalties.groups import by_band, join, split
@@ -103,7 +103,7 @@ def penalty_kinks(operator: Operator, shape: torch.Size, data: DataFidelity) -> 
 
     Computed here independently of the bounds that the operator states of itself, which they are compared with.
     """
-    assert isinstance(operator, ForwardBackward)
+    assert isinstance(operator, ProximalOperator)
     prior = operator.prior
     assert isinstance(prior, Shrinkage)
     channels, levels, orientations = prior.log_weights.shape
@@ -192,11 +192,24 @@ def benchmark_tasks() -> list[Task]:
     ]
     tasks = [parse_task(text) for text in texts]
     blur = next(task for task in tasks if isinstance(task.physics, GaussianBlur))
+    split_tasks = [
+        dataclasses.replace(task, label=f"{task.label}, {splitting.label}", splitting=splitting)
+        for text, splitting in (
+            ("deblurring(huber)", peaceman_rachford()),
+            ("inpainting(huber)", douglas_rachford()),
+            ("denoising(l1)", peaceman_rachford(0.7)),
+            ("deblurring(orientations(smoothing=0.01, ridge=0.02))", peaceman_rachford()),
+            ("inpainting_colour(colours(smoothing=0.01, ridge=0.02))", douglas_rachford(0.5, 3.0)),
+            ("inpainting(union(smoothing=0.01, ridge=0.02))", peaceman_rachford()),
+        )
+        for task in (parse_task(text),)
+    ]
     motion = parse_task("deblurring_colour(huber)")
     return [
         *tasks,
         dataclasses.replace(motion, label="deblurring_colour(huber), 9 pixels", physics=MotionBlur(9)),
         dataclasses.replace(blur, label="deblurring(huber), asymmetric", physics=AsymmetricBlur()),
+        *split_tasks,
     ]
 
 

@@ -14,6 +14,8 @@ SOME = {
     "deblurring(orientations(smoothing=0.01, ridge=0.02))",
     "denoising_colour(orientations_colours(coupled=True))",
     "deblurring(huber), asymmetric",
+    "deblurring(huber), peaceman_rachford",
+    "inpainting(huber), douglas_rachford",
 }
 """Operators of every verdict; the others are slow, and ``tox -e bounds`` takes all of them, with all claims."""
 
