@@ -7,8 +7,8 @@ import pickle
 
 import pytest
 
-from bench.analysis.tidy import tidy
 from bench.__main__ import entry
+from bench.analysis.tidy import tidy
 from bench.config.call_syntax import arguments, family, method_label, solver_of
 from bench.config.lookup import parse_operator, parse_solver, parse_task, parse_user_operator
 from bench.config.matrix import Cell, cells, load_profile, parse_user_cell, refusal
@@ -67,7 +67,7 @@ def test_a_profile_multiplies_its_tasks_by_its_operators(tmp_path):
     whole = profile(tmp_path, ["forward_backward", "peaceman_rachford"])
     chosen = [c for part in cells(whole, operators=["peaceman_rachford"]) for c in part]
     assert [str(c) for c in chosen] == [str(c) for c in both if c.task.splitting == peaceman_rachford()]
-    with pytest.raises(UserError, match="no operator in this profile"):
+    with pytest.raises(UserError, match="unknown operator in this profile"):
         cells(whole, operators=["admm"])
 
 
