@@ -202,11 +202,18 @@ def ends(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten from ``low`` to ``high``, at most seven; 1, 2 and 5 times them where they are few."""
+    """Powers of ten from ``low`` to ``high``, at most seven; 1, 2 and 5 times them where they are few.
+
+    An interval without two of these has its ends, rounded inward to two digits if that leaves two.
+    """
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     every = max(1, math.ceil((last - first + 1) / 7))
     if last - first >= 2:
         return [10.0**power for power in range(first, last + 1) if power % every == 0]
     several = [part * 10.0**power for power in range(first - 1, last + 1) for part in (1, 2, 5)]
     inside = [value for value in several if low * 0.99 <= value <= high * 1.01]
-    return inside if len(inside) > 1 else [low, high]
+    if len(inside) > 1:
+        return inside
+    unit = 10.0 ** (math.floor(math.log10(low)) - 1)
+    rounded = [float(f"{k * unit:.2g}") for k in (math.ceil(low / unit), math.floor(high / unit))]
+    return rounded if low <= rounded[0] < rounded[1] <= high else [low, high]

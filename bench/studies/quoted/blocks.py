@@ -12,6 +12,7 @@ from ...analysis.cost_at_error import WITHIN
 from ...analysis.over_seeds import column
 from .references import (
     LEARNING,
+    OPERATORS,
     PARETO,
     SMALL,
     cheapest_within,
@@ -131,7 +132,13 @@ def products(heading: str, solver: str) -> str:
     return f"{part['work'].max():.0f}" if len(part) else "–"
 
 
+def operators() -> str:
+    """One setting of each family and operator, tuned on the deblurring: its cost and its error on every task."""
+    return cost_at_error.cost_at_error_markdown(tidy_reference(OPERATORS), TUNED, TASKS)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "operators": operators,
     "costs": costs,
     "depths": past_depth_rows,
     "advised": advised_settings,
