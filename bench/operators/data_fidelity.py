@@ -53,13 +53,15 @@ class DataFidelity:
         """
         N, backprojection = self.normal, self.backprojection
         if not isinstance(N, SpectralNormal):
+            name = type(N.physics if isinstance(N, ComposedNormal) else N).__name__
             raise UserError(
-                f"the prox of the data term of {type(self.normal).__name__} has no closed form: choose forward_backward"
+                f"the prox of the data term of {name} has no closed form: choose forward_backward"
             )
         if self.requires_grad():
             N = N.differentiable()
             backprojection = N.adjoint(self.y)
-        inverse = N.resolvent(step, shift)
+        # The mask of deepinv's Denoising is float32, whatever the images are.
+        inverse = N.resolvent(step, shift, z.dtype)
         right = (
             torch.add(z, backprojection, alpha=step) if isinstance(step, float) else z + step * backprojection
         )

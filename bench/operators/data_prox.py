@@ -13,7 +13,7 @@ from torch import Tensor
 from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
-from .normal import DiagonalNormal, FourierNormal, normal_operator
+from .normal import SpectralNormal, normal_operator
 from .proximal import ProximalOperator, Regulariser, norm
 from .splitting import HasRegulariser
 
@@ -35,6 +35,7 @@ class DataProxOperator(ProximalOperator):
     def __init__(self, prior: Regulariser, gamma: float, ridge: float) -> None:
         super().__init__(prior)
         self.gamma, self.ridge = gamma, ridge
+        self._states_are_images = prior.states_are_images
         like = prior.log_weights.detach().flatten()[0]
         self.register_buffer("gamma_of_prox", torch.full_like(like, gamma), persistent=False)
 
@@ -42,7 +43,7 @@ class DataProxOperator(ProximalOperator):
         """``prox_{γf}(z)`` for states z."""
         prior, gamma, shift = self.prior, self.gamma, 1 + self.gamma * self.ridge
         right = z + gamma * self.ridge * prior.grey() if self.ridge else z
-        if prior.range()[0] == 1:
+        if self._states_are_images:
             return data.prox(right, gamma, shift)
         # S Sᵀ = I: the data term meets only the part of a state that is the analysis Sᵀ x of an image.
         image = prior.image(right)
@@ -60,7 +61,9 @@ class DataProxOperator(ProximalOperator):
     def data_prox_sizes(self, x: Tensor, y: Tensor, largest: float) -> float:
         """A bound on the sum of the norms of the terms of ``data_prox``, which is nonexpansive but for its offset."""
         offset = self.gamma * (math.sqrt(largest) * norm(y) + self.ridge * 0.5 * math.sqrt(x.numel()))
-        return 4 * (norm(x) + offset)
+        # The transform of a kernel rounds off a unit of its largest value: λ is off by 2√(λβ) units, and 1/(1 + γλ),
+        # relative to itself, by 2γ√(λβ)/(1 + γλ) ≤ √(γβ).
+        return (4 + math.sqrt(self.gamma * largest)) * (norm(x) + offset)
 
     def with_prior(self, prior: Regulariser) -> Self:
         """The same operator with another penalty, in the dtype of its weights."""
@@ -104,22 +107,37 @@ def split(
     Raises:
         UserError: the prior is no convex penalty, or the prox of the data term has no closed form on its states.
     """
-    remedy = "choose forward_backward"
     if not isinstance(prior, HasRegulariser):
-        raise UserError(f"{splitting} needs a convex penalty, and {prior.label} is none: {remedy}")
+        raise UserError(
+            f"{splitting} needs a convex penalty, and {prior.label} is none: choose forward_backward"
+        )
     penalty = prior.without_ridge(shape, dtype, device)
-    if penalty.learns_synthesis:
+    if penalty.learns_synthesis or penalty.range() not in ((1.0, 1.0), (0.0, 1.0)):
         raise UserError(
-            f"{splitting} needs the prox of the data term in closed form, and {prior.label} learns its synthesis, so "
-            f"that there is none: {remedy}"
+            f"{splitting} needs the prox of the data term in closed form, and on the states of {prior.label} it has "
+            "none: choose forward_backward"
         )
+    values = closed_form(physics, splitting).eigenvalues().cpu()
+    # States outside the analysis of images meet the ridge alone.
+    state = penalty.synthesis_adjoint(torch.zeros(1, *shape, dtype=dtype, device=device))
+    outside = values.new_zeros((state.numel() // math.prod(shape) - 1) * values.numel())
+    return Split(penalty, prior.ridge, torch.cat((values, outside)) + prior.ridge)
+
+
+def closed_form(physics: LinearPhysics, splitting: str) -> SpectralNormal:
+    """``AᵀA`` of a physics whose singular values are known, so that the prox of the data term has a closed form.
+
+    Args:
+        physics: linear.
+        splitting: its label, for the error.
+
+    Raises:
+        UserError: the singular values are unknown.
+    """
     N = normal_operator(physics)
-    if not isinstance(N, FourierNormal | DiagonalNormal):
-        raise UserError(
-            f"{splitting} needs the prox of the data term in closed form, and that of {type(physics).__name__} has "
-            f"none: {remedy}"
-        )
-    values = N.eigenvalues().cpu()
-    if penalty.range()[0] == 0:  # states outside the analysis of images meet the ridge alone
-        values = torch.cat((values, torch.zeros_like(values)))
-    return Split(penalty, prior.ridge, values + prior.ridge)
+    if isinstance(N, SpectralNormal):
+        return N
+    raise UserError(
+        f"{splitting} needs the prox of the data term in closed form, and that of {type(physics).__name__} has none: "
+        "choose forward_backward"
+    )

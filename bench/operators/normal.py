@@ -91,9 +91,9 @@ class FourierNormal:
         ]  # the columns whose conjugates the half-plane leaves out
         return torch.cat((power.flatten(), inner.flatten()))
 
-    def resolvent(self, step: float | Tensor, shift: float) -> FourierNormal:
-        """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind."""
-        return replace(self, power=1 / (shift + step * self.power))
+    def resolvent(self, step: float | Tensor, shift: float, dtype: torch.dtype) -> FourierNormal:
+        """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind, computed in ``dtype``."""
+        return replace(self, power=1 / (shift + step * self.power.to(dtype)))
 
     def in_float64(self) -> FourierNormal:
         """The same operator in float64, from the same kernel if there is one."""
@@ -145,9 +145,9 @@ class DiagonalNormal:
         """All eigenvalues of ``AᵀA``, flat and in float64."""
         return self.in_float64().power.flatten()
 
-    def resolvent(self, step: float | Tensor, shift: float) -> DiagonalNormal:
-        """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind."""
-        return replace(self, power=1 / (shift + step * self.power))
+    def resolvent(self, step: float | Tensor, shift: float, dtype: torch.dtype) -> DiagonalNormal:
+        """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind, computed in ``dtype``."""
+        return replace(self, power=1 / (shift + step * self.power.to(dtype)))
 
     def in_float64(self) -> DiagonalNormal:
         """The same operator in float64, from the same mask."""

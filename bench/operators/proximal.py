@@ -25,6 +25,11 @@ class Regulariser(nn.Module):
     reads_parameters_on_host: bool = False
     """Whether ``‖S‖`` or the prox reads a number of the parameters on the CPU."""
 
+    @property
+    def states_are_images(self) -> bool:
+        """Whether S is the identity; ``range`` is ``(1, 1)`` for any orthonormal S."""
+        return type(self).image is Regulariser.image
+
     @abstractmethod
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
         """``argmin_s g(s) + ‖s − z‖²/(2τ)``, a ``1/(1 + τ·ridge)`` contraction."""

@@ -102,8 +102,11 @@ class ShrinkageBounds:
         # Nearly orthonormal wavelets lengthen by at most √(1 + defect), twice in a prox and twice in a synthesis.
         outward = 1 + 16 * torch.finfo(t.dtype).eps
         lengthened = ((1 + prior.defect()) ** 2 - 1) * outward
-        argument = operator64.argument_lipschitz(spectrum) * (1 + lengthened) * outward
-        L = operator64.contraction(spectrum) * outward + operator64.gain * argument * lengthened
+        # In H it adds up, whatever ‖H‖ is: 2 prox − I is 2 Sᵀ(…)S − I.
+        synthesis = 0.0 if prior.states_are_images else lengthened
+        argument = (operator64.argument_lipschitz(spectrum) + synthesis) * (1 + lengthened) * outward
+        L = operator64.contraction(spectrum) * outward
+        L += operator64.gain * (argument * lengthened + synthesis)
         float64 = operator64, prior64, data64
         return cls(operator, prior, data, float64, L, argument, sigma, t, s, rest, kink, spectrum[1])
 
