@@ -59,11 +59,14 @@ class DataProxOperator(ProximalOperator):
         return least + self.ridge, largest + self.ridge
 
     def data_prox_sizes(self, x: Tensor, y: Tensor, largest: float) -> float:
-        """A bound on the sum of the norms of the terms of ``data_prox``, which is nonexpansive but for its offset."""
+        """A bound on the sum of the norms of the terms of ``data_prox``.
+
+        ``x + γεm`` and ``γAᵀy`` each count twice, for a pair of transforms of their own and one of their sum. The
+        transform of a kernel rounds off a unit of its largest value: λ is off by ``2√(λβ)`` units, and ``1/(1 + γλ)``,
+        relative to itself, by ``2γ√(λβ)/(1 + γλ) ≤ √(γβ)``.
+        """
         offset = self.gamma * (math.sqrt(largest) * norm(y) + self.ridge * 0.5 * math.sqrt(x.numel()))
-        # The transform of a kernel rounds off a unit of its largest value: λ is off by 2√(λβ) units, and 1/(1 + γλ),
-        # relative to itself, by 2γ√(λβ)/(1 + γλ) ≤ √(γβ).
-        return (4 + math.sqrt(self.gamma * largest)) * (norm(x) + offset)
+        return (2 + math.sqrt(self.gamma * largest)) * (norm(x) + offset)
 
     def with_prior(self, prior: Regulariser) -> Self:
         """The same operator with another penalty, in the dtype of its weights."""

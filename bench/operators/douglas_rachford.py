@@ -72,8 +72,8 @@ class DouglasRachford(DataProxOperator):
         return reflection_factor(self.curvatures(spectrum), self.gamma)
 
     def term_sizes(self, x: Tensor, y: Tensor, largest: float) -> float:
-        """See ``ProximalOperator.term_sizes``."""
-        return 2 * (1 + self.alpha) * self.data_prox_sizes(x, y, largest)
+        """See ``ProximalOperator.term_sizes``; what ``x`` rounds off stands in ``2α(prox(2x − z) − x)`` three times."""
+        return (1 + 6 * self.alpha) * self.data_prox_sizes(x, y, largest)
 
     def with_prior(self, prior: Regulariser) -> Self:
         """The same operator with another penalty, in the dtype of its weights."""
