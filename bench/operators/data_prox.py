@@ -144,3 +144,11 @@ def closed_form(physics: LinearPhysics, splitting: str) -> SpectralNormal:
         f"{splitting} needs the prox of the data term in closed form, and that of {type(physics).__name__} has none: "
         "choose forward_backward"
     )
+
+
+def reflection_factor(curvatures: tuple[float, float], gamma: float) -> float:
+    """``δ(γ) = max((1 − γσ)/(1 + γσ), (γβ − 1)/(γβ + 1))``, the norm of ``2 prox_{γf} − I`` for quadratic f.
+
+    σ and β are the smallest and the largest eigenvalue of the second derivative of f.
+    """
+    return max(abs(1 - gamma * curvature) / (1 + gamma * curvature) for curvature in curvatures)
