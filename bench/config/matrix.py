@@ -236,7 +236,7 @@ def admits(task: Task, solver: Solver | ExternalSolver) -> bool:
     some operators only.
     """
     if isinstance(solver, ExternalSolver):
-        return task.prior.layers == 0 and solver.admits(task.prior)
+        return task.prior.layers == 0 and solver.admits(task.prior, task.splitting)
     return task.prior.layers == 0 or solver == unrolled(task.prior.layers)
 
 
