@@ -304,7 +304,7 @@ def refusal(task: Task, solver: Solver | ExternalSolver) -> str:
         return reason
     if layers and (isinstance(solver, ExternalSolver) or solver != unrolled(layers)):
         return f"{task.label} has parameters of its own for each of {layers} layers: give --solver 'unrolled({layers})'"
-    if isinstance(solver, ExternalSolver) and not solver.admits(task.prior):
+    if isinstance(solver, ExternalSolver) and not solver.admits(task.prior, task.splitting):
         return f"{solver.label} does not run on {task.splitting.label} with {task.prior.label}: choose another solver"
     return ""
 

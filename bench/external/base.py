@@ -13,7 +13,7 @@ from torch import Tensor
 
 from solvers import Loss, Map, Solution, SolveReport
 
-from ..operators import Operator, Prior
+from ..operators import Operator, Prior, Splitting
 from ..utils.errors import UserError
 
 
@@ -32,8 +32,11 @@ class ExternalSolver(Protocol):
         ...
 
     @staticmethod
-    def admits(operator: Operator | Prior) -> bool:
-        """Whether the library can run on an operator, or on the operators of a prior."""
+    def admits(operator: Operator | Prior, splitting: Splitting = ...) -> bool:
+        """Whether the library can run on an operator, or on those that a splitting makes of a prior.
+
+        ``splitting`` is forward–backward by default; of an operator it is not needed.
+        """
         ...
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:

@@ -1,4 +1,6 @@
-"""deepinv's ``PGD``, as deep equilibrium, Jacobian-free or unfolded, with the benchmark's physics, step and prox.
+"""deepinv's iterations, as deep equilibrium, Jacobian-free or unfolded, with the benchmark's physics, step and prox.
+
+``PGD`` for forward–backward, half-quadratic splitting, and Douglas–Rachford with relaxation 2α for ``T_α``.
 
 The calls raise ``UserError`` if a value is out of range.
 """
@@ -8,13 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from deepinv.optim import L2, PGD, AndersonAccelerationConfig, DEQConfig, Prior
+from deepinv.optim import L2, PGD, AndersonAccelerationConfig, BaseOptim, DEQConfig, Prior
+from deepinv.optim.optim_iterators import DRSIteration, HQSIteration
+from deepinv.physics import LinearPhysics
 from torch import Tensor
 
 from solvers import Loss, Map
 
 from .. import operators
-from ..operators import BoundOperator, ForwardBackward, Operator
+from ..operators import (
+    BoundOperator,
+    DouglasRachford,
+    ForwardBackward,
+    HalfQuadratic,
+    Operator,
+    Splitting,
+    forward_backward,
+)
+from ..operators.douglas_rachford import DouglasRachfordSplitting
+from ..operators.forward_backward import ForwardBackwardSplitting
+from ..operators.half_quadratic import HalfQuadraticSplitting
 from ..penalties import Penalty, WeightedPenalty
 from ..utils.arguments import real, switch, whole
 from ..utils.errors import UserError
@@ -29,7 +44,8 @@ class DeepInverse:
     """``PGD(..., unfold=True)`` with or without ``DEQ=DEQConfig(...)``, built for each call in 0.3 ms.
 
     PGD never calls T: it takes the physics, the step and the prox of T, and its own iteration equals T up to rounding.
-    Applications are counted at the calls of the prox.
+    Applications are counted at the calls of the prox. On another splitting deepinv's iteration of it takes the place of
+    PGD's, with the same settings.
 
     Attributes:
         max_iter, backward: largest numbers of forward and adjoint iterations; a ``backward`` of 0 is Jacobian-free, and
@@ -53,44 +69,62 @@ class DeepInverse:
         return f"{installed('deepinv')}: PGD({', '.join(f'{k}={v!r}' for k, v in self._settings().items())})"
 
     @staticmethod
-    def admits(operator: Operator | operators.Prior) -> bool:
-        """Whether it is forward–backward on images with a weighted penalty and a step that is not learned."""
+    def admits(
+        operator: Operator | operators.Prior,
+        splitting: Splitting = forward_backward(),  # noqa: B008 (frozen)
+    ) -> bool:
+        """Whether deepinv has its iteration: on images, with a weighted penalty, and a step that is not learned."""
         if isinstance(operator, Penalty):
-            return not operator.union and not operator.coupled
+            known = ForwardBackwardSplitting | DouglasRachfordSplitting | HalfQuadraticSplitting
+            return isinstance(splitting, known) and not operator.union and not operator.coupled
         return (
-            isinstance(operator, ForwardBackward)
+            isinstance(operator, ForwardBackward | DouglasRachford | HalfQuadratic)
             and isinstance(operator.prior, WeightedPenalty)
-            and not operator.log_step.requires_grad
+            and not operator.step().requires_grad
         )
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> ExternalSolution:
-        """Solve ``x = T(x)`` from images ``x0`` ``(B, C, H, W)``. Raises ``UserError`` if PGD cannot run on T."""
-        if not (
-            isinstance(T, BoundOperator)
-            and isinstance(T.operator, ForwardBackward)
-            and self.admits(T.operator)
-        ):
+        """Solve ``x = T(x)`` from states ``x0`` ``(B, C, H, W)``. Raises ``UserError`` if deepinv cannot run on T."""
+        if not (isinstance(T, BoundOperator) and self.admits(T.operator)):
             raise UserError(
-                f"{self.label} runs on forward-backward operators with a weighted penalty of images: "
-                "leave it out for this task"
+                f"{self.label} runs on forward–backward, Douglas–Rachford and half-quadratic operators with a weighted "
+                "penalty of images: leave it out for this task"
             )
         counter = CallCounter(self.max_iter if self.backward is None else 1)
-        algorithm = PGD(
-            data_fidelity=L2(),
-            prior=CountedProx(T.operator.prior, counter),
-            # In a list: a number would become a float32 parameter, and PGD would iterate over a tensor.
-            stepsize=[T.operator.log_step.exp()],  # pyright: ignore[reportArgumentType]
-            lambda_reg=1.0,
-            # Anderson acceleration evaluates the objective at every iteration and never uses it.
-            cost_fn=lambda *_: None,  # pyright: ignore[reportArgumentType]
+        algorithm = self._algorithm(T.operator, counter)
+        return counter.solution(algorithm(T.y, T.physics, init=x0.detach()))
+
+    def _algorithm(self, operator: Operator, counter: CallCounter) -> BaseOptim:
+        """deepinv's own iteration of the operator, with its physics still to be given."""
+        assert isinstance(operator, ForwardBackward | DouglasRachford | HalfQuadratic)
+        prior = CountedProx(operator.prior, counter)
+        # In a list: a number would become a float32 parameter, and deepinv would iterate over a tensor.
+        step = [operator.step()]
+        if isinstance(operator, ForwardBackward):
+            return PGD(
+                data_fidelity=L2(),
+                prior=prior,
+                stepsize=step,  # pyright: ignore[reportArgumentType]
+                lambda_reg=1.0,
+                cost_fn=_no_cost,  # pyright: ignore[reportArgumentType]
+                unfold=True,
+                trainable_params=[],
+                **self._settings(),  # pyright: ignore[reportArgumentType]
+            )
+        relaxed = isinstance(operator, DouglasRachford)
+        parameters: dict[str, object] = {"lambda": 1.0, "stepsize": step, "g_param": None}
+        return BaseOptim(
+            DouglasRachfordOnState(cost_fn=_no_cost) if relaxed else HQSIteration(cost_fn=_no_cost),
+            data_fidelity=RidgedL2(operator.ridge),
+            prior=prior,
+            params_algo=parameters | ({"beta": operator.gain} if relaxed else {}),  # pyright: ignore[reportArgumentType]
             unfold=True,
             trainable_params=[],
             **self._settings(),  # pyright: ignore[reportArgumentType]
         )
-        return counter.solution(algorithm(T.y, T.physics, init=x0.detach()))
 
     def _settings(self) -> dict[str, object]:
-        """Keyword arguments of ``PGD``."""
+        """Keyword arguments of ``PGD``, and of every other algorithm."""
         settings: dict[str, object] = {
             "max_iter": self.max_iter,
             "thres_conv": self.thres,
@@ -105,6 +139,39 @@ class DeepInverse:
         elif self.backward is not None:
             settings["DEQ"] = DEQConfig(max_iter_backward=self.backward)
         return settings
+
+
+def _no_cost(*_: object) -> None:
+    """Anderson acceleration evaluates the objective at every iteration and never uses it."""
+
+
+class DouglasRachfordOnState(DRSIteration):
+    """deepinv's Douglas–Rachford iteration as a map of its state z alone.
+
+    deepinv's ``DRS`` is a map of ``(x, z)``, and its deep equilibrium, Jacobian-free gradients and Anderson
+    acceleration act on the first of them. That is ``x = prox_{γg}(…)``, which the next iteration does not read.
+    """
+
+    def forward(self, X: dict[str, tuple[Tensor, ...]], *arguments: object) -> dict[str, object]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """``z`` to ``z + β (prox_{γg}(2u − z) − u)`` with ``u = prox_{γf}(z)``."""
+        (z,) = X["est"]
+        found = super().forward({"est": (z, z)}, *arguments)  # pyright: ignore
+        return {"est": (found["est"][1],), "cost": None}
+
+
+class RidgedL2(L2):
+    """``½‖Ax − y‖² + ε/2 ‖x − ½‖²``, by deepinv's own prox of the first term."""
+
+    def __init__(self, ridge: float) -> None:
+        super().__init__()
+        self._ridge = ridge
+
+    def prox(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Tensor, y: Tensor, physics: LinearPhysics, *, gamma: Tensor
+    ) -> Tensor:
+        """``prox_{γf}(x)`` for images x."""
+        shift = 1 + gamma * self._ridge
+        return super().prox((x + gamma * self._ridge * 0.5) / shift, y, physics, gamma=gamma / shift)  # pyright: ignore
 
 
 class CountedProx(Prior):

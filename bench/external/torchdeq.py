@@ -15,7 +15,7 @@ from torch import Tensor
 
 from solvers import Loss, Map
 
-from ..operators import Operator, Prior
+from ..operators import Operator, Prior, Splitting, forward_backward
 from ..utils.arguments import real, switch, whole
 from .base import CallCounter, ExternalSolution, installed, shortest_call
 
@@ -97,7 +97,10 @@ class TorchDEQ:
         return f"{installed('torchdeq')}: {self.forward} × {gradient}"
 
     @staticmethod
-    def admits(operator: Operator | Prior) -> bool:
+    def admits(
+        operator: Operator | Prior,
+        splitting: Splitting = forward_backward(),  # noqa: B008 (frozen)
+    ) -> bool:
         """Whether all iterations of the operator share their parameters."""
         return operator.layers == 0
 

@@ -13,7 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ..operators import peaceman_rachford
+from ..operators import forward_backward, peaceman_rachford
+from ..operators.splitting import HasRegulariser
 from ..tasks import Task, build_problem
 from ..tasks.images import Images, Layout
 from ..utils import provenance
@@ -24,7 +25,7 @@ from .memory import free_memory, out_of_memory
 
 CPU = torch.device("cpu")
 SPLITTINGS = (peaceman_rachford(),)
-"""Operators for references, the first that admits the prior."""
+"""Operators for references of convex penalties, the first that admits the penalty."""
 
 
 def cached_reference(
@@ -64,12 +65,14 @@ def cached_reference(
 def reference_task(task: Task) -> Task:
     """The task on the operator that its reference gradient is computed with.
 
-    All operators of one equilibrium have the same gradient (claim C37), so the one that contracts most is taken. A
-    prior with parameters for each layer, or without one of ``SPLITTINGS``, keeps the operator of the task.
+    All operators of one equilibrium have the same gradient (claim C37), so the one that contracts most is taken: one of
+    ``SPLITTINGS`` for a convex penalty, forward–backward for a denoiser. A prior that admits none keeps the operator of
+    the task.
     """
-    if not task.splitting.same_equilibrium or task.prior.layers:
+    if not task.splitting.same_equilibrium:
         return task
-    for splitting in SPLITTINGS:
+    splittings = SPLITTINGS if isinstance(task.prior, HasRegulariser) else ()
+    for splitting in (*splittings, forward_backward()):
         if not splitting.refusal(task.prior):
             return replace(task, splitting=splitting)
     return task

@@ -8,6 +8,7 @@ from .douglas_rachford import DouglasRachford, admm, douglas_rachford, peaceman_
 from .forward_backward import ForwardBackward, contraction_factor, forward_backward
 from .half_quadratic import HalfQuadratic, half_quadratic
 from .plug_and_play import PLUG_AND_PLAY_PRIORS, PlugAndPlay, PlugAndPlayPrior, with_weights
+from .plug_and_play_douglas_rachford import PlugAndPlayDouglasRachford
 from .proximal import ProximalOperator, Regulariser
 from .splitting import Splitting
 
@@ -29,6 +30,7 @@ __all__ = [
     "HalfQuadratic",
     "Operator",
     "PlugAndPlay",
+    "PlugAndPlayDouglasRachford",
     "PlugAndPlayPrior",
     "Prior",
     "ProximalOperator",

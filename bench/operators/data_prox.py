@@ -59,11 +59,14 @@ class DataProxOperator(ProximalOperator):
         return least + self.ridge, largest + self.ridge
 
     def data_prox_sizes(self, x: Tensor, y: Tensor, largest: float) -> float:
-        """A bound on the sum of the norms of the terms of ``data_prox``, which is nonexpansive but for its offset."""
+        """A bound on the sum of the norms of the terms of ``data_prox``.
+
+        ``x + γεm`` and ``γAᵀy`` each count twice, for a pair of transforms of their own and one of their sum. The
+        transform of a kernel rounds off a unit of its largest value: λ is off by ``2√(λβ)`` units, and ``1/(1 + γλ)``,
+        relative to itself, by ``2γ√(λβ)/(1 + γλ) ≤ √(γβ)``.
+        """
         offset = self.gamma * (math.sqrt(largest) * norm(y) + self.ridge * 0.5 * math.sqrt(x.numel()))
-        # The transform of a kernel rounds off a unit of its largest value: λ is off by 2√(λβ) units, and 1/(1 + γλ),
-        # relative to itself, by 2γ√(λβ)/(1 + γλ) ≤ √(γβ).
-        return (4 + math.sqrt(self.gamma * largest)) * (norm(x) + offset)
+        return (2 + math.sqrt(self.gamma * largest)) * (norm(x) + offset)
 
     def with_prior(self, prior: Regulariser) -> Self:
         """The same operator with another penalty, in the dtype of its weights."""
@@ -155,3 +158,11 @@ def closed_form(physics: LinearPhysics, splitting: str) -> SpectralNormal:
         f"{splitting} needs the prox of the data term in closed form, and that of {type(physics).__name__} has none: "
         f"{REMEDY}"
     )
+
+
+def reflection_factor(curvatures: tuple[float, float], gamma: float) -> float:
+    """``δ(γ) = max((1 − γσ)/(1 + γσ), (γβ − 1)/(γβ + 1))``, the norm of ``2 prox_{γf} − I`` for quadratic f.
+
+    σ and β are the smallest and the largest eigenvalue of the second derivative of f.
+    """
+    return max(abs(1 - gamma * curvature) / (1 + gamma * curvature) for curvature in curvatures)

@@ -15,7 +15,9 @@ from ..utils.arguments import call_label, real, whole
 from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
-from .data_prox import DataProxOperator, refusal, split
+from .data_prox import DataProxOperator, closed_form, reflection_factor, refusal, split
+from .plug_and_play import PlugAndPlayPrior
+from .plug_and_play_douglas_rachford import PlugAndPlayDouglasRachford
 from .proximal import Regulariser
 
 MAX_DEPTH = 10_000
@@ -74,20 +76,12 @@ class DouglasRachford(DataProxOperator):
         return reflection_factor(self.curvatures(spectrum), self.gamma)
 
     def term_sizes(self, x: Tensor, y: Tensor, largest: float) -> float:
-        """See ``ProximalOperator.term_sizes``."""
-        return 2 * (1 + self.alpha) * self.data_prox_sizes(x, y, largest)
+        """See ``ProximalOperator.term_sizes``; what ``x`` rounds off stands in ``2α(prox(2x − z) − x)`` three times."""
+        return (1 + 6 * self.alpha) * self.data_prox_sizes(x, y, largest)
 
     def with_prior(self, prior: Regulariser) -> Self:
         """The same operator with another penalty, in the dtype of its weights."""
         return type(self)(prior, self.gamma, self.ridge, self.alpha)
-
-
-def reflection_factor(curvatures: tuple[float, float], gamma: float) -> float:
-    """``δ(γ) = max((1 − γσ)/(1 + γσ), (γβ − 1)/(γβ + 1))``, the norm of ``2 prox_{γf} − I`` for quadratic f.
-
-    σ and β are the smallest and the largest eigenvalue of the second derivative of f.
-    """
-    return max(abs(1 - gamma * curvature) / (1 + gamma * curvature) for curvature in curvatures)
 
 
 def best_gamma(curvatures: tuple[float, float]) -> float:
@@ -122,11 +116,13 @@ def best_gamma_at_depth(curvatures: Tensor, depth: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class DouglasRachfordSplitting:
-    """``T_α`` of a convex penalty and a data term with a prox in closed form.
+    """``T_α`` of a convex penalty, or a denoiser, and a data term with a prox in closed form.
 
     Attributes:
         alpha: α.
         gamma: γ; ``None`` to compute it from the curvatures of f, of which none counts as less than ``FLATTEST``·β.
+            With a denoiser γ is learned, and starts here, by default at the step of the task: then, as for
+            forward–backward, it decides the equilibrium.
         depth: 0 for γ*, else K for the γ of ``best_gamma_at_depth``.
     """
 
@@ -138,7 +134,13 @@ class DouglasRachfordSplitting:
 
     def refusal(self, prior: Prior) -> str:
         """See ``Splitting.refusal``."""
-        return refusal(prior, self.label)
+        if not isinstance(prior, PlugAndPlayPrior):
+            return refusal(prior, self.label)
+        if prior.layers or self.depth:
+            return (
+                f"{self.label} learns one γ for all iterations of {prior.label}: leave layers and depth out"
+            )
+        return ""
 
     def operator(
         self,
@@ -148,18 +150,31 @@ class DouglasRachfordSplitting:
         step: float,
         dtype: torch.dtype,
         device: torch.device | str,
-    ) -> DouglasRachford:
+    ) -> DouglasRachford | PlugAndPlayDouglasRachford:
         """See ``Splitting.operator``; raises ``UserError`` also for an α at which nothing is known to converge."""
+        if isinstance(prior, PlugAndPlayPrior):
+            if reason := self.refusal(prior):
+                raise UserError(reason)
+            gamma = step if self.gamma is None else self.gamma
+            values = closed_form(physics, self.label).eigenvalues()
+            self._check_alpha(prior, (float(values.min()), float(values.max())), gamma)
+            denoiser = prior.operator(shape, step, dtype, device).denoiser
+            return PlugAndPlayDouglasRachford(
+                denoiser, gamma, prior.sigma, self.alpha, autocast=prior.autocast
+            )
         problem = split(prior, physics, self.label, shape, dtype, device)
         gamma = self._gamma(problem.curvatures) if self.gamma is None else self.gamma
-        limit = 2 / (1 + reflection_factor(problem.extremes, gamma))
+        self._check_alpha(prior, problem.extremes, gamma)
+        return DouglasRachford(problem.penalty, gamma, problem.ridge, self.alpha)
+
+    def _check_alpha(self, prior: Prior, curvatures: tuple[float, float], gamma: float) -> None:
+        limit = 2 / (1 + reflection_factor(curvatures, gamma))
         # α = 1 is nonexpansive even if f is not strongly convex, and T_1 may still settle.
         if not self.alpha < limit and self.alpha > 1:
             raise UserError(
                 f"{self.label}: alpha must lie below 2/(1 + δ) = {limit:.6g} for {prior.label}, not {self.alpha:g}: "
                 "T_α need not converge beyond"
             )
-        return DouglasRachford(problem.penalty, gamma, problem.ridge, self.alpha)
 
     def _gamma(self, curvatures: Tensor) -> float:
         counted = curvatures.clamp_min(FLATTEST * float(curvatures.max()))
@@ -175,7 +190,7 @@ def douglas_rachford(
 
     Args:
         alpha: in (0, 2/(1 + δ)) with δ < 1 the factor of the reflection of the data term; 1 is Peaceman–Rachford.
-        gamma: γ > 0; by default the one with the smallest factor, known in closed form.
+        gamma: γ > 0; by default the one with the smallest factor, known in closed form. γ starts there with a denoiser.
         depth: K > 0 for the γ with the smallest mean factor over K iterations, in place of ``gamma``; 0 for none.
     """
     alpha = real("alpha", alpha, positive=True)

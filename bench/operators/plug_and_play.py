@@ -69,12 +69,7 @@ class PlugAndPlay(Operator):
         """One iteration on images ``x`` ``(B, C, H, W)``, with the parameters of ``layer`` if layers differ."""
         step, sigma = self._of(self.log_step, layer).exp(), self._of(self.log_sigma, layer).exp()
         data = data or data_fidelity(y, physics)
-        z = torch.addcmul(x, step, data.descent(x))
-        if not self.autocast:
-            return self.denoiser(z, sigma)
-        with torch.autocast(x.device.type, torch.bfloat16):
-            denoised = self.denoiser(z, sigma)
-        return denoised.to(x.dtype)
+        return denoise(self.denoiser, torch.addcmul(x, step, data.descent(x)), sigma, self.autocast)
 
     def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
         """``x -> T(x)``; if layers differ, the k-th application is layer k, and later ones are the last layer."""
@@ -100,6 +95,15 @@ class PlugAndPlay(Operator):
 
     def _of(self, parameter: Tensor, layer: int) -> Tensor:
         return parameter[layer] if self.layers else parameter
+
+
+def denoise(denoiser: Denoiser, z: Tensor, sigma: Tensor, autocast: bool) -> Tensor:
+    """``D_σ(z)`` of images ``z`` ``(B, C, H, W)``, in their dtype; computed in bfloat16 with ``autocast``."""
+    if not autocast:
+        return denoiser(z, sigma)
+    with torch.autocast(z.device.type, torch.bfloat16):
+        denoised = denoiser(z, sigma)
+    return denoised.to(z.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from bench.config.matrix import parse_task
 from bench.denoisers.architectures import COMPACT, GradientStep
 from bench.denoisers.weights import weight_bytes
 from bench.operators import with_weights
 from bench.tasks import Problem, Task, build_problem
 from bench.tasks.images import Images, Layout, find_images
+from tests.helpers.problems import task_by
 
 CROP = 32
 """Pixels of a side: the least that three levels of db4, and the motion blur, take."""
@@ -39,8 +39,11 @@ TASKS = (
     "inpainting(drunet(layers=3))",
     "inpainting(gsdrunet)",
     "inpainting_colour(dncnn(learn_weights=True))",
+    "deblurring(huber) by peaceman_rachford",
+    "inpainting_colour(union(0.01, 0.02)) by douglas_rachford(depth=10)",
+    "denoising_colour(colours(0.0, 0.02)) by half_quadratic",
 )
-"""Every penalty and denoiser, every physics, one and three channels, learned weights, layers."""
+"""Every penalty and denoiser, every physics, one and three channels, learned weights, layers, every splitting."""
 
 REPEATED = (
     "denoising_colour(l1)",
@@ -85,7 +88,7 @@ PEERS = (
 
 def task_of(text: str, folder: Path) -> Task:
     """The task; weights that nobody ships are drawn and stored in ``folder``."""
-    task = parse_task(text)
+    task = task_by(text)
     if "gsdrunet" not in text:
         return task
     file = folder / "gsdrunet.safetensors"

@@ -12,7 +12,7 @@ from bench.config.matrix import parse_task
 from bench.measurement.jacobian_norm import jacobian_norm
 from bench.measurement.measure import SampleBySampleMap
 from bench.measurement.training import parameters
-from bench.operators import PLUG_AND_PLAY_PRIORS, ForwardBackward
+from bench.operators import PLUG_AND_PLAY_PRIORS, SPLITTINGS, ProximalOperator
 from bench.penalties import PRIORS
 from bench.penalties.synthesis import CoupledPenalty
 from bench.tasks import ROSTER, Problem
@@ -56,6 +56,9 @@ def test_the_rosters_are_covered():
     quick = [text for text in TASKS if text not in REPEATED]
     assert all(name in " ".join(quick) for name in (*PRIORS, *PLUG_AND_PLAY_PRIORS))
     assert {text.partition("(")[0] for text in quick} == set(ROSTER)
+    # ADMM is Douglas–Rachford.
+    others = {text.partition(" by ")[2].partition("(")[0] for text in quick}
+    assert others - {""} == set(SPLITTINGS) - {"forward_backward", "admm"}
 
 
 def test_everything_is_on_the_device(pair):
@@ -92,14 +95,14 @@ def scalars(of: Problem, index: Tensor) -> dict[str, object]:
     """What is asked of an operator beside T: samples picked and apart, norms, constants, the loss."""
     T, x = of.limit(of.train), of.start(of.train)
     state = T(x)
-    found: dict[str, object] = {"image": of.operator.image(state), "loss": of.loss(state, of.train)}
+    found: dict[str, object] = {"image": of.image_of(of.train)(state), "loss": of.loss(state, of.train)}
     assert isinstance(T, SupportsSelect)
     found |= {
         "norm": jacobian_norm(T, x, 2).value,
         "picked": T.select(index)(x[index]),
         "apart": SampleBySampleMap(T)(x),
     }
-    if isinstance(of.operator, ForwardBackward):  # that of a network takes seconds: see below
+    if isinstance(of.operator, ProximalOperator):  # that of a network takes seconds: see below
         found["contraction"] = of.contraction
     regularity = T.regularity() if isinstance(T, HasDerivativeBounds) else None
     if regularity is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.config.matrix import parse_solver, parse_task
+from bench.config.matrix import parse_solver
 from bench.external import EXTERNAL_SOLVERS as LIBRARIES
 from bench.measurement.memory import saved_bytes
 from bench.measurement.training import parameters, training_step
@@ -13,10 +13,16 @@ from bench.tasks import Problem
 from solvers import ESTIMATORS, SOLVER_PARTS
 from tests.emulated.cases import PEERS, SOLVERS, problem
 from tests.emulated.device import CudaTensor
+from tests.helpers.problems import task_by
 
 ON_BOTH = ("jfb(4)", "deq(0.001)", "implicit(nesterov(0.01), gmres(0.001))", "torchdeq_anderson(6, 4)")
 """Solvers that are quick on both operators: what an operator needs of the device is in test_operators.py."""
-OPERATORS = ("deblurring(huber)", "inpainting_colour(orientations_colours(0.02, 0.05))")
+OPERATORS = (
+    "deblurring(huber)",
+    "inpainting_colour(orientations_colours(0.02, 0.05))",
+    "deblurring(huber) by peaceman_rachford",
+)
+ON_THE_LAST = (*ON_BOTH, "certified(0.5)", "deepinv_anderson(6, 4)")
 
 
 def test_the_rosters_are_covered():
@@ -27,7 +33,7 @@ def test_the_rosters_are_covered():
 @pytest.fixture(scope="module")
 def pairs(cuda) -> dict[str, tuple[Problem, Problem]]:
     """Of each operator an instance on the CPU and one on the device."""
-    return {text: (problem(parse_task(text), "cpu"), problem(parse_task(text), cuda)) for text in OPERATORS}
+    return {text: (problem(task_by(text), "cpu"), problem(task_by(text), cuda)) for text in OPERATORS}
 
 
 def step(text: str, of: Problem) -> tuple[object, torch.Tensor, list[torch.Tensor], int]:
@@ -48,6 +54,7 @@ def step(text: str, of: Problem) -> tuple[object, torch.Tensor, list[torch.Tenso
             pytest.param(OPERATORS[1], text, marks=[] if text in ON_BOTH else pytest.mark.slow)
             for text in (*SOLVERS, *PEERS)
         ),
+        *((OPERATORS[2], text) for text in ON_THE_LAST),
     ],
 )
 def test_a_training_step_is_that_of_the_cpu(operator, text, pairs):

@@ -17,6 +17,7 @@ from solvers import CG, GMRES, Anderson, Nesterov, Picard
 from solvers._adjoint.adjoint_map import TapedAdjoint
 from tests.emulated.cases import problem
 from tests.emulated.counts import Counts, counted
+from tests.helpers.problems import task_by
 
 ENDS = 3
 """Waits and uploads of a whole solve that are no look: where it starts, and where samples end."""
@@ -127,6 +128,18 @@ def test_a_fixed_depth_never_waits(text, there):
         training_step(parse_solver(text), there, there.train)
     assert not seen.waits, seen
     assert not seen.uploads, seen
+
+
+@pytest.mark.parametrize("text", ["unrolled(6)", "jfb(6)", "neumann(6, 6)"])
+def test_nor_does_it_by_another_splitting(text, cuda):
+    """Whose image takes the prox of the data term."""
+    of = problem(task_by("deblurring(huber) by peaceman_rachford"), cuda)
+    training_step(parse_solver(text), of, of.train)
+    with counted() as seen:
+        training_step(parse_solver(text), of, of.train)
+    assert not seen.waits, seen
+    assert not seen.uploads, seen
+    assert not seen.undetermined, seen
 
 
 def test_certified_waits_less_than_twice_an_application(there):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from bench.config.call_syntax import parse_call
 from bench.config.matrix import parse_task
 from bench.measurement.training import parameters
+from bench.operators import SPLITTINGS
 from bench.tasks import Problem, Task, build_problem
 from bench.tasks.images import Images, Layout, find_images
 from tests.helpers.tensors import F64
@@ -17,6 +20,13 @@ from tests.helpers.tensors import F64
 @functools.cache
 def packaged_images(colour: bool = False) -> Images:
     return find_images(colour=colour)
+
+
+def task_by(text: str) -> Task:
+    """The task of a call, or of ``TASK by SPLITTING``."""
+    call, _, splitting = text.partition(" by ")
+    task = parse_task(call)
+    return replace(task, splitting=parse_call(splitting, SPLITTINGS, "splitting")) if splitting else task
 
 
 def small_problem(
@@ -28,7 +38,7 @@ def small_problem(
     **options: str,
 ) -> Problem:
     """A problem on ``train`` square crops of the packaged images and one to test on."""
-    task = parse_task(task) if isinstance(task, str) else task
+    task = task_by(task) if isinstance(task, str) else task
     images = packaged_images(task.channels == 3)
     return build_problem(task, images, Layout(size, train, 1), seed, dtype=dtype, **options)
 

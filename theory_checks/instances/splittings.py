@@ -63,6 +63,7 @@ class TrivialPenalty:
     ridge: float
     layers: int = 0
     label: str = "trivial"
+    learns_synthesis: bool = False
 
     def without_ridge(
         self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import inspect
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from deepinv.optim import DRS, L2, ZeroPrior
 
 from bench import external
 from bench.config.call_syntax import parse_call
-from bench.config.matrix import parse_task
+from bench.config.matrix import admits, parse_task
 from bench.external import EXTERNAL_SOLVERS, DeepInverse, ExternalSolver
 from bench.external import base as base_module
 from bench.operators import ForwardBackward
@@ -21,7 +25,7 @@ from solvers.conformance import (
     start,
 )
 from tests.helpers.external import DEEPINV, TORCHDEQ, external_solver
-from tests.helpers.problems import small_problem
+from tests.helpers.problems import small_problem, task_by
 
 
 @pytest.mark.parametrize("text", TORCHDEQ + DEEPINV)
@@ -71,21 +75,64 @@ def test_deepinv_says_what_it_cannot_take():
     one = external_solver("deepinv_deq(9, 7)")
     with pytest.raises(UserError, match="leave it out"):
         one(Contraction(), start(2, 6))
-    for text in ("denoising(union)", "deblurring(orientations(coupled=True))"):
-        found = small_problem(text)
+    for text in (
+        "denoising(union)",
+        "deblurring(orientations(coupled=True))",
+        "denoising(dncnn)",
+        "denoising(union) by douglas_rachford",
+        "denoising(dncnn) by douglas_rachford",
+    ):
+        found, task = small_problem(text), task_by(text)
         assert not DeepInverse.admits(found.operator), text
-        assert not DeepInverse.admits(parse_task(text).prior), text
-        with pytest.raises(UserError, match=r"deepinv_deq\(9, 7\) runs on"):
+        assert not DeepInverse.admits(task.prior, task.splitting), text
+        assert not admits(task, one), text
+        with pytest.raises(UserError, match=r"deepinv_deq\(9, 7\) runs on .*: leave it out") as caught:
             one(found.bind(found.train), found.start(found.train))
-    for text in ("denoising(l1)", "inpainting(huber)", "denoising_colour(colours)"):
+        assert "\n" not in str(caught.value)
+    for text in (
+        "denoising(l1)",
+        "inpainting(huber)",
+        "denoising_colour(colours)",
+        "inpainting(huber) by peaceman_rachford",
+        "denoising(l1) by douglas_rachford(0.3, 2)",
+        "deblurring(huber) by half_quadratic",
+    ):
+        task = task_by(text)
         assert DeepInverse.admits(small_problem(text).operator), text
-        assert DeepInverse.admits(parse_task(text).prior), text
+        assert DeepInverse.admits(task.prior, task.splitting), text
+        assert admits(task, one), text
     learned = ForwardBackward(small_problem().operator.prior, learn_step=True)
     assert not DeepInverse.admits(learned), "deepinv would hold its step constant"
-    for text in ("denoising(union)", "denoising(dncnn)"):
-        assert external.TorchDEQ.admits(parse_task(text).prior), text
-    assert not DeepInverse.admits(parse_task("denoising(dncnn)").prior)
+    unknown = SimpleNamespace(label="a user's own")
+    task = parse_task("denoising(huber)")
+    assert not DeepInverse.admits(task.prior, unknown)
+    assert not admits(replace(task, splitting=unknown), one)
+    for text in ("denoising(union)", "denoising(dncnn)", "denoising(dncnn) by douglas_rachford"):
+        task = task_by(text)
+        assert external.TorchDEQ.admits(task.prior, task.splitting), text
     assert not external.TorchDEQ.admits(parse_task("denoising(dncnn(layers=3))").prior)
+
+
+def test_deepinvs_own_douglas_rachford_has_no_deep_equilibrium():
+    """Its adjoint iteration gives the iteration a single variable: the reason for ``DouglasRachfordOnState``."""
+    found = small_problem("deblurring(huber) by douglas_rachford")
+    y, physics = found.train.y, found.physics
+    with pytest.raises(TypeError):
+        DRS(L2(), ZeroPrior(), unfold=True, trainable_params=[], max_iter=2, DEQ=True)(y, physics)
+    # Anderson acceleration moves x, and the next iteration reads z.
+    plain, mixed = (
+        DRS(
+            L2(),
+            ZeroPrior(),
+            unfold=True,
+            trainable_params=[],
+            max_iter=6,
+            anderson_acceleration=a,
+            get_output=lambda X: X["est"][1],
+        )(y, physics)
+        for a in (False, True)
+    )
+    assert torch.equal(plain, mixed)
 
 
 @pytest.mark.parametrize(

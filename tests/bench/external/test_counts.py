@@ -10,7 +10,7 @@ import torch
 
 from bench.external import base as base_module
 from bench.measurement.training import training_step
-from bench.operators import ForwardBackward
+from bench.operators import ProximalOperator
 from solvers.conformance import (
     Contraction,
     CountedMap,
@@ -27,15 +27,26 @@ def test_torchdeq_is_counted_truly(text):
     counts_truly(external_solver(text))
 
 
+@pytest.mark.parametrize("splitting", ["forward_backward", "peaceman_rachford", "half_quadratic"])
 @pytest.mark.parametrize("text", DEEPINV)
-def test_deepinv_is_counted_truly(text):
+def test_deepinv_is_counted_truly(text, splitting):
     """It never calls T, but its prox once for each application: counted there, from outside."""
-    found = small_problem()
-    assert isinstance(found.operator, ForwardBackward)
-    penalty, step = found.operator.prior, found.operator.log_step.exp()
+    found = small_problem(f"deblurring(huber) by {splitting}")
+    assert isinstance(found.operator, ProximalOperator)
+    penalty, step = found.operator.prior, found.operator.step()
     seen = CountedMap(partial(type(penalty).prox, penalty, step=step))
     penalty.prox = lambda z, step: seen(z)
     solution, _ = training_step(external_solver(text), found, found.train)
+    assert (solution.applications, solution.vjps) == (seen.applications, seen.vjps)
+    assert solution.vjps > 0
+
+
+@pytest.mark.parametrize("text", TORCHDEQ)
+def test_torchdeq_is_counted_truly_on_another_splitting(text):
+    found = small_problem("deblurring(huber) by peaceman_rachford")
+    seen = CountedMap(found.bind(found.train))
+    solution = external_solver(text)(seen, found.start(found.train))
+    found.loss(solution.x, found.train).backward()
     assert (solution.applications, solution.vjps) == (seen.applications, seen.vjps)
     assert solution.vjps > 0
 

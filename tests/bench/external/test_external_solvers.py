@@ -66,11 +66,43 @@ def _one_further(N, K):
     ],
 )
 @pytest.mark.parametrize(
-    "task", ["deblurring(huber)", "inpainting(l1)", "denoising_colour(orientations(0.01))"]
+    "task",
+    [
+        "deblurring(huber)",
+        "inpainting(l1)",
+        "denoising_colour(orientations(0.01))",
+        "deblurring(huber) by douglas_rachford",
+        "inpainting(l1) by peaceman_rachford",
+        "denoising_colour(orientations(0.01, 0.1)) by half_quadratic",
+    ],
 )
 def test_a_peer_is_the_solver_of_ours_that_does_the_same(text, same, task):
     """The same image and the same gradient to rounding: one map, one start, one way of stopping."""
     found = small_problem(task, train=2)
+    one, _ = training_step(external_solver(text), found, found.train)
+    gradient_of_one = left(found)
+    two, _ = training_step(same, found, found.train)
+    assert relative_error(one.x.detach(), two.x.detach()) < 1e-13
+    assert relative_error(gradient_of_one, left(found)) < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("torchdeq_phantom(9, 4, tol=0)", Solver("", FixedSteps(9), TruncatedBackprop(4))),
+        ("torchdeq_ift(9, 7, hook=True, tol=0, tol_backward=0)", neumann(9, 7)),
+    ],
+)
+@pytest.mark.parametrize(
+    "task",
+    [
+        "denoising(dncnn) by douglas_rachford",
+        "inpainting(union(0.01, 0.02)) by peaceman_rachford",
+    ],
+)
+def test_torchdeq_takes_any_splitting(text, same, task):
+    """States that are no images, and an image with a parameter of its own."""
+    found = small_problem(task)
     one, _ = training_step(external_solver(text), found, found.train)
     gradient_of_one = left(found)
     two, _ = training_step(same, found, found.train)
@@ -96,14 +128,17 @@ def test_with_budget_enough_torchdeq_is_exact(text):
 
 
 @pytest.mark.parametrize(
+    "splitting", ["", " by douglas_rachford", " by peaceman_rachford", " by half_quadratic"]
+)
+@pytest.mark.parametrize(
     "text",
     [
         "deepinv_deq(250, 250, thres=1e-12)",
         "deepinv_anderson(60, 60, 5, 0.9, 1e-14, 10, 1.0, 1e-18, thres=1e-12)",
     ],
 )
-def test_with_budget_enough_deepinv_is_exact(text):
-    found = small_problem("deblurring(huber(0.05, 0.1))")
+def test_with_budget_enough_deepinv_is_exact(text, splitting):
+    found = small_problem(f"deblurring(huber(0.05, 0.1)){splitting}")
     training_step(Solver("", FixedSteps(250), ImplicitDifferentiation(FixedSteps(250))), found, found.train)
     exact = left(found)
     training_step(external_solver(text), found, found.train)

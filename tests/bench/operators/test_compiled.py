@@ -19,7 +19,16 @@ from tests.helpers.problems import small_problem
 
 
 @pytest.mark.parametrize(
-    "text", ["deblurring(huber)", "inpainting(l1)", "inpainting(orientations)", "denoising(dncnn)"]
+    "text",
+    [
+        "deblurring(huber)",
+        "inpainting(l1)",
+        "inpainting(orientations)",
+        "denoising(dncnn)",
+        "deblurring(huber) by peaceman_rachford",
+        "inpainting(union(0.01, 0.02)) by douglas_rachford",
+        "inpainting(huber) by half_quadratic",
+    ],
 )
 def test_a_compiled_map_is_the_map(text, traced):
     p = small_problem(text, 2)

@@ -151,7 +151,9 @@ def test_a_timing_captures_before_its_first_step(static, monkeypatch):
     assert Static.made == 1
 
 
-@pytest.mark.parametrize("text", ["inpainting(l1)", "denoising(dncnn)"])
+@pytest.mark.parametrize(
+    "text", ["inpainting(l1)", "denoising(dncnn)", "deblurring(huber) by peaceman_rachford"]
+)
 def test_graphs_of_other_tasks_take_other_measurements(text, static):
     p = small_problem(text, 3, execution="graphed")
     for i in range(3):
@@ -206,7 +208,15 @@ def test_replaced_parameters_are_not_missed():
 
 
 @gpu
-@pytest.mark.parametrize("text", ["deblurring(huber)", "inpainting(orientations)", "denoising(dncnn)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deblurring(huber)",
+        "inpainting(orientations)",
+        "denoising(dncnn)",
+        "deblurring(huber) by peaceman_rachford",
+    ],
+)
 def test_graphs_on_a_gpu_are_the_map(text):
     p = small_problem(text, 2, device="cuda", dtype=torch.float32)
     T, x = p.bind(p.train), p.start(p.train)

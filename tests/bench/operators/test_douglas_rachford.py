@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from bench.operators import (
     admm,
+    data_fidelity,
     douglas_rachford,
     forward_backward,
+    half_quadratic,
     peaceman_rachford,
 )
 from bench.operators.douglas_rachford import (
@@ -104,6 +106,22 @@ def test_its_factor_is_attained_where_the_penalty_is_linear(make, penalty, alpha
     norm = float(torch.linalg.matrix_norm(J, ord=2))
     assert operator.contraction(spectrum(physics)) == pytest.approx(norm, rel=1e-10)
     assert norm < 1
+
+
+@pytest.mark.parametrize("penalty", [huber(0.05, 0.2), union(0.05, 0.2)], ids=lambda p: p.label)
+@pytest.mark.parametrize("splitting", [douglas_rachford(0.7, 2.0), half_quadratic()], ids=lambda s: s.label)
+@pytest.mark.parametrize("make", [blur, lost])
+def test_the_bound_on_the_image_is_its_norm(make, splitting, penalty):
+    physics = make()
+    operator = operator_of(splitting, penalty, physics)
+    data = data_fidelity(measured(physics)[:1], physics)
+    at = operator.start(draw(0, 1, *SHAPE)).detach()
+    norm = float(torch.linalg.matrix_norm(dense(lambda s: operator.image(s, data), at.shape, at), ord=2))
+    least, largest = spectrum(physics)
+    if splitting == half_quadratic() or not penalty.union:
+        assert operator.image_bound((least, largest)) == pytest.approx(norm**2, rel=1e-10)
+    # The image of a union is that of the part of a state that the data term meets, whose least curvature is larger.
+    assert norm**2 <= operator.image_bound((least, largest)) * (1 + 1e-12)
 
 
 def test_its_factor_is_that_of_the_paper_at_the_best_step():
