@@ -42,6 +42,7 @@ TASKS = (
     "deblurring(huber) by peaceman_rachford",
     "inpainting_colour(union(0.01, 0.02)) by douglas_rachford(depth=10)",
     "denoising_colour(colours(0.0, 0.02)) by half_quadratic",
+    "deblurring(dncnn) by douglas_rachford(0.7)",
 )
 """Every penalty and denoiser, every physics, one and three channels, learned weights, layers, every splitting."""
 

@@ -28,6 +28,7 @@ from tests.helpers.problems import small_problem
         "deblurring(huber) by peaceman_rachford",
         "inpainting(union(0.01, 0.02)) by douglas_rachford",
         "inpainting(huber) by half_quadratic",
+        "deblurring(dncnn) by douglas_rachford",
     ],
 )
 def test_a_compiled_map_is_the_map(text, traced):

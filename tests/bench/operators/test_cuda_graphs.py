@@ -152,7 +152,13 @@ def test_a_timing_captures_before_its_first_step(static, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["inpainting(l1)", "denoising(dncnn)", "deblurring(huber) by peaceman_rachford"]
+    "text",
+    [
+        "inpainting(l1)",
+        "denoising(dncnn)",
+        "deblurring(huber) by peaceman_rachford",
+        "deblurring(dncnn) by douglas_rachford",
+    ],
 )
 def test_graphs_of_other_tasks_take_other_measurements(text, static):
     p = small_problem(text, 3, execution="graphed")

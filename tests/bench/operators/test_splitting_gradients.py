@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from deepinv.physics import Denoising
 
 from bench.measurement.hypergradient import reference_gradient
 from bench.measurement.training import parameters, training_step
+from bench.operators import douglas_rachford, forward_backward
+from bench.penalties import Penalty
 from solvers import certified
 from tests.helpers.external import left
 from tests.helpers.problems import small_problem
+from tests.helpers.tensors import F64
 
 
 def reference(problem):
@@ -49,3 +53,17 @@ def test_a_certificate_holds(task, splitting):
         told = solution.certificates[0].relative
         assert (left(problem) - exact).norm() <= told * left(problem).norm() * (1 + 1e-6)
         assert told <= rtol
+
+
+@pytest.mark.parametrize(
+    "splitting", [douglas_rachford(gamma=1.0), forward_backward()], ids=lambda s: s.label
+)
+def test_a_bound_of_nothing_contains_the_defect_of_the_wavelets(splitting):
+    """At γ = 1, and τ = 1, ``H = 0`` in denoising, but for what db16 lacks of being orthonormal."""
+    n, physics = 32, Denoising()
+    penalty = Penalty("a single basis", 0.0, 0.0, levels=1, union=("db16",))
+    operator = splitting.operator(penalty, physics, (1, n, n), 1.0, F64, "cpu")
+    T = operator.bind(torch.zeros(1, 1, n, n, dtype=F64), physics)
+    H = operator.prox_argument(torch.eye(n * n, dtype=F64).view(-1, 1, n, n), T.data)[0].view(n * n, n * n)
+    norm = float(torch.linalg.matrix_norm(H, ord=2))
+    assert 1e-13 < norm <= T.regularity().argument < 1e-9

@@ -125,9 +125,7 @@ class At:
         return self.regularity.change(self.x, u, float((there - self.x).norm()))
 
 
-def at(
-    prior: Penalty, physics: str, seed: int, step: float = 1.0, splitting: Splitting = SPLITTINGS[0]
-) -> At:
+def at(prior: Penalty, physics: str, seed: int, step: float = 1.0, splitting=SPLITTINGS[0]) -> At:
     """Weights are scattered so that some groups vanish and some do not."""
     prior = replace(prior, wavelet="haar", levels=2, union=("haar", "db2") if prior.union else ())
     made = PHYSICS[physics]()
