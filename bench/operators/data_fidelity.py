@@ -40,13 +40,15 @@ class DataFidelity:
             return N.adjoint(self.y) - N(x)
         return self.backprojection - linear(x, N, N)
 
-    def prox(self, z: Tensor, step: float | Tensor, shift: float = 1.0) -> Tensor:
-        """``(κ + γ AᵀA)⁻¹ (z + γ Aᵀy)`` for images ``z`` ``(B, C, H, W)``: ``prox_{γf}(z)`` for a shift κ of 1.
+    def prox(
+        self, z: Tensor, step: float | Tensor, shift: float = 1.0, offset: float | Tensor = 0.0
+    ) -> Tensor:
+        """``(κ + γ AᵀA)⁻¹ (z + c + γ Aᵀy)`` for images ``z`` ``(B, C, H, W)``: ``prox_{γf}(z)`` for κ = 1 and c = 0.
 
         Args:
             z: images.
             step: γ > 0.
-            shift: κ > 0; with a ridge ``ε/2 ‖x − m‖²`` it is ``1 + γε``, and z has ``γεm`` added.
+            shift, offset: κ > 0 and c; with a ridge ``ε/2 ‖x − m‖²`` they are ``1 + γε`` and ``γεm``.
 
         Raises:
             UserError: the singular values of A are unknown, so the prox has no closed form.
@@ -65,6 +67,7 @@ class DataFidelity:
         right = (
             torch.add(z, backprojection, alpha=step) if isinstance(step, float) else z + step * backprojection
         )
+        right = right.add_(offset)  # in place: it is a tensor of its own
         return inverse(right) if inverse.requires_grad() or tracked(step) else linear(right, inverse, inverse)
 
     def requires_grad(self) -> bool:

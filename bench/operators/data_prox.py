@@ -42,9 +42,10 @@ class DataProxOperator(ProximalOperator):
     def data_prox(self, z: Tensor, data: DataFidelity) -> Tensor:
         """``prox_{γf}(z)`` for states z."""
         prior, gamma, shift = self.prior, self.gamma, 1 + self.gamma * self.ridge
-        right = z + gamma * self.ridge * prior.grey() if self.ridge else z
+        offset = gamma * self.ridge * prior.grey()
         if self._states_are_images:
-            return data.prox(right, gamma, shift)
+            return data.prox(z, gamma, shift, offset)
+        right = z + offset
         # S Sᵀ = I: the data term meets only the part of a state that is the analysis Sᵀ x of an image.
         image = prior.image(right)
         return (right + prior.synthesis_adjoint(shift * data.prox(image, gamma, shift) - image)) / shift

@@ -51,7 +51,7 @@ class DouglasRachford(DataProxOperator):
     def iterate(self, x: Tensor, data: DataFidelity) -> Tensor:
         """``T_α(z)`` for states z."""
         primal = self.data_prox(x, data)
-        split = self.prior.prox(2 * primal - x, self.gamma_of_prox)
+        split = self.prior.prox(torch.lerp(x, primal, 2.0), self.gamma_of_prox)  # 2 primal − x, in one pass
         return torch.add(x, split - primal, alpha=self.gain)
 
     def prox_argument(self, x: Tensor, data: DataFidelity) -> tuple[Tensor, Tensor]:

@@ -93,7 +93,7 @@ class FourierNormal:
 
     def resolvent(self, step: float | Tensor, shift: float, dtype: torch.dtype) -> FourierNormal:
         """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind, computed in ``dtype``."""
-        return replace(self, power=1 / (shift + step * self.power.to(dtype)))
+        return replace(self, power=torch.mul(self.power.to(dtype), step).add_(shift).reciprocal_())
 
     def in_float64(self) -> FourierNormal:
         """The same operator in float64, from the same kernel if there is one."""
@@ -147,7 +147,7 @@ class DiagonalNormal:
 
     def resolvent(self, step: float | Tensor, shift: float, dtype: torch.dtype) -> DiagonalNormal:
         """``(κ + γ AᵀA)⁻¹`` for a step γ and a shift κ, as an operator of the same kind, computed in ``dtype``."""
-        return replace(self, power=1 / (shift + step * self.power.to(dtype)))
+        return replace(self, power=torch.mul(self.power.to(dtype), step).add_(shift).reciprocal_())
 
     def in_float64(self) -> DiagonalNormal:
         """The same operator in float64, from the same mask."""
