@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+from .analysis import AnalysisPenalty
 from .base import BoundOperator, Operator, Prior
 from .data_fidelity import DataFidelity, data_fidelity
 from .douglas_rachford import DouglasRachford, admm, douglas_rachford, peaceman_rachford
 from .forward_backward import ForwardBackward, contraction_factor, forward_backward
 from .half_quadratic import HalfQuadratic, half_quadratic
 from .plug_and_play import PLUG_AND_PLAY_PRIORS, PlugAndPlay, PlugAndPlayPrior, with_weights
+from .primal_dual import ChambollePock, CondatVu, PrimalDual, chambolle_pock, primal_dual
 from .proximal import ProximalOperator, Regulariser
 from .splitting import Splitting
 
@@ -17,12 +19,17 @@ SPLITTINGS: dict[str, Callable[..., Splitting]] = {
     "peaceman_rachford": peaceman_rachford,
     "admm": admm,
     "half_quadratic": half_quadratic,
+    "primal_dual": primal_dual,
+    "chambolle_pock": chambolle_pock,
 }
 
 __all__ = [
     "PLUG_AND_PLAY_PRIORS",
     "SPLITTINGS",
+    "AnalysisPenalty",
     "BoundOperator",
+    "ChambollePock",
+    "CondatVu",
     "DataFidelity",
     "DouglasRachford",
     "ForwardBackward",
@@ -30,15 +37,18 @@ __all__ = [
     "Operator",
     "PlugAndPlay",
     "PlugAndPlayPrior",
+    "PrimalDual",
     "Prior",
     "ProximalOperator",
     "Regulariser",
     "Splitting",
+    "chambolle_pock",
     "contraction_factor",
     "data_fidelity",
     "douglas_rachford",
     "forward_backward",
     "half_quadratic",
     "peaceman_rachford",
+    "primal_dual",
     "with_weights",
 ]

@@ -13,9 +13,10 @@ from torch import Tensor
 from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
-from .normal import DiagonalNormal, FourierNormal, normal_operator
+from .normal import SpectralNormal, normal_operator
 from .proximal import ProximalOperator, Regulariser, norm
-from .splitting import HasRegulariser
+from .splitting import HasAnalysis, HasRegulariser
+from .synthesis import Synthesis
 
 
 class DataProxOperator(ProximalOperator):
@@ -40,13 +41,7 @@ class DataProxOperator(ProximalOperator):
 
     def data_prox(self, z: Tensor, data: DataFidelity) -> Tensor:
         """``prox_{γf}(z)`` for states z."""
-        prior, gamma, shift = self.prior, self.gamma, 1 + self.gamma * self.ridge
-        right = z + gamma * self.ridge * prior.grey() if self.ridge else z
-        if prior.range()[0] == 1:
-            return data.prox(right, gamma, shift)
-        # S Sᵀ = I: the data term meets only the part of a state that is the analysis Sᵀ x of an image.
-        image = prior.image(right)
-        return (right + prior.synthesis_adjoint(shift * data.prox(image, gamma, shift) - image)) / shift
+        return data_prox(self.prior, z, data, self.gamma, self.ridge)
 
     def step(self) -> Tensor:
         """γ."""
@@ -65,6 +60,24 @@ class DataProxOperator(ProximalOperator):
     def with_prior(self, prior: Regulariser) -> Self:
         """The same operator with another penalty, in the dtype of its weights."""
         return type(self)(prior, self.gamma, self.ridge)
+
+
+def data_prox(S: Synthesis, z: Tensor, data: DataFidelity, gamma: float, ridge: float) -> Tensor:
+    """``prox_{γf}(z)`` of ``f(s) = ½‖A S s − y‖² + ε/2 ‖s − m‖²``, with m the state of mid-grey.
+
+    Args:
+        S: a synthesis with ``S Sᵀ = I``.
+        z: states.
+        data: of measurements whose physics has known singular values.
+        gamma, ridge: γ > 0 and ε ≥ 0.
+    """
+    shift = 1 + gamma * ridge
+    right = z + gamma * ridge * S.grey() if ridge else z
+    if S.range()[0] == 1:
+        return data.prox(right, gamma, shift)
+    # S Sᵀ = I: the data term meets only the part of a state that is the analysis Sᵀ x of an image.
+    image = S.image(right)
+    return (right + S.synthesis_adjoint(shift * data.prox(image, gamma, shift) - image)) / shift
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +117,33 @@ def split(
     Raises:
         UserError: the prior is no convex penalty, or the prox of the data term has no closed form on its states.
     """
-    remedy = "choose forward_backward"
+    if isinstance(prior, HasAnalysis):
+        raise UserError(
+            f"{splitting} needs the prox of {prior.label}, which has no closed form: choose primal_dual"
+        )
     if not isinstance(prior, HasRegulariser):
-        raise UserError(f"{splitting} needs a convex penalty, and {prior.label} is none: {remedy}")
+        raise UserError(
+            f"{splitting} needs a convex penalty, and {prior.label} is none: choose forward_backward"
+        )
     penalty = prior.without_ridge(shape, dtype, device)
     if penalty.learns_synthesis:
         raise UserError(
             f"{splitting} needs the prox of the data term in closed form, and {prior.label} learns its synthesis, so "
-            f"that there is none: {remedy}"
+            "that there is none: choose forward_backward or primal_dual"
         )
-    N = normal_operator(physics)
-    if not isinstance(N, FourierNormal | DiagonalNormal):
-        raise UserError(
-            f"{splitting} needs the prox of the data term in closed form, and that of {type(physics).__name__} has "
-            f"none: {remedy}"
-        )
+    N = spectral_normal(physics, splitting)
     values = N.eigenvalues().cpu()
     if penalty.range()[0] == 0:  # states outside the analysis of images meet the ridge alone
         values = torch.cat((values, torch.zeros_like(values)))
     return Split(penalty, prior.ridge, values + prior.ridge)
+
+
+def spectral_normal(physics: LinearPhysics, splitting: str) -> SpectralNormal:
+    """``AᵀA`` of a physics; raises ``UserError`` if its singular values are unknown, so that f has no prox."""
+    N = normal_operator(physics)
+    if not isinstance(N, SpectralNormal):
+        raise UserError(
+            f"{splitting} needs the prox of the data term in closed form, and that of {type(physics).__name__} has "
+            "none: choose forward_backward or primal_dual"
+        )
+    return N

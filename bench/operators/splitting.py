@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from deepinv.physics import LinearPhysics
 
+from .analysis import AnalysisPenalty
 from .base import Operator, Prior
 from .proximal import Regulariser
 
@@ -64,5 +65,26 @@ class HasRegulariser(Protocol):
     def without_ridge(
         self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
     ) -> Regulariser:
+        """The penalty without its ridge, for images of ``shape``."""
+        ...
+
+
+@runtime_checkable
+class HasAnalysis(Protocol):
+    """A prior that is a convex penalty of ``K s``, such as total variation: its own prox has no closed form."""
+
+    @property
+    def label(self) -> str:
+        """See ``Prior.label``."""
+        ...
+
+    @property
+    def ridge(self) -> float:
+        """ε, the modulus of its ridge."""
+        ...
+
+    def analysis(
+        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+    ) -> AnalysisPenalty:
         """The penalty without its ridge, for images of ``shape``."""
         ...
