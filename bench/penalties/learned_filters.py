@@ -82,10 +82,9 @@ class LearnedFilters(WeightedAnalysis):
         """A bound on ``‖K‖²``, at most 4 % too large."""
         degree = self.size - 1
         side = FINENESS * degree
-        with torch.no_grad():
-            spectrum = torch.fft.rfft2(self.filters()[:, 0], s=(side, side))
-            power = torch.view_as_real(spectrum).square().sum((0, -1))
-            return power.max() / math.cos(math.pi / FINENESS) ** 2
+        spectrum = torch.fft.rfft2(self.filters().detach()[:, 0], s=(side, side))
+        power = torch.view_as_real(spectrum).square().sum((0, -1))
+        return power.max() / math.cos(math.pi / FINENESS) ** 2
 
 
 def cosines(size: int) -> Tensor:

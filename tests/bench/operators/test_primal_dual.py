@@ -17,7 +17,16 @@ from bench.config.call_syntax import parse_call
 from bench.measurement.hypergradient import reference_gradient
 from bench.measurement.implicit_gradient import find_fixed_point
 from bench.operators import SPLITTINGS, chambolle_pock, douglas_rachford, half_quadratic, primal_dual
-from bench.operators.primal_dual_factor import Curvatures, best_gradient_sigma, best_prox_sigma
+from bench.operators.plug_and_play import dncnn
+from bench.operators.primal_dual_factor import (
+    Curvatures,
+    best_gradient_sigma,
+    best_prox_sigma,
+    factor,
+    gradient_modulus,
+    gradient_slack,
+    prox_modulus,
+)
 from bench.penalties import colours, filters, huber, l1, orientations, tgv, tv, union
 from bench.utils.errors import UserError
 from tests.helpers.tensors import F64, draw
@@ -323,8 +332,6 @@ def test_the_factor_is_nearly_attained_and_the_metric_is_what_it_says(prior, spl
     move=st.floats(0.3, 3),
 )
 def test_no_other_dual_step_has_a_smaller_factor(least, share, dual, norm_squared, move):
-    from bench.operators.primal_dual_factor import factor, gradient_modulus, gradient_slack, prox_modulus
-
     given_ = Curvatures(least, least * share, dual, norm_squared)
     m = gradient_slack(least, least * share)
 
@@ -358,7 +365,7 @@ def test_the_factor_says_when_nothing_contracts():
 def test_filters_that_grow_still_contract():
     """σ follows ``‖K‖``: the factor holds for every K."""
     operator, T, z = problem(filters(8, 3, *SMOOTH), primal_dual(), (1, 8, 8))
-    before = operator.steps()
+    before, _ = operator.steps(), T(z)
     operator.penalty.entries.data *= 5
     after = operator.steps()
     assert after.sigma == pytest.approx(before.sigma / 25)
@@ -422,8 +429,6 @@ def test_a_bad_step_gets_one_line(bad):
 
 
 def test_what_an_operator_cannot_take_gets_one_line():
-    from bench.operators.plug_and_play import dncnn
-
     def make(splitting, prior, physics=None):
         splitting.operator(prior, physics or blur((1, 16, 16)), (1, 16, 16), 1.0, F64, "cpu")
 
