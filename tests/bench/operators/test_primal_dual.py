@@ -67,8 +67,9 @@ def problem(prior, splitting, shape, physics=blur, scatter=0.3, seed=0):
     """A bound operator with scattered parameters, and its start."""
     physics = physics(shape)
     operator = splitting.operator(prior, physics, shape, 1.0, F64, "cpu")
-    for index, parameter in enumerate(operator.parameters()):
-        parameter.data += scatter * draw(seed + 50 + index, *parameter.shape)
+    with torch.no_grad():  # and not by .data, which hides the change from what is cached
+        for index, parameter in enumerate(operator.parameters()):
+            parameter += scatter * draw(seed + 50 + index, *parameter.shape)
     y = physics.A(picture(shape, seed))
     return operator, operator.bind(y, physics), operator.start(physics.A_adjoint(y))
 
