@@ -27,7 +27,7 @@ from bench.operators.primal_dual_factor import (
     gradient_slack,
     prox_modulus,
 )
-from bench.penalties import colours, filters, huber, l1, orientations, tgv, tv, union
+from bench.penalties import LearnedFilters, colours, filters, huber, l1, orientations, tgv, tv, union
 from bench.utils.errors import UserError
 from tests.helpers.tensors import F64, draw
 
@@ -367,6 +367,7 @@ def test_filters_that_grow_still_contract():
     """σ follows ``‖K‖``: the factor holds for every K."""
     operator, T, z = problem(filters(8, 3, *SMOOTH), primal_dual(), (1, 8, 8))
     before, _ = operator.steps(), T(z)
+    assert isinstance(operator.penalty, LearnedFilters)
     operator.penalty.entries.data *= 5
     after = operator.steps()
     assert after.sigma == pytest.approx(before.sigma / 25)
