@@ -22,11 +22,10 @@ from .primal_dual_factor import (
     Steps,
     best_gradient_sigma,
     best_prox_sigma,
-    factor,
-    gradient_modulus,
+    gradient_factor,
     gradient_slack,
     metric_extremes,
-    prox_modulus,
+    prox_factor,
 )
 from .splitting import HasAnalysis, HasRegulariser
 
@@ -44,6 +43,9 @@ class PrimalDual(Operator):
     ``f(s) = ½‖A S s − y‖² + ε/2 ‖s − m‖²`` with m the state of mid-grey. A state ``(B, P + D, H, W)`` holds s in its
     first P channels and the dual u in the others; a fixed point has ``s = argmin f + g∘K``, for all steps. At first
     u = 0.
+
+    The dual goes first, so that the image after one application depends on the weights; otherwise an estimator that
+    records a single application would find the derivative 0.
 
     The steps are constants, and derivatives treat ``‖K‖`` as one: that is exact at equilibrium, whose image does not
     depend on the steps. ``σ‖K‖²`` stays as it is while K is learned, so that the iteration converges for every K.
@@ -71,21 +73,20 @@ class PrimalDual(Operator):
         data = data or data_fidelity(y, physics)
         s, u = self.primal(x), x[:, self.penalty.primal_channels :]
         sigma = self.coupling / self.penalty.norm_squared()
-        moved = self.primal_step(s, self.penalty.adjoint(u), data)
-        v = u + sigma * self.penalty.analyse(2 * moved - s)
-        return torch.cat((moved, self.penalty.dual_prox(v, sigma)), 1)
+        dual = self.penalty.dual_prox(u + sigma * self.penalty.analyse(s), sigma)
+        return torch.cat((self.primal_step(s, self.penalty.adjoint(2 * dual - u), data), dual), 1)
 
     @abstractmethod
     def primal_step(self, s: Tensor, pull: Tensor, data: DataFidelity) -> Tensor:
-        """``s⁺`` for ``pull = Kᵀu``."""
+        """``s⁺`` for ``pull = Kᵀ(2u⁺ − u)``."""
 
     @abstractmethod
     def tau(self) -> float:
         """τ, at the present ``‖S‖``."""
 
     @abstractmethod
-    def modulus(self, steps: Steps, given: Curvatures) -> float:
-        """c of the factor; see ``primal_dual_factor``."""
+    def factor(self, steps: Steps, given: Curvatures) -> float:
+        """L for the constants of a problem; see ``primal_dual_factor``."""
 
     def primal(self, state: Tensor) -> Tensor:
         """s of a state."""
@@ -116,14 +117,13 @@ class PrimalDual(Operator):
         Args:
             spectrum: smallest and largest eigenvalue of ``AᵀA``.
         """
-        steps, given = self.steps(), curvatures(self.penalty, spectrum, self.ridge)
-        return factor(self.modulus(steps, given), steps.tau, steps.sigma, given.dual)
+        return self.factor(self.steps(), curvatures(self.penalty, spectrum, self.ridge))
 
     def metric(self, state: Tensor) -> Tensor:
-        """``P z = (s/τ − Kᵀu, u/σ − K s)`` of states z, or of differences of states; see ``primal_dual_factor``."""
+        """``P z = (s/τ + Kᵀu, u/σ + K s)`` of states z, or of differences of states; see ``primal_dual_factor``."""
         steps, s, u = self.steps(), self.primal(state), state[:, self.penalty.primal_channels :]
-        first = s / steps.tau - self.penalty.adjoint(u)
-        return torch.cat((first, u / steps.sigma - self.penalty.analyse(s)), 1)
+        first = s / steps.tau + self.penalty.adjoint(u)
+        return torch.cat((first, u / steps.sigma + self.penalty.analyse(s)), 1)
 
     def metric_condition(self) -> float:
         """A bound on the condition number of P: ``‖(I − J)⁻¹‖ ≤ √condition / (1 − L)`` in the Euclidean norm."""
@@ -137,10 +137,10 @@ class PrimalDual(Operator):
 
 
 class CondatVu(PrimalDual):
-    """``s⁺ = s − τ(∇f(s) + Kᵀu)``, ``u⁺ = prox_{σg*}(u + σK(2s⁺ − s))``, with ``1/τ = m + σ‖K‖²``.
+    """``u⁺ = prox_{σg*}(u + σK s)``, ``s⁺ = s − τ(∇f(s) + Kᵀ(2u⁺ − u))``, with ``1/τ = m + σ‖K‖²``.
 
     ``m = max((μ + β)/2, 0.55 β)`` with μ and β the least and the largest curvature of f. (Condat 2013,
-    doi 10.1007/s10957-012-0245-9; Vũ 2013, doi 10.1007/s10444-011-9254-8.)
+    doi 10.1007/s10957-012-0245-9, Algorithm 3.2; Vũ 2013, doi 10.1007/s10444-011-9254-8.)
     """
 
     def primal_step(self, s: Tensor, pull: Tensor, data: DataFidelity) -> Tensor:
@@ -157,13 +157,13 @@ class CondatVu(PrimalDual):
         mu, beta = least * self.spectrum[0] + self.ridge, largest * self.spectrum[1] + self.ridge
         return 1 / (gradient_slack(mu, beta) + self.coupling)
 
-    def modulus(self, steps: Steps, given: Curvatures) -> float:
-        """See ``gradient_modulus``."""
-        return gradient_modulus(steps.tau, steps.sigma, given)
+    def factor(self, steps: Steps, given: Curvatures) -> float:
+        """See ``gradient_factor``."""
+        return gradient_factor(steps.tau, steps.sigma, given)
 
 
 class ChambollePock(PrimalDual):
-    """``s⁺ = prox_{τf}(s − τKᵀu)``, ``u⁺ = prox_{σg*}(u + σK(2s⁺ − s))``, with ``τσ‖K‖² = 0.9``.
+    """``u⁺ = prox_{σg*}(u + σK s)``, ``s⁺ = prox_{τf}(s − τKᵀ(2u⁺ − u))``, with ``τσ‖K‖² = 0.9``.
 
     (Chambolle & Pock 2011, doi 10.1007/s10851-010-0251-1.) ``S Sᵀ`` must be the identity.
     """
@@ -177,9 +177,9 @@ class ChambollePock(PrimalDual):
         """``0.9/(σ‖K‖²)``."""
         return PRODUCT / self.coupling
 
-    def modulus(self, steps: Steps, given: Curvatures) -> float:
-        """See ``prox_modulus``."""
-        return prox_modulus(steps.tau, steps.sigma, given)
+    def factor(self, steps: Steps, given: Curvatures) -> float:
+        """See ``prox_factor``."""
+        return prox_factor(steps.tau, steps.sigma, given)
 
 
 def curvatures(penalty: AnalysisPenalty, spectrum: tuple[float, float], ridge: float) -> Curvatures:
@@ -271,7 +271,7 @@ class PrimalDualSplitting:
 
 
 def primal_dual(sigma: float | None = None) -> PrimalDualSplitting:
-    """Condat–Vũ: a gradient step on the data term, then the prox of the conjugate penalty, on the image and its dual.
+    """Condat–Vũ: the prox of the conjugate penalty, then a gradient step on the data term, on the image and its dual.
 
     It takes every convex penalty, total variation and learned filters among them, and every linear physics.
 

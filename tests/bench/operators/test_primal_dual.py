@@ -22,10 +22,9 @@ from bench.operators.primal_dual_factor import (
     Curvatures,
     best_gradient_sigma,
     best_prox_sigma,
-    factor,
-    gradient_modulus,
+    gradient_factor,
     gradient_slack,
-    prox_modulus,
+    prox_factor,
 )
 from bench.penalties import LearnedFilters, colours, filters, huber, l1, orientations, tgv, tv, union
 from bench.utils.errors import UserError
@@ -338,15 +337,24 @@ def test_no_other_dual_step_has_a_smaller_factor(least, share, dual, norm_square
 
     def gradient(sigma):
         tau = 1 / (m + sigma * norm_squared)
-        return factor(gradient_modulus(tau, sigma, given_), tau, sigma, dual)
+        return gradient_factor(tau, sigma, given_)
 
     def prox(sigma):
         tau = 0.9 / (sigma * norm_squared)
-        return factor(prox_modulus(tau, sigma, given_), tau, sigma, dual)
+        return prox_factor(tau, sigma, given_)
 
     for L, best in ((gradient, best_gradient_sigma(given_)), (prox, best_prox_sigma(given_, 0.9))):
         assert L(best) <= L(move * best) * (1 + 1e-14)
         assert L(best) < 1
+
+
+@either
+def test_one_application_sees_the_weights(splitting):
+    """An estimator that records one application would find the derivative 0 if the image were updated first."""
+    operator, T, z = problem(tv(), splitting, (1, 8, 8))
+    z = solve(T, z)
+    (slope,) = torch.autograd.grad(T.image(T(z)).square().mean(), operator.penalty.parameters())
+    assert slope.abs().max() > 1e-5
 
 
 def test_the_factor_says_when_nothing_contracts():
