@@ -10,8 +10,8 @@ over h ∈ {μ, β} of h (2 − h/m)``; for a prox of f (Chambolle–Pock) ``ρ 
 g* is not strongly convex.
 
 Proof. Take two states, and write ``(e, v)`` for their difference, ``(x, w)`` for that after an iteration,
-``r = e − x``, ``t = v − w``, and q for the difference of the subgradients of g*, so that ``⟨q, w⟩ ≥ κ‖w‖²``. The iteration is
-``P (z − z⁺) = (∇f(s) + Kᵀu⁺, q⁺ − K s⁺)``, with ``∇f(s⁺)`` in place of ``∇f(s)`` for a prox. Since
+``r = e − x``, ``t = v − w``, and q for the difference of the subgradients of g*, so that ``⟨q, w⟩ ≥ κ‖w‖²``. The
+iteration is ``P (z − z⁺) = (∇f(s) + Kᵀu⁺, q⁺ − K s⁺)``, with ``∇f(s⁺)`` in place of ``∇f(s)`` for a prox. Since
 ``‖d‖² = ‖d⁺‖² + 2⟨P(d − d⁺), d⁺⟩ + ‖d − d⁺‖²`` in the norm of P, and the terms of K cancel,
 
     ‖(e, v)‖_P² = ‖(x, w)‖_P² + 2⟨He, x⟩ + 2⟨q, w⟩ + ‖(r, t)‖_P²,    P (r, t) = (He + Kᵀw, q − K x).
@@ -26,10 +26,11 @@ With ``e = x + r``, all terms of r are ``m‖r‖² + 2⟨((1 + ρ)H − ρm) r,
     ‖(e, v)‖_P² ≥ ‖(x, w)‖_P² + (1 + ρ)² ⟨(2H − H²/m) x, x⟩ − ρ²‖x‖²/τ + 2κ‖w‖² + 2ρ⟨K x, w⟩.
 
 ``2H − H²/m ≥ c``, for ``h (2 − h/m)`` is concave in h. So this is at least ``(1 + ρ) ‖(x, w)‖_P²``, since
-``(1 + ρ) cτ ≥ ρ`` and ``2κσ ≥ ρ``. For a prox H acts on x in place of e; the same with 0 in place of m needs ``2(1 + ρ)μτ ≥ ρ + ρ²``. ∎
+``(1 + ρ) cτ ≥ ρ`` and ``2κσ ≥ ρ``. For a prox H acts on x in place of e; the same with 0 in place of m
+needs ``2(1 + ρ)μτ ≥ ρ + ρ²``. ∎
 
-For the prox, ``τσ‖K‖² = 1`` is allowed, and then ``ρ = 2√(μκ)/‖K‖`` at best, the rate of Chambolle & Pock 2011
-(doi 10.1007/s10851-010-0251-1, Theorem 3) with plain extrapolation. The norm of P: He & Yuan 2012
+For the prox, ``τσ‖K‖² = 1`` is allowed, and then ``ρ = 2√(μκ)/‖K‖`` at best: the rate that Chambolle & Pock 2011
+(doi 10.1007/s10851-010-0251-1, Theorem 3) have for a shorter extrapolation. The norm of P: He & Yuan 2012
 (doi 10.1137/100814494); the condition ``m ≥ β/2``: Condat 2013 (doi 10.1007/s10957-012-0245-9), Vũ 2013
 (doi 10.1007/s10444-011-9254-8).
 """
