@@ -290,7 +290,9 @@ def dense(operator, T, z):
 
 @either
 @pytest.mark.parametrize(
-    "prior", [tv(), tv(0.1, 0.3), tgv(0.1, 0.1), filters(3)], ids=lambda prior: prior.label
+    "prior",
+    [tv(), tv(0.1, 0.3), tgv(0.1, 0.1), filters(3), replace(huber(), wavelet="haar", levels=1)],
+    ids=lambda prior: prior.label,
 )
 def test_the_factor_is_nearly_attained_and_the_metric_is_what_it_says(prior, splitting):
     """Where no dual is on its ball, and nearly no pixel is measured; in units of 1 − L."""
