@@ -325,6 +325,26 @@ def test_the_factor_is_nearly_attained_and_the_metric_is_what_it_says(prior, spl
     assert inverse <= math.sqrt(operator.metric_condition()) / (1 - L)
 
 
+@pytest.mark.parametrize(
+    "prior", [*ANALYSES, huber(), orientations(0.05), union(0.05)], ids=lambda prior: prior.label
+)
+def test_the_modulus_of_the_conjugate_is_that_of_its_prox(prior):
+    """``1/(1 + σκ)`` is a bound on its derivative, attained where the largest weight is and no dual is on its ball."""
+    if getattr(prior, "wavelet", ""):
+        prior = replace(prior, wavelet="haar", levels=1, union=("haar", "db2") if prior.union else ())
+    operator, _, z = problem(prior, primal_dual(), shape_of(prior))
+    penalty, sigma = operator.penalty, torch.tensor(0.7, dtype=F64)
+    u = z[:, penalty.primal_channels :].clone()
+    d = draw(1, *u.shape)
+    slope = 1 / (1 + 0.7 * penalty.dual_modulus())
+    with torch.no_grad():
+        for _ in range(300):  # power iteration
+            moved = penalty.dual_prox(u + 1e-6 * d / d.norm(), sigma) * 1e6
+            assert moved.norm() <= slope * (1 + 1e-9)
+            d = moved
+    assert d.norm() >= 0.99 * slope
+
+
 @settings(max_examples=40)
 @given(
     least=st.floats(1e-3, 1),
