@@ -13,8 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ..operators import forward_backward, peaceman_rachford
-from ..operators.splitting import HasRegulariser
+from ..operators import forward_backward, peaceman_rachford, primal_dual
+from ..operators.splitting import HasAnalysis, HasRegulariser
 from ..tasks import Task, build_problem
 from ..tasks.images import Images, Layout
 from ..utils import provenance
@@ -24,8 +24,8 @@ from .hypergradient import NoReference, ReferenceGradient, reference_gradient
 from .memory import free_memory, out_of_memory
 
 CPU = torch.device("cpu")
-SPLITTINGS = (peaceman_rachford(),)
-"""Operators for references of convex penalties, the first that admits the penalty."""
+SPLITTINGS = (peaceman_rachford(), forward_backward(), primal_dual())
+"""Operators for references of convex penalties, the first that admits the penalty; a denoiser has forward–backward."""
 
 
 def cached_reference(
@@ -71,8 +71,8 @@ def reference_task(task: Task) -> Task:
     """
     if not task.splitting.same_equilibrium:
         return task
-    splittings = SPLITTINGS if isinstance(task.prior, HasRegulariser) else ()
-    for splitting in (*splittings, forward_backward()):
+    convex = isinstance(task.prior, HasRegulariser | HasAnalysis)
+    for splitting in SPLITTINGS if convex else (forward_backward(),):
         if not splitting.refusal(task.prior):
             return replace(task, splitting=splitting)
     return task

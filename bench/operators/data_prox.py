@@ -15,7 +15,8 @@ from .base import Prior
 from .data_fidelity import DataFidelity
 from .normal import SpectralNormal, normal_operator
 from .proximal import ProximalOperator, Regulariser, norm
-from .splitting import HasRegulariser
+from .splitting import REMEDY, HasAnalysis, HasRegulariser, learned_synthesis, no_prox
+from .synthesis import Synthesis
 
 
 class DataProxOperator(ProximalOperator):
@@ -35,20 +36,12 @@ class DataProxOperator(ProximalOperator):
     def __init__(self, prior: Regulariser, gamma: float, ridge: float) -> None:
         super().__init__(prior)
         self.gamma, self.ridge = gamma, ridge
-        self._states_are_images = prior.states_are_images
         like = prior.log_weights.detach().flatten()[0]
         self.register_buffer("gamma_of_prox", torch.full_like(like, gamma), persistent=False)
 
     def data_prox(self, z: Tensor, data: DataFidelity) -> Tensor:
         """``prox_{γf}(z)`` for states z."""
-        prior, gamma, shift = self.prior, self.gamma, 1 + self.gamma * self.ridge
-        offset = gamma * self.ridge * prior.grey()
-        if self._states_are_images:
-            return data.prox(z, gamma, shift, offset)
-        right = z + offset
-        # S Sᵀ = I: the data term meets only the part of a state that is the analysis Sᵀ x of an image.
-        image = prior.image(right)
-        return (right + prior.synthesis_adjoint(shift * data.prox(image, gamma, shift) - image)) / shift
+        return data_prox(self.prior, z, data, self.gamma, self.ridge)
 
     def step(self) -> Tensor:
         """γ."""
@@ -74,7 +67,22 @@ class DataProxOperator(ProximalOperator):
         return type(self)(prior, self.gamma, self.ridge)
 
 
-REMEDY = "choose forward_backward"
+def data_prox(S: Synthesis, z: Tensor, data: DataFidelity, gamma: float, ridge: float) -> Tensor:
+    """``prox_{γf}(z)`` of ``f(s) = ½‖A S s − y‖² + ε/2 ‖s − m‖²``, with m the state of mid-grey.
+
+    Args:
+        S: a synthesis with ``S Sᵀ = I``.
+        z: states.
+        data: of measurements whose physics has known singular values.
+        gamma, ridge: γ > 0 and ε ≥ 0.
+    """
+    shift, offset = 1 + gamma * ridge, gamma * ridge * S.grey()
+    if S.states_are_images:
+        return data.prox(z, gamma, shift, offset)
+    right = z + offset
+    # S Sᵀ = I: the data term meets only the part of a state that is the analysis Sᵀ x of an image.
+    image = S.image(right)
+    return (right + S.synthesis_adjoint(shift * data.prox(image, gamma, shift) - image)) / shift
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +107,11 @@ class Split:
 
 def refusal(prior: Prior, splitting: str) -> str:
     """Why a prior cannot be split by proximity operators; see ``Splitting.refusal``."""
+    if isinstance(prior, HasAnalysis):
+        return no_prox(prior, splitting)
     if not isinstance(prior, HasRegulariser):
-        return f"{splitting} needs a convex penalty with a prox, and {prior.label} has none: {REMEDY}"
-    if prior.learns_synthesis:
-        return (
-            f"{splitting} needs the prox of the data term in closed form, and there is none where the synthesis is "
-            f"learned, as by {prior.label}: {REMEDY}"
-        )
-    return ""
+        return f"{splitting} needs a convex penalty, and {prior.label} is none: choose forward_backward"
+    return learned_synthesis(prior, splitting) if prior.learns_synthesis else ""
 
 
 def split(

@@ -15,7 +15,7 @@ from solvers import DerivativeBounds
 from .base import Operator, Prior
 from .data_fidelity import DataFidelity
 from .proximal import ProximalOperator, Regulariser, norm
-from .splitting import FORWARD_BACKWARD
+from .splitting import FORWARD_BACKWARD, HasAnalysis, no_prox
 
 
 class ForwardBackward(ProximalOperator):
@@ -104,8 +104,8 @@ class ForwardBackwardSplitting:
     same_equilibrium: bool = True
 
     def refusal(self, prior: Prior) -> str:
-        """Empty: every prior makes its own forward–backward operator."""
-        return ""
+        """Empty, unless the prior has no prox: every other makes its own forward–backward operator."""
+        return no_prox(prior, self.label) if isinstance(prior, HasAnalysis) else ""
 
     def operator(
         self,

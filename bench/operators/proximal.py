@@ -13,46 +13,26 @@ from solvers import DerivativeBounds
 
 from .base import Operator
 from .data_fidelity import DataFidelity, data_fidelity
+from .synthesis import Synthesis
 
 
-class Regulariser(nn.Module):
+class Regulariser(Synthesis):
     """A convex g on states s with an exact proximity operator; the image is ``S s``, by default ``s`` itself."""
 
     log_weights: nn.Parameter
     ridge: float
-    learns_synthesis: bool = False
-    """Whether S has parameters."""
-    reads_parameters_on_host: bool = False
-    """Whether ``‖S‖`` or the prox reads a number of the parameters on the CPU."""
-
-    @property
-    def states_are_images(self) -> bool:
-        """Whether S is the identity; ``range`` is ``(1, 1)`` for any orthonormal S."""
-        return type(self).image is Regulariser.image
 
     @abstractmethod
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
         """``argmin_s g(s) + ‖s − z‖²/(2τ)``, a ``1/(1 + τ·ridge)`` contraction."""
 
-    def image(self, state: Tensor) -> Tensor:
-        """``S s``."""
-        return state
-
-    def synthesis_adjoint(self, image: Tensor) -> Tensor:
-        """``Sᵀ x``."""
-        return image
-
-    def range(self) -> tuple[float, float]:
-        """Smallest and largest eigenvalue of ``SᵀS``, with the present parameters."""
-        return 1.0, 1.0
-
-    def grey(self) -> Tensor | float:
-        """The state of mid-grey, at which a ridge is centred."""
-        return 0.5
-
     def regularity(self, operator: ProximalOperator, data: DataFidelity) -> DerivativeBounds | None:
         """Bounds on the derivatives of an operator with this penalty; ``None`` if unknown."""
         return None
+
+    def dual_modulus(self) -> float:
+        """The modulus of strong convexity of the conjugate g*, at the present parameters; 0 if it has none."""
+        return 0.0
 
 
 class ProximalOperator(Operator):

@@ -7,11 +7,14 @@ from typing import Protocol, runtime_checkable
 import torch
 from deepinv.physics import LinearPhysics
 
+from .analysis import AnalysisPenalty
 from .base import Operator, Prior
 from .proximal import Regulariser
 
 FORWARD_BACKWARD = "forward_backward"
 """Label of the splitting of a task that names none."""
+REMEDY = "choose forward_backward or primal_dual"
+"""The splittings that take no prox of the data term."""
 
 
 @runtime_checkable
@@ -79,3 +82,37 @@ class HasRegulariser(Protocol):
     ) -> Regulariser:
         """The penalty without its ridge, for images of ``shape``."""
         ...
+
+
+@runtime_checkable
+class HasAnalysis(Protocol):
+    """A prior that is a convex penalty of ``K s``, such as total variation: its own prox has no closed form."""
+
+    @property
+    def label(self) -> str:
+        """See ``Prior.label``."""
+        ...
+
+    @property
+    def ridge(self) -> float:
+        """ε, the modulus of its ridge."""
+        ...
+
+    def analysis(
+        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+    ) -> AnalysisPenalty:
+        """The penalty without its ridge, for images of ``shape``."""
+        ...
+
+
+def no_prox(prior: HasAnalysis, splitting: str) -> str:
+    """Why a splitting that takes the prox of a penalty has no operator for one of ``K s``."""
+    return f"{splitting} needs the prox of {prior.label}, which has no closed form: choose primal_dual"
+
+
+def learned_synthesis(prior: HasRegulariser, splitting: str) -> str:
+    """Why a splitting that takes the prox of the data term has no operator for a penalty that learns its synthesis."""
+    return (
+        f"{splitting} needs the prox of the data term in closed form, and none exists where the synthesis is learned, "
+        f"as by {prior.label}: {REMEDY}"
+    )

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from ..operators.base import Prior
 from ..operators.forward_backward import ForwardBackward
 from ..utils.arguments import call_label, real, switch
 from ..utils.errors import UserError
 from .groups import Groups
+from .learned_filters import filters
 from .synthesis import CoupledPenalty, SynthesisPenalty, UnionPenalty
+from .total_generalised_variation import tgv
+from .total_variation import tv
 from .wavelets import Wavelets
 from .weighted import WeightedPenalty
 
@@ -145,11 +149,14 @@ def _grouped(name: str, smoothing: float, ridge: float, coupled: bool, groups: G
     return Penalty(label, smoothing, ridge, groups=groups, coupled=coupled)
 
 
-PRIORS: dict[str, Callable[..., Penalty]] = {
+PRIORS: dict[str, Callable[..., Prior]] = {
     "l1": l1,
     "huber": huber,
     "orientations": orientations,
     "colours": colours,
     "orientations_colours": orientations_colours,
     "union": union,
+    "tv": tv,
+    "tgv": tgv,
+    "filters": filters,
 }

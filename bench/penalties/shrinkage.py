@@ -251,6 +251,10 @@ class Shrinkage(Regulariser):
         """Rigorous bounds, with kinks counted."""
         return ShrinkageBounds.of(operator, self, data)
 
+    def dual_modulus(self) -> float:
+        """``δ/max ω``: ``g* = Σ_g δ/(2ω_g) ‖u_g‖²`` within the balls ``‖u_g‖ ≤ ω_g``, for a penalty without a ridge."""
+        return self.smoothing / float(self.log_weights.detach().max().exp())
+
     @property
     def transforms(self) -> list[Wavelets]:
         """The wavelets of the penalty."""

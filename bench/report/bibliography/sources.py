@@ -42,6 +42,9 @@ _KEYS = {
     "colours": ("davy2025restarted",),
     "orientations_colours": ("davy2025restarted",),
     "union": ("davy2025restarted",),
+    "tv": ("rudin1992nonlinear",),
+    "tgv": ("bredies2010total",),
+    "filters": ("chen2014insights",),
     # Denoisers
     "drunet": ("zhang2022plug",),
     "dncnn": ("zhang2017beyond", "ryu2019plug", "xu2020boosting"),

@@ -120,7 +120,7 @@ def test_a_bad_operator_is_one_line(operator, complaint, capsys, tmp_path):
 def test_what_an_operator_does_not_admit_is_a_line_that_says_what_to_do():
     coupled = parse_task("deblurring(orientations(coupled=True))")
     assert "choose" in peaceman_rachford().refusal(coupled.prior)
-    with pytest.raises(UserError, match="there is none where the synthesis is learned"):
+    with pytest.raises(UserError, match="none exists where the synthesis is learned"):
         parse_user_cell("deblurring(orientations(coupled=True))", "jfb(2)", 0, operator="admm")
     layered = parse_task("deblurring(dncnn(layers=3))")
     assert "unrolled(3)" in refusal(layered, parse_solver("jfb(2)"))

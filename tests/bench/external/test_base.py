@@ -15,7 +15,7 @@ from deepinv.optim import DRS, L2, ZeroPrior
 
 from bench import external
 from bench.config.call_syntax import parse_call
-from bench.config.matrix import admits, parse_task
+from bench.config.matrix import parse_task, refusal
 from bench.external import EXTERNAL_SOLVERS, DeepInverse, ExternalSolver
 from bench.external import base as base_module
 from bench.operators import ForwardBackward
@@ -85,7 +85,7 @@ def test_deepinv_says_what_it_cannot_take():
         found, task = small_problem(text), task_by(text)
         assert not DeepInverse.admits(found.operator), text
         assert not DeepInverse.admits(task.prior, task.splitting), text
-        assert not admits(task, one), text
+        assert refusal(task, one), text
         with pytest.raises(UserError, match=r"deepinv_deq\(9, 7\) runs on .*: leave it out") as caught:
             one(found.bind(found.train), found.start(found.train))
         assert "\n" not in str(caught.value)
@@ -100,13 +100,13 @@ def test_deepinv_says_what_it_cannot_take():
         task = task_by(text)
         assert DeepInverse.admits(small_problem(text).operator), text
         assert DeepInverse.admits(task.prior, task.splitting), text
-        assert admits(task, one), text
+        assert not refusal(task, one), text
     learned = ForwardBackward(small_problem().operator.prior, learn_step=True)
     assert not DeepInverse.admits(learned), "deepinv would hold its step constant"
     unknown = SimpleNamespace(label="a user's own")
     task = parse_task("denoising(huber)")
     assert not DeepInverse.admits(task.prior, unknown)
-    assert not admits(replace(task, splitting=unknown), one)
+    assert refusal(replace(task, splitting=unknown), one)
     for text in ("denoising(union)", "denoising(dncnn)", "denoising(dncnn) by douglas_rachford"):
         task = task_by(text)
         assert external.TorchDEQ.admits(task.prior, task.splitting), text

@@ -90,7 +90,7 @@ def test_a_physics_whose_prox_has_no_closed_form_is_refused(splitting, name):
         operator_of(made, huber(), physics)
     assert str(caught.value) == (
         f"{splitting} needs the prox of the data term in closed form, and that of {name} has none: "
-        "choose forward_backward"
+        "choose forward_backward or primal_dual"
     )
     # Bound to it later, it says so too.
     operator = operator_of(made, huber(), lost())
@@ -114,7 +114,7 @@ class Stretched(Regulariser):
 @pytest.mark.parametrize("splitting", [douglas_rachford(), half_quadratic()])
 def test_states_on_which_the_prox_has_no_closed_form_are_refused(splitting, monkeypatch):
     coupled = replace(orientations(0.05, 0.2), coupled=True)
-    with pytest.raises(UserError, match="in closed form, and there is none where the synthesis is learned"):
+    with pytest.raises(UserError, match="in closed form, and none exists where the synthesis is learned"):
         operator_of(splitting, coupled, lost())
     monkeypatch.setattr(Penalty, "without_ridge", lambda *_: Stretched())
     with pytest.raises(UserError, match=r"in closed form, and on the states of .* it has none"):
