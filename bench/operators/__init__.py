@@ -44,6 +44,7 @@ __all__ = [
     "ProximalOperator",
     "Regulariser",
     "Splitting",
+    "admm",
     "chambolle_pock",
     "contraction_factor",
     "data_fidelity",

@@ -43,6 +43,10 @@ TASKS = (
     "inpainting_colour(union(0.01, 0.02)) by douglas_rachford(depth=10)",
     "denoising_colour(colours(0.0, 0.02)) by half_quadratic",
     "deblurring(dncnn) by douglas_rachford(0.7)",
+    "deblurring(tv) by primal_dual",
+    "inpainting_colour(tv(colours=True)) by chambolle_pock",
+    "denoising(tgv) by chambolle_pock",
+    "deblurring(filters) by primal_dual",
 )
 """Every penalty and denoiser, every physics, one and three channels, learned weights, layers, every splitting."""
 

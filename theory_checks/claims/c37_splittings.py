@@ -20,10 +20,12 @@ from torch import Tensor
 from bench.operators import (
     Splitting,
     admm,
+    chambolle_pock,
     douglas_rachford,
     forward_backward,
     half_quadratic,
     peaceman_rachford,
+    primal_dual,
 )
 from bench.penalties import Penalty
 from solvers import GMRES, Anderson, implicit
@@ -68,11 +70,13 @@ splittings: st.SearchStrategy[Splitting] = st.one_of(
     st.builds(douglas_rachford, alphas, st.none(), st.sampled_from((1, 5, 20))),
     st.builds(peaceman_rachford, gammas),
     st.builds(admm, gammas),
+    st.builds(primal_dual),
+    st.builds(chambolle_pock),
 )
 
 CLAIM = Claim(
     id="C37",
-    statement="image of the equilibrium and ∇_θ ℓ are those of forward–backward for T_α, every α and γ",
+    statement="image of the equilibrium and ∇_θ ℓ are those of forward–backward for T_α and primal–dual",
     source="Lions, Mercier 1979; Eckstein, Bertsekas 1992",
     assumptions="f strongly convex, g convex, both proxes exact; α < 2/(1+δ)",
     examples=st.tuples(st.builds(_spec, split_problems, splittings)),

@@ -116,7 +116,8 @@ class SplitProblem:
     @property
     def log_weights(self) -> Tensor:
         """The parameters of the penalty."""
-        return dict(self.operator.named_parameters())["prior.log_weights"]
+        named = self.operator.named_parameters()
+        return next(parameter for name, parameter in named if name.endswith("prior.log_weights"))
 
     def image(self, state: Tensor) -> Tensor:
         """The image of a state, of shape ``(1, C, 16, 16)``."""

@@ -103,7 +103,7 @@ def test_deepinv_says_what_it_cannot_take():
         assert not refusal(task, one), text
     learned = ForwardBackward(small_problem().operator.prior, learn_step=True)
     assert not DeepInverse.admits(learned), "deepinv would hold its step constant"
-    unknown = SimpleNamespace(label="a user's own")
+    unknown = SimpleNamespace(label="a user's own", refusal=lambda prior: "")
     task = parse_task("denoising(huber)")
     assert not DeepInverse.admits(task.prior, unknown)
     assert refusal(replace(task, splitting=unknown), one)
