@@ -19,20 +19,22 @@ class ListedKind(StrEnum):
 
     solvers = "solvers"
     tasks = "tasks"
+    operators = "operators"
     profiles = "profiles"
 
 
 TITLES = {
     ListedKind.solvers: ("solver, part of implicit, or solver of another library", "what it does"),
     ListedKind.tasks: ("task or prior", "what it is"),
+    ListedKind.operators: ("operator", "what it does"),
     ListedKind.profiles: ("profile", "cells", "what it is for"),
 }
 
 
 def list_(
-    kind: Annotated[ListedKind, typer.Argument(help="solvers, tasks or profiles", metavar="KIND")],
+    kind: Annotated[ListedKind, typer.Argument(help="solvers, tasks, operators or profiles", metavar="KIND")],
 ) -> None:
-    """List solvers, tasks or profiles.
+    """List solvers, tasks, operators or profiles.
 
     \b
     python -m bench list solvers
@@ -44,14 +46,19 @@ def list_(
 
 
 def _calls(kind: ListedKind) -> Iterator[tuple[str, str]]:
-    """Signature and summary of solvers or tasks."""
+    """Signature and summary of solvers, tasks or operators."""
     from solvers import SOLVER_PARTS
 
     from ..config.call_syntax import signature
     from ..config.lookup import SOLVERS, TASK_ARGUMENTS
+    from ..operators import SPLITTINGS
     from ..tasks import ROSTER as TASKS
 
-    calls = {**SOLVERS, **SOLVER_PARTS} if kind is ListedKind.solvers else {**TASKS, **TASK_ARGUMENTS}
+    calls = {
+        ListedKind.solvers: {**SOLVERS, **SOLVER_PARTS},
+        ListedKind.tasks: {**TASKS, **TASK_ARGUMENTS},
+        ListedKind.operators: SPLITTINGS,
+    }[kind]
     for name, make in calls.items():
         # python -OO leaves no docstring.
         yield signature(name, make), (make.__doc__ or "").strip().partition("\n")[0].replace("``", "")

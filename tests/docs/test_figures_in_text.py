@@ -78,7 +78,7 @@ def test_another_number_in_a_quote_would_be_seen_and_is_written_again(quote):
 
 def test_a_row_of_a_table_that_was_touched_is_written_again():
     assert README.count("<!-- quoted: ") == 2
-    touched = README.replace("| `deq(", "| `deq(1e-99, ", 1)
+    touched = README.replace("| `certified(", "| `certified(1e-99, ", 1)
     assert touched != README
     assert pages.rewritten("README.md", touched) == README
 

@@ -13,6 +13,7 @@ from ...analysis.cost_at_error import cost_at_error, percent
 from .blocks import LEARNED, NETWORKS, TASKS, TRAINED, TUNED, WARM, cheapest_advised, depth, products
 from .references import (
     LEARNING,
+    OPERATORS,
     PARETO,
     SMALL,
     claim_count,
@@ -51,9 +52,9 @@ def _whole_percent(share: float) -> str:
     return f"{share:.0%}".replace("%", " %")
 
 
-def _pareto_settings() -> list[str]:
+def _operators_settings() -> list[str]:
     """Crop, dtype and threads of the tuned task."""
-    settings = [r.settings for r in records(PARETO) if r.kind == "quality" and r.task == TUNED]
+    settings = [r.settings for r in records(OPERATORS) if r.kind == "quality" and r.task == TUNED]
     (crop,) = {s["images"]["crop"] for s in settings}
     (dtype,), (threads,) = ({s[name] for s in settings} for name in ("dtype", "threads"))
     return [f"{crop}×{crop}", str(dtype), word(threads)]
@@ -198,7 +199,7 @@ def _certified_bounds_hold() -> bool:
 
 README, CHOOSING, PEERS = "README.md", "docs/choosing.md", "docs/peers.md"
 QUOTES = (
-    Quote(README, "Images are {} in {}, on {} thread", _pareto_settings),
+    Quote(README, "Images are {} in {}, on {} thread", _operators_settings),
     Quote(
         README,
         "the error on the deblurring is {} for deepinv's DEQ, {} with its Anderson acceleration, {} for torchdeq with "
@@ -212,11 +213,11 @@ QUOTES = (
         ),
     ),
     Quote(
-        README,
+        CHOOSING,
         "have errors of {} to {} on the inpainting, and of {} to {} at L = 0.995.",
         _errors_of_other_tasks,
     ),
-    Quote(README, "cheapest settings within 1 % on all three tasks are `{}` and `{}`.", cheapest_advised),
+    Quote(CHOOSING, "cheapest settings within 1 % on all three tasks are `{}` and `{}`.", cheapest_advised),
     Quote(README, "(‖J‖ at the equilibria is {} to {})", _jacobian_norms),
     Quote(
         README,
