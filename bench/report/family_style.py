@@ -28,6 +28,8 @@ SHAPES = {  # matplotlib's markers, and paths in the square from -1 to 1
     "d": "M0,-1L.6,0L0,1L-.6,0Z",
     "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
 }
+COLOURS = 10
+"""Number of different colours."""
 OPERATORS = (">", "<", "h", "d", "p")
 """Markers of operators other than forward–backward, in the order in which they come."""
 
@@ -65,7 +67,7 @@ def is_hollow(style: FamilyStyle, fill: Fill) -> bool:
 
 
 def palette(count: int) -> list[str]:
-    """``count`` colours in hexadecimal that colour-blind readers can tell apart; they repeat after ten."""
+    """``count`` colours in hexadecimal that colour-blind readers can tell apart; they repeat after ``COLOURS``."""
     from seaborn import color_palette  # here, because importing it takes a second
 
     return list(color_palette("colorblind", count).as_hex())
@@ -93,18 +95,26 @@ def family_styles(frame: pd.DataFrame) -> dict[str, FamilyStyle]:
     operators = list(dict.fromkeys(name.removeprefix(solver_of(name)) for name in names if ON in name))
     names.sort(key=lambda name: solvers.index(solver_of(name)))
     external = set(frame.loc[frame["peer"].astype(bool), "family"])
-    first = max(fixed.values()) + 1
-    colours = palette(max(first, len(solvers)))
     markers = [marker for marker in SHAPES if marker not in OPERATORS]
+    colours = palette(max(max(fixed.values()) + 1, len(solvers)))
+    place = fixed | _free_places(
+        [name for name in solvers if name not in fixed], fixed, solvers, len(colours)
+    )
     styles = []
     for i, name in enumerate(names):
         solver = solver_of(name)
-        place = fixed.get(solver, first + solvers.index(solver))
         operator = name.removeprefix(solver)
-        mark = (
-            OPERATORS[operators.index(operator) % len(OPERATORS)]
-            if operator
-            else markers[place % len(markers)]
-        )
-        styles.append(FamilyStyle(f"mark-{i}", name, colours[place % len(colours)], mark, name in external))
+        mark = markers[place[solver] % len(markers)]
+        if operator:
+            mark = OPERATORS[operators.index(operator) % len(OPERATORS)]
+        colour = colours[place[solver] % len(colours)]
+        styles.append(FamilyStyle(f"mark-{i}", name, colour, mark, name in external))
     return {style.family: style for style in sorted(styles, key=lambda style: style.external)}
+
+
+def _free_places(others: list[str], fixed: dict[str, int], shown: list[str], count: int) -> dict[str, int]:
+    """Places for families that have none of their own: first those whose colour no family that is shown has."""
+    distinct = min(count, COLOURS)
+    taken = {fixed[name] % distinct for name in shown if name in fixed}
+    free = [place for place in range(distinct) if place not in taken] or list(range(distinct))
+    return {name: free[i % len(free)] + distinct * (i // len(free)) for i, name in enumerate(others)}

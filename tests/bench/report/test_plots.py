@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.analysis.scaling import sizes
@@ -153,3 +154,13 @@ def test_one_entry_of_the_registry_is_all_that_an_estimator_needs(monkeypatch, t
 def test_every_estimator_has_a_place_of_its_own():
     places = [spec.colour for spec in ESTIMATORS.values()]
     assert sorted(places) == list(range(len(ESTIMATORS)))
+
+
+def test_a_family_on_another_operator_has_its_estimators_colour_and_the_operators_marker():
+    names = ["deq", "deq on admm", "implicit on admm", "torchdeq_anderson", "torchdeq_anderson on admm"]
+    peers = [name.startswith("torchdeq") for name in names]
+    styles = family_styles(pd.DataFrame({"family": names, "peer": peers}))
+    assert styles["deq on admm"].colour == styles["deq"].colour
+    assert styles["deq on admm"].marker == styles["implicit on admm"].marker != styles["deq"].marker
+    assert styles["torchdeq_anderson on admm"].external
+    assert len({styles[name].colour for name in ("deq", "implicit on admm", "torchdeq_anderson")}) == 3
