@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 GIVEN = {
     "arXiv 2506.13239": "a paper",
     "arxiv.org/abs/2506.13239": "a paper",
-    "(40 minutes on": "how long a command takes",
+    "(10 minutes on": "how long a command takes",
     "(58 minutes on": "how long a command takes",
     "2 cores": "the machine of the references",
     "Python 3.11": "a version",
