@@ -45,6 +45,7 @@ from .c39_best_gamma import CLAIM as C39
 from .c40_recorded_layers import CLAIM as C40
 from .c41_plug_and_play_splitting import CLAIM as C41
 from .c42_gamma_at_depth import CLAIM as C42
+from .c43_primal_dual_factor import CLAIM as C43
 
 # Each claim is listed once, in its import above. The imports are written by hand; a test compares them with the folder.
 CLAIMS: dict[str, Claim] = {value.id: value for value in list(globals().values()) if isinstance(value, Claim)}

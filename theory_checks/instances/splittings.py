@@ -21,6 +21,7 @@ from bench.operators import (
 )
 from bench.operators.douglas_rachford import best_gamma, reflection_factor
 from bench.penalties import Penalty
+from bench.penalties.analysis import AnalysisPrior
 from bench.penalties.groups import Groups
 from bench.utils.errors import UserError
 from solvers import Map
@@ -84,12 +85,12 @@ class SplitSpec:
 
     Attributes:
         acquisition: the photograph and its measurement.
-        penalty: g, with a ridge ε > 0; its weights are drawn around ``penalty.weight``.
+        penalty: g, with a ridge ε > 0; its parameters are scattered around their initial values.
         splitting: the algorithm.
     """
 
     acquisition: Acquisition
-    penalty: Penalty | TrivialPenalty
+    penalty: Penalty | TrivialPenalty | AnalysisPrior
     splitting: Splitting
 
     def __repr__(self) -> str:
@@ -117,7 +118,7 @@ class SplitProblem:
     def log_weights(self) -> Tensor:
         """The parameters of the penalty."""
         named = self.operator.named_parameters()
-        return next(parameter for name, parameter in named if name.endswith("prior.log_weights"))
+        return next(parameter for name, parameter in named if name.endswith("log_weights"))
 
     def image(self, state: Tensor) -> Tensor:
         """The image of a state, of shape ``(1, C, 16, 16)``."""
@@ -146,9 +147,9 @@ def build_split(spec: SplitSpec) -> SplitProblem:
     T = operator.bind(data.y, data.physics)
     built = SplitProblem(operator, T, data, term, operator.contraction(spectrum))
     rng = torch.Generator().manual_seed(acquisition.seed + 1)
-    with torch.no_grad():  # the same weights for every splitting
-        weights = built.log_weights
-        weights.add_(0.5 * torch.randn(weights.shape, generator=rng, dtype=torch.float64))
+    with torch.no_grad():  # the same parameters for every splitting
+        for parameter in operator.parameters():
+            parameter.add_(0.5 * torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
     return built
 
 

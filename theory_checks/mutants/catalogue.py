@@ -6,6 +6,7 @@ from ..engine import Mutant
 from .certificates import CERTIFICATE_MUTANTS
 from .estimators import ESTIMATOR_MUTANTS
 from .operators import OPERATOR_MUTANTS
+from .primal_dual import PRIMAL_DUAL_MUTANTS
 from .solves import SOLVE_MUTANTS
 from .splittings import SPLITTING_MUTANTS
 
@@ -15,4 +16,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *CERTIFICATE_MUTANTS,
     *OPERATOR_MUTANTS,
     *SPLITTING_MUTANTS,
+    *PRIMAL_DUAL_MUTANTS,
 )

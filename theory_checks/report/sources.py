@@ -32,6 +32,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "C39": ("giselsson2017linear",),
     "C40": ("giselsson2017linear",),
     "C41": ("ryu2019plug",),
+    "C43": ("chambolle2011first", "he2012convergence", "condat2013primal"),
 }
 """Keys of ``bench.report.bibliography`` by claim; a test compares them with the texts of the claims."""
 DERIVED = frozenset(
