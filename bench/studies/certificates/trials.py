@@ -39,7 +39,7 @@ FURTHER = (
     "inpainting(union(smoothing=0.01, ridge=0.02))",
 )
 """Contractive tasks beside those of the profiles, so that every kind of penalty occurs."""
-MATRICES = ("quick", "paper")
+MATRICES = ("quick", "operators", "paper")
 """Profiles whose solvers are tried."""
 NETWORKS = ("deblurring(dncnn)",)
 """Tasks without known constants, for estimates alone."""

@@ -42,7 +42,7 @@ def test_lists(what, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["list", "solver"], "'solver' is not one of 'solvers', 'tasks', 'profiles'"),
+        (["list", "solver"], "'solver' is not one of 'solvers', 'tasks', 'operators', 'profiles'"),
         (["run", "quik", "--out", "OUT"], "unknown profile 'quik'; did you mean quick"),
         (["run", "quick"], "Missing option '--out'"),
         (["run", "quick", "--out", "OUT", "--device", "cuda:99"], "CUDA devices; try --device cpu"),
