@@ -63,7 +63,8 @@ def test_c10_holds_for_the_same_wavelet_with_an_orthonormal_boundary(photograph)
                 sides = firm_nonexpansiveness(
                     lambda z: prior.prox(z, one), *point_pair(photograph, other, size, False), 1.0
                 )
-                assert sides.lhs <= sides.rhs + 1e-14 * sides.scale
+                # Sums of 256 squares round off by up to as many units; that depends on the machine.
+                assert sides.lhs <= sides.rhs + 256 * torch.finfo(torch.float64).eps * sides.scale
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
