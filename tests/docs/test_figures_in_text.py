@@ -10,6 +10,7 @@ import pytest
 
 from bench.__main__ import entry
 from bench.analysis.tidy import tidy
+from bench.config.call_syntax import family
 from bench.records.store import Store
 from bench.studies.quoted import blocks, pages, prose, references
 from bench.utils.provenance import ROOT
@@ -117,8 +118,8 @@ def test_the_rows_of_readme_are_those_of_the_table_of_the_run():
     rows = [line for line in table[3].splitlines() if line.startswith("| `")]
     firsts = [float(re.findall(r"\(([\d.]+) %\)", row)[0]) for row in rows]
     assert all(first <= 1 for first in firsts)
-    families = [re.match(r"\| `(\w+)", row) for row in rows]
-    assert len({found[1] for found in families if found}) == len(rows)
+    calls = [re.match(r"\| `([^`]+)`", row) for row in rows]
+    assert len({family(found[1]) for found in calls if found}) == len(rows)
     work = [float(row.split("|")[2].split(",")[0]) for row in rows]
     assert work == sorted(work)
 

@@ -280,7 +280,9 @@ def test_an_image_that_is_read_off_adds_a_term_to_the_gradient():
 
 def test_layers_of_their_own_are_for_the_network_of_that_depth():
     task = parse_task("denoising(dncnn(layers=3))")
-    assert [not refusal(task, solver) for solver in (unrolled(3), unrolled(2), restarted_jfb(3, 1), deq())] == [
+    assert [
+        not refusal(task, solver) for solver in (unrolled(3), unrolled(2), restarted_jfb(3, 1), deq())
+    ] == [
         True,
         False,
         False,
