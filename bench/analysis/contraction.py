@@ -24,13 +24,20 @@ def within_theory(bounds: dict[str, float]) -> bool:
     return any(bound < 1 for bound in bounds.values())
 
 
-def contraction_facts(bounds: dict[str, float]) -> str:
-    """The bounds in words: ``L ≤ 0.980, 0.754 on peaceman_rachford``."""
+def contraction_words(bounds: dict[str, float]) -> list[str]:
+    """The bounds in words, a few for each operator: ``L ≤ 0.980``, ``0.754 on peaceman_rachford``."""
     known = {name: bound for name, bound in bounds.items() if not math.isnan(bound)}
     if not known:
-        return "L not known in advance: outside the theory"
+        return ["L not known in advance: outside the theory"]
     words = [f"{b:.3f}" + f" on {name}" * (name != FORWARD_BACKWARD) for name, b in known.items()]
-    text = f"L ≤ {', '.join(words)}"
+    words[0] = f"L ≤ {words[0]}"
     if unknown := [name for name in bounds if name not in known]:
-        text += f", not known on {', '.join(unknown)}"
-    return text if within_theory(bounds) else f"{text} only: outside the theory"
+        words.append(f"not known on {', '.join(unknown)}")
+    if not within_theory(bounds):
+        words[-1] += " only: outside the theory"
+    return words
+
+
+def contraction_facts(bounds: dict[str, float]) -> str:
+    """The words in one line: ``L ≤ 0.980, 0.754 on peaceman_rachford``."""
+    return ", ".join(contraction_words(bounds))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from ...analysis.contraction import contraction_facts, contractions, within_theory
+from ...analysis.contraction import contraction_words, contractions, within_theory
 from ...analysis.pareto import COSTS, LEVELS, CostAxis
 from ...analysis.recommendation import WITHIN, WORK, Candidate, best, cheapest_setting, stops
 from ..cells import three_digits
@@ -208,7 +208,7 @@ def cards(frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]]) -> lis
 def _card(heading: str, part: pd.DataFrame, choices: list[Candidate]) -> RecommendationCard:
     bounds, measurement, seeds = contractions(part), _measurement(part), part["seed"].nunique()
     outside = not within_theory(bounds)
-    facts = [contraction_facts(bounds), "1 seed" if seeds == 1 else f"{seeds} seeds"]
+    facts = [*contraction_words(bounds), "1 seed" if seeds == 1 else f"{seeds} seeds"]
     if not math.isnan(measurement):
         facts.append(f"measurement {_decibel(measurement)}")
     if not choices:
