@@ -11,7 +11,7 @@ from bench.comparison import (
     StoredRun,
 )
 
-QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
+QUICK = Path(__file__).parents[2] / "results" / "reference" / "depths-cpu"
 
 ONE = ("inpainting(huber)", 64, 2, "unrolled(10)")
 

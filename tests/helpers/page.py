@@ -13,7 +13,7 @@ from bench.report.page import recommendations
 from bench.report.page.page import render_page
 from bench.report.run_data import read_run
 
-QUICK = Path(__file__).parents[2] / "results" / "reference" / "quick-cpu"
+QUICK = Path(__file__).parents[2] / "results" / "reference" / "depths-cpu"
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 

@@ -73,7 +73,7 @@ def test_the_same_cell_at_two_sizes_is_two_records():
 def test_settings_of_an_old_record_are_read_under_the_new_keys():
     file = next(
         f
-        for f in (ROOT / "results" / "reference" / "quick-cpu" / "rows").glob("*.json")
+        for f in (ROOT / "results" / "reference" / "depths-cpu" / "rows").glob("*.json")
         if '"quality"' in f.read_text()
     )
     text = file.read_text()
@@ -94,7 +94,7 @@ def test_settings_of_an_old_record_are_read_under_the_new_keys():
 
 def test_the_records_that_are_committed_load():
     """They were written before a profile had sizes, looks and warm starts."""
-    records = list(Store(ROOT / "results" / "reference" / "quick-cpu").records())
+    records = list(Store(ROOT / "results" / "reference" / "depths-cpu").records())
     assert len(records) > 100
     assert {(r.crop, r.batch) for r in records} == {(64, 2), (48, 1)}
     assert len({r.identity for r in records}) == len(records)
