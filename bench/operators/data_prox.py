@@ -15,7 +15,7 @@ from .base import Prior
 from .data_fidelity import DataFidelity
 from .normal import SpectralNormal, normal_operator
 from .proximal import ProximalOperator, Regulariser, norm
-from .splitting import REMEDY, HasAnalysis, HasRegulariser, learned_synthesis, no_prox
+from .splitting import REMEDY, HasAnalysis, HasRegulariser, learned_synthesis, no_prox, not_convex
 from .synthesis import Synthesis
 
 
@@ -108,9 +108,9 @@ class Split:
 def refusal(prior: Prior, splitting: str) -> str:
     """Why a prior cannot be split by proximity operators; see ``Splitting.refusal``."""
     if isinstance(prior, HasAnalysis):
-        return no_prox(prior, splitting)
+        return no_prox(prior.label, splitting)
     if not isinstance(prior, HasRegulariser):
-        return f"{splitting} needs a convex penalty, and {prior.label} is none: choose forward_backward"
+        return not_convex(prior, splitting)
     return learned_synthesis(prior, splitting) if prior.learns_synthesis else ""
 
 

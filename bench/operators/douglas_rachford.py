@@ -16,16 +16,15 @@ from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
 from .data_prox import DataProxOperator, closed_form, reflection_factor, refusal, split
+from .normal import spectrum_bounds
 from .plug_and_play import PlugAndPlayPrior
 from .plug_and_play_douglas_rachford import PlugAndPlayDouglasRachford
 from .proximal import Regulariser
+from .splitting import FLATTEST
 
 MAX_DEPTH = 10_000
 SEARCH = 64
 """Number of intervals in the grid on which the γ of a depth is first looked for."""
-FLATTEST = 1e-3
-"""Share of β below which the least curvature σ of f does not enlarge the default γ any more. The factor of T_α is close
-to 1 then, whatever γ is, and a γ beyond hides the data term from the penalty."""
 
 
 class DouglasRachford(DataProxOperator):
@@ -156,8 +155,7 @@ class DouglasRachfordSplitting:
             if reason := self.refusal(prior):
                 raise UserError(reason)
             gamma = step if self.gamma is None else self.gamma
-            values = closed_form(physics, self.label).eigenvalues()
-            self._check_alpha(prior, (float(values.min()), float(values.max())), gamma)
+            self._check_alpha(prior, spectrum_bounds(closed_form(physics, self.label)), gamma)
             denoiser = prior.operator(shape, step, dtype, device).denoiser
             return PlugAndPlayDouglasRachford(
                 denoiser, gamma, prior.sigma, self.alpha, autocast=prior.autocast

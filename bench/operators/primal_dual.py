@@ -16,7 +16,7 @@ from .analysis import AnalysisPenalty, IdentityAnalysis
 from .base import Operator, Prior
 from .data_fidelity import DataFidelity, data_fidelity
 from .data_prox import closed_form, data_prox
-from .normal import SpectralNormal, normal_operator
+from .normal import SpectralNormal, normal_operator, spectrum_bounds
 from .primal_dual_factor import (
     Curvatures,
     Steps,
@@ -27,10 +27,8 @@ from .primal_dual_factor import (
     metric_extremes,
     prox_factor,
 )
-from .splitting import HasAnalysis, HasRegulariser, learned_synthesis
+from .splitting import FLATTEST, HasAnalysis, HasRegulariser, learned_synthesis, not_convex
 
-FLATTEST = 1e-3
-"""Share of β below which the least curvature of f does not change the steps any more."""
 SHARPEST = 0.01
 """Least half-width δ, in grey levels, that the steps count for a penalty; without smoothing no σ would be the best."""
 PRODUCT = 0.9
@@ -218,7 +216,7 @@ class PrimalDualSplitting:
         if isinstance(prior, HasAnalysis):
             return ""
         if not isinstance(prior, HasRegulariser):
-            return f"{self.label} needs a convex penalty, and {prior.label} is none: choose forward_backward"
+            return not_convex(prior, self.label)
         return learned_synthesis(prior, self.label) if self.by_prox and prior.learns_synthesis else ""
 
     def operator(
@@ -236,11 +234,7 @@ class PrimalDualSplitting:
         """
         penalty = self._penalty(prior, shape, dtype, device)
         N = closed_form(physics, self.label) if self.by_prox else normal_operator(physics)
-        if isinstance(N, SpectralNormal):
-            values = N.eigenvalues()
-            spectrum = float(values.min()), float(values.max())
-        else:
-            spectrum = 0.0, 2 / step
+        spectrum = spectrum_bounds(N) if isinstance(N, SpectralNormal) else (0.0, 2 / step)
         assert isinstance(prior, HasAnalysis | HasRegulariser)
         sigma = self._sigma(penalty, spectrum, prior.ridge) if self.sigma is None else self.sigma
         return (ChambollePock if self.by_prox else CondatVu)(penalty, spectrum, prior.ridge, sigma)

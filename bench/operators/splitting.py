@@ -13,6 +13,9 @@ from .proximal import Regulariser
 
 FORWARD_BACKWARD = "forward_backward"
 """Label of the splitting of a task that names none."""
+FLATTEST = 1e-3
+"""Share of β, the largest curvature of f, below which the least one no longer changes default steps. The factor is
+close to 1 then, whatever the steps are, and larger ones hide the data term from the penalty."""
 REMEDY = "choose forward_backward or primal_dual"
 """The splittings that take no prox of the data term."""
 
@@ -105,9 +108,14 @@ class HasAnalysis(Protocol):
         ...
 
 
-def no_prox(prior: HasAnalysis, splitting: str) -> str:
+def not_convex(prior: Prior, splitting: str) -> str:
+    """Why a splitting of a convex penalty has no operator for another prior, such as a denoiser."""
+    return f"{splitting} needs a convex penalty, and {prior.label} is none: choose forward_backward"
+
+
+def no_prox(prior: str, splitting: str) -> str:
     """Why a splitting that takes the prox of a penalty has no operator for one of ``K s``."""
-    return f"{splitting} needs the prox of {prior.label}, which has no closed form: choose primal_dual"
+    return f"{splitting} needs the prox of {prior}, which has no closed form: choose primal_dual"
 
 
 def learned_synthesis(prior: HasRegulariser, splitting: str) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..operators.analysis import AnalysisPenalty
+from ..operators.splitting import FORWARD_BACKWARD, no_prox
 from ..utils.arguments import whole
 from ..utils.errors import UserError
 from .weight_map import WeightMap
@@ -102,9 +103,7 @@ class AnalysisPrior:
         self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> Never:
         """Raises ``UserError``: forward–backward needs a prox that has no closed form."""
-        raise UserError(
-            f"forward_backward needs the prox of {self.label}, which has no closed form: choose primal_dual"
-        )
+        raise UserError(no_prox(self.label, FORWARD_BACKWARD))
 
     def check(self, shape: tuple[int, int, int], least: int = 2) -> None:
         """Raise ``UserError`` for images ``(C, H, W)`` with a side below ``least`` or the nodes of a map."""
