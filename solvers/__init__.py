@@ -28,6 +28,7 @@ from .audit import audit
 from .certified import certified
 from .checkpointed import checkpointed
 from .deq import deq
+from .estimated import estimated
 from .implicit import implicit
 from .jfb import jfb
 from .monitor import GradientMonitor
@@ -83,6 +84,7 @@ __all__ = [
     "certified",
     "checkpointed",
     "deq",
+    "estimated",
     "implicit",
     "jfb",
     "last_backward_pass",

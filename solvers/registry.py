@@ -16,6 +16,7 @@ from ._forward.picard import FixedSteps, Picard
 from .certified import certified
 from .checkpointed import checkpointed
 from .deq import deq
+from .estimated import estimated
 from .implicit import implicit
 from .jfb import jfb
 from .neumann import neumann
@@ -111,6 +112,13 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
         adaptive=True,
         citation=("bai2019deep", "walker2011anderson"),
         colour=4,
+    ),
+    "estimated": EstimatorSpec(
+        estimated,
+        estimated(1e-10),
+        adaptive=True,
+        citation=("bai2019deep", "walker2011anderson"),
+        colour=9,
     ),
     "certified": EstimatorSpec(
         certified,

@@ -26,6 +26,7 @@ class Correction:
         converged: samples that have met the tolerance, if the recurrence is right.
         unsuited: samples for which the method does not work, e.g. CG for a J that is not symmetric.
         broken: samples with a product that is not finite.
+        amplification: what the tolerance bounds, over the residual; 1 if it bounds the residual.
     """
 
     step: Tensor
@@ -33,6 +34,7 @@ class Correction:
     converged: Tensor
     unsuited: Tensor
     broken: Tensor
+    amplification: Tensor | float = 1.0
 
 
 class RefinedSolver:
@@ -47,6 +49,11 @@ class RefinedSolver:
     __slots__ = ()
     tol: float
     budget: int
+
+    @property
+    def _unknown_amplification(self) -> float:
+        """``Correction.amplification`` before the first correction."""
+        return 1.0
 
     def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
         """Correct ``u``, whose residual is ``r``, by at least one and at most ``size`` products."""
@@ -74,16 +81,18 @@ class RefinedSolver:
         size, scale = norms(r, y)
         broken = ~(size.isfinite() & scale.isfinite())
         residual = torch.where(broken, math.nan, ratio(size, scale))
+        amplification: Tensor | float = self._unknown_amplification
         stuck = broken
         best, best_residual = u, residual
         while products + 2 <= self.budget:  # at least one product for the correction, and one to measure it
-            active = (residual > self.tol) & ~stuck
+            active = ~self._met(residual, amplification) & ~stuck
             if not bool(active.any()):
                 break
             u, r = _masked(~broken, u), _masked(active, r)
             correction = self._correct(T, like, u, r, self.budget - products - 1)
             point = from_rows(_masked(~correction.broken, u + correction.step), like)
             value = T(point)
+            amplification = correction.amplification
             products += correction.products + 1
             u, y = wide_rows(point), wide_rows(value)
             r = y - u
@@ -98,7 +107,12 @@ class RefinedSolver:
             best = torch.where(broken.to(best.device)[:, None], math.nan, best)
             best_residual = torch.where(broken, math.nan, best_residual)
         worst = float(best_residual.max()) if len(best_residual) else 0.0
-        return FixedPoint(from_rows(best, like), SolveReport(products, worst, worst <= self.tol))
+        converged = bool(self._met(best_residual, amplification).all())
+        return FixedPoint(from_rows(best, like), SolveReport(products, worst, converged))
+
+    def _met(self, residual: Tensor, amplification: Tensor | float) -> Tensor:
+        """Whether samples have met the tolerance; one without a residual has, whatever its amplification."""
+        return (residual == 0) | (residual * amplification <= self.tol)
 
 
 def _masked(mask: Tensor, matrix: Tensor) -> Tensor:

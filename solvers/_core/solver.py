@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -26,6 +26,15 @@ class ForwardSolver(Protocol):
     """Approaches the fixed point of a map; called under ``torch.no_grad``."""
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint: ...
+
+
+@runtime_checkable
+class SolvesForLoss(Protocol):
+    """A forward solver whose accuracy can follow the loss of the solution."""
+
+    def solve_for_loss(self, T: Map, x0: Tensor, loss: Loss | None, /) -> FixedPoint:
+        """Approach the fixed point of T as far as the gradient of ``loss`` requires; ``None`` if it is unknown."""
+        ...
 
 
 class BackwardMode(Protocol):
@@ -69,8 +78,8 @@ class Solver:
                 and if it returns one buffer again and again its values are copied.
             x0: the start, of any shape and of a floating or complex dtype. No gradient flows into it, and it is not
                 changed.
-            loss: the loss of the solution. ``certified`` needs it to decide when the gradient is accurate enough;
-                estimators of a fixed depth ignore it.
+            loss: the loss of the solution. ``certified`` and ``estimated`` need it to decide when the gradient is
+                accurate enough; estimators of a fixed depth ignore it.
 
         Returns:
             A solution whose ``x`` has the shape, dtype and device of ``x0``.
@@ -88,7 +97,11 @@ class Solver:
         guard = GuardedMap(T, AutocastState.around(start))
         with guard.autocast.disabled(), explained_transform_errors(self.label):
             with no_tape():
-                point = self.forward_solver(guard, start)
+                solve = self.forward_solver
+                if isinstance(solve, SolvesForLoss):
+                    point = solve.solve_for_loss(guard, start, loss)
+                else:
+                    point = solve(guard, start)
             if not isinstance(point, FixedPoint):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(
                     f"a forward solver must return a FixedPoint; {self.forward_solver!r} returned {type_name(point)}"

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .._core.argument_checks import stopping_rule
 from .._core.batch import from_rows, no_autocast, power_of_two, rows
-from .._core.maps import Map
+from .._core.maps import Loss, Map
 from .._core.results import FixedPoint
+from .equilibrium_error import EquilibriumError
 from .loop import Update, run_until_converged
 
 
@@ -40,6 +41,9 @@ class Anderson:
         memory: number of differences in a mixed point.
         every: applications per mixing, and per measurement of the residual.
         shared: whether to return the learned inverse in ``FixedPoint.inverse``, for ``SharedInverse``.
+        error: whether ``tol`` bounds the estimated relative error of the equilibrium, or of the cotangent if the loss
+            is known, in place of the residual; see ``EquilibriumError``. A residual means another error for each T: it
+            shrinks by a factor a if T is relaxed to ``(1 − a)x + aT(x)``.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget``, ``memory`` or ``every`` is below 1.
@@ -50,16 +54,22 @@ class Anderson:
     memory: int = 4
     every: int = 3
     shared: bool = False
+    error: bool = False
 
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget, memory=self.memory, every=self.every)
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
+        return self.solve_for_loss(T, x0, None)
+
+    def solve_for_loss(self, T: Map, x0: Tensor, loss: Loss | None, /) -> FixedPoint:
+        """Solve ``x = T(x)``; with ``error``, until the cotangent of ``loss`` is accurate to ``tol``."""
         step = _Mixing(rows(x0), self.memory, self.every, self.shared)
+        error = EquilibriumError(x0, self.tol, loss) if self.error else None
         if not self.shared:
-            return run_until_converged(T, x0, step, self.tol, self.budget, self.every)
+            return run_until_converged(T, x0, step, self.tol, self.budget, self.every, error)
         # The lambda hides `select`: the inverse needs the secants of every sample, also of those that have converged.
-        point = run_until_converged(lambda x: T(x), x0, step, self.tol, self.budget, self.every)
+        point = run_until_converged(lambda x: T(x), x0, step, self.tol, self.budget, self.every, error)
         return dataclasses.replace(point, inverse=step.inverse())
 
 

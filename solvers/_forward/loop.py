@@ -11,6 +11,7 @@ from torch import Tensor
 from .._core.batch import from_rows, no_autocast, norms, ratio, rows
 from .._core.maps import Map, SupportsSelect
 from .._core.results import FixedPoint, SolveReport
+from .equilibrium_error import EquilibriumError
 
 SPARSE = 0.75
 """Samples that have converged are skipped once at most this fraction of the batch is still active."""
@@ -51,8 +52,16 @@ class Update:
         self._f = self._f[index]
 
 
-def run_until_converged(T: Map, x0: Tensor, step: Update, tol: float, budget: int, every: int) -> FixedPoint:
-    """Apply T until the relative residual of every sample is at most ``tol``.
+def run_until_converged(
+    T: Map,
+    x0: Tensor,
+    step: Update,
+    tol: float,
+    budget: int,
+    every: int,
+    error: EquilibriumError | None = None,
+) -> FixedPoint:
+    """Apply T until the relative residual of every sample is at most ``tol``; with ``error``, its estimated error.
 
     Each sample gets its best measured point, with the residual measured there. A sample that has converged stays where
     it is, so the others do not change it; a map with ``select`` is no longer applied to it (see ``SPARSE``). Other maps
@@ -67,16 +76,18 @@ def run_until_converged(T: Map, x0: Tensor, step: Update, tol: float, budget: in
         tol: relative residual.
         budget: maximal number of applications.
         every: applications per measurement of the residual; the first and the last are measured too.
+        error: estimates the relative error that ``tol`` bounds; by default the residual is what it bounds.
     """
     x, current = rows(x0), T
     if not len(x):
         return FixedPoint(x0, SolveReport(0, 0.0, True))
     # Results of the whole batch: points, and residuals in float64 on the CPU.
     result, residuals = x, x.new_full((len(x),), math.inf, dtype=torch.float64, device="cpu")
+    distances = residuals
     # From here on all tensors hold the selected samples alone; `place` says where they are in the batch.
     place = torch.arange(len(x))
     best_x = best_y = x
-    best = residual = residuals
+    best = residual = distance = residuals
     stale = torch.zeros(len(x), dtype=torch.int64)
     active = torch.ones(len(x), dtype=torch.bool)
     applications = evaluations = 0
@@ -95,10 +106,18 @@ def run_until_converged(T: Map, x0: Tensor, step: Update, tol: float, budget: in
         best_x, best_y = _where(better, x, best_x), _where(better, y, best_y)
         best = torch.where(better, size, best)
         residual = torch.where(better, ratio(size, scale), residual)
+        following = None
+        if error is None:
+            distance = residual
+        else:
+            with no_autocast(x):
+                following = step.next(y)
+            # The secants of an inactive sample, which does not move, tell nothing of its distance.
+            distance = torch.where(better & active, error(x, y, following, place), distance)
         stale = torch.where(better, 0, stale + 1)
-        again = ~active & (residual > tol)
+        again = ~active & (distance > tol)
         active = active | again
-        ended = active & ((residual <= tol) | ~best.isfinite())
+        ended = active & ((distance <= tol) | ~best.isfinite())
         last = applications == budget
         if bool(ended.any()) or last:
             broken = ended & ~best.isfinite()
@@ -106,6 +125,7 @@ def run_until_converged(T: Map, x0: Tensor, step: Update, tol: float, budget: in
             final = ended | ~active | last
             result = _stored(result, place, final, best_x)
             residuals = residuals.index_copy(0, place[final], residual[final])
+            distances = distances.index_copy(0, place[final], distance[final])
             active = active & ~ended
         if last or not bool(active.any()):
             break
@@ -115,9 +135,11 @@ def run_until_converged(T: Map, x0: Tensor, step: Update, tol: float, budget: in
         failed = ~(size <= WORSE * best) | (stale >= step.patience) if step.patience else again
         failed = (failed | again) & active
         with no_autocast(x):
-            x = step.next(y)
+            x = step.next(y) if following is None else following
         if bool(failed.any()):
             step.reset(failed)
+            if error is not None:
+                error.reset(failed)
             stale = torch.where(failed, 0, stale)
             x = _where(failed, best_y, x)
         x = _where(active, x, best_x)
@@ -126,12 +148,14 @@ def run_until_converged(T: Map, x0: Tensor, step: Update, tol: float, budget: in
             on_device = index.to(x.device)
             current = current.select(on_device)
             step.select(on_device)
+            if error is not None:
+                error.select(index)
             x, best_x, best_y = x[on_device], best_x[on_device], best_y[on_device]
             best, residual, stale, active = best[index], residual[index], stale[index], active[index]
-            place = place[index]
-    worst = float(residuals.max())
+            distance, place = distance[index], place[index]
+    worst, converged = float(residuals.max()), bool((distances <= tol).all())
     fraction = evaluations / (applications * len(result))
-    return FixedPoint(from_rows(result, x0), SolveReport(applications, worst, worst <= tol, fraction))
+    return FixedPoint(from_rows(result, x0), SolveReport(applications, worst, converged, fraction))
 
 
 def _where(mask: Tensor, a: Tensor, b: Tensor) -> Tensor:
