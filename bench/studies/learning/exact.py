@@ -13,7 +13,7 @@ from ...operators import peaceman_rachford
 from ...tasks import Task, build_problem
 from ...tasks.images import Images, Layout
 from ...utils.errors import UserError
-from .objective import set_parameters
+from .objective import objective_of
 
 SOLVE = Anderson(1e-8, 2000)
 """The relative residual of the equilibrium puts the loss off by the order of 1e-7 of itself."""
@@ -33,11 +33,12 @@ class ExactLoss:
     def __init__(self, task: Task, images: Images, layout: Layout, seed: int) -> None:
         task = replace(task, splitting=peaceman_rachford())
         self.problem = build_problem(task, images, layout, seed, dtype=torch.float64)
-        self.state = self.problem.start(self.problem.train)
+        self.objective = objective_of(self.problem)
+        self.restart()
 
     def restart(self) -> None:
         """Start the next solve at the start of the task: what a row is told does not depend on the rows before."""
-        self.state = self.problem.start(self.problem.train)
+        self.state = self.objective.start
 
     @torch.no_grad()
     def __call__(self, theta: Tensor) -> float:
@@ -46,7 +47,7 @@ class ExactLoss:
         Raises:
             UserError: the solve does not reach its tolerance.
         """
-        set_parameters(self.problem, theta)
+        self.objective.move(theta)
         batch = self.problem.train
         point = SOLVE(self.problem.bind(batch), self.state)
         if not point.report.converged:

@@ -33,7 +33,6 @@ def learning_figure(steps: pd.DataFrame) -> Figure:
         optimiser=steps["optimiser"] + ", " + steps["start"],
         gap=steps.groupby(["task", "seed", "row"])["gap"].cummin().clip(lower=LEAST),
     )
-    frame = frame[frame["products"] > 0]
     tasks = list(frame["task"].unique())
     methods, ways = list(frame["estimator"].unique()), list(frame["optimiser"].unique())
     colours = sns.color_palette("colorblind" if len(methods) <= COLOURS else "husl", len(methods))

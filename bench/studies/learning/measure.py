@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 from torch import Tensor
+
+from solvers.optimisers import BilevelObjective
 
 from ...tasks import Task, build_problem
 from ...tasks.images import Images, Layout
 from ...utils.random_streams import stream_seed
 from .exact import ExactLoss
-from .objective import CountedObjective, Exhausted
+from .objective import objective_of, started, tape_bytes
 from .row import Row
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a row did on a task with a seed; lists begin at the initial θ, and have an entry for each step after it.
+    """What a row did on a task with a seed; lists have an entry for the initial θ, and one for each step after it.
 
     Attributes:
         losses: exact training losses; nan from where θ is not finite.
-        products: applications and vector–Jacobian products so far, those of line searches included.
+        products: applications and vector–Jacobian products so far: of the evaluation at this θ, and of rejected trials.
         seconds: of the optimisation loop so far, of this process on one thread, without exact losses.
-        evaluations: evaluations of loss and gradient so far.
-        tape: bytes that the first evaluation keeps for its backward pass.
+        evaluations: evaluations of loss and gradient so far, with rejected trials.
+        tape: bytes that the first evaluation, from a cold start, keeps for its backward pass.
         ended: why there is no further step.
     """
 
@@ -55,15 +56,10 @@ def measure(row: Row, task: Task, images: Images, layout: Layout, seed: int, exa
         UserError: the row's operator does not admit the task.
     """
     torch.manual_seed(stream_seed(seed, "everything else"))
-    task = replace(task, splitting=row.splitting)
-    objective = CountedObjective(
-        build_problem(task, images, layout, seed, dtype=torch.float64), row.solver, row.warm, row.products
-    )
-    begin = objective.theta
-    tape = objective.tape()
-    objective.move(begin)
-    trace = _Trace([begin], [0.0], [0.0], [0])
-    ended = trace.follow(row.optimiser.steps(objective, begin), objective, row.steps)
+    problem = build_problem(replace(task, splitting=row.splitting), images, layout, seed, dtype=torch.float64)
+    tape = tape_bytes(problem, row.solver)
+    trace = _Trace()
+    ended = trace.follow(row, objective_of(problem))
     exact.restart()
     losses = [exact(theta) if bool(theta.isfinite().all()) else math.nan for theta in trace.thetas]
     return Learned(losses, trace.products, trace.seconds, trace.evaluations, tape, ended)
@@ -71,25 +67,26 @@ def measure(row: Row, task: Task, images: Images, layout: Layout, seed: int, exa
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
-    thetas: list[Tensor]
-    products: list[float]
-    seconds: list[float]
-    evaluations: list[int]
+    thetas: list[Tensor] = field(default_factory=list[Tensor])
+    products: list[float] = field(default_factory=list[float])
+    seconds: list[float] = field(default_factory=list[float])
+    evaluations: list[int] = field(default_factory=list[int])
 
-    def follow(self, steps: Iterator[Tensor], objective: CountedObjective, most: int) -> str:
-        """Take up to ``most`` steps. Returns why there is no further one."""
-        while len(self.thetas) <= most:
+    def follow(self, row: Row, objective: BilevelObjective) -> str:
+        """Take the steps of a row. Returns why there is no further one."""
+        steps = row.optimiser.minimise(objective, started(row.solver, objective, row.warm))
+        spent = 0.0
+        while True:
             began = time.process_time()
-            try:
-                theta = next(steps)
-            except StopIteration:
-                return "no further step"
-            except Exhausted as stopped:
-                return str(stopped)
-            self.seconds.append(self.seconds[-1] + time.process_time() - began)
-            self.thetas.append(theta)
-            self.products.append(objective.products)
-            self.evaluations.append(objective.evaluations)
-            if not bool(theta.isfinite().all()):
+            step = next(steps)
+            spent += time.process_time() - began
+            self.thetas.append(step.evaluation.theta)
+            self.products.append(step.work)
+            self.seconds.append(spent)
+            self.evaluations.append(step.trials)
+            if not math.isfinite(step.evaluation.loss) or not bool(step.evaluation.gradient.isfinite().all()):
                 return "not finite"
-        return "steps"
+            if step.why or step.number == row.steps:
+                return step.why or "steps"
+            if step.work >= row.products:
+                return "budget"

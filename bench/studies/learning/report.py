@@ -21,13 +21,13 @@ from .table import MIB, SHARES, Measured, name_of, reference_gaps, step_frame, s
 
 LEGEND = """\
 Every row starts at the same weights, and steps on one batch of all training crops, in float64. *Products*: applications
-and vector–Jacobian products of the whole batch, those of line searches included, until the exact loss is that share of
-the gain below the first one: mean over the seeds (smallest–largest), or on how many of them it never is. The *gain* is
-from the first exact loss to the best exact loss of any row, or of a reference run that is in no row. Exact losses are
-solved for aside; they cost no row anything. *Seconds*: of the process, on one thread, in the optimisation loop alone.
-*Tape*: bytes that the first evaluation keeps for its backward pass. *Left*: the smallest share of the gain that is
-left, on the worst seed; where that of the reference run is large, the loss has several minima, and a row found a lower
-one. *Warm*: each solve starts at the solution of the one before.
+and vector–Jacobian products of the whole batch, rejected trials included, until a θ has been evaluated whose exact loss
+is that share of the gain below the first one: mean over the seeds (smallest–largest), or on how many it never is. The
+*gain* is from the first exact loss to the best exact loss of any row, or of a reference run that is in no row. Exact
+losses are solved for aside; they cost no row anything. *Seconds*: of the process, on one thread, in the optimisation
+loop alone. *Tape*: bytes that the first evaluation keeps for its backward pass. *Left*: the smallest share of the gain
+that is left, on the worst seed; where that of the reference run is large, the loss has several minima, and a row found
+a lower one. *Warm*: each solve starts at the solution of the one before.
 """
 
 

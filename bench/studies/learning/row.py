@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 from solvers import Solver
+from solvers.optimisers import Optimiser
 
 from ...external import ExternalSolver
 from ...operators import Splitting
-from .optimisers import Optimiser
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Row:
         optimiser: takes the steps.
         warm: each solve starts at the solution of the one before.
         steps: largest number of steps.
-        products: products after which no further evaluation begins.
+        products: products after which no further step begins.
     """
 
     source: str
@@ -37,7 +37,16 @@ class Row:
     def label(self) -> str:
         """What tables and ``--only`` know it by."""
         start = "warm" if self.warm else "cold"
-        return f"{self.splitting.label} · {self.estimator} · {self.optimiser.label} · {start}"
+        return f"{self.splitting.label} · {self.estimator} · {self.method} · {start}"
+
+    @property
+    def method(self) -> str:
+        """The call of the optimiser, without its defaults."""
+        optimiser = self.optimiser
+        assert is_dataclass(optimiser)
+        changed = [f for f in fields(optimiser) if getattr(optimiser, f.name) != f.default]
+        arguments = ", ".join(f"{f.name}={getattr(optimiser, f.name)!r}" for f in changed)
+        return type(optimiser).__name__ + (f"({arguments})" if arguments else "")
 
     @property
     def estimator(self) -> str:

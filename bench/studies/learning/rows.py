@@ -15,11 +15,11 @@ from solvers import (
     jfb,
     restarted_jfb,
 )
+from solvers.optimisers import LBFGS, Adam
 
 from ...external import deepinv_anderson, torchdeq_anderson
 from ...operators import forward_backward, peaceman_rachford
 from ...utils.errors import UserError
-from .optimisers import LBFGS, Adam
 from .row import Row
 
 PAPER = "arXiv 2506.13239"
@@ -27,7 +27,13 @@ STUDY = "arXiv 2510.01755"
 OURS = "eqgrad"
 
 REFERENCE = Row(
-    "reference", peaceman_rachford(), implicit(Anderson(1e-9), GMRES(1e-8)), LBFGS(20), True, 100, 100_000
+    "reference",
+    peaceman_rachford(),
+    implicit(Anderson(1e-7), GMRES(1e-6)),
+    LBFGS(memory=20, noise=1e-7),
+    True,
+    40,
+    5000,
 )
 """Finds the best loss; it is in no table."""
 
@@ -42,7 +48,7 @@ def all_rows() -> list[Row]:
     # On random patches, as in the study, there is no last solution to start at.
     study_ift = implicit(Anderson(1e-4), GMRES(1e-6))
     study_jfb = Solver("jfb at anderson(0.0001)", Anderson(1e-4), TruncatedBackprop(1))
-    adam, lbfgs = Adam(), LBFGS()
+    adam, lbfgs = Adam(lr=0.15), LBFGS()
     return [
         Row(PAPER, forward, restarted_jfb(10, 10), adam, False),
         Row(PAPER, forward, restarted_jfb(10, 10), adam, True),

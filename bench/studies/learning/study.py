@@ -28,7 +28,7 @@ TASKS = ("deblurring(huber)", "inpainting(huber)", "denoising(huber)", "deblurri
 """Default tasks."""
 SOURCES = (
     *QUALITY,
-    *(f"bench/studies/learning/{name}.py" for name in ("exact", "measure", "objective", "optimisers")),
+    *(f"bench/studies/learning/{name}.py" for name in ("exact", "measure", "objective")),
 )
 """Sources that decide what a row measures."""
 
@@ -77,7 +77,9 @@ class Plan:
 
 
 def learning_study(plan: Plan, out: Path, progress: Callable[[str], None] = lambda line: None) -> list[Path]:
-    """Measure what ``out`` does not hold yet, and write the tables and the figure. Returns their files.
+    """Measure what ``out`` does not hold yet. Returns the files of the tables and the figure.
+
+    These are written whenever a task is done.
 
     Everything is computed in float64 on one thread of the CPU. ``progress`` gets a line for each row.
 
@@ -89,6 +91,7 @@ def learning_study(plan: Plan, out: Path, progress: Callable[[str], None] = lamb
     folder = out / "measured"
     make_folder(folder)
     found: list[Measured] = []
+    files: list[Path] = []
     with one_thread():
         for seed in range(plan.seeds):
             for task in plan.tasks:
@@ -105,7 +108,8 @@ def learning_study(plan: Plan, out: Path, progress: Callable[[str], None] = lamb
                             f"{learned.products[-1]:.0f} products, {learned.seconds[-1]:.1f} s ({learned.ended})"
                         )
                     found.append(Measured(row, task.label, seed, learned))
-    return write_report(found, plan.reference, plan.setting, out)
+                files = write_report(found, plan.reference, plan.setting, out)
+    return files
 
 
 @contextmanager

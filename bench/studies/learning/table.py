@@ -55,7 +55,7 @@ def _lines(each: Measured) -> pd.DataFrame:
             "row": row.label,
             "operator": row.splitting.label,
             "estimator": row.estimator,
-            "optimiser": row.optimiser.label,
+            "optimiser": row.method,
             "start": "warm" if row.warm else "cold",
             "step": range(len(learned.losses)),
             "products": learned.products,
