@@ -13,6 +13,7 @@ from .cli.compare import compare
 from .cli.completion import completion
 from .cli.export import export
 from .cli.largest import largest
+from .cli.learning import learning
 from .cli.list import list_
 from .cli.new import new
 from .cli.plan import plan
@@ -44,7 +45,7 @@ def main() -> None:
 app.command("list")(list_)
 for command in (run, report, compare, cell, plan, slurm, export, new):
     app.command()(command)
-for study in (certify, certificates, trajectory, largest):
+for study in (certify, certificates, trajectory, learning, largest):
     app.command()(study)
 app.command()(completion)
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..utils.errors import UserError
 from .linear_autograd import Linear, linear, tracked
-from .normal import ComposedNormal, SpectralNormal, normal_operator, spectrum_bounds
+from .normal import ComposedNormal, FourierNormal, SpectralNormal, normal_operator, spectrum_bounds
+from .physics_tape import check_tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class DataFidelity:
 def data_fidelity(y: Tensor, physics: LinearPhysics) -> DataFidelity:
     """The data term of measurements ``y`` ``(B, C, H, W)``.
 
-    Raises ``UserError`` if the physics is not linear, has no adjoint, or does not fit the measurements.
+    Raises ``UserError`` if the physics is not linear, has no adjoint, does not fit the measurements, or would drop
+    a part of a derivative in a tensor that requires a gradient.
     """
     name = type(physics).__name__
     if isinstance(physics, type):
@@ -117,8 +119,14 @@ def data_fidelity(y: Tensor, physics: LinearPhysics) -> DataFidelity:
     try:
         backprojection = cast(Tensor, physics.A_adjoint(y))
         if isinstance(N, ComposedNormal):  # a misfit is found here rather than in an iteration
-            with torch.no_grad():
-                N.physics.A(backprojection.detach())
+            check_tape(N.physics, y, backprojection)
+        elif isinstance(N, FourierNormal) and N.stale():
+            raise UserError(
+                f"the filter of {name} requires a gradient, but was changed after its spectrum was computed: "
+                "call physics.update(filter=…) after each change, or make the physics anew"
+            )
+    except UserError:
+        raise
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
         shape = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
         first_line = str(error).partition("\n")[0]

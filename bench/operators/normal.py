@@ -74,6 +74,10 @@ class FourierNormal:
         K = cast(Tensor, filter_fft(self.kernel, self.shape, dims=(-2, -1)))
         return K if transformed(K, self.mask) or _agree(K.abs(), self.mask[..., 0]) else None
 
+    def stale(self) -> bool:
+        """Whether the kernel is differentiated, but the singular values are no longer its own."""
+        return tracked(self.kernel) and self._transform() is None
+
     def requires_grad(self) -> bool:
         """Whether the kernel or its transform is differentiated."""
         return tracked(self.mask, self.angle, self.kernel)
