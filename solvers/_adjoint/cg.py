@@ -66,14 +66,14 @@ class CG(RefinedSolver):
                 flat = active & (curvature <= 0)
                 unsuited = unsuited | (flat & (residual > noise))
                 active = active & ~(flat | broken)
-                mask, length = _mask(active, p), _column(square / curvature, p)
+                mask, length = as_mask(active, p), as_column(square / curvature, p)
                 x = torch.where(mask, torch.addcmul(x, length, p), x)
                 r = torch.where(mask, torch.addcmul(r, -length, A), r)
                 # One transfer for all sizes that decide on the next direction; another below for that direction.
                 (A_size, r_size, Tu_size), (after,), _ = norms_and_inners([A, r, u + x + r], [(r, r)])
                 residual = torch.where(active, ratio(r_size, Tu_size), residual)
                 done = active & (residual <= self.tol)
-                p = torch.where(mask, torch.addcmul(r, _column(after / square, r), p), 0)
+                p = torch.where(mask, torch.addcmul(r, as_column(after / square, r), p), 0)
                 (p_size,), (p_A,), _ = norms_and_inners([p], [(p, A)])
                 cosine = p_A / (p_size * A_size)
                 square = after
@@ -81,13 +81,13 @@ class CG(RefinedSolver):
             skew = active & ~done & (cosine.abs() > SYMMETRIC) & (residual > noise)
             unsuited = unsuited | skew
             active = active & ~(done | skew) & (after > 0)
-            p = p if bool(active.all()) else torch.where(_mask(active, p), p, 0)
+            p = p if bool(active.all()) else torch.where(as_mask(active, p), p, 0)
         return Correction((x.double() * unit).to(x), products, converged, unsuited, broken)
 
 
-def _mask(samples: Tensor, like: Tensor) -> Tensor:
+def as_mask(samples: Tensor, like: Tensor) -> Tensor:
     return samples.to(like.device)[:, None]
 
 
-def _column(values: Tensor, like: Tensor) -> Tensor:
+def as_column(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like)[:, None]

@@ -13,8 +13,8 @@ from torch.autograd import forward_ad
 
 from .maps import Map
 
-PROTOCOLS = ("select", "regularity")
-"""Optional methods of a map: those of ``SupportsSelect`` and ``HasDerivativeBounds``."""
+PROTOCOLS = ("select", "regularity", "stages")
+"""Optional methods of a map: those of ``SupportsSelect``, ``HasDerivativeBounds`` and ``SupportsStages``."""
 
 
 def copy_protocols(wrapper: object, T: Map, select: Callable[[Tensor], Map] | None = None) -> None:
