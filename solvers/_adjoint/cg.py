@@ -30,7 +30,7 @@ class CG(RefinedSolver):
     One more product measures the residual that the recurrence claims. A sample with a value that is not finite becomes
     nan, and no other sample does.
 
-    Cost: one vector-Jacobian product a step, one to measure; five vectors of the size of ``u``.
+    Cost: one vector-Jacobian product a step, one to measure; seven vectors of the size of ``u``.
 
     Attributes:
         tol: relative residual ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖``, as for every forward solver.
@@ -45,6 +45,11 @@ class CG(RefinedSolver):
 
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget)
+
+    @property
+    def workspace_vectors(self) -> int:
+        """Vectors of the size of ``u`` that a solve holds at most while a product runs, beside v and ``u0``."""
+        return 7
 
     def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
         # Scale r to near 1 by a power of two, which changes no bit, so that squares of its entries do not vanish.

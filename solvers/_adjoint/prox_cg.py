@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +45,8 @@ class ProxCG(RefinedSolver):
     The last residual is added to the result: one application more, whose product the last step has made.
 
     Cost: one vector-Jacobian product a step, as one call of each stage; one application to find the stages; one
-    product to measure. ``workspace_vectors`` of the size of ``u``.
+    product to measure. Five vectors of the size of ``u`` from a cold start, six from an earlier adjoint, and two more
+    where S is indefinite.
 
     Attributes:
         tol: relative residual ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖``, as for every forward solver.
@@ -64,26 +66,31 @@ class ProxCG(RefinedSolver):
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget)
 
+    @property
+    def workspace_vectors(self) -> int:
+        """Vectors of the size of ``u`` that a solve holds at most while a product runs, beside v and ``u0``."""
+        return 8  # 6 if the inner stage is definite
+
     def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
         stages = T.stages() if isinstance(T, HasStages) else None
         if stages is None:
             raise ValueError(NO_STAGES)
         unit = power_of_two(r)[:, None]
-        u, r = (u.double() / unit).to(r), (r.double() / unit).to(r)
+        # Scaled where they are handed over, so that no name here keeps them alive.
         with no_autocast(r):
-            correction = self._conjugate(stages, like, u, r, size)
-        step = (correction.step.double() * unit).to(correction.step)
-        return Correction(
-            step, correction.products, correction.converged, correction.unsuited, correction.broken
-        )
+            correction = self._conjugate(
+                stages, like, (u.double() / unit).to(r), (r.double() / unit).to(r), size
+            )
+        step = (correction.step.double() * unit).to(u) - u
+        return dataclasses.replace(correction, step=step)
 
-    def _conjugate(self, stages: AdjointStages, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
+    def _conjugate(self, stages: AdjointStages, like: Tensor, x: Tensor, r: Tensor, size: int) -> Correction:
+        """Continue from x with the residual r; the step of the correction is the point itself."""
         definite = stages.definite
 
         def inner(a: Tensor) -> Tensor:
             return wide_rows(stages.inner(from_rows(a, like)))
 
-        x = torch.zeros_like(r)
         kept, kept_r = x, r  # smoothed; without smoothing the same tensors as x and r
         p, Sr = r, inner(r)
         Sp = Sr
@@ -112,13 +119,15 @@ class ProxCG(RefinedSolver):
             mask, length = as_mask(active, p), as_column(square / curvature, p)
             x = torch.where(mask, torch.addcmul(x, length, p), x)
             r = torch.where(mask, torch.addcmul(r, -length, A), r)
+            del A
             if definite:
-                kept, kept_r, Sr = x, r, inner(r)
+                kept, kept_r = x, r  # before the call, which would otherwise find the former ones alive
+                Sr = inner(r)
                 inner_calls += 1
             else:
                 kept, kept_r = _smoothed(active, kept, kept_r, x, r)
             # Where S is a projection, r need not vanish in its null space; the residual is Jᵀr once r is added.
-            left, scale, r_size = norms(Sr if definite else kept_r, u + kept + kept_r, r)
+            left, scale, r_size = norms(Sr if definite else kept_r, kept + kept_r, r)
             residual = torch.where(active, ratio(left, scale), residual)
             done = active & (residual <= self.tol)
             converged, active = converged | done, active & ~done
@@ -135,7 +144,7 @@ class ProxCG(RefinedSolver):
             mask, ahead = as_mask(active, p), as_column(after / square, p)
             p = torch.where(mask, torch.addcmul(r, ahead, p), 0)
             Sp = torch.where(mask, torch.addcmul(Sr, ahead, Sp), 0)
-            square = after
+            square, Sr = after, Sp  # the former Sr is not kept alive
         return Correction(kept + kept_r, max(steps, inner_calls), converged, unsuited, broken)
 
 

@@ -46,10 +46,15 @@ def solve_from(u0: Tensor, solver: AdjointSolver, T: AdjointOperator) -> FixedPo
         return _after_one(solver(T, T.v))
     c, mask = c.to(u)[:, None], useful.to(u.device)[:, None]
     y = torch.where(mask, v + c * Ju, v)
-    if isinstance(solver, RefinedSolver):
-        u = torch.where(mask, c * u, 0)
-        return solver.improve(T, T.v, u, y, y - u, 1)
-    return _after_one(solver(T, from_rows(y, T.v)))
+    del a, Ju
+    if not isinstance(solver, RefinedSolver):
+        return _after_one(solver(T, from_rows(y, T.v)))
+    u = torch.where(mask, c * u, 0)
+    r = y - u
+    # Handed over without a name here, which would keep them alive during the solve.
+    known_start = [u, y, r]
+    del u, y, r
+    return solver.improve(T, T.v, known_start.pop(0), known_start.pop(0), known_start.pop(0), 1)
 
 
 def _after_one(at: FixedPoint) -> FixedPoint:
