@@ -3,6 +3,7 @@
 from ._adjoint.adjoint_map import AdjointOperator, AdjointSolver
 from ._adjoint.cg import CG
 from ._adjoint.gmres import GMRES
+from ._adjoint.prox_cg import ProxCG
 from ._adjoint.shine import SharedInverse
 from ._backward.certified import CertifiedBackward, StagnationWarning
 from ._backward.modes import ImplicitDifferentiation, TruncatedBackprop
@@ -18,7 +19,7 @@ from ._certificates.derivative_bounds import (
 )
 from ._certificates.tape_recorder import TapedApplication, TapeRecorder, last_backward_pass
 from ._core.certificate import Certificate
-from ._core.maps import Loss, Map, SupportsSelect
+from ._core.maps import AdjointStages, Loss, Map, SupportsSelect, SupportsStages
 from ._core.results import FixedPoint, Solution, SolveReport
 from ._core.solver import BackwardMode, ForwardSolver, Solver
 from ._forward.anderson import Anderson
@@ -47,6 +48,7 @@ __all__ = [
     "SOLVER_PARTS",
     "AdjointOperator",
     "AdjointSolver",
+    "AdjointStages",
     "Anderson",
     "BackwardMode",
     "Certificate",
@@ -65,6 +67,7 @@ __all__ = [
     "Map",
     "Nesterov",
     "Picard",
+    "ProxCG",
     "Reconstructor",
     "SharedInverse",
     "Smooth",
@@ -74,6 +77,7 @@ __all__ = [
     "Solver",
     "StagnationWarning",
     "SupportsSelect",
+    "SupportsStages",
     "TapeRecorder",
     "TapedApplication",
     "ToleranceSchedule",

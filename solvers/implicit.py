@@ -5,13 +5,14 @@ from __future__ import annotations
 from ._adjoint.adjoint_map import AdjointSolver
 from ._adjoint.cg import CG
 from ._adjoint.gmres import GMRES
+from ._adjoint.prox_cg import ProxCG
 from ._adjoint.shine import SharedInverse
 from ._backward.modes import ImplicitDifferentiation
 from ._core.input_checks import check_part
 from ._core.label import call
 from ._core.solver import ForwardSolver, Solver
 
-LINEAR = (GMRES, CG, SharedInverse)
+LINEAR = (GMRES, CG, ProxCG, SharedInverse)
 """Solvers of the adjoint equation only."""
 
 
@@ -26,7 +27,7 @@ def implicit(forward: ForwardSolver, adjoint: AdjointSolver) -> Solver:
 
     Args:
         forward: the forward solver: ``iterate(N)``, ``picard(tol)``, ``nesterov(tol)`` or ``anderson(tol)``.
-        adjoint: the adjoint solver: any of these, ``gmres(tol)``, ``cg(tol)`` or ``shared(k)``.
+        adjoint: the adjoint solver: any of these, ``gmres(tol)``, ``cg(tol)``, ``prox_cg(tol)`` or ``shared(k)``.
 
     Raises:
         ValueError: one of the two is a class, or no function; or ``forward`` solves linear equations only.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ._adjoint.cg import CG
 from ._adjoint.gmres import GMRES
+from ._adjoint.prox_cg import ProxCG
 from ._adjoint.shine import SharedInverse
 from ._core.label import label_name
 from ._core.solver import Solver
@@ -130,6 +131,7 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
 }
 
 SOLVER_PARTS: dict[str, Callable[..., object]] = {
-    label_name(kind): kind for kind in (FixedSteps, Picard, Nesterov, Anderson, GMRES, CG, SharedInverse)
+    label_name(kind): kind
+    for kind in (FixedSteps, Picard, Nesterov, Anderson, GMRES, CG, ProxCG, SharedInverse)
 }
 """Solvers that may be arguments of an estimator, by their names in labels."""

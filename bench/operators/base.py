@@ -10,7 +10,7 @@ import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
-from solvers import DerivativeBounds, Map
+from solvers import AdjointStages, DerivativeBounds, Map
 
 from ..utils.errors import UserError
 from .data_fidelity import DataFidelity, data_fidelity
@@ -77,6 +77,10 @@ class Operator(nn.Module):
         """Bounds on the derivatives of T for the data term ``data``, at the present parameters; or ``None``."""
         return None
 
+    def stages(self, x: Tensor, data: DataFidelity) -> AdjointStages | None:
+        """The stages of ``∂Tᵀ`` at states ``x`` ``(B, …)`` for the data term ``data``; ``None`` if there are none."""
+        return None
+
     def network_weights(self) -> list[nn.Parameter]:
         """The parameters that are weights of a network; they have a learning rate of their own."""
         return []
@@ -104,6 +108,10 @@ class BoundOperator:
     def regularity(self) -> DerivativeBounds | None:
         """Bounds on the derivatives of the map; ``None`` if unknown."""
         return self.operator.regularity(self.data)
+
+    def stages(self, x: Tensor) -> AdjointStages | None:
+        """The stages of ``∂Tᵀ`` at states ``x`` ``(B, …)``, by one application; ``None`` if there are none."""
+        return self.operator.stages(x, self.data)
 
     def image(self, state: Tensor) -> Tensor:
         """The image ``(B, C, H, W)`` of a state of these measurements; see ``Operator.image``."""

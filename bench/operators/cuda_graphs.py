@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from solvers import DerivativeBounds, Map
+from solvers import AdjointStages, DerivativeBounds, Map
 
 from . import BoundOperator, Operator
 from .normal import SpectralNormal
@@ -161,6 +161,10 @@ class EagerParts:
     def regularity(self) -> DerivativeBounds | None:
         """Derivative bounds of the bound operator."""
         return self.bound.regularity()
+
+    def stages(self, x: Tensor) -> AdjointStages | None:
+        """The stages of the bound operator, eager."""
+        return self.bound.stages(x)
 
     def select(self, index: Tensor) -> Map:
         """The map of the samples at ``index``, eager: their number is another shape, and changes all the time."""

@@ -11,6 +11,8 @@ from deepinv.physics import LinearPhysics
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from solvers import AdjointStages
+
 from ..utils.arguments import call_label, real, whole
 from ..utils.errors import UserError
 from .base import Prior
@@ -56,6 +58,16 @@ class DouglasRachford(DataProxOperator):
     def prox_argument(self, x: Tensor, data: DataFidelity) -> tuple[Tensor, Tensor]:
         """``R_f(z)``, and γ."""
         return 2 * self.data_prox(x, data) - x, self.gamma_of_prox
+
+    def stages(self, x: Tensor, data: DataFidelity) -> AdjointStages | None:
+        """``2D − I`` and ``αH``, the derivatives of the two reflections, with the shift ``1 − α``."""
+        derivative, reflection = self.derivatives(x, data)
+        return AdjointStages(
+            lambda u: torch.sub(2 * derivative(u), u),
+            lambda u: self.alpha * reflection(u),
+            shift=1 - self.alpha,
+            definite=False,
+        )
 
     def image(self, state: Tensor, data: DataFidelity | None = None) -> Tensor:
         """``S prox_{γf}(z)``."""

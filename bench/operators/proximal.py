@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import Self
 
 import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
-from solvers import DerivativeBounds
+from solvers import AdjointStages, DerivativeBounds, Map
 
 from .base import Operator
 from .data_fidelity import DataFidelity, data_fidelity
@@ -96,10 +97,28 @@ class ProximalOperator(Operator):
         """The bounds of the penalty."""
         return self.prior.regularity(self, data)
 
+    def stages(self, x: Tensor, data: DataFidelity) -> AdjointStages | None:
+        """``D`` and ``H``, the derivatives of the prox and of its argument; T is the prox of its argument, c = 1."""
+        return AdjointStages(*self.derivatives(x, data))
+
+    def derivatives(self, x: Tensor, data: DataFidelity) -> tuple[Map, Map]:
+        """``u -> D u`` with D the derivative of the prox at ``H x + h``, and ``u -> H u``; both are symmetric."""
+        with torch.enable_grad():
+            start = x.detach().requires_grad_()
+            argument, step = self.prox_argument(start, data)
+            z = argument.detach().requires_grad_()
+            value = self.prior.prox(z, step.detach())
+        return partial(_pulled, value, z), partial(_pulled, argument, start)
+
     def eigenvalues(self, spectrum: tuple[float, float]) -> tuple[float, float]:
         """Bounds on the eigenvalues of ``SᵀAᵀAS``: products of the extremes of ``SᵀS`` and ``AᵀA``."""
         least, largest = self.prior.range()
         return spectrum[0] * least, spectrum[1] * largest
+
+
+def _pulled(y: Tensor, x: Tensor, u: Tensor) -> Tensor:
+    """``(∂y/∂x)ᵀ u``, keeping the tape."""
+    return torch.autograd.grad(y, x, u, retain_graph=True, materialize_grads=True)[0]
 
 
 def norm(x: Tensor) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from .._core.maps import Map, SupportsSelect
+from .._core.maps import AdjointStages, Map, SupportsSelect, SupportsStages
 from .._core.results import FixedPoint
 from .._core.tape import LeafVersions, check_same_value
 
@@ -38,6 +40,15 @@ class AdjointOperator(Protocol):
         ...
 
 
+@runtime_checkable
+class HasStages(Protocol):
+    """An adjoint operator that may be known in two symmetric stages."""
+
+    def stages(self) -> AdjointStages | None:
+        """Return them; ``None`` if there are none."""
+        ...
+
+
 class AdjointSolver(Protocol):
     """Solves the adjoint equation from ``u0``.
 
@@ -55,18 +66,27 @@ class TapedAdjoint:
         x, y: the taped point and its value.
         v: the cotangent, of the shape of ``y``.
         inverse: see ``AdjointOperator``.
+        find_stages: finds the stages of T at ``x``; ``None`` if T has none.
     """
 
     x: Tensor
     y: Tensor
     v: Tensor
     inverse: Map | None
+    find_stages: Callable[[], AdjointStages | None] | None = field(default=None, kw_only=True)
+    _stages: AdjointStages | None = field(default=None, init=False, repr=False)
 
     def __call__(self, u: Tensor) -> Tensor:
         return self.v + self.linear(u)
 
     def linear(self, u: Tensor) -> Tensor:
         return torch.autograd.grad(self.y, self.x, u, retain_graph=True, materialize_grads=True)[0]
+
+    def stages(self) -> AdjointStages | None:
+        """Return the stages of T at ``x``, found at the first call."""
+        if self._stages is None and self.find_stages is not None:
+            self._stages = self.find_stages()
+        return self._stages
 
 
 @dataclass(slots=True)
@@ -107,6 +127,25 @@ def taped_adjoint(
     batch_size: int = 0,
 ) -> TapedAdjoint:
     """Return the adjoint operator of ``y = T(x)``, with ``select`` if T has it; a ``batch_size`` of 0 is ``len(x)``."""
+    count = len(x) if x.ndim else 1
+    batch_size = batch_size or count
+    find_stages = None
+    if isinstance(T, SupportsStages):
+        find_stages = partial(
+            _stages_of, T, x.detach(), recomputed, count / batch_size if batch_size else 1, leaves
+        )
     if isinstance(T, SupportsSelect):
-        return SelectableTapedAdjoint(x, y, v, inverse, T, recomputed, batch_size or len(x), leaves)
-    return TapedAdjoint(x, y, v, inverse)
+        return SelectableTapedAdjoint(
+            x, y, v, inverse, T, recomputed, batch_size, leaves, find_stages=find_stages
+        )
+    return TapedAdjoint(x, y, v, inverse, find_stages=find_stages)
+
+
+def _stages_of(
+    T: SupportsStages, x: Tensor, recomputed: list[float], fraction: float, leaves: LeafVersions
+) -> AdjointStages | None:
+    leaves.check()
+    stages = T.stages(x)
+    if stages is not None:
+        recomputed.append(fraction)
+    return stages

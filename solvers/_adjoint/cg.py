@@ -30,7 +30,7 @@ class CG(RefinedSolver):
     One more product measures the residual that the recurrence claims. A sample with a value that is not finite becomes
     nan, and no other sample does.
 
-    Cost: one vector-Jacobian product a step, one to measure; five vectors of the size of ``u``.
+    Cost: one vector-Jacobian product a step, one to measure; seven vectors of the size of ``u``.
 
     Attributes:
         tol: relative residual ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖``, as for every forward solver.
@@ -45,6 +45,11 @@ class CG(RefinedSolver):
 
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget)
+
+    @property
+    def workspace_vectors(self) -> int:
+        """Vectors of the size of ``u`` that a solve holds at most while a product runs, beside v and ``u0``."""
+        return 7
 
     def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
         # Scale r to near 1 by a power of two, which changes no bit, so that squares of its entries do not vanish.
@@ -66,14 +71,14 @@ class CG(RefinedSolver):
                 flat = active & (curvature <= 0)
                 unsuited = unsuited | (flat & (residual > noise))
                 active = active & ~(flat | broken)
-                mask, length = _mask(active, p), _column(square / curvature, p)
+                mask, length = as_mask(active, p), as_column(square / curvature, p)
                 x = torch.where(mask, torch.addcmul(x, length, p), x)
                 r = torch.where(mask, torch.addcmul(r, -length, A), r)
                 # One transfer for all sizes that decide on the next direction; another below for that direction.
                 (A_size, r_size, Tu_size), (after,), _ = norms_and_inners([A, r, u + x + r], [(r, r)])
                 residual = torch.where(active, ratio(r_size, Tu_size), residual)
                 done = active & (residual <= self.tol)
-                p = torch.where(mask, torch.addcmul(r, _column(after / square, r), p), 0)
+                p = torch.where(mask, torch.addcmul(r, as_column(after / square, r), p), 0)
                 (p_size,), (p_A,), _ = norms_and_inners([p], [(p, A)])
                 cosine = p_A / (p_size * A_size)
                 square = after
@@ -81,13 +86,13 @@ class CG(RefinedSolver):
             skew = active & ~done & (cosine.abs() > SYMMETRIC) & (residual > noise)
             unsuited = unsuited | skew
             active = active & ~(done | skew) & (after > 0)
-            p = p if bool(active.all()) else torch.where(_mask(active, p), p, 0)
+            p = p if bool(active.all()) else torch.where(as_mask(active, p), p, 0)
         return Correction((x.double() * unit).to(x), products, converged, unsuited, broken)
 
 
-def _mask(samples: Tensor, like: Tensor) -> Tensor:
+def as_mask(samples: Tensor, like: Tensor) -> Tensor:
     return samples.to(like.device)[:, None]
 
 
-def _column(values: Tensor, like: Tensor) -> Tensor:
+def as_column(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like)[:, None]

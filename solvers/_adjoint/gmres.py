@@ -34,7 +34,7 @@ class GMRES(RefinedSolver):
     larger, because of rounding or samples that interact, the solve continues as long as that helps. A sample with a
     value that is not finite becomes nan, and no other sample does.
 
-    Cost: one vector-Jacobian product a step, one to measure; ``memory + 1`` vectors of the size of ``u``.
+    Cost: one vector-Jacobian product a step, one to measure; ``memory + 4`` vectors of the size of ``u``.
 
     Attributes:
         tol: relative residual ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖``, as for every forward solver.
@@ -60,6 +60,11 @@ class GMRES(RefinedSolver):
 
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget, memory=self.memory)
+
+    @property
+    def workspace_vectors(self) -> int:
+        """Vectors of the size of ``u`` that a solve holds at most while a product runs, beside v and ``u0``."""
+        return self.memory + 4
 
     def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
         """Correct u in one Krylov space of at most ``size`` dimensions.

@@ -79,6 +79,7 @@ class RefinedSolver:
             products: number of products so far.
         """
         size, scale = norms(r, y)
+        del y
         broken = ~(size.isfinite() & scale.isfinite())
         residual = torch.where(broken, math.nan, ratio(size, scale))
         amplification: Tensor | float = self._unknown_amplification
@@ -90,13 +91,11 @@ class RefinedSolver:
                 break
             u, r = _masked(~broken, u), _masked(active, r)
             correction = self._correct(T, like, u, r, self.budget - products - 1)
-            point = from_rows(_masked(~correction.broken, u + correction.step), like)
-            value = T(point)
+            u = wide_rows(from_rows(_masked(~correction.broken, u + correction.step), like))
+            del r
+            r, size, scale = _residual(T, like, u)
             amplification = correction.amplification
             products += correction.products + 1
-            u, y = wide_rows(point), wide_rows(value)
-            r = y - u
-            size, scale = norms(r, y)
             broken = broken | correction.broken | ~(size.isfinite() & scale.isfinite())
             before, residual = residual, torch.where(broken, math.nan, ratio(size, scale))
             enough = torch.where(correction.converged, STALLED, 1.0) * before
@@ -113,6 +112,14 @@ class RefinedSolver:
     def _met(self, residual: Tensor, amplification: Tensor | float) -> Tensor:
         """Whether samples have met the tolerance; one without a residual has, whatever its amplification."""
         return (residual == 0) | (residual * amplification <= self.tol)
+
+
+def _residual(T: AdjointOperator, like: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ``v + Jᵀu − u``, and its norm and that of ``v + Jᵀu`` for each sample, by one product."""
+    y = wide_rows(T(from_rows(u, like)))
+    r = y - u
+    size, scale = norms(r, y)
+    return r, size, scale
 
 
 def _masked(mask: Tensor, matrix: Tensor) -> Tensor:

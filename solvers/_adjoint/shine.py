@@ -36,7 +36,7 @@ class SharedInverse:
             raise ValueError(
                 "the forward solver returned no inverse to share: use shared=True, e.g. anderson(0.001, shared=True)"
             )
-        u = T.inverse(u0)
+        u = T.inverse(T.v)  # not u0: an earlier adjoint is no cotangent
         for _ in range(self.refine):
             u = T(u)
         return FixedPoint(u, SolveReport(self.refine))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from .._adjoint.adjoint_map import AdjointSolver, taped_adjoint
+from .._adjoint.warm_start import solve_from
 from .._core.argument_checks import at_least, fraction
 from .._core.input_checks import check_part, is_batched
 from .._core.map_guard import AutocastState, GuardedMap
@@ -85,7 +86,8 @@ class ImplicitDifferentiation:
     In the backward pass the cotangent v of ``T(x)`` is replaced by u, which autograd then carries through the recorded
     application into the parameters. The adjoint equation ``(I − Jᵀ)u = v`` is a fixed point, so any forward solver,
     started at ``u = v``, solves it: ``FixedSteps(K − 1)`` is the K-term Neumann series, ``Picard(tol)`` the series to a
-    tolerance, ``Anderson(tol)`` accelerates it. ``GMRES(tol)`` and ``CG(tol)`` use that it is linear.
+    tolerance, ``Anderson(tol)`` accelerates it. ``GMRES(tol)`` and ``CG(tol)`` use that it is linear. If the point
+    brings the adjoint of an earlier visit, the solve starts there (``solve_from``).
 
     Tape: one application. Cost of a backward pass: the products of the adjoint solver, and one more. The report of the
     adjoint solver is appended to ``Solution.adjoint``.
@@ -115,8 +117,9 @@ class ImplicitDifferentiation:
         ends = tape_ends(y, start=x)
         if not ends.may_have_parameters:  # y is on a tape because of x alone
             return Solution(y.detach(), point.report, 1)
-        solve = _ImplicitAdjoint(T, point.inverse, self.adjoint, LeafVersions(ends.leaves))
-        return Solution(exchange_cotangent(y, solve, y, x), point.report, 1, solve.reports, solve.recomputed)
+        solve = _ImplicitAdjoint(T, point.inverse, self.adjoint, LeafVersions(ends.leaves), point.adjoint)
+        y = exchange_cotangent(y, solve, y, x)
+        return Solution(y, point.report, 1, solve.reports, solve.recomputed, adjoints=solve.adjoints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +128,18 @@ class _ImplicitAdjoint:
     inverse: Map | None
     adjoint: AdjointSolver
     leaves: LeafVersions
+    u0: Tensor | None
+    adjoints: list[Tensor] = field(default_factory=list[Tensor])
     reports: list[SolveReport] = field(default_factory=list[SolveReport])
     recomputed: list[float] = field(default_factory=list[float])
 
     def __call__(self, v: Tensor, y: Tensor, x: Tensor) -> Tensor:
         operator = taped_adjoint(self.T, x, y, v, self.inverse, self.recomputed, self.leaves)
-        solution = self.adjoint(operator, v)
+        solution = (
+            self.adjoint(operator, v) if self.u0 is None else solve_from(self.u0, self.adjoint, operator)
+        )
         self.reports.append(solution.report)
+        self.adjoints.append(solution.x.detach())
         return solution.x
 
 

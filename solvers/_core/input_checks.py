@@ -13,8 +13,8 @@ from torch.autograd import forward_ad
 
 from .maps import Map
 
-PROTOCOLS = ("select", "regularity")
-"""Optional methods of a map: those of ``SupportsSelect`` and ``HasDerivativeBounds``."""
+PROTOCOLS = ("select", "regularity", "stages")
+"""Optional methods of a map: those of ``SupportsSelect``, ``HasDerivativeBounds`` and ``SupportsStages``."""
 
 
 def copy_protocols(wrapper: object, T: Map, select: Callable[[Tensor], Map] | None = None) -> None:
@@ -51,6 +51,19 @@ def checked_start(T: object, x0: object, loss: object) -> Tensor:
     if x0.is_inference() and not torch.is_inference_mode_enabled():
         x0 = x0.clone()
     return x0.detach()
+
+
+def checked_adjoint(u0: object, x0: Tensor) -> Tensor:
+    """Return ``u0`` without a tape; raise ``TypeError`` or ``ValueError`` if it cannot be an adjoint at ``x0``."""
+    if not isinstance(u0, Tensor):
+        raise TypeError(f"u0 must be a Tensor like x0, an earlier solution.adjoints[-1], not {type_name(u0)}")
+    if u0.shape != x0.shape:
+        raise ValueError(f"u0 must have the shape {tuple(x0.shape)} of x0, not {tuple(u0.shape)}")
+    if u0.dtype != x0.dtype:
+        raise TypeError(f"u0 must have the dtype {x0.dtype} of x0, not {u0.dtype}: give u0.to(x0)")
+    if u0.device != x0.device:
+        raise ValueError(f"u0 must be on {x0.device} as x0 is, not on {u0.device}: give u0.to(x0)")
+    return u0.detach()
 
 
 def type_name(value: object) -> str:

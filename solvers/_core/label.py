@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-LABELS = {"FixedSteps": "iterate", "SharedInverse": "shared"}
+LABELS = {"FixedSteps": "iterate", "SharedInverse": "shared", "ProxCG": "prox_cg"}
 """Labels that are not the class in lower case. They pair results across versions, so they must not change."""
 
 

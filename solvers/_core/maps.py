@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
@@ -30,4 +31,35 @@ class SupportsSelect(Protocol):
 
     def select(self, index: Tensor, /) -> Map:
         """Return the map of the samples at ``index`` (int64) alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdjointStages:
+    """The adjoint of a derivative in two symmetric stages, ``Jᵀu = shift · u + outer(inner(u))``.
+
+    A forward–backward step has the derivative of its prox as the inner stage, and that of its gradient step as the
+    outer one; Douglas–Rachford has those of its two reflections. Then ``I − Jᵀ`` is its own adjoint in the inner
+    product ``⟨inner(·), ·⟩``. One call of each stage is the work of one product.
+
+    Attributes:
+        inner, outer: linear and symmetric, of the shape and dtype of ``u``.
+        shift: a number.
+        definite: whether ``inner`` has no negative eigenvalue, and ``I − Jᵀ`` none in that inner product.
+    """
+
+    inner: Map
+    outer: Map
+    shift: float = 0.0
+    definite: bool = True
+
+
+@runtime_checkable
+class SupportsStages(Protocol):
+    """A map whose derivative is known in stages, for ``prox_cg``."""
+
+    def __call__(self, x: Tensor, /) -> Tensor: ...
+
+    def stages(self, x: Tensor, /) -> AdjointStages | None:
+        """Return the stages at ``x``, for at most the work of one application; ``None`` if there are none."""
         ...

@@ -46,11 +46,14 @@ class FixedPoint:
         x: the point, without a tape.
         report: how it was found.
         inverse: ``v -> ≈ (I − Jᵀ)⁻¹v``, if a quasi-Newton solver has learned it; otherwise ``None``.
+        adjoint: an adjoint of the same samples at an earlier visit, of the shape of ``x``, at which the adjoint solve
+            starts; ``None`` to start without one.
     """
 
     x: Tensor
     report: SolveReport
     inverse: Map | None = None
+    adjoint: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Solution:
         recomputed: one number per further application of ``T`` on a tape, the fraction of the batch it was made on:
             applications repeated by ``backward()``, and applications at points given up later.
         certificates: certificates of the gradient, for estimators that compute them; filled when known.
+        adjoints: the adjoint u of each backward pass, of the shape of ``x`` and without a tape, appended by
+            ``backward()``: the ``u0`` of the next visit of these samples. Empty without an adjoint solve.
     """
 
     x: Tensor
@@ -73,6 +78,7 @@ class Solution:
     adjoint: list[SolveReport] = field(default_factory=list[SolveReport])
     recomputed: list[float] = field(default_factory=list[float])
     certificates: list[Certificate] = field(default_factory=list["Certificate"])
+    adjoints: list[Tensor] = field(default_factory=list[Tensor])
 
     @property
     def applications(self) -> int:

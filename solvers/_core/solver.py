@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .input_checks import (
     check_part,
+    checked_adjoint,
     checked_start,
     explained_transform_errors,
     in_transform,
@@ -68,7 +69,7 @@ class Solver:
         check_part("forward_solver", self.forward_solver, "Anderson(1e-3)")
         check_part("backward_mode", self.backward_mode, "TruncatedBackprop(10)")
 
-    def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
+    def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /, u0: Tensor | None = None) -> Solution:
         """Solve ``x = T(x)`` from ``x0``.
 
         Autocast applies to T alone: states, and the solver's computations with them, keep the dtype of ``x0``.
@@ -80,20 +81,26 @@ class Solver:
                 changed.
             loss: the loss of the solution. ``certified`` and ``estimated`` need it to decide when the gradient is
                 accurate enough; estimators of a fixed depth ignore it.
+            u0: the adjoint of the same samples at an earlier visit, ``Solution.adjoints[-1]`` of that visit, of the
+                shape, dtype and device of ``x0``; 0 for a sample that was never visited. Implicit differentiation
+                starts there, which takes one product to measure, and saves those that led there. Truncated modes and
+                ``certified`` ignore it.
 
         Returns:
             A solution whose ``x`` has the shape, dtype and device of ``x0``.
 
         Raises:
             TypeError: T or the loss is no function, or x0 no dense tensor of a floating or complex dtype; T returns
-                no tensor, or another dtype; the forward solver returns no ``FixedPoint``.
-            ValueError: T returns another shape or device, or writes to memory of its earlier values.
+                no tensor, or another dtype; u0 is no tensor, or has another dtype than x0; the forward solver returns
+                no ``FixedPoint``.
+            ValueError: T returns another shape or device, u0 has another, or T writes to memory of its earlier values.
             RuntimeError: a transform of ``torch.func`` is active, which the backward mode does not support.
         """
         if in_transform() and not getattr(self.backward_mode, "transformable", True):
             raise transform_error(self.label)
         with no_tape():
             start = checked_start(T, x0, loss)
+            adjoint = None if u0 is None else checked_adjoint(u0, start)
         guard = GuardedMap(T, AutocastState.around(start))
         with guard.autocast.disabled(), explained_transform_errors(self.label):
             with no_tape():
@@ -106,6 +113,8 @@ class Solver:
                 raise TypeError(
                     f"a forward solver must return a FixedPoint; {self.forward_solver!r} returned {type_name(point)}"
                 )
+            if adjoint is not None:
+                point = replace(point, adjoint=adjoint)
             solution = self.backward_mode(guard, point, loss)
         return _finished(solution, guard)
 

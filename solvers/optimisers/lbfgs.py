@@ -35,7 +35,7 @@ class LBFGS:
     2005). A rejected step is shortened by the minimiser of a cubic. Each trial is a full evaluation, from the last
     solution, so that its gradient shapes the cubic and is at hand once it is accepted.
 
-    If ``trials`` trials of a step fail, the point is evaluated again, and the gradient tried. It ends if that fails too.
+    If ``trials`` trials of a step fail, the point is evaluated again, and the gradient tried; it ends if that fails.
 
     Attributes:
         first, longest: lengths of steps in θ.
