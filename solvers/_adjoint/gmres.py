@@ -1,17 +1,19 @@
 """GMRES for the adjoint equation, a Krylov space for each sample."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportConstantRedefinition=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from .._core.argument_checks import stopping_rule
 from .._core.batch import from_rows, inners, no_autocast, norms, norms_and_inners, ratio, wide_rows
+from .._core.maps import SupportsSelect
 from .adjoint_map import AdjointOperator
-from .refinement import Correction, RefinedSolver
+from .refinement import SPARSE, Correction, RefinedSolver
 
 CANCELLED = 0.1
 """Orthogonalise again if less than this fraction of a vector is left: its small rest is mostly rounding."""
@@ -72,7 +74,8 @@ class GMRES(RefinedSolver):
         weights, along = torch.zeros_like(H[:, 0]), torch.zeros_like(H[..., 0])
         converged, broken = r_size == 0, torch.zeros_like(r_size, dtype=torch.bool)
         noise = NOISE * torch.finfo(r.dtype).eps
-        k = 0
+        k, skipped = 0, 0.0
+        place, result = torch.arange(len(r)), _Result(r, converged, broken)
         while k < size:
             q = Q[:, k]
             along[:, k] = _along(q, u, u_size, r_size)
@@ -80,17 +83,53 @@ class GMRES(RefinedSolver):
             broken = broken | ~column.isfinite().all(1)
             H[:, : k + 2, k] = torch.where(broken[:, None], 0, column)
             k += 1
+            skipped += 1 - len(place) / len(r)
             if bool((u_size > 0).any()):
                 along[:, k] = _along(Q[:, k], u, u_size, r_size)
             c, residual, Tu_size = _least_squares(H[:, : k + 1, :k], noise, along[:, : k + 1], u_size)
             active = ~(converged | broken)
             weights[:, :k] = torch.where(active[:, None], c, weights[:, :k])
             converged = converged | (active & (ratio(residual, Tu_size) <= self.tol))
-            if bool((converged | broken | (H[:, k, k - 1] == 0)).all()):
+            running = ~(converged | broken | (H[:, k, k - 1] == 0))
+            if not bool(running.any()):
                 break
+            if k < size and isinstance(T, SupportsSelect) and int(running.sum()) <= SPARSE * len(running):
+                result.store(place, weights[:, :k], r_size, Q[:, :k], converged, broken)
+                index = running.nonzero().flatten()
+                there = index.to(r.device)
+                T = cast("AdjointOperator", T.select(there))
+                Q, u = Q[there], u[there]
+                H, weights, along = H[index], weights[index], along[index]
+                r_size, u_size, converged, broken = (
+                    r_size[index],
+                    u_size[index],
+                    converged[index],
+                    broken[index],
+                )
+                place = place[index]
+        result.store(place, weights[:, :k], r_size, Q[:, :k], converged, broken)
+        unsuited = torch.zeros_like(result.broken)
+        return Correction(result.step, k, result.converged, unsuited, result.broken, skipped)
+
+
+class _Result:
+    """The correction of the whole batch, to which those of its samples are written as they end."""
+
+    def __init__(self, r: Tensor, converged: Tensor, broken: Tensor) -> None:
+        self.step = r  # until the first is stored: memory is taken for samples that end early alone
+        self.converged, self.broken, self._whole = converged.clone(), broken.clone(), len(r)
+
+    def store(
+        self, place: Tensor, weights: Tensor, r_size: Tensor, Q: Tensor, converged: Tensor, broken: Tensor
+    ) -> None:
+        """Write the steps ``Q c ‖r‖`` of the samples at ``place``."""
         with no_autocast(Q):
-            step = torch.bmm((weights[:, :k] * r_size[:, None]).to(Q)[:, None], Q[:, :k])[:, 0]
-        return Correction(step, k, converged, torch.zeros_like(broken), broken)
+            step = torch.bmm((weights * r_size[:, None]).to(Q)[:, None], Q)[:, 0]
+        if self._whole == len(place):
+            self.step = step
+        else:
+            self.step = self.step.index_copy(0, place.to(Q.device), step)
+        self.converged[place], self.broken[place] = converged, broken
 
 
 def _column(size: Tensor, like: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from .._core.batch import from_rows, norms, ratio, wide_rows
 from .._core.results import FixedPoint, SolveReport
 from .adjoint_map import AdjointOperator
 
+SPARSE = 0.75
+"""Samples that have ended are skipped once at most this fraction is left, as by the loop of the forward solvers."""
 STALLED = 0.5
 """A correction that claims convergence but leaves more than this fraction of the residual is limited by rounding."""
 
@@ -26,6 +28,7 @@ class Correction:
         converged: samples that have met the tolerance, if the recurrence is right.
         unsuited: samples for which the method does not work, e.g. CG for a J that is not symmetric.
         broken: samples with a product that is not finite.
+        skipped: number of products, each weighted by the fraction of the samples that it was not made on.
     """
 
     step: Tensor
@@ -33,6 +36,7 @@ class Correction:
     converged: Tensor
     unsuited: Tensor
     broken: Tensor
+    skipped: float = 0.0
 
 
 class RefinedSolver:
@@ -75,7 +79,7 @@ class RefinedSolver:
         del y
         broken = ~(size.isfinite() & scale.isfinite())
         residual = torch.where(broken, math.nan, ratio(size, scale))
-        stuck = broken
+        stuck, skipped = broken, 0.0
         best, best_residual = u, residual
         while products + 2 <= self.budget:  # at least one product for the correction, and one to measure it
             active = (residual > self.tol) & ~stuck
@@ -87,6 +91,7 @@ class RefinedSolver:
             del r
             r, size, scale = _residual(T, like, u)
             products += correction.products + 1
+            skipped += correction.skipped
             broken = broken | correction.broken | ~(size.isfinite() & scale.isfinite())
             before, residual = residual, torch.where(broken, math.nan, ratio(size, scale))
             enough = torch.where(correction.converged, STALLED, 1.0) * before
@@ -97,7 +102,8 @@ class RefinedSolver:
             best = torch.where(broken.to(best.device)[:, None], math.nan, best)
             best_residual = torch.where(broken, math.nan, best_residual)
         worst = float(best_residual.max()) if len(best_residual) else 0.0
-        return FixedPoint(from_rows(best, like), SolveReport(products, worst, worst <= self.tol))
+        report = SolveReport(products, worst, worst <= self.tol, 1 - skipped / max(1, products))
+        return FixedPoint(from_rows(best, like), report)
 
 
 def _residual(T: AdjointOperator, like: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
