@@ -1,18 +1,20 @@
 """GMRES for the adjoint equation, a Krylov space for each sample."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportConstantRedefinition=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from .._core.argument_checks import stopping_rule
 from .._core.batch import from_rows, inners, no_autocast, norms, norms_and_inners, ratio, wide_rows
+from .._core.maps import SupportsSelect
 from .adjoint_map import AdjointOperator
-from .refinement import Correction, RefinedSolver
+from .refinement import SPARSE, Correction, RefinedSolver
 
 CANCELLED = 0.1
 """Orthogonalise again if less than this fraction of a vector is left: its small rest is mostly rounding."""
@@ -83,7 +85,8 @@ class GMRES(RefinedSolver):
         converged, broken = r_size == 0, torch.zeros_like(r_size, dtype=torch.bool)
         noise = NOISE * torch.finfo(r.dtype).eps
         amplification = torch.ones_like(r_size)
-        k = 0
+        k, skipped = 0, 0.0
+        place, result = torch.arange(len(r)), _Result(r, amplification, converged, broken)
         while k < size:
             q = Q[:, k]
             along[:, k] = _along(q, u, u_size, r_size)
@@ -91,6 +94,7 @@ class GMRES(RefinedSolver):
             broken = broken | ~column.isfinite().all(1)
             H[:, : k + 2, k] = torch.where(broken[:, None], 0, column)
             k += 1
+            skipped += 1 - len(place) / len(r)
             if bool((u_size > 0).any()):
                 along[:, k] = _along(Q[:, k], u, u_size, r_size)
             c, residual, Tu_size = _least_squares(H[:, : k + 1, :k], noise, along[:, : k + 1], u_size)
@@ -99,11 +103,53 @@ class GMRES(RefinedSolver):
             if self.error:
                 amplification = torch.where(active, _inverse_bound(H[:, : k + 1, :k], noise), amplification)
             converged = converged | (active & (ratio(residual, Tu_size) * amplification <= self.tol))
-            if bool((converged | broken | (H[:, k, k - 1] == 0)).all()):
+            running = ~(converged | broken | (H[:, k, k - 1] == 0))
+            if not bool(running.any()):
                 break
+            if k < size and isinstance(T, SupportsSelect) and int(running.sum()) <= SPARSE * len(running):
+                result.store(
+                    place, weights[:, :k] * r_size[:, None], Q[:, :k], amplification, converged, broken
+                )
+                index = running.nonzero().flatten()
+                there = index.to(r.device)
+                T = cast("AdjointOperator", T.select(there))
+                Q, u = Q[there], u[there]
+                H, weights, along = H[index], weights[index], along[index]
+                r_size, u_size, amplification = r_size[index], u_size[index], amplification[index]
+                converged, broken, place = converged[index], broken[index], place[index]
+        result.store(place, weights[:, :k] * r_size[:, None], Q[:, :k], amplification, converged, broken)
+        unsuited = torch.zeros_like(result.broken)
+        return Correction(
+            result.step, k, result.converged, unsuited, result.broken, result.amplification, skipped
+        )
+
+
+class _Result:
+    """The correction of the whole batch, to which those of its samples are written as they end."""
+
+    def __init__(self, r: Tensor, amplification: Tensor, converged: Tensor, broken: Tensor) -> None:
+        self.step = r  # until the first is stored: memory is taken for samples that end early alone
+        self.amplification, self._whole = amplification.clone(), len(r)
+        self.converged, self.broken = converged.clone(), broken.clone()
+
+    def store(
+        self,
+        place: Tensor,
+        weights: Tensor,
+        Q: Tensor,
+        amplification: Tensor,
+        converged: Tensor,
+        broken: Tensor,
+    ) -> None:
+        """Write the steps ``Q · weights`` of the samples at ``place``."""
         with no_autocast(Q):
-            step = torch.bmm((weights[:, :k] * r_size[:, None]).to(Q)[:, None], Q[:, :k])[:, 0]
-        return Correction(step, k, converged, torch.zeros_like(broken), broken, amplification)
+            step = torch.bmm(weights.to(Q)[:, None], Q)[:, 0]
+        if self._whole == len(place):
+            self.step = step
+        else:
+            self.step = self.step.index_copy(0, place.to(Q.device), step)
+        self.amplification[place] = amplification
+        self.converged[place], self.broken[place] = converged, broken
 
 
 def _inverse_bound(H: Tensor, noise: float) -> Tensor:

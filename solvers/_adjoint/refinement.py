@@ -12,6 +12,8 @@ from .._core.batch import from_rows, norms, ratio, wide_rows
 from .._core.results import FixedPoint, SolveReport
 from .adjoint_map import AdjointOperator
 
+SPARSE = 0.75
+"""Samples that have ended are skipped once at most this fraction is left, as by the loop of the forward solvers."""
 STALLED = 0.5
 """A correction that claims convergence but leaves more than this fraction of the residual is limited by rounding."""
 
@@ -27,6 +29,7 @@ class Correction:
         unsuited: samples for which the method does not work, e.g. CG for a J that is not symmetric.
         broken: samples with a product that is not finite.
         amplification: what the tolerance bounds, over the residual; 1 if it bounds the residual.
+        skipped: number of products, each weighted by the fraction of the samples that it was not made on.
     """
 
     step: Tensor
@@ -35,6 +38,7 @@ class Correction:
     unsuited: Tensor
     broken: Tensor
     amplification: Tensor | float = 1.0
+    skipped: float = 0.0
 
 
 class RefinedSolver:
@@ -83,7 +87,7 @@ class RefinedSolver:
         broken = ~(size.isfinite() & scale.isfinite())
         residual = torch.where(broken, math.nan, ratio(size, scale))
         amplification: Tensor | float = self._unknown_amplification
-        stuck = broken
+        stuck, skipped = broken, 0.0
         best, best_residual = u, residual
         while products + 2 <= self.budget:  # at least one product for the correction, and one to measure it
             active = ~self._met(residual, amplification) & ~stuck
@@ -96,6 +100,7 @@ class RefinedSolver:
             r, size, scale = _residual(T, like, u)
             amplification = correction.amplification
             products += correction.products + 1
+            skipped += correction.skipped
             broken = broken | correction.broken | ~(size.isfinite() & scale.isfinite())
             before, residual = residual, torch.where(broken, math.nan, ratio(size, scale))
             enough = torch.where(correction.converged, STALLED, 1.0) * before
@@ -107,7 +112,8 @@ class RefinedSolver:
             best_residual = torch.where(broken, math.nan, best_residual)
         worst = float(best_residual.max()) if len(best_residual) else 0.0
         converged = bool(self._met(best_residual, amplification).all())
-        return FixedPoint(from_rows(best, like), SolveReport(products, worst, converged))
+        report = SolveReport(products, worst, converged, 1 - skipped / max(1, products))
+        return FixedPoint(from_rows(best, like), report)
 
     def _met(self, residual: Tensor, amplification: Tensor | float) -> Tensor:
         """Whether samples have met the tolerance; one without a residual has, whatever its amplification."""
