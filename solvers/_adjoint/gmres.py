@@ -11,10 +11,19 @@ import torch
 from torch import Tensor
 
 from .._core.argument_checks import stopping_rule
-from .._core.batch import from_rows, inners, no_autocast, norms, norms_and_inners, ratio, wide_rows
+from .._core.batch import (
+    SPARSE,
+    from_rows,
+    inners,
+    no_autocast,
+    norms,
+    norms_and_inners,
+    ratio,
+    wide_rows,
+)
 from .._core.maps import SupportsSelect
 from .adjoint_map import AdjointOperator
-from .refinement import SPARSE, Correction, RefinedSolver
+from .refinement import Correction, RefinedSolver
 
 CANCELLED = 0.1
 """Orthogonalise again if less than this fraction of a vector is left: its small rest is mostly rounding."""

@@ -12,8 +12,6 @@ from .._core.batch import from_rows, norms, ratio, wide_rows
 from .._core.results import FixedPoint, SolveReport
 from .adjoint_map import AdjointOperator
 
-SPARSE = 0.75
-"""Samples that have ended are skipped once at most this fraction is left, as by the loop of the forward solvers."""
 STALLED = 0.5
 """A correction that claims convergence but leaves more than this fraction of the residual is limited by rounding."""
 

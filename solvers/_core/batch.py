@@ -16,6 +16,8 @@ SMALL, LARGE = 2.0**-450, 2.0**450
 """Sizes outside this range are computed again from rescaled entries, because their squares may under- or overflow."""
 SMALLEST = 2.0**-1074
 """The smallest positive number of float64."""
+SPARSE = 0.75
+"""Samples that have ended are skipped once at most this fraction of the batch is still active."""
 CHUNK = 1 << 16
 """Columns converted to float64 at a time."""
 

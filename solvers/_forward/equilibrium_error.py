@@ -43,17 +43,21 @@ class EquilibriumError:
         self._before, self._earlier = empty, empty  # sizes of the last two steps
         self._gain, self._scale = torch.zeros_like(empty), torch.zeros_like(empty)  # ‖Δv‖/‖Δx‖, and ‖v‖
 
-    def __call__(self, x: Tensor, y: Tensor, following: Tensor, place: Tensor) -> Tensor:
+    def __call__(
+        self, x: Tensor, y: Tensor, following: Tensor, sizes: tuple[Tensor, Tensor], place: Tensor
+    ) -> Tensor:
         """Return the estimated relative error, float64 ``(samples,)`` on the CPU; infinite if nothing is known yet.
 
         Args:
             x, y, following: points, ``T(x)`` and the next points, ``(samples, entries)``.
+            sizes: ``‖y − x‖`` and ``‖y‖``, float64 ``(samples,)`` on the CPU.
             place: indices of the samples in the batch.
         """
-        residual, step, size = norms(y - x, following - x, y)
+        residual, size = sizes
         exact = residual <= ROUNDED * torch.finfo(x.dtype).eps * size
         if following is y:  # a plain step
             return torch.where(exact, 0.0, torch.inf)
+        step = norms(following - x)[0]
         q = torch.where(
             self._earlier > 0, (step / self._earlier).sqrt(), step / self._before
         )  # nan before the second mixing

@@ -8,13 +8,11 @@ import math
 import torch
 from torch import Tensor
 
-from .._core.batch import from_rows, no_autocast, norms, ratio, rows
+from .._core.batch import SPARSE, from_rows, no_autocast, norms, ratio, rows
 from .._core.maps import Map, SupportsSelect
 from .._core.results import FixedPoint, SolveReport
 from .equilibrium_error import EquilibriumError
 
-SPARSE = 0.75
-"""Samples that have converged are skipped once at most this fraction of the batch is still active."""
 WORSE = 10.0
 """A residual above this many times the best one of its sample means that the acceleration has failed."""
 
@@ -113,7 +111,7 @@ def run_until_converged(
             with no_autocast(x):
                 following = step.next(y)
             # The secants of an inactive sample, which does not move, tell nothing of its distance.
-            distance = torch.where(better & active, error(x, y, following, place), distance)
+            distance = torch.where(better & active, error(x, y, following, (size, scale), place), distance)
         stale = torch.where(better, 0, stale + 1)
         again = ~active & (distance > tol)
         active = active | again

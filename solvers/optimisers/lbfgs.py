@@ -12,7 +12,7 @@ from torch import Tensor
 from .._core.argument_checks import at_least, positive
 from .._core.batch import inner, norm
 from .._core.solver import Solver
-from .lbfgs_memory import direction, extended
+from .lbfgs_memory import Pairs, direction, extended
 from .objective import BilevelObjective, Evaluation, Evaluator, State
 from .protocol import OuterStep
 
@@ -64,11 +64,12 @@ class LBFGS:
     ) -> Iterator[OuterStep]:
         """See ``Optimiser``."""
         evaluator = Evaluator(objective, state)
+        pairs: Pairs = []
         if state is None:
-            here, pairs, number, trials = evaluator.evaluate(objective.theta(), solver), [], 0, 1
+            here, number, trials = evaluator.evaluate(objective.theta(), solver), 0, 1
             yield OuterStep(0, here, evaluator.work, 1, _saved(evaluator, here, pairs, 0, 1))
         else:
-            number, trials, pairs = state["number"], state["trials"], list(map(tuple, state["pairs"]))
+            number, trials, pairs = state["number"], state["trials"], [(s, y) for s, y in state["pairs"]]
             here = Evaluation(objective.theta(), state["loss"], state["gradient"], state["step_work"])
         why = ""
         while not why:
@@ -88,7 +89,7 @@ class LBFGS:
             saved = _saved(evaluator, here, pairs, number, trials)
             yield OuterStep(number, here, evaluator.work, trials, saved, why=why)
 
-    def _step(self, gradient: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    def _step(self, gradient: Tensor, pairs: Pairs) -> Tensor:
         step = direction(gradient, pairs)
         if not pairs or not inner(step, gradient) < 0:
             return gradient * (-self.first / (norm(gradient) or 1))
@@ -124,9 +125,7 @@ def _shortening(change: float, slope: float, end: float) -> float:
     return min(LONGEST, max(SHORTEST, place))
 
 
-def _saved(
-    evaluator: Evaluator, here: Evaluation, pairs: list[tuple[Tensor, Tensor]], number: int, trials: int
-) -> dict[str, Any]:
+def _saved(evaluator: Evaluator, here: Evaluation, pairs: Pairs, number: int, trials: int) -> dict[str, Any]:
     return {
         **evaluator.state(),
         "theta": here.theta,

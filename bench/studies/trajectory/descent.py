@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
-from solvers import Loss, Map, Solver, ToleranceSchedule, audit
+from solvers import Solver, ToleranceSchedule, audit
+from solvers.optimisers import BilevelObjective
 
 from ...measurement.hypergradient import NoReference, reference_gradient
 from ...utils.errors import UserError
@@ -36,34 +36,10 @@ SAME = 1e-9
 """Relative distance below which two points count as one."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingObjective:
-    """``F(θ) = ℓ(x*(θ))`` in float64.
+class TrainingObjective(BilevelObjective):
+    """``F(θ) = ℓ(x*(θ))`` in float64, with its exact gradient."""
 
-    Attributes:
-        map: returns T at the present θ.
-        loss: of a state.
-        start: initial state of every solve.
-        parameters: θ, as leaves that the map closes over.
-    """
-
-    map: Callable[[], Map]
-    loss: Loss
-    start: Tensor
-    parameters: Sequence[Tensor]
-
-    @property
-    def theta(self) -> Tensor:
-        """A copy of θ, as one vector."""
-        return flatten([p.detach() for p in self.parameters])
-
-    def move(self, theta: Tensor) -> None:
-        """Set θ, and drop gradients."""
-        sizes = [p.numel() for p in self.parameters]
-        for p, values in zip(self.parameters, theta.split(sizes), strict=True):
-            p.grad = None
-            with torch.no_grad():
-                p.copy_(values.view_as(p))
+    __slots__ = ()
 
     def exact(self, theta: Tensor) -> ExactGradient:
         """Move to θ, and compute F and F' there. Raises ``NoReference``."""
@@ -90,7 +66,7 @@ class ExactGradient:
 
 def objective_curvature(F: TrainingObjective) -> float:
     """``‖F''(θ)‖`` at the present θ, by power iteration on differences of F'; it may be larger elsewhere."""
-    start = F.exact(F.theta)
+    start = F.exact(F.theta())
     v = start.gradient
     size = 0.0
     for _ in range(POWERS):
@@ -160,7 +136,7 @@ class DescentTrace:
 
 def deq_trajectory(F: TrainingObjective, eta: float, steps: int) -> list[ExactGradient]:
     """The DEQ trajectory: ``steps + 1`` points of gradient descent with F', from the present θ."""
-    points = [F.exact(F.theta)]
+    points = [F.exact(F.theta())]
     for _ in range(steps):
         points.append(F.exact(points[-1].theta - eta * points[-1].gradient))
     F.move(points[0].theta)
@@ -172,8 +148,8 @@ def descend(F: TrainingObjective, method: DescentMethod, eta: float, steps: int)
 
     Errors are those of the solver's own certificate if it makes one; gradients of other solvers are audited.
     """
-    trace = DescentTrace([F.exact(F.theta)])
-    begin, x, schedule = F.theta, F.start, method.schedule
+    trace = DescentTrace([F.exact(F.theta())])
+    begin, x, schedule = F.theta(), F.start, method.schedule
     sizes: list[float] = []
     work = 0.0
     for _ in range(steps):

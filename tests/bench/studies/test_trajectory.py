@@ -74,9 +74,9 @@ def test_the_bound_is_rigorous_where_the_constants_are_exact(seed, fraction, sol
     F, exact = affine(seed)
     eta = fraction / exact.G
     schedule = ToleranceSchedule(0.5, 1e-3) if scheduled else None
-    begin = F.theta
+    begin = F.theta()
     points, trace = deq_trajectory(F, eta, 8), descend(F, DescentMethod("", solver, schedule, warm), eta, 8)
-    assert torch.equal(F.theta, begin)
+    assert torch.equal(F.theta(), begin)
     assert trace.rigorous
     actual = [step.actual for step in trace.steps]
     for point in (*points, *trace.points):
