@@ -163,7 +163,7 @@ SOLVE_MUTANTS: tuple[Mutant, ...] = (
         "an absolute tolerance in the loop",
         _everywhere(
             with_source_replaced(
-                SOLVE, "(residual <= tol) | ~best.isfinite()", "(best <= tol) | ~best.isfinite()"
+                SOLVE, "(distance <= tol) | ~best.isfinite()", "(best <= tol) | ~best.isfinite()"
             )
         ),
         ("C19", "C28"),

@@ -25,6 +25,7 @@ _KEYS = {
     "anderson": ("anderson1965iterative", "walker2011anderson", "pratapa2016anderson"),
     "gmres": ("saad1986gmres",),
     "cg": ("hestenes1952methods",),
+    "prox_cg": ("hestenes1952methods",),
     "shared": ("ramzi2022shine",),
     # External solvers
     "deepinv_unfolded": ("tachella2025deepinverse", "gregor2010learning"),

@@ -160,7 +160,7 @@ def test_a_reconstructor_reads_it_off_whole():
 
 @pytest.mark.misuse(
     "a certificate, with a parameter in the physics",
-    "told: an estimate, which says which leaf is not covered",
+    "right, but an estimate, which says which leaf is not covered",
 )
 @pytest.mark.parametrize("operator", ["forward–backward", "Peaceman–Rachford"])
 @pytest.mark.parametrize("learned", CLOSED)

@@ -117,8 +117,9 @@ def halved_jfb(steps: int):
     return jfb(steps)
 
 
-@pytest.mark.parametrize("colour", [9, None])
-def test_one_entry_of_the_registry_is_all_that_an_estimator_needs(monkeypatch, tmp_path, colour):
+# The roster has taken ten places: the next has the first colour again, with a marker of its own.
+@pytest.mark.parametrize(("colour", "drawn"), [(9, ("#56b4e9", "s")), (None, ("#0173b2", "^"))])
+def test_one_entry_of_the_registry_is_all_that_an_estimator_needs(monkeypatch, tmp_path, colour, drawn):
     before = {name: style.colour for name, style in family_styles(tidy(varied())).items()}
     spec = EstimatorSpec(halved_jfb, jfb(3), bias="by half", citation=("geng2021training",), colour=colour)
     monkeypatch.setitem(ESTIMATORS, "halved_jfb", spec)
@@ -131,7 +132,7 @@ def test_one_entry_of_the_registry_is_all_that_an_estimator_needs(monkeypatch, t
     frame = tidy(records)
     styles = family_styles(frame)
     style = styles["halved_jfb"]
-    assert (style.colour, style.marker, style.external) == ("#56b4e9", "s", False)
+    assert (style.colour, style.marker, style.external) == (*drawn, False)
     assert {name: s.colour for name, s in styles.items() if name in before and not s.external} == {
         name: colour for name, colour in before.items() if name in ESTIMATORS
     }
