@@ -29,7 +29,7 @@ from . import misuse
 API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Estimators": tuple(solvers.ESTIMATORS),
     "Parts of a solver": (
-        *("Solver", "FixedSteps", "Picard", "Nesterov", "Anderson", "GMRES", "CG", "SharedInverse"),
+        *("Solver", "FixedSteps", "Picard", "Nesterov", "Anderson", "GMRES", "ProxCG", "CG", "SharedInverse"),
     ),
     "Backward modes": (
         *("TruncatedBackprop", "ImplicitDifferentiation", "CertifiedBackward", "StagnationWarning"),
@@ -40,7 +40,7 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Properties that a map or a loss may state": (
         *("HasDerivativeBounds", "DerivativeBounds", "DerivativeChange", "LipschitzConstants"),
-        *("Smooth", "SmoothLoss", "SupportsSelect"),
+        *("Smooth", "SmoothLoss", "SupportsSelect", "SupportsStages", "AdjointStages"),
     ),
     "A solver in a model": ("Reconstructor",),
     "Interfaces for your own solver": (
