@@ -109,7 +109,7 @@ def test_an_edit_makes_stale_what_it_decides(checkout: Path, file, stale):
 
 
 def test_a_solver_is_adaptive_unless_its_depth_is_known():
-    assert {name for name in ESTIMATORS if is_adaptive(name)} == {"deq", "implicit", "certified"}
+    assert {name for name in ESTIMATORS if is_adaptive(name)} == {"deq", "implicit", "estimated", "certified"}
     assert all(is_adaptive(name) for name in EXTERNAL_SOLVERS)
     assert is_adaptive("a_users_own")
 

@@ -73,6 +73,8 @@ SOLVERS = (
     "implicit(anderson(0.01), cg(0.01))",
     "implicit(anderson(0.01, shared=True), shared(2))",
     "implicit(iterate(5), iterate(2))",
+    "implicit(anderson(0.01), prox_cg(0.01))",
+    "estimated(0.1)",
     "certified(0.5)",
 )
 """Every estimator, and every solve that may stand in one."""

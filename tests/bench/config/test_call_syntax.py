@@ -53,7 +53,7 @@ def test_a_task_reads_back_as_itself(text):
     ("text", "message"),
     [
         ("restart_jfb(1, 1)", "did you mean restarted_jfb"),
-        ("quadrature(3)", "known: certified, checkpointed, .*deq, implicit, jfb"),
+        ("quadrature(3)", "known: certified, checkpointed, .*deq, estimated, implicit, jfb"),
         ("restarted_jfb(0, 1)", "K must be at least 1, not 0"),
         ("restarted_jfb(1, -2)", "R must be at least 0, not -2"),
         ("restarted_jfb(1.5, 1)", "K must be a whole number, not 1.5"),
