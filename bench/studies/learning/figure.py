@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ...operators.splitting import FORWARD_BACKWARD
+from ...report.figure_style import number_log
 from .table import SHARES, name_of
 
 LEAST = 1e-4
@@ -73,6 +74,7 @@ def learning_figure(steps: pd.DataFrame) -> Figure:
             xlabel="applications + VJPs",
             ylabel="left of the gain",
         )
+    number_log(axes.flat[0].xaxis)  # shared by all panels
     for ax in axes.flat[len(tasks) :]:
         ax.set_visible(False)
     handles, labels = axes.flat[0].get_legend_handles_labels()
