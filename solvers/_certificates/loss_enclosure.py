@@ -50,7 +50,8 @@ class LossEnclosure:
     Attributes:
         value: the estimate of ``ℓ(x*)``, which the dual-weighted residual has corrected.
         residual: ``‖ϱ‖ e``, the part of the adjoint equation.
-        curvature: the parts of second order, of the derivatives of T and of the loss.
+        jacobian: ``Σ ΔJ_k e_k``, the part of the change of J.
+        smoothness: ``Λ/2 e²``, the part of the loss.
         rounding: the part of rounding.
         distance: e, a bound on the distance of the value y to the equilibrium.
         rigorous: whether every constant is a proven bound.
@@ -59,7 +60,8 @@ class LossEnclosure:
 
     value: float
     residual: float
-    curvature: float
+    jacobian: float
+    smoothness: float
     rounding: float = 0.0
     distance: float = math.nan
     rigorous: bool = False
@@ -68,7 +70,7 @@ class LossEnclosure:
     @property
     def radius(self) -> float:
         """Half the width; infinite without an enclosure."""
-        return self.residual + self.curvature + self.rounding
+        return self.residual + self.jacobian + self.smoothness + self.rounding
 
     @property
     def lower(self) -> float:
@@ -112,19 +114,19 @@ def loss_enclosure(
         raise ValueError("no cotangent has passed: call backward() before the enclosure")
     y, v, L = y.detach(), v.detach(), regularity.L
     if not L < 1:
-        return LossEnclosure(value, math.inf, math.inf, why=f"L = {L:.6g} is not below 1")
+        return LossEnclosure(value, math.inf, math.inf, math.inf, why=f"L = {L:.6g} is not below 1")
     inverse = 1 / (1 - checked_bound("L in the derivative bounds of T", L))
     cotangents = [_cotangents(application) for application in applications]
     if not math.isfinite(value) or not all(
         bool(t.isfinite().all()) for t in (y, v, *(t for pair in cotangents for t in pair))
     ):
-        return LossEnclosure(value, math.inf, math.inf, why="the loss or a cotangent is not finite")
+        return LossEnclosure(value, math.inf, math.inf, math.inf, why="the loss or a cotangent is not finite")
     products_rounding = _estimated_rounding(applications, regularity)
     allowances = _allowances(applications, regularity, products_rounding)
     eps = ROUNDING * max(torch.finfo(y.dtype).eps, products_rounding.J)
     residual = v.clone()
     # A loss is computed from values that have rounded off, and so is each inner product.
-    correction, curvature, rounding = 0.0, 0.0, eps * (abs(value) + norm(v) * norm(y))
+    correction, jacobian, rounding = 0.0, 0.0, eps * (abs(value) + norm(v) * norm(y))
     v_and_u_sum = norm(v)
     distance_before = nearest = math.inf
     y_before, rho_before = y, 0.0
@@ -134,7 +136,7 @@ def loss_enclosure(
         if distance_before < math.inf:
             distance = min(distance, L * distance_before + rho_before + norm(x - y_before))
         change = checked_change(regularity, x, u, distance + (rho / L if L else rho))
-        curvature += change.J * distance
+        jacobian += change.J * distance
         correction += inner(a, y - x) - inner(u, y - image)
         residual += a - u
         v_and_u_sum += norm(u)
@@ -143,7 +145,7 @@ def loss_enclosure(
         nearest = min(nearest, L * distance + rho + norm(y - image))
         distance_before, y_before, rho_before = distance, image, rho
     adjoint = (norm(residual) + eps * v_and_u_sum) * nearest
-    curvature += smoothness / 2 * nearest**2
+    curved = smoothness / 2 * nearest**2
     reasons = [why, *_reasons_for_estimate(applications, regularity, y.dtype)]
     text = "; ".join(filter(None, reasons))
-    return LossEnclosure(value + correction, adjoint, curvature, rounding, nearest, not text, text)
+    return LossEnclosure(value + correction, adjoint, jacobian, curved, rounding, nearest, not text, text)
