@@ -18,6 +18,8 @@ The segment lies in the ball, and T is absolutely continuous on it, so kinks do 
 distances and balls as in ``bound``; that of ``y_k`` enters the sum through ``u_k`` and ``a_k``, and products and the
 loss are allowed ``ROUNDING`` units of theirs.
 
+T may state a sharper bound on R_k, see ``HasRemainder``: at a kink only the part of the segment behind it counts.
+
 Source: Becker & Rannacher, *An optimal control approach to a posteriori error estimation* (2001), for the dual-weighted
 residual; the rigorous remainder is this project's own.
 """
@@ -27,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -83,6 +86,15 @@ class LossEnclosure:
         return self.value + self.radius
 
 
+@runtime_checkable
+class HasRemainder(Protocol):
+    """Derivative bounds with a sharper bound on ``R_k`` than ``ΔJ_k e_k``."""
+
+    def remainder(self, x: Tensor, u: Tensor, radius: float) -> float:
+        """Bound ``|uᵀ(T(x') − T(x)) − aᵀ(x' − x)|`` for all x' within ``radius`` of x, with a as computed."""
+        ...
+
+
 def loss_enclosure(
     taped: Sequence[TapedApplication],
     y: Tensor,
@@ -136,7 +148,7 @@ def loss_enclosure(
         if distance_before < math.inf:
             distance = min(distance, L * distance_before + rho_before + norm(x - y_before))
         change = checked_change(regularity, x, u, distance + (rho / L if L else rho))
-        jacobian += change.J * distance
+        jacobian += _remainder(regularity, x, u, distance, rho, change.J)
         correction += inner(a, y - x) - inner(u, y - image)
         residual += a - u
         v_and_u_sum += norm(u)
@@ -149,3 +161,17 @@ def loss_enclosure(
     reasons = [why, *_reasons_for_estimate(applications, regularity, y.dtype)]
     text = "; ".join(filter(None, reasons))
     return LossEnclosure(value + correction, adjoint, jacobian, curved, rounding, nearest, not text, text)
+
+
+def _remainder(
+    regularity: DerivativeBounds, x: Tensor, u: Tensor, distance: float, rho: float, change: float
+) -> float:
+    """A bound on ``R_k``: the stated one if it is smaller."""
+    integrated = change * distance
+    if not isinstance(regularity, HasRemainder):
+        return integrated
+    radius = distance + (rho / regularity.L if regularity.L else rho)
+    return min(
+        integrated,
+        checked_bound("remainder in the derivative bounds of T", regularity.remainder(x, u, radius)),
+    )

@@ -39,8 +39,8 @@ class CertifiedDescent:
     ``upper`` is below the old ``lower``, and rejected if ``old upper − new lower`` is below ``POOR`` times the decrease
     that the slope promises. While neither holds, the wider of the two is narrowed, from its own last state and
     adjoint. A trial is first enclosed within ``share`` of half its promised decrease, so solves are loose while steps
-    gain much, and tight near a minimum. The residual of the adjoint equation is at most ``rtol`` of the solver, and falls
-    with the root of the gradient: it costs steps, and no certainty, which the enclosure accounts for.
+    gain much, and tight near a minimum. The residual of the adjoint equation is at most ``rtol`` of the solver, and
+    falls with the root of the gradient: it may cost steps, but no certainty, since the enclosure accounts for it.
 
     So no accepted step raises F if the enclosures are rigorous; ``OuterStep.enclosure`` says whether they are. It ends,
     and says why, if the slope promises less than ``tol`` of the loss; if no step along the gradient lowers F; or if

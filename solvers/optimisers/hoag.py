@@ -23,8 +23,8 @@ SHRINK, GROW = 0.5, 1.05
 class HOAG:
     """``θ ← θ − η g`` with both equations solved to ``ε_k = start · rate^k``, which is summable.
 
-    No step is taken back. Its size halves if the loss rises by more than ``ε_k``, relative to the loss, and grows by 5 %
-    otherwise. That stands in for the test of the paper, whose Lipschitz constants are not known. The first step has
+    No step is taken back. Its size halves if the loss rises by more than ``ε_k``, relative to the loss, and grows by
+    5 % otherwise. That stands in for the test of the paper, whose Lipschitz constants are not known. The first step has
     length ``first``. The solver is not used: both equations are solved by Anderson and GMRES.
 
     Attributes:
