@@ -27,6 +27,8 @@ TIGHTER = 0.3
 """Factor of the radius that is asked for while a trial is undecided."""
 TIGHTEST = 1e-3
 """Smallest relative residual of the adjoint equation."""
+SHARPER, SHARPENINGS = 0.1, 2
+"""Factor of the residual of the adjoint equation where no step lowers F, and how often it is applied to a step."""
 SHORTER = 0.3
 """Factor of a step that is rejected."""
 
@@ -103,7 +105,8 @@ class _Run:
         self.pairs: Pairs = []
         self.here: EnclosedPoint
         self.work = self.before = 0
-        self.size = 0.0  # of the first gradient
+        self.size = self.length = 0.0  # of the first gradient, and of the last step
+        self.sharp = 1.0
         self.number, self.trials, self.why = 0, 0, ""
 
     def start(self) -> OuterStep:
@@ -117,16 +120,25 @@ class _Run:
 
     def step(self) -> OuterStep:
         """One accepted step, or the reason why there is none."""
+        limit = self.work + self.budget
         step = self._direction()
         found = self._along(step)
-        if found is None and not self.why and self.pairs:
-            self.pairs = []
+        for _ in range(SHARPENINGS):
+            if found is not None or self.work >= limit:
+                break
+            # The gradient may be too inexact to descend along.
+            self.pairs, self.why = [], ""
+            self.sharp *= SHARPER
+            self.here = self._searched(
+                self.here.theta, self.here.x, self.here.u, 0.0, self.here.enclosure.radius
+            )
             found = self._along(self._direction())
         if found is None and not self.why:
             self.why = "no step along the gradient lowers the exact loss"
         if found is not None:
             s, y = found.theta - self.here.theta, found.gradient - self.here.gradient
             self.pairs = extended(self.pairs, s, y, self.settings.memory)
+            self.length = norm(s)
             self.here = found
         self.number += 1
         return self._yielded()
@@ -135,7 +147,7 @@ class _Run:
         gradient, settings = self.here.gradient, self.settings
         step = direction(gradient, self.pairs)
         if not self.pairs or not inner(step, gradient) < 0:
-            return gradient * (-settings.first / (norm(gradient) or 1))
+            return gradient * (-(self.length or settings.first) / (norm(gradient) or 1))
         return step * min(1.0, settings.longest / norm(step))
 
     def _along(self, step: Tensor) -> EnclosedPoint | None:
@@ -176,7 +188,8 @@ class _Run:
         """``rtol`` at the start, less as the gradient becomes smaller than the first, and its parts cancel."""
         if not self.size:
             return self.rtol
-        return max(TIGHTEST, self.rtol * (norm(self.here.gradient) / self.size) ** 0.5)
+        share = min(1.0, (norm(self.here.gradient) / self.size) ** 0.5)
+        return max(TIGHTEST, self.sharp * self.rtol * share)
 
     def _narrowed(self, point: EnclosedPoint) -> EnclosedPoint:
         return self._searched(point.theta, point.x, point.u, 0.0, TIGHTER * point.enclosure.radius)
@@ -212,6 +225,8 @@ class _Run:
             "pairs": [list(pair) for pair in self.pairs],
             "work": self.work,
             "size": self.size,
+            "length": self.length,
+            "sharp": self.sharp,
             "number": self.number,
             "trials": self.trials,
             "why": self.why,
@@ -232,7 +247,7 @@ class _Run:
         )
         self.pairs = [(s, y) for s, y in state["pairs"]]
         self.work = self.before = state["work"]
-        self.size = state["size"]
+        self.size, self.length, self.sharp = state["size"], state["length"], state["sharp"]
         self.number, self.trials, self.why = state["number"], state["trials"], state["why"]
 
 
