@@ -59,7 +59,7 @@ class CertifiedDescent:
     Raises:
         ValueError: a setting is not positive.
 
-    Source: this project's own; Ehrhardt & Roberts (arXiv 2308.10098) for inexact backtracking with estimated bounds.
+    Source: this project's own; MAID (arXiv 2308.10098) backtracks on inexact losses with estimated bounds.
     """
 
     first: float = 2.0

@@ -34,7 +34,7 @@ class HOAG:
     Raises:
         ValueError: ``first`` is not positive, or another setting not in (0, 1].
 
-    Source: Pedregosa (arXiv 1602.02355), algorithm 1, exponential decrease.
+    Source: Pedregosa (arXiv 1602.02355), after its idea; the rule for the step size is a stand-in.
     """
 
     first: float = 1.0

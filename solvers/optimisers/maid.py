@@ -1,4 +1,4 @@
-"""MAID: gradient descent that backtracks on inexact losses (Salehi et al., arXiv 2308.10098)."""
+"""MAID: gradient descent that backtracks on inexact losses (arXiv 2308.10098)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MAID:
     Raises:
         ValueError: a setting is out of its range.
 
-    Source: Salehi et al. (arXiv 2308.10098), algorithm 3.1; written from its description.
+    Source: arXiv 2308.10098, after its idea; its constants and the order of its loops were not checked against the paper.
     """
 
     first: float = 1.0
