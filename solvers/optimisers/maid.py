@@ -39,7 +39,7 @@ class MAID:
     Raises:
         ValueError: a setting is out of its range.
 
-    Source: arXiv 2308.10098, after its idea; its constants and the order of its loops were not checked against the paper.
+    Source: arXiv 2308.10098, after its idea; constants and the order of the loops were not checked against the paper.
     """
 
     first: float = 1.0
