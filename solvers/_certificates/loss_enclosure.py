@@ -18,6 +18,8 @@ The segment lies in the ball, and T is absolutely continuous on it, so kinks do 
 distances and balls as in ``bound``; that of ``y_k`` enters the sum through ``u_k`` and ``a_k``, and products and the
 loss are allowed ``ROUNDING`` units of theirs.
 
+T may state a sharper bound on R_k, see ``HasRemainder``: at a kink only the part of the segment behind it counts.
+
 Source: Becker & Rannacher, *An optimal control approach to a posteriori error estimation* (2001), for the dual-weighted
 residual; the rigorous remainder is this project's own.
 """
@@ -27,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -50,7 +53,8 @@ class LossEnclosure:
     Attributes:
         value: the estimate of ``ℓ(x*)``, which the dual-weighted residual has corrected.
         residual: ``‖ϱ‖ e``, the part of the adjoint equation.
-        curvature: the parts of second order, of the derivatives of T and of the loss.
+        jacobian: ``Σ ΔJ_k e_k``, the part of the change of J.
+        smoothness: ``Λ/2 e²``, the part of the loss.
         rounding: the part of rounding.
         distance: e, a bound on the distance of the value y to the equilibrium.
         rigorous: whether every constant is a proven bound.
@@ -59,7 +63,8 @@ class LossEnclosure:
 
     value: float
     residual: float
-    curvature: float
+    jacobian: float
+    smoothness: float
     rounding: float = 0.0
     distance: float = math.nan
     rigorous: bool = False
@@ -68,7 +73,7 @@ class LossEnclosure:
     @property
     def radius(self) -> float:
         """Half the width; infinite without an enclosure."""
-        return self.residual + self.curvature + self.rounding
+        return self.residual + self.jacobian + self.smoothness + self.rounding
 
     @property
     def lower(self) -> float:
@@ -79,6 +84,15 @@ class LossEnclosure:
     def upper(self) -> float:
         """An upper bound on ``ℓ(x*)``."""
         return self.value + self.radius
+
+
+@runtime_checkable
+class HasRemainder(Protocol):
+    """Derivative bounds with a sharper bound on ``R_k`` than ``ΔJ_k e_k``."""
+
+    def remainder(self, x: Tensor, u: Tensor, radius: float) -> float:
+        """Bound ``|uᵀ(T(x') − T(x)) − aᵀ(x' − x)|`` for all x' within ``radius`` of x, with a as computed."""
+        ...
 
 
 def loss_enclosure(
@@ -112,19 +126,19 @@ def loss_enclosure(
         raise ValueError("no cotangent has passed: call backward() before the enclosure")
     y, v, L = y.detach(), v.detach(), regularity.L
     if not L < 1:
-        return LossEnclosure(value, math.inf, math.inf, why=f"L = {L:.6g} is not below 1")
+        return LossEnclosure(value, math.inf, math.inf, math.inf, why=f"L = {L:.6g} is not below 1")
     inverse = 1 / (1 - checked_bound("L in the derivative bounds of T", L))
     cotangents = [_cotangents(application) for application in applications]
     if not math.isfinite(value) or not all(
         bool(t.isfinite().all()) for t in (y, v, *(t for pair in cotangents for t in pair))
     ):
-        return LossEnclosure(value, math.inf, math.inf, why="the loss or a cotangent is not finite")
+        return LossEnclosure(value, math.inf, math.inf, math.inf, why="the loss or a cotangent is not finite")
     products_rounding = _estimated_rounding(applications, regularity)
     allowances = _allowances(applications, regularity, products_rounding)
     eps = ROUNDING * max(torch.finfo(y.dtype).eps, products_rounding.J)
     residual = v.clone()
     # A loss is computed from values that have rounded off, and so is each inner product.
-    correction, curvature, rounding = 0.0, 0.0, eps * (abs(value) + norm(v) * norm(y))
+    correction, jacobian, rounding = 0.0, 0.0, eps * (abs(value) + norm(v) * norm(y))
     v_and_u_sum = norm(v)
     distance_before = nearest = math.inf
     y_before, rho_before = y, 0.0
@@ -134,7 +148,7 @@ def loss_enclosure(
         if distance_before < math.inf:
             distance = min(distance, L * distance_before + rho_before + norm(x - y_before))
         change = checked_change(regularity, x, u, distance + (rho / L if L else rho))
-        curvature += change.J * distance
+        jacobian += _remainder(regularity, x, u, distance, rho, change.J)
         correction += inner(a, y - x) - inner(u, y - image)
         residual += a - u
         v_and_u_sum += norm(u)
@@ -143,7 +157,21 @@ def loss_enclosure(
         nearest = min(nearest, L * distance + rho + norm(y - image))
         distance_before, y_before, rho_before = distance, image, rho
     adjoint = (norm(residual) + eps * v_and_u_sum) * nearest
-    curvature += smoothness / 2 * nearest**2
+    curved = smoothness / 2 * nearest**2
     reasons = [why, *_reasons_for_estimate(applications, regularity, y.dtype)]
     text = "; ".join(filter(None, reasons))
-    return LossEnclosure(value + correction, adjoint, curvature, rounding, nearest, not text, text)
+    return LossEnclosure(value + correction, adjoint, jacobian, curved, rounding, nearest, not text, text)
+
+
+def _remainder(
+    regularity: DerivativeBounds, x: Tensor, u: Tensor, distance: float, rho: float, change: float
+) -> float:
+    """A bound on ``R_k``: the stated one if it is smaller."""
+    integrated = change * distance
+    if not isinstance(regularity, HasRemainder):
+        return integrated
+    radius = distance + (rho / regularity.L if regularity.L else rho)
+    return min(
+        integrated,
+        checked_bound("remainder in the derivative bounds of T", regularity.remainder(x, u, radius)),
+    )

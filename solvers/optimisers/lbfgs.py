@@ -35,7 +35,7 @@ class LBFGS:
     2005). A rejected step is shortened by the minimiser of a cubic. Each trial is a full evaluation, from the last
     solution, so that its gradient shapes the cubic and is at hand once it is accepted.
 
-    If ``trials`` trials of a step fail, the point is evaluated again, and the gradient tried; it ends if that fails.
+    If ``trials`` trials of a step fail, the point is evaluated again, and the gradient tried. It ends if that fails.
 
     Attributes:
         first, longest: lengths of steps in θ.
@@ -47,11 +47,11 @@ class LBFGS:
         ValueError: a setting is not positive.
     """
 
-    first: float = 1.0
+    first: float = 2.0
     longest: float = 4.0
     memory: int = 10
     noise: float = 1e-6
-    trials: int = 8
+    trials: int = 4
 
     def __post_init__(self) -> None:
         for name in ("first", "longest", "noise"):

@@ -12,13 +12,15 @@ from torch import Tensor
 from solvers import Certificate, GradientMonitor
 from solvers._backward.certified import CertifiedBackward
 from solvers._certificates.loss_curvature import loss_derivatives
+from solvers._certificates.loss_enclosure import LossEnclosure
 
 from ..engine import Mutant, mutant
 
-CERTIFICATE, OBSERVED, CURVATURE = (
-    sys.modules[f"solvers.{n}"]
-    for n in ("_certificates.bound", "_certificates.estimated_bounds", "_certificates.loss_curvature")
+CERTIFICATE, OBSERVED, CURVATURE, ENCLOSURE = (
+    sys.modules[f"solvers._certificates.{n}"]
+    for n in ("bound", "estimated_bounds", "loss_curvature", "loss_enclosure")
 )
+RIGHT_INNER = ENCLOSURE.inner
 RIGHT_CURVATURE = GradientMonitor._curvature
 
 
@@ -51,6 +53,15 @@ def _goal_without_safety(self: CertifiedBackward, gradient: Any) -> float:
     return self.rtol * gradient.size
 
 
+def _radius_without_adjoint(self: LossEnclosure) -> float:
+    return self.jacobian + self.smoothness + self.rounding
+
+
+def _half_inner(a: Tensor, b: Tensor) -> float:
+    """Half the dual-weighted residual."""
+    return RIGHT_INNER(a, b) / 2
+
+
 CERTIFICATE_MUTANTS: tuple[Mutant, ...] = (
     mutant("no allowance for rounding in certificates", CERTIFICATE, "ROUNDING", 0.0, "C36"),
     mutant("certified's goal without 1/(1 + ρ)", CertifiedBackward, "goal", _goal_without_safety, "C27"),
@@ -58,6 +69,14 @@ CERTIFICATE_MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "the cosine of an audit's own gradient", Certificate, "cosine", property(_cosine_of_its_own), "C33"
     ),
+    mutant(
+        "enclosure without the adjoint residual",
+        LossEnclosure,
+        "radius",
+        property(_radius_without_adjoint),
+        "C44",
+    ),
+    mutant("half the dual-weighted residual", ENCLOSURE, "inner", _half_inner, "C44"),
     mutant("the curvature of a scaled loss unscaled", GradientMonitor, "_curvature", _unscaled, "C34"),
     Mutant(
         "estimated bounds without safety", ((OBSERVED, "SAFETY", 1.0), (CURVATURE, "SAFETY", 1.0)), ("C35",)

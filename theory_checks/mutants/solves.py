@@ -87,7 +87,9 @@ def _whole_shares(*arguments: Any) -> FixedPoint:
     return dataclasses.replace(solved, report=dataclasses.replace(solved.report, active_fraction=1.0))
 
 
-def _whole_batch(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> FixedPoint:
+def _whole_batch(
+    T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int, error: Any = None
+) -> FixedPoint:
     """Stop on the norm of the whole batch, as if it were one long vector."""
     shape = x0.shape
 
@@ -95,8 +97,8 @@ def _whole_batch(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: 
         return T(x.view(shape)).view(1, -1)
 
     if x0.ndim < 2:
-        return SOLVE(T, x0, step, tol, budget, every)
-    solved = SOLVE(call, x0.reshape(1, -1), LOOP.Update(x0.reshape(1, -1)), tol, 20 * budget, every)
+        return SOLVE(T, x0, step, tol, budget, every, error)
+    solved = SOLVE(call, x0.reshape(1, -1), LOOP.Update(x0.reshape(1, -1)), tol, 20 * budget, every, error)
     return dataclasses.replace(solved, x=solved.x.view(shape))
 
 
@@ -140,7 +142,9 @@ def _stops_early(kind: type) -> Any:
     return call
 
 
-def _last(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) -> FixedPoint:
+def _last(
+    T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int, error: Any = None
+) -> FixedPoint:
     pairs: list[tuple[Tensor, Tensor]] = []
 
     def call(x: Tensor) -> Tensor:
@@ -148,7 +152,7 @@ def _last(T: Any, x0: Tensor, step: Any, tol: float, budget: int, every: int) ->
         pairs.append((x.clone(), y.detach().clone()))
         return y
 
-    solved = SOLVE(call, x0, step, tol, budget, every)
+    solved = SOLVE(call, x0, step, tol, budget, every, error)
     if solved.report.converged or x0.ndim < 2:
         return solved
     x, y = pairs[-1]
