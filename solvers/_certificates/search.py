@@ -84,7 +84,7 @@ class CertifiedSearch(TapedGradient):
     def settle(self) -> bool:
         """Improve until the target is met, the budget is spent, or nothing makes progress; return whether it is met."""
         if self.u is None:
-            self.solve_adjoint(CRUDE, self._remaining)
+            self.continue_adjoint(CRUDE * norm(self.v), self._remaining)
         bound = self._measured()
         if not bound.error < math.inf:
             self.solve_adjoint(self.tol, self._remaining)
@@ -98,8 +98,7 @@ class CertifiedSearch(TapedGradient):
             # If x has not moved, an adjoint equation that is solved well enough cannot help further.
             if not moved and bound.adjoint <= residual * bound.amplification:
                 break
-            assert self.u is not None
-            solved = self.solve_adjoint(residual / (norm(self.u) or 1), self._remaining)
+            solved = self.continue_adjoint(residual, self._remaining)
             bound = self._measured()
             if not solved:
                 break
