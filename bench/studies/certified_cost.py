@@ -1,4 +1,4 @@
-"""Products of ``certified(rtol)`` against those of the best pair of tolerances: ``python -m bench.studies.certified_cost``.
+"""Products of ``certified(rtol)`` against the best tolerances: ``python -m bench.studies.certified_cost``.
 
 The best pair is found with the exact gradient at hand, which no user has: its products are what a certificate has to
 come near. All counts are those of ``Solution.work``.

@@ -1,6 +1,6 @@
 """A Krylov space of the adjoint equation that grows in between certificates."""
 
-# pyright: reportConstantRedefinition=false, reportUnknownMemberType=false, reportPrivateUsage=false
+# pyright: reportConstantRedefinition=false, reportUnknownMemberType=false, reportUnknownArgumentType=false, reportPrivateUsage=false
 from __future__ import annotations
 
 import torch
@@ -39,10 +39,7 @@ class AdjointSpace:
         self.T, v = T, wide_rows(T.v)
         self.started = int(u is not None and a is None)
         self._u = torch.zeros_like(v) if u is None else wide_rows(u)
-        if u is None:
-            r = v
-        else:
-            r = wide_rows(T(u) if a is None else T.v + a) - self._u
+        r = v if u is None else wide_rows(T(u) if a is None else T.v + a) - self._u
         self._r_size = norms(r)[0]
         self._Q = r.new_empty(r.shape[0], memory + 1, r.shape[1])
         self._Q[:, 0] = r.double() / _column(self._r_size, r.double())
@@ -81,9 +78,7 @@ class AdjointSpace:
             k, Q = self._k, self._Q
             q = Q[:, k]
             self._own[:, k] = _along(q, self._u, self._u_size, self._r_size)
-            column = _orthogonalise(
-                Q, q - wide_rows(self.T.linear(from_rows(q, self.T.v))), k, self._noise
-            )
+            column = _orthogonalise(Q, q - wide_rows(self.T.linear(from_rows(q, self.T.v))), k, self._noise)
             self._k = k + 1
             if not bool(column.isfinite().all()):
                 self._k, self.full = k, True
@@ -102,5 +97,7 @@ class AdjointSpace:
 
 def _total(sizes: Tensor) -> float:
     """The norm of the whole batch; sizes may be out of the range in which squares are finite and positive."""
-    largest = float(sizes.max()) if len(sizes) else 0.0
+    if not len(sizes):
+        return 0.0
+    largest = float(sizes.max())
     return largest * float(torch.linalg.vector_norm(sizes / largest)) if largest > 0 else largest

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .._adjoint.adjoint_map import TapedAdjoint
 from .._adjoint.gmres import GMRES
-from .._core.batch import norm, norms, rows
+from .._core.batch import norm, norms, ratio, rows
 from .._core.certificate import Certificate
 from .._core.maps import Loss, Map
 from .._core.results import SolveReport
@@ -27,7 +27,6 @@ from .loss_curvature import LossDerivatives, assumed_curvature, loss_curvature, 
 from .products import TapedMap, taped
 from .rounding import DRAWS, Rounding, estimate_rounding
 from .tape_recorder import TapedApplication
-
 
 MEMORY = GMRES().memory
 """Dimension of a Krylov space."""
@@ -103,6 +102,9 @@ class TapedGradient:
         # Drop the old tape first: one at a time. The space holds it too.
         self.taped_applications, self.a, self._tape, self._space = 1, None, None, None
         self._tape = taped(self.T, self.x)
+        if math.isnan(self.forward.residual) and self.forward.applications:
+            x, y = rows(self._tape.x.detach()), rows(self._tape.y.detach())
+            self.forward = dataclasses.replace(self.forward, residual=float(ratio(*norms(y - x, y)).max()))
         if self.loss is not None and self._tape.y.requires_grad:
             self.loss_derivatives = loss_derivatives(self.loss, self._tape.y)
             self.v = self.loss_derivatives.v
