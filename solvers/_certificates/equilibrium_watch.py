@@ -15,8 +15,10 @@ ADJOINT_SIZE = 0.5
 """Guess of ``(1 − L) ‖u‖/‖v‖``: 0.45 to 0.99 on the tasks of the benchmark."""
 GRADIENT_SIZE = 0.2
 """Guess of ``‖g‖/(‖B‖ ‖u‖)``: 0.14 to 0.67 on the tasks of the benchmark."""
-CLOSER = 0.5
-"""The bounds are evaluated again once the residual is this fraction of the one where they last were."""
+CLOSER = 0.25
+"""The bounds are evaluated again once the residual is this fraction of the one where they last were.
+
+A look costs about two applications. Half took 2 % fewer products at 64², but 12 % longer for deblurring at 256²."""
 
 
 class NearEnough(Exception):  # noqa: N818  (an outcome, not an error)
@@ -38,7 +40,7 @@ class EquilibriumWatch:
     gradient are guesses. A wrong guess costs applications; the certificate is computed afterwards, from the adjoint.
 
     Cost: one pass over x and y at each application; near the equilibrium the derivative bounds and the gradient of the
-    loss, whenever the residual has halved.
+    loss, whenever the residual is a quarter of the last one looked at.
     """
 
     def __init__(self, T: Map, loss: Loss, bounds: DerivativeBounds, allowed: float) -> None:
