@@ -13,7 +13,7 @@ from torch import Tensor
 from .._certificates.bound import CHANGED_PARAMETER
 from .._certificates.loss_curvature import as_multiple
 from .._certificates.products import TapedMap
-from .._certificates.search import CertifiedSearch
+from .._certificates.search import EQUILIBRIUM_FRACTION, CertifiedSearch
 from .._certificates.taped_gradient import GradientParts
 from .._core.argument_checks import at_least, positive
 from .._core.certificate import Certificate
@@ -63,9 +63,11 @@ class CertifiedBackward:
         search = CertifiedSearch(T, loss, self.goal, ADJOINT * self.rtol, self.budget, point.x)
         bounds = search.bounds
         inverse = 1 / (1 - bounds.L) if bounds is not None and 0 <= bounds.L < 1 else INVERSE
-        search.approach(AHEAD * self.rtol / inverse**2)
+        ahead = AHEAD * self.rtol / inverse**2
         if not torch.is_grad_enabled():
+            search.approach(ahead)
             return Solution(T(search.x), search.forward, 1)
+        search.approach_watched(EQUILIBRIUM_FRACTION * self.rtol / (1 + self.rtol), ahead)
         search.record()
         if not search.may_have_parameters:  # if y is on a tape at all, then because of x
             return Solution(search.tape.y.detach(), search.forward, 1, recomputed=search.recomputed)

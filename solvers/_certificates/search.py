@@ -14,6 +14,7 @@ from .._core.certificate import Certificate
 from .._core.maps import Loss, Map
 from .._forward.anderson import Anderson
 from .._forward.stagnation import NEAR, PROGRESS, Stagnated, StagnationGuard
+from .equilibrium_watch import EquilibriumWatch, NearEnough
 from .taped_gradient import GradientParts, TapedGradient
 
 CRUDE = 0.1
@@ -22,8 +23,12 @@ EQUILIBRIUM_FRACTION = 0.5
 """Fraction of the target that the distance to the equilibrium may take; the rest is for the adjoint equation."""
 LEAST = 0.1
 """The adjoint equation is not solved to less than this fraction of the target, however far the equilibrium is."""
+CLAIMED = 0.97
+"""Fraction of the residual that is allowed at which the recurrence stops: the measured one may be larger."""
 ROUNDS = 3
 """Rounds without progress after which the search ends."""
+UNRESOLVED = 1e-3
+"""A watched approach that is not near enough goes on to this fraction of its tolerance, as kinks may be unresolved."""
 ROUNDED = 10.0
 """A residual that stagnates within this many units of rounding is as small as it gets."""
 
@@ -66,12 +71,16 @@ class CertifiedSearch(TapedGradient):
         self.certificates: list[Certificate] = []
         self.rounded = self.stalled = False
 
-    def approach(self, tol: float) -> bool:
-        """Move x towards the equilibrium, without a tape; return whether the relative residual has met ``tol``."""
+    def approach(self, tol: float, watched: Map | None = None) -> bool:
+        """Move x towards the equilibrium, without a tape; return whether the relative residual has met ``tol``.
+
+        ``watched`` is applied in place of T.
+        """
         eps = torch.finfo(self.x.dtype).eps
         solver = Anderson(max(tol, eps), self._remaining)
+        applied = watched or self.T
         # Far from rounding a slow residual is not stagnant; there the guard is not needed.
-        T = StagnationGuard(self.T, self.x) if tol < NEAR * eps else self.T
+        T = StagnationGuard(applied, self.x) if tol < NEAR * eps else applied
         with torch.no_grad():
             try:
                 point = solver(T, self.x)
@@ -81,10 +90,24 @@ class CertifiedSearch(TapedGradient):
         self.x, self.forward = point.x, self.forward.combined_with(point.report)
         return bool(point.report.converged) and tol > eps
 
+    def approach_watched(self, allowed: float, tol: float) -> None:
+        """Approach until the distance can be expected to take at most ``allowed`` of the gradient; at most to ``tol``.
+
+        Without derivative bounds or a loss, only to ``tol``.
+        """
+        if self.bounds is None or self.loss is None or not self.bounds.L < 1:
+            self.approach(tol)
+            return
+        watched = EquilibriumWatch(self.T, self.loss, self.bounds, allowed)
+        try:
+            self.approach(UNRESOLVED * tol, watched)
+        except NearEnough as near:
+            self.x, self.forward = near.point.x, self.forward.combined_with(near.point.report)
+
     def settle(self) -> bool:
         """Improve until the target is met, the budget is spent, or nothing makes progress; return whether it is met."""
         if self.u is None:
-            self.solve_adjoint(CRUDE, self._remaining)
+            self.continue_adjoint(CRUDE * norm(self.v), self._remaining)
         bound = self._measured()
         if not bound.error < math.inf:
             self.solve_adjoint(self.tol, self._remaining)
@@ -94,12 +117,11 @@ class CertifiedSearch(TapedGradient):
             before = bound.error
             nearer, moved = self._approach_equilibrium(bound)
             left = max(self.target - nearer.equilibrium, LEAST * self.target)
-            residual = 0.9 * left / nearer.amplification
+            residual = CLAIMED * left / nearer.amplification
             # If x has not moved, an adjoint equation that is solved well enough cannot help further.
             if not moved and bound.adjoint <= residual * bound.amplification:
                 break
-            assert self.u is not None
-            solved = self.solve_adjoint(residual / (norm(self.u) or 1), self._remaining)
+            solved = self.continue_adjoint(residual, self._remaining)
             bound = self._measured()
             if not solved:
                 break

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from .._adjoint.adjoint_map import TapedAdjoint
 from .._adjoint.gmres import GMRES
-from .._core.batch import norm, norms, rows
+from .._core.batch import norm, norms, ratio, rows
 from .._core.certificate import Certificate
 from .._core.maps import Loss, Map
 from .._core.results import SolveReport
 from .._core.tape import LeafVersions, tape_ends
+from .._forward.stagnation import PROGRESS
+from .adjoint_space import AdjointSpace
 from .bound import certificate, no_certificate
 from .derivative_bounds import DerivativeBounds, HasDerivativeBounds, states_rounding
 from .estimated_bounds import CountedProducts, EstimatedBounds, probe_B_norm
@@ -25,6 +27,9 @@ from .loss_curvature import LossDerivatives, assumed_curvature, loss_curvature, 
 from .products import TapedMap, taped
 from .rounding import DRAWS, Rounding, estimate_rounding
 from .tape_recorder import TapedApplication
+
+MEMORY = GMRES().memory
+"""Dimension of a Krylov space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class TapedGradient:
         self.forward, self.taped_applications = SolveReport(0), 0
         self.adjoint: list[SolveReport] = []
         self.recomputed: list[float] = []
+        self._space: AdjointSpace | None = None
         self._rounding: Rounding | None = None
         self._J_norm = self._B_norm = 0.0  # largest observed
 
@@ -93,8 +99,12 @@ class TapedGradient:
         """Tape T at x, and differentiate the loss there."""
         if self.taped_applications:
             self.recomputed.append(1)
-        self.taped_applications, self.a, self._tape = 1, None, None  # drop the old tape first: one at a time
+        # Drop the old tape first: one at a time. The space holds it too.
+        self.taped_applications, self.a, self._tape, self._space = 1, None, None, None
         self._tape = taped(self.T, self.x)
+        if math.isnan(self.forward.residual) and self.forward.applications:
+            x, y = rows(self._tape.x.detach()), rows(self._tape.y.detach())
+            self.forward = dataclasses.replace(self.forward, residual=float(ratio(*norms(y - x, y)).max()))
         if self.loss is not None and self._tape.y.requires_grad:
             self.loss_derivatives = loss_derivatives(self.loss, self._tape.y)
             self.v = self.loss_derivatives.v
@@ -106,12 +116,12 @@ class TapedGradient:
     def restart(self, tape: TapedMap, v: Tensor) -> None:
         """Continue at ``tape`` with the cotangent ``v`` of an unknown loss."""
         self.loss, self.loss_derivatives, self._tape, self.v = None, LossDerivatives(v, {}), tape, v
-        self.u = self.a = None
+        self.u = self.a = self._space = None
 
     def release(self) -> None:
         """Release the tape and all tensors of the size of x."""
         empty = self.x.new_empty(0)
-        self._tape = self.u = self.a = None
+        self._tape = self.u = self.a = self._space = None
         self.v = self.x = empty
         self.loss_derivatives, self.gradient = LossDerivatives(empty, {}), GradientParts({})
 
@@ -134,6 +144,38 @@ class TapedGradient:
         self.u, self.a = solution.x, None
         self.adjoint.append(solution.report)
         return bool(solution.report.converged) and tol > eps
+
+    def continue_adjoint(self, residual: float, budget: int) -> bool:
+        """Improve u by at most ``budget`` products in one Krylov space, which later calls at this tape continue.
+
+        Args:
+            residual: the norm to which the residual of the adjoint equation is to be reduced, over the whole batch.
+            budget: maximal number of products.
+
+        Returns:
+            Whether the recurrence claims it.
+        """
+        operator = _ObservedAdjoint if self.bounds is None else TapedAdjoint
+        T = operator(self.tape.x, self.tape.y, self.v, None)
+        space, products, least = self._space, 0, math.inf
+        if space is None or (self.a is not None and not space.continues(self.u, self.a)):
+            space = AdjointSpace(T, self.u, self.a, MEMORY)
+            products = space.started
+        while products < budget:
+            products += space.grow(residual, budget - products)
+            if space.residual <= residual or not space.full or products + 2 > budget:
+                break
+            if not space.residual <= PROGRESS * least:
+                break
+            least = space.residual
+            space = AdjointSpace(T, space.point, None, MEMORY)
+            products += space.started
+        if isinstance(space.T, _ObservedAdjoint):
+            self._J_norm = max(self._J_norm, space.T.J_norm)
+        self._space, self.u, self.a = space, space.point, None
+        met = space.residual <= residual
+        self.adjoint.append(SolveReport(products, space.relative, met))
+        return met
 
     def measure(self) -> None:
         """Compute the gradient by one product, and what an estimated certificate needs."""

@@ -16,6 +16,10 @@ from .equilibrium_error import EquilibriumError
 WORSE = 10.0
 """A residual above this many times the best one of its sample means that the acceleration has failed."""
 
+SOON = 10.0
+"""Within this many times the tolerance the residual is looked at after every application: mixing lowers it by about
+as much, and the next measurement may be applications away."""
+
 
 class Update:
     """How the next point follows from ``T(x)``: plainly. Accelerations override it; their memory has a row a sample.
@@ -73,7 +77,8 @@ def run_until_converged(
         step: makes a point from the last one.
         tol: relative residual.
         budget: maximal number of applications.
-        every: applications per measurement of the residual; the first and the last are measured too.
+        every: applications per measurement of the residual; the first and the last are measured too, and near ``tol``
+            all others, without ``error``.
         error: estimates the relative error that ``tol`` bounds; by default the residual is what it bounds.
     """
     x, current = rows(x0), T
@@ -96,6 +101,10 @@ def run_until_converged(
         measured = not applications % every or applications in (1, budget)
         with no_autocast(x):
             f = step.difference(y, x) if measured or step.needs_every_difference else y
+            if not measured and error is None and bool((active & (residual <= SOON * tol)).any()):
+                # Full measurements would wear out the patience of a step, so this one counts if it ends a sample.
+                f = f if step.needs_every_difference else step.difference(y, x)
+                measured = bool((active & (ratio(*norms(f, y)) <= tol)).any())
             if not measured:
                 x = _where(active, step.next(y), x)
                 continue

@@ -56,7 +56,8 @@ class _Momentum(Update):
     def __init__(self, x: Tensor) -> None:
         super().__init__(x)
         self._last_y: Tensor | None = None
-        self._t = torch.ones_like(x[:, :1])
+        # On the CPU, where the inner product is: so a step of which every sample has momentum needs no mask.
+        self._t = torch.ones(len(x), 1, dtype=x.dtype)
         self._plain_steps = torch.zeros_like(self._t)  # remaining steps without momentum
         self._pause = torch.full_like(self._t, FIRST_PAUSE)
 
@@ -65,20 +66,25 @@ class _Momentum(Update):
         if last is None:
             return y
         move = y - last
-        ahead = (inners(self._f, move) >= 0).to(y.device)[:, None]
+        ahead = (inners(self._f, move) >= 0)[:, None]
         t = torch.where(ahead, self._t, 1.0)
         t = torch.where(self._plain_steps > 0, 1.0, t)
         self._plain_steps = self._plain_steps - 1
         self._t = (1 + torch.sqrt(1 + 4 * t * t)) / 2
+        moving = t > 1
+        if not bool(moving.any()):
+            return y
+        ahead_of_y = torch.addcmul(y, ((t - 1) / self._t).to(y.device), move)
         # `where`, because a factor of 0 would keep a nan in `move`.
-        return torch.where(t > 1, torch.addcmul(y, (t - 1) / self._t, move), y)
+        return ahead_of_y if bool(moving.all()) else torch.where(moving.to(y.device), ahead_of_y, y)
 
     def reset(self, samples: Tensor) -> None:
-        mask = samples.to(self._t.device)[:, None]
+        mask = samples[:, None]
         self._plain_steps = torch.where(mask, self._pause, self._plain_steps)
         self._pause = torch.where(mask, 2 * self._pause, self._pause)
 
     def select(self, index: Tensor) -> None:
         super().select(index)
-        self._t, self._plain_steps, self._pause = self._t[index], self._plain_steps[index], self._pause[index]
+        here = index.cpu()
+        self._t, self._plain_steps, self._pause = self._t[here], self._plain_steps[here], self._pause[here]
         self._last_y = None if self._last_y is None else self._last_y[index]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from solvers import Anderson
+
 # Not public: the loop of every forward solver; its guards need steps that no solver makes.
 from solvers._forward.loop import run_until_converged
 from tests.helpers.tensors import F64
@@ -105,3 +107,20 @@ def test_only_the_sample_that_went_wrong_is_taken_back():
     assert step.forgotten == [(6, [False, True])]
     torch.testing.assert_close(points[6][0], 0.9 * points[5][0] + 1)
     torch.testing.assert_close(points[6][1], 0.9 * points[4][1] + 1)
+
+
+def test_a_mixed_point_near_the_tolerance_is_looked_at_at_once():
+    """Three differences solve two eigenvalues: the point mixed on the third application is the fixed point."""
+    rates, shift = torch.tensor([0.5, 0.2], dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64)
+
+    def T(x):
+        return rates * x + shift
+
+    third = Anderson(1e-12, 3)(T, torch.zeros_like(shift)).report
+    assert third.residual > 0.01
+    for tol in (third.residual / 5, third.residual / 9):
+        report = Anderson(tol)(T, torch.zeros_like(shift)).report
+        assert report.converged
+        assert report.applications == 4
+        assert report.residual < 1e-9
+    assert Anderson(third.residual / 50)(T, torch.zeros_like(shift)).report.applications == 6

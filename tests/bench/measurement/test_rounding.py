@@ -243,9 +243,9 @@ def test_certified_approaches_no_more_once_rounding_holds_its_residual_up(monkey
     found = small_problem("deblurring(huber)", dtype=F32)
     approach, begun = CertifiedSearch.approach, []
 
-    def noted(search, tol):
+    def noted(search, *arguments):
         begun.append(search.forward.residual)
-        return approach(search, tol)
+        return approach(search, *arguments)
 
     monkeypatch.setattr(CertifiedSearch, "approach", noted)
     with pytest.warns(StagnationWarning, match="solve in float64"):
