@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._adjoint.gmres import GMRES
-from ._backward.modes import ImplicitDifferentiation
+from ._backward.estimated import EstimatedBackward
 from ._core.solver import Solver
 from ._forward.anderson import Anderson
 
@@ -40,4 +40,4 @@ def estimated(rtol: float = 1e-2, budget: int = 500) -> Solver:
     forward = Anderson(FORWARD * rtol, budget, error=True)
     adjoint = GMRES(ADJOINT * rtol, budget, error=True)
     label = f"estimated({rtol:g})" if budget == 500 else f"estimated({rtol:g}, {budget})"
-    return Solver(label, forward, ImplicitDifferentiation(adjoint))
+    return Solver(label, forward, EstimatedBackward(forward, adjoint, rtol))

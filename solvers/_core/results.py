@@ -48,12 +48,14 @@ class FixedPoint:
         inverse: ``v -> ≈ (I − Jᵀ)⁻¹v``, if a quasi-Newton solver has learned it; otherwise ``None``.
         adjoint: an adjoint of the same samples at an earlier visit, of the shape of ``x``, at which the adjoint solve
             starts; ``None`` to start without one.
+        ahead: the point that the forward solver would have gone to next, of the shape of ``x``; ``None`` if unknown.
     """
 
     x: Tensor
     report: SolveReport
     inverse: Map | None = None
     adjoint: Tensor | None = None
+    ahead: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
