@@ -13,7 +13,7 @@ from .._adjoint.gmres import GMRES
 from .._adjoint.warm_start import solve_from
 from .._certificates.loss_curvature import as_multiple, loss_derivatives
 from .._certificates.products import TapedMap, pullback, taped
-from .._core.batch import from_rows, inners, norm, norms, ratio, rows
+from .._core.batch import from_rows, inners, norm, norms, ratio, rows, wide_rows
 from .._core.maps import Loss, Map
 from .._core.results import FixedPoint, Solution, SolveReport
 from .._core.tape import LeafVersions, tape_ends
@@ -91,12 +91,18 @@ class EstimatedBackward:
                 report = report.combined_with(nearer.report)
                 moving.record(nearer.x if nearer.ahead is None else nearer.ahead)
                 taped_again.append(1.0)
-                at = replace(self.adjoint, budget=left)(moving, at.x)
+                at = _refined(replace(self.adjoint, budget=left), moving, at)
                 reports.append(at.report)
         u = at.x.detach()
         solve = _KnownAdjoint(moving.v, self.adjoint, moving, reports)
         y = exchange_cotangent(moving.tape.y, solve, moving.tape.y, moving.tape.x, u)
         return Solution(y, report, 1, reports, taped_again, adjoints=[u])
+
+
+def _refined(adjoint: GMRES, moving: _MovingAdjoint, at: FixedPoint) -> FixedPoint:
+    """Continue an adjoint solve at the present point, with the amplification that it has found."""
+    u, y = wide_rows(at.x), wide_rows(moving(at.x))
+    return adjoint.improve(moving, at.x, u, y, y - u, 1, at.report.amplification)
 
 
 def _total(reports: Sequence[SolveReport]) -> int:

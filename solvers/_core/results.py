@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -19,12 +20,15 @@ class SolveReport:
         active_fraction: mean fraction of the batch per application; below 1 if samples that had converged were skipped.
         residual: ``‖T(x) − x‖ / ‖T(x)‖`` at the returned point, the largest over the batch; nan if not measured.
         converged: whether ``residual`` met the tolerance; ``None`` without a tolerance.
+        amplification: the estimated relative error is ``residual`` times this, if the tolerance was one on the error;
+            infinite if nothing is known.
     """
 
     applications: int
     residual: float = float("nan")
     converged: bool | None = None
     active_fraction: float = 1.0
+    amplification: float = math.inf
 
     @property
     def evaluations(self) -> float:
