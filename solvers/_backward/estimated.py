@@ -74,10 +74,10 @@ class EstimatedBackward:
 
     def __call__(self, T: Map, point: FixedPoint, loss: Loss | None = None, /) -> Solution:
         plain = ImplicitDifferentiation(self.adjoint)
-        if loss is None or point.ahead is None or not point.x.numel():
+        if point.ahead is None or not point.x.numel():
             return plain(T, point, loss)
         there = replace(point, x=point.ahead)
-        if not torch.is_grad_enabled():
+        if loss is None or not torch.is_grad_enabled():
             return plain(T, there, loss)
         again: list[float] = [1.0]
         kind = _SelectableMovingAdjoint if isinstance(T, SupportsSelect) else _MovingAdjoint
