@@ -1,4 +1,4 @@
-"""``estimated(rtol)`` keeps its tolerance on contractive tasks and on every splitting, and does not undercut it a lot."""
+"""``estimated(rtol)`` keeps its tolerance on contractive tasks and on every splitting, and is not far below it."""
 
 from __future__ import annotations
 
