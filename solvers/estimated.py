@@ -11,7 +11,7 @@ FORWARD, ADJOINT = 0.15, 0.6
 """Fractions of the error that the equilibrium and the adjoint equation may take, by their own estimates.
 
 Together they are below 1, because the error of a gradient may be 4 times that of its cotangent (``EquilibriumError``).
-At 0.25 and 0.6, one of 30 pairs of a task and an operator missed: a coefficient crossed a kink after the check.
+At 0.25 and 0.5, one of 30 pairs of a task and an operator missed: a coefficient crossed a kink after the check.
 """
 
 
