@@ -28,7 +28,7 @@ class SolveReport:
     residual: float = float("nan")
     converged: bool | None = None
     active_fraction: float = 1.0
-    amplification: float = math.inf
+    amplification: float = field(default=math.inf, repr=False)
 
     @property
     def evaluations(self) -> float:
