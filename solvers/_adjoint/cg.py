@@ -51,7 +51,9 @@ class CG(RefinedSolver):
         """Vectors of the size of ``u`` that a solve holds at most while a product runs, beside v and ``u0``."""
         return 7
 
-    def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
+    def _correct(
+        self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int, amplification: Tensor
+    ) -> Correction:
         # Scale r to near 1 by a power of two, which changes no bit, so that squares of its entries do not vanish.
         unit = power_of_two(r)[:, None]
         u, r = (u.double() / unit).to(r), (r.double() / unit).to(r)

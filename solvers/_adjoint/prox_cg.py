@@ -71,7 +71,9 @@ class ProxCG(RefinedSolver):
         """Vectors of the size of ``u`` that a solve holds at most while a product runs, beside v and ``u0``."""
         return 8  # 6 if the inner stage is definite
 
-    def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
+    def _correct(
+        self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int, amplification: Tensor
+    ) -> Correction:
         stages = T.stages() if isinstance(T, HasStages) else None
         if stages is None:
             raise ValueError(NO_STAGES)

@@ -57,8 +57,13 @@ class RefinedSolver:
         """``Correction.amplification`` before the first correction."""
         return 1.0
 
-    def _correct(self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int) -> Correction:
-        """Correct ``u``, whose residual is ``r``, by at least one and at most ``size`` products."""
+    def _correct(
+        self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int, amplification: Tensor
+    ) -> Correction:
+        """Correct ``u``, whose residual is ``r``, by at least one and at most ``size`` products.
+
+        ``amplification`` is that of the corrections before, which a small Krylov space alone would not see.
+        """
         raise NotImplementedError
 
     def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint:
@@ -70,7 +75,14 @@ class RefinedSolver:
         return self.improve(T, u0, u, y, y - u, 1)
 
     def improve(
-        self, T: AdjointOperator, like: Tensor, u: Tensor, y: Tensor, r: Tensor, products: int = 0
+        self,
+        T: AdjointOperator,
+        like: Tensor,
+        u: Tensor,
+        y: Tensor,
+        r: Tensor,
+        products: int = 0,
+        amplification: float | None = None,
     ) -> FixedPoint:
         """Continue from a known residual.
 
@@ -79,24 +91,26 @@ class RefinedSolver:
             like: a tensor of the shape and dtype of the solution.
             u, y, r: a point, ``v + Jᵀu`` there, and its residual ``y − u``; ``(samples, entries)``.
             products: number of products so far.
+            amplification: that of an earlier solve for nearly the same J; ``None`` if there was none.
         """
         size, scale = norms(r, y)
         del y
         broken = ~(size.isfinite() & scale.isfinite())
         residual = torch.where(broken, math.nan, ratio(size, scale))
-        amplification: Tensor | float = self._unknown_amplification
+        known = self._unknown_amplification if amplification is None else amplification
+        factors = torch.full_like(residual, known)
         stuck, skipped = broken, 0.0
         best, best_residual = u, residual
         while products + 2 <= self.budget:  # at least one product for the correction, and one to measure it
-            active = ~self._met(residual, amplification) & ~stuck
+            active = ~self._met(residual, factors) & ~stuck
             if not bool(active.any()):
                 break
             u, r = _masked(~broken, u), _masked(active, r)
-            correction = self._correct(T, like, u, r, self.budget - products - 1)
+            correction = self._correct(T, like, u, r, self.budget - products - 1, factors)
             u = wide_rows(from_rows(_masked(~correction.broken, u + correction.step), like))
             del r
             r, size, scale = _residual(T, like, u)
-            amplification = correction.amplification
+            factors = torch.as_tensor(correction.amplification, dtype=factors.dtype).expand_as(factors)
             products += correction.products + 1
             skipped += correction.skipped
             broken = broken | correction.broken | ~(size.isfinite() & scale.isfinite())
@@ -109,11 +123,12 @@ class RefinedSolver:
             best = torch.where(broken.to(best.device)[:, None], math.nan, best)
             best_residual = torch.where(broken, math.nan, best_residual)
         worst = float(best_residual.max()) if len(best_residual) else 0.0
-        converged = bool(self._met(best_residual, amplification).all())
-        report = SolveReport(products, worst, converged, 1 - skipped / max(1, products))
+        converged = bool(self._met(best_residual, factors).all())
+        largest = float(factors.max()) if len(factors) else math.inf
+        report = SolveReport(products, worst, converged, 1 - skipped / max(1, products), largest)
         return FixedPoint(from_rows(best, like), report)
 
-    def _met(self, residual: Tensor, amplification: Tensor | float) -> Tensor:
+    def _met(self, residual: Tensor, amplification: Tensor) -> Tensor:
         """Whether samples have met the tolerance; one without a residual has, whatever its amplification."""
         return (residual == 0) | (residual * amplification <= self.tol)
 

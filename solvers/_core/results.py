@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -19,12 +20,15 @@ class SolveReport:
         active_fraction: mean fraction of the batch per application; below 1 if samples that had converged were skipped.
         residual: ``‖T(x) − x‖ / ‖T(x)‖`` at the returned point, the largest over the batch; nan if not measured.
         converged: whether ``residual`` met the tolerance; ``None`` without a tolerance.
+        amplification: the estimated relative error is ``residual`` times this, if the tolerance was one on the error;
+            infinite if nothing is known.
     """
 
     applications: int
     residual: float = float("nan")
     converged: bool | None = None
     active_fraction: float = 1.0
+    amplification: float = field(default=math.inf, repr=False)
 
     @property
     def evaluations(self) -> float:
@@ -48,12 +52,14 @@ class FixedPoint:
         inverse: ``v -> ≈ (I − Jᵀ)⁻¹v``, if a quasi-Newton solver has learned it; otherwise ``None``.
         adjoint: an adjoint of the same samples at an earlier visit, of the shape of ``x``, at which the adjoint solve
             starts; ``None`` to start without one.
+        ahead: the point that the forward solver would have gone to next, of the shape of ``x``; ``None`` if unknown.
     """
 
     x: Tensor
     report: SolveReport
     inverse: Map | None = None
     adjoint: Tensor | None = None
+    ahead: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class Anderson:
         step = _Mixing(rows(x0), self.memory, self.every, self.shared)
         error = EquilibriumError(x0, self.tol, loss) if self.error else None
         if not self.shared:
-            return run_until_converged(T, x0, step, self.tol, self.budget, self.every, error)
+            point = run_until_converged(T, x0, step, self.tol, self.budget, self.every, error)
+            return point if error is None else dataclasses.replace(point, ahead=error.ahead)
         # The lambda hides `select`: the inverse needs the secants of every sample, also of those that have converged.
         point = run_until_converged(lambda x: T(x), x0, step, self.tol, self.budget, self.every, error)
         return dataclasses.replace(point, inverse=step.inverse())

@@ -38,6 +38,7 @@ class EquilibriumError:
 
     def __init__(self, x0: Tensor, tol: float, loss: Loss | None) -> None:
         self._x0, self._tol, self._loss = x0, tol, loss
+        self._ahead = rows(x0)
         self._batch = rows(x0)  # points of all samples, at which the loss is differentiated
         empty = torch.full((len(self._batch),), torch.nan, dtype=torch.float64)
         self._before, self._earlier = empty, empty  # sizes of the last two steps
@@ -53,6 +54,9 @@ class EquilibriumError:
             sizes: ``‖y − x‖`` and ``‖y‖``, float64 ``(samples,)`` on the CPU.
             place: indices of the samples in the batch.
         """
+        index = place.to(x.device)
+        whole = len(x) == len(self._ahead)
+        self._ahead = following if whole else self._ahead.index_copy(0, index, following)
         residual, size = sizes
         exact = residual <= ROUNDED * torch.finfo(x.dtype).eps * size
         if following is y:  # a plain step
@@ -74,6 +78,11 @@ class EquilibriumError:
                 self._scale = torch.where(near, scale, self._scale)
             error = ratio(self._gain * distance, self._scale)
         return torch.where(exact, 0.0, torch.nan_to_num(error, nan=torch.inf))
+
+    @property
+    def ahead(self) -> Tensor:
+        """The point after the one that was measured last, of each sample, like ``x0``."""
+        return from_rows(self._ahead, self._x0)
 
     def reset(self, samples: Tensor) -> None:
         """Forget the steps of some samples, given as a mask ``(samples,)``."""

@@ -1,4 +1,4 @@
-"""``estimated(rtol)`` means about the same error on contractive tasks and on operators whose state is an image."""
+"""``estimated(rtol)`` keeps its tolerance on contractive tasks and on every splitting, and is not far below it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from solvers import Solver, estimated, implicit
 from solvers.registry import SOLVER_PARTS
 
 RTOL = 1e-2
-KINKS = 2.0
-"""A kink of the penalty between the point and the equilibrium is not seen: one coefficient was worth 1.6 % at 64²."""
+LEAST = 1e-4
+"""A smaller error would be wasted work."""
 TASKS = (
     "deblurring(huber)",
     "inpainting(huber)",
@@ -27,13 +27,13 @@ TASKS = (
     "deblurring(orientations(0.01, 0.02))",
     "deblurring_colour(colours(0.01, 0.02))",
 )
-# On primal_dual one task of six ends at 6 %: secants of states with duals miss slow components of the image.
 OPERATORS = (
     "forward_backward()",
     "douglas_rachford()",
     "peaceman_rachford()",
     "peaceman_rachford(depth=10)",
     "half_quadratic()",
+    "primal_dual()",
 )
 EXACT = implicit(SOLVER_PARTS["anderson"](1e-13, 3000), SOLVER_PARTS["gmres"](1e-12, 2000))  # pyright: ignore[reportArgumentType]
 
@@ -60,4 +60,7 @@ def test_tolerance_carries_over(task: str, operator: str) -> None:
     # Half-quadratic splitting has an equilibrium of its own, all others share theirs.
     true = exact(task, operator if operator == "half_quadratic()" else "peaceman_rachford()")
     found = gradient(estimated(RTOL), problem(task, operator))
-    assert float((found - true).norm() / true.norm()) <= KINKS * RTOL
+    error = float((found - true).norm() / true.norm())
+    assert error <= RTOL
+    # Denoising converges in a few applications, so that its last one passes the tolerance by far.
+    assert error >= LEAST or task == "denoising(huber)"
