@@ -15,8 +15,8 @@ from ._core.input_checks import type_name
 ATTRIBUTE = "sample_index"
 """Attribute of a physics that holds the numbers of the samples of a batch."""
 NOBODY = (
-    "WarmStarts must know which samples a batch has: call the model with index=…, or hand their numbers over with "
-    f"the data as params={{{ATTRIBUTE!r}: i}}, after physics.{ATTRIBUTE} = None"
+    "WarmStarts must know which samples a batch has: call the model with index=…, or set "
+    f"physics.{ATTRIBUTE} when the physics is updated for the batch"
 )
 
 
@@ -103,9 +103,7 @@ class WarmStarts:
             raise ValueError(NOBODY)
         index = getattr(physics, ATTRIBUTE)
         if index is None:
-            warnings.warn(
-                f"physics.{ATTRIBUTE} is still None, so this batch starts cold: {NOBODY}", stacklevel=4
-            )
+            warnings.warn(f"physics.{ATTRIBUTE} is None, so this batch starts cold: {NOBODY}", stacklevel=4)
         elif not isinstance(index, Tensor):
             raise ValueError(f"physics.{ATTRIBUTE} must be a Tensor of integers, not {type_name(index)}")
         seen, self._served = self._served, index

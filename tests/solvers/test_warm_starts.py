@@ -256,7 +256,7 @@ def test_a_batch_without_numbers_is_refused_in_a_line():
     ) as no:
         m(Y, PHYSICS)
     assert "\n" not in str(no.value)
-    with pytest.warns(UserWarning, match="physics.sample_index is still None, so this batch starts cold"):
+    with pytest.warns(UserWarning, match="physics.sample_index is None, so this batch starts cold"):
         m(Y, handed(None))
     with pytest.raises(ValueError, match="must be a Tensor of integers, not a list"):
         m(Y, handed([0]))
