@@ -124,7 +124,7 @@ def measure(
     steps, thetas = steps_of(data), [data.objective().theta()]
     products = [0.0]
     for _ in range(epochs):
-        work = products[-1]
+        work, theta = products[-1], thetas[-1]
         for part in [everything] if row.whole else torch.randperm(count, generator=order).split(batch):
             data.index = part
             theta, spent = next(steps)
