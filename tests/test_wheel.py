@@ -27,8 +27,8 @@ y = blur(truth)
 def psnr(x):
     return -10 * float((x.detach() - truth).square().mean((1, 2, 3)).log10().mean())
 
-found = {"file": eqgrad.__file__, "measured": psnr(y), "learned": psnr(learned(y, blur)), "image": list(reconstruction.shape),
-         "warm": len(model.warm)}
+found = {"file": eqgrad.__file__, "measured": psnr(y), "learned": psnr(learned(y, blur))}
+found |= {"image": list(reconstruction.shape), "warm": len(model.warm)}
 print("\\n" + json.dumps(found))
 """
 
