@@ -40,6 +40,7 @@ from .registry import ESTIMATORS, SOLVER_PARTS, EstimatorSpec
 from .restarted_jfb import restarted_jfb
 from .schedule import ToleranceSchedule
 from .unrolled import unrolled
+from .warm_starts import WarmStarts
 
 __all__ = [
     "CG",
@@ -82,6 +83,7 @@ __all__ = [
     "TapedApplication",
     "ToleranceSchedule",
     "TruncatedBackprop",
+    "WarmStarts",
     "WrappedBounds",
     "audit",
     "certificate",

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from ._core.input_checks import require_solver, type_name
 from ._core.maps import Loss, Map
+from ._core.results import Solution
+from ._core.solver import Solver
 from .monitor import Monitorable
+from .warm_starts import WarmStarts, numbers
 
 Step = Callable[[Tensor, Tensor, Any], Tensor]
 
@@ -60,10 +64,14 @@ class Reconstructor(nn.Module):
         loss: ``truth -> (state -> loss)``, for solvers that need the loss (``certified``, a ``GradientMonitor`` that
             audits); used if ``forward`` is given the truth. For a mean squared error:
             ``lambda truth: SmoothLoss(lambda x: (x - truth).square().mean(), 2 / truth.numel())``.
+        warm: starts each solve where the last one of the same sample ended, and its adjoint solve at the last adjoint
+            (not through a ``GradientMonitor``). States are kept after a backward pass in training mode, and used in
+            training mode alone: an evaluation, and a call under ``torch.no_grad``, starts cold and keeps nothing.
 
     Raises:
         TypeError: an argument is a class, a factory or no function; in a call, ``physics`` has no ``A_adjoint`` and
             there is no ``start``, or the first guess is no tensor.
+        ValueError: in a call in training mode with ``warm``, no index is known, or it has not one integer a sample.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class Reconstructor(nn.Module):
         *,
         start: Callable[[Tensor, Any], Tensor] | None = None,
         loss: Callable[[Tensor], Loss] | None = None,
+        warm: WarmStarts | None = None,
     ) -> None:
         super().__init__()
         if isinstance(operator, type) or not (callable(operator) or hasattr(operator, "bind")):
@@ -83,15 +92,27 @@ class Reconstructor(nn.Module):
         for name, function in (("start", start), ("loss", loss)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} must be a function, not {type_name(function)}")
+        if warm is not None and not isinstance(warm, WarmStarts):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"warm must be WarmStarts(), not {type_name(warm)}")
         self.operator, self.solver, self.guess, self.loss = operator, solver, start, loss
+        self.warm = warm
 
-    def forward(self, y: Tensor, physics: Any, truth: Tensor | None = None, **_: object) -> Tensor:
+    def forward(
+        self,
+        y: Tensor,
+        physics: Any,
+        truth: Tensor | None = None,
+        index: Tensor | None = None,
+        **_: object,
+    ) -> Tensor:
         """Reconstruct.
 
         Args:
             y: measurements.
             physics: the operator of the measurements.
             truth: true images, for ``loss``.
+            index: the number of each sample in the data set, ``(B,)`` integers, for ``warm``; by default that which
+                came with the data, ``physics.sample_index``.
 
         Returns:
             Images ``(B, C, H, W)``; backpropagating through them gives the gradient estimate.
@@ -101,9 +122,22 @@ class Reconstructor(nn.Module):
         image = self._first_guess(y, physics)
         loss = None if self.loss is None or truth is None else self.loss(truth)
         if isinstance(operator, Stateful):
-            state = self.solver(T, operator.start(image), loss).x
+            state = self._solve(T, operator.start(image), loss, physics, index)
             return T.image(state) if isinstance(T, ReadsImages) else operator.image(state)
-        return self.solver(T, image, loss).x
+        return self._solve(T, image, loss, physics, index)
+
+    def _solve(self, T: Map, cold: Tensor, loss: Loss | None, physics: Any, index: Tensor | None) -> Tensor:
+        warm = self.warm if self.training and torch.is_grad_enabled() else None
+        if warm is not None and index is None:
+            index = warm.handed_over(physics)
+        if warm is None or index is None:
+            return self.solver(T, cold, loss).x
+        samples = numbers(index, len(cold))
+        x0, u0 = warm.starts(samples, cold)
+        solver = self.solver
+        solution = solver(T, x0, loss, u0=u0) if isinstance(solver, Solver) else solver(T, x0, loss)
+        _keep_after_backward(warm, samples, solution)
+        return solution.x
 
     def _first_guess(self, y: Tensor, physics: Any) -> Tensor:
         guess = self.guess
@@ -124,3 +158,18 @@ def _bound(operator: Step, y: Tensor, physics: Any) -> Map:
         return operator(x, y, physics)
 
     return T
+
+
+def _keep_after_backward(warm: WarmStarts, samples: list[int], solution: Solution) -> None:
+    x, adjoints = solution.x, solution.adjoints
+    if not x.requires_grad:
+        return
+    state = x.detach()
+
+    def keep(_: Tensor) -> None:
+        # At the end of the pass: the adjoint is solved for after this.
+        torch.autograd.Variable._execution_engine.queue_callback(  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage, reportUnknownMemberType]
+            lambda: warm.keep(samples, state, adjoints)
+        )
+
+    x.register_hook(keep)  # pyright: ignore[reportUnknownMemberType]

@@ -21,13 +21,14 @@ import json, torch
 
 torch.manual_seed(0)
 exec(compile(open("page.py").read(), "page.py", "exec"))
-truth = torch.stack([photographs[i] for i in range(len(photographs))])
+truth = torch.stack([photographs[i]["x"] for i in range(len(photographs))])
 y = blur(truth)
 
 def psnr(x):
     return -10 * float((x.detach() - truth).square().mean((1, 2, 3)).log10().mean())
 
-found = {"file": eqgrad.__file__, "measured": psnr(y), "learned": psnr(learned(y, blur)), "image": list(image.shape)}
+found = {"file": eqgrad.__file__, "measured": psnr(y), "learned": psnr(learned(y, blur))}
+found |= {"image": list(reconstruction.shape), "warm": len(model.warm)}
 print("\\n" + json.dumps(found))
 """
 
@@ -71,8 +72,9 @@ def test_the_page_runs_where_the_wheel_and_deepinv_are_installed_and_nothing_els
     (tmp_path / "photographs").mkdir()
     for name in ("camera", "astronaut", "coffee", "chelsea"):
         imsave(tmp_path / "photographs" / f"{name}.png", getattr(skimage.data, name)())
-    operator, training, further = BLOCKS
-    (tmp_path / "page.py").write_text(f"{operator}\n{training}\nlearned = model\n{further}", encoding="utf-8")
+    operator, training, further, warm = BLOCKS
+    page = f"{operator}\n{training}\nlearned = copy.deepcopy(model)\n{further}\n{warm}"
+    (tmp_path / "page.py").write_text(f"import copy\n{page}", encoding="utf-8")
     (tmp_path / "run.py").write_text(PSNR, encoding="utf-8")
     environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)}
     done = subprocess.run(
@@ -83,3 +85,4 @@ def test_the_page_runs_where_the_wheel_and_deepinv_are_installed_and_nothing_els
     assert found["file"].startswith(str(home))
     assert found["learned"] > found["measured"] + 3
     assert found["image"] == [1, 1, 64, 64]
+    assert found["warm"] == 4

@@ -90,8 +90,8 @@ class TrainingTable(_Table):
         clip: largest norm of a gradient; larger gradients are scaled down to it. Not clipped by default.
         checkpoint: store the state of the training every so many steps; 0 for never.
         eval_every: evaluate on the test images every so many steps; 0 for never.
-        warm_start: from its second visit on, start each crop at the fixed point of its last visit. Timings of a step
-            start cold.
+        warm_start: from its second visit on, start each crop at the fixed point of its last visit, and its adjoint
+            solve at the last adjoint. Timings of a step start cold.
         schedule: tolerance of ``certified(…)`` by training step; images and timings use the solver's own. Solvers
             without such a tolerance ignore it. None by default.
     """

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from solvers import Solution, Solver
+from solvers import Solution, Solver, WarmStarts
 
 from ..config.matrix import Cell
 from ..config.profile_schema import TrainingTable
@@ -50,19 +50,26 @@ def training_step(
     problem: Problem,
     batch: Batch,
     start: Tensor | None = None,
+    u0: Tensor | None = None,
     tape: TapeBytes | None = None,
 ) -> tuple[Solution, Tensor]:
     """Run the forward and the backward pass on a batch; return the solution and the loss.
 
-    Gradients are left in the parameters. ``start`` is that of the task by default; ``tape`` counts the bytes kept
-    between the passes.
+    Gradients are left in the parameters. ``start`` is that of the task by default; ``u0`` starts the adjoint solve of a
+    solver that has one, and other libraries' solvers have no place for it; ``tape`` counts the bytes kept between the
+    passes.
     """
     problem.operator.zero_grad(set_to_none=True)
     start = problem.start(batch) if start is None else start
     criterion = problem.criterion(batch)
-    arguments = problem.bind(batch), start, criterion
-    device = batch.y.device
-    solution = solver(*arguments) if tape is None else tape.forward(lambda: solver(*arguments), device)
+    T = problem.bind(batch)
+
+    def solve() -> Solution:
+        return (
+            solver(T, start, criterion, u0=u0) if isinstance(solver, Solver) else solver(T, start, criterion)
+        )
+
+    solution = solve() if tape is None else tape.forward(solve, batch.y.device)
     value = criterion(solution.x)
     value.backward()
     return solution, value.detach()
@@ -89,7 +96,7 @@ class TrainingHistory:
         work: applications and vector–Jacobian products of T so far, as ``Solution.work`` counts them.
         look_steps, look_work: steps, and ``work``, at each evaluation on the test images.
         look_psnr: PSNR of that evaluation, in dB.
-        ended: last state of each training crop, by its index; only for warm starts.
+        warm: last state and adjoint of each training crop, by its index; empty without ``warm_start``.
         sizes: norms of the gradients, before clipping.
         rtols: relative errors that a schedule asked for; only of solvers that certify.
         errors: certified relative errors of the gradients, infinite without a bound; only of solvers that certify.
@@ -100,7 +107,7 @@ class TrainingHistory:
     look_steps: list[int] = field(default_factory=list[int])
     look_work: list[float] = field(default_factory=list[float])
     look_psnr: list[float] = field(default_factory=list[float])
-    ended: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
+    warm: WarmStarts = field(default_factory=lambda: WarmStarts(None))
     sizes: list[float] = field(default_factory=list[float])
     rtols: list[float] = field(default_factory=list[float])
     errors: list[float] = field(default_factory=list[float])
@@ -111,10 +118,16 @@ class TrainingHistory:
         certified = ("sizes", *(("rtols",) if self.rtols else ()), "errors") if self.errors else ()
         return {name: getattr(self, name) for name in ("losses", *looks, *certified)}
 
-    def start(self, problem: Problem, batch: Batch, index: Tensor) -> Tensor:
-        """The states at which the crops ``index`` start: their last states, or the task's start on the first visit."""
-        start = problem.start(batch)
-        return torch.stack([self.ended.get(i, cold) for i, cold in zip(index.tolist(), start, strict=True)])
+    def state(self) -> dict[str, Any]:
+        """What ``of_state`` needs; ``asdict`` would copy every tensor."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"warm": self.warm.state_dict()}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> TrainingHistory:
+        """The history that ``state`` was taken of."""
+        history = cls(**{name: value for name, value in state.items() if name != "warm"})
+        history.warm.load_state_dict(state["warm"])
+        return history
 
 
 def train(
@@ -144,16 +157,15 @@ def train(
     schedule = table.schedule.schedule() if table.schedule is not None else None
     for index in itertools.islice(order, len(history.losses), table.steps):
         batch = problem.train.select(index)
-        start = history.start(problem, batch, index) if table.warm_start else None
+        crops: list[int] = index.tolist()
+        start, u0 = history.warm.starts(crops, problem.start(batch)) if table.warm_start else (None, None)
         solver = cell.solver
         if schedule is not None and isinstance(solver, Solver):
             solver = schedule.tighten(solver, history.sizes)
-        solution, value = training_step(solver, problem, batch, start)
+        solution, value = training_step(solver, problem, batch, start, u0)
         check_finite(value, solution.x)
         if table.warm_start:
-            # Clones, since a view keeps the storage of the whole batch alive.
-            ended = [x.clone() for x in solution.x.detach()]
-            history.ended |= dict(zip(index.tolist(), ended, strict=True))
+            history.warm.keep(crops, solution.x, solution.adjoints)
         size = nn.utils.get_total_norm([p.grad for p in learnable if p.grad is not None])
         if not bool(size.isfinite()):
             raise TrainingStopped("nan", "the gradient of a training step is not finite")
@@ -183,8 +195,7 @@ def _store(
     state = {
         "operator": problem.operator.state_dict(),
         "optimiser": optimiser.state_dict(),
-        # asdict would copy every tensor.
-        "history": {name: getattr(history, name) for name in TrainingHistory.__slots__},
+        "history": history.state(),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -200,7 +211,7 @@ def _resume(problem: Problem, optimiser: torch.optim.Optimizer, checkpoint: Path
         )
         problem.operator.load_state_dict(state["operator"])
         optimiser.load_state_dict(state["optimiser"])
-        return TrainingHistory(**state["history"])
+        return TrainingHistory.of_state(state["history"])
     except Exception as error:
         # The file was written atomically, and its name holds the digest of the code: only the disk can be at fault.
         raise RuntimeError(

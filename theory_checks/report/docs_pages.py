@@ -42,7 +42,7 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
         *("HasDerivativeBounds", "DerivativeBounds", "DerivativeChange", "LipschitzConstants"),
         *("Smooth", "SmoothLoss", "SupportsSelect", "SupportsStages", "AdjointStages"),
     ),
-    "A solver in a model": ("Reconstructor",),
+    "A solver in a model": ("Reconstructor", "WarmStarts"),
     "Interfaces for your own solver": (
         *("ForwardSolver", "BackwardMode", "AdjointSolver", "AdjointOperator", "EstimatorSpec"),
         *("TapedApplication", "last_backward_pass", "WrappedBounds"),

@@ -56,7 +56,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, monkeypatc
 
 
 def test_warm_starts_and_looks_survive_a_killed_run(tmp_path, monkeypatch):
-    """Bit for bit: the states where crops ended, the work and the looks are in the checkpoint."""
+    """Bit for bit: the last states and adjoints of crops, the work and the looks are in the checkpoint."""
     warm, cell = table(warm_start=True, eval_every=2, steps=8), Cell(CELL.task, parse_solver("deq(1e-04)"), 0)
     whole = problem()
     wanted = train(cell, whole, warm, None, lambda: float(learned_values(whole).sum()))
@@ -67,9 +67,12 @@ def test_warm_starts_and_looks_survive_a_killed_run(tmp_path, monkeypatch):
     found = train(cell, again, warm, file, lambda: float(learned_values(again).sum()))
     assert found.values() == wanted.values()
     assert found.work == wanted.work
-    assert sorted(found.ended) == [0, 1, 2]
-    for i, state in wanted.ended.items():
-        assert torch.equal(found.ended[i], state)
+    for kept, expected in (
+        (found.warm.states, wanted.warm.states),
+        (found.warm.adjoints, wanted.warm.adjoints),
+    ):
+        assert sorted(kept) == [0, 1, 2]
+        assert all(torch.equal(kept[i], state) for i, state in expected.items())
     assert torch.equal(learned_values(again), learned_values(whole))
 
 
@@ -106,13 +109,47 @@ def test_a_warm_start_gains_from_the_second_epoch_on():
     assert all(w[1] < c[1] for c, w in zip(cold[3:], warm[3:], strict=True))
 
 
+def products(u0_too, epochs=4):
+    """VJPs of each step of a warm training of three crops, one a step, with warm adjoints or without."""
+    seen, step = [], training.training_step
+
+    def watched(solver, found, batch, start, u0):
+        solution, value = step(solver, found, batch, start, u0 if u0_too else None)
+        seen.append(solution.vjps)
+        return solution, value
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training, "training_step", watched)
+        cell = Cell(CELL.task, parse_solver("implicit(anderson(1e-05), gmres(1e-04))"), 0)
+        found = problem()
+        train(cell, found, table(steps=3 * epochs, learning_rate=0.005, warm_start=True), None)
+    return seen, learned_values(found)
+
+
+def test_adjoints_of_the_last_visit_save_products_and_change_no_result():
+    (without, end), (warm, same) = products(False), products(True)
+    assert without[:3] == warm[:3]
+    assert sum(warm[3:]) < 0.8 * sum(without[3:])
+    torch.testing.assert_close(same, end, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["deepinv_anderson(20, 5)", "unrolled(3)", "certified(0.1)"])
+def test_solvers_without_a_place_for_an_adjoint_train_from_warm_states(solver):
+    history = train(
+        Cell(CELL.task, parse_solver(solver), 0), problem(), table(steps=6, warm_start=True), None
+    )
+    assert sorted(history.warm.states) == [0, 1, 2]
+    assert not history.warm.adjoints
+
+
 def test_a_crop_starts_where_it_ended_itself_and_not_where_another_did():
     found, warm = problem(), table(steps=6, warm_start=True, batch=2)
     starts, step = [], training.training_step
 
-    def watched(solver, prob, batch, start):
+    def watched(solver, prob, batch, start, u0):
         starts.append((batch, start))
-        return step(solver, prob, batch, start)
+        assert u0 is None  # no estimator of a fixed depth has an adjoint
+        return step(solver, prob, batch, start, u0)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(training, "training_step", watched)
@@ -127,8 +164,8 @@ def test_a_crop_starts_where_it_ended_itself_and_not_where_another_did():
             distances = [float((state - other).norm()) for other in truths]
             assert distances.index(min(distances)) == i
             visited.add(i)
-    assert visited == set(history.ended)
-    assert not any(state.requires_grad for state in history.ended.values())
+    assert visited == set(history.warm.states)
+    assert not any(state.requires_grad for state in history.warm.states.values())
 
 
 def test_looks_are_at_their_steps_and_at_the_end():
@@ -178,8 +215,8 @@ def test_clipping_bounds_the_gradient_that_the_optimiser_sees(monkeypatch):
 
 
 def test_a_gradient_that_is_not_finite_ends_the_training(monkeypatch):
-    def poisoned(solver, found, batch, start):
-        solution, value = step(solver, found, batch, start)
+    def poisoned(solver, found, batch, *starts):
+        solution, value = step(solver, found, batch, *starts)
         parameters(found)[0].grad[0] = torch.nan
         return solution, value
 

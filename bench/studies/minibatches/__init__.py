@@ -1,0 +1,1 @@
+"""What warm starts and L-BFGS save where each step sees a part of the data."""
