@@ -25,6 +25,7 @@ from ._core.solver import BackwardMode, ForwardSolver, Solver
 from ._forward.anderson import Anderson
 from ._forward.nesterov import Nesterov
 from ._forward.picard import FixedSteps, Picard
+from ._forward.quasi_newton import QuasiNewton
 from .audit import audit
 from .certified import certified
 from .checkpointed import checkpointed
@@ -69,6 +70,7 @@ __all__ = [
     "Nesterov",
     "Picard",
     "ProxCG",
+    "QuasiNewton",
     "Reconstructor",
     "SharedInverse",
     "Smooth",

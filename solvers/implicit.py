@@ -26,7 +26,8 @@ def implicit(forward: ForwardSolver, adjoint: AdjointSolver) -> Solver:
     application.
 
     Args:
-        forward: the forward solver: ``iterate(N)``, ``picard(tol)``, ``nesterov(tol)`` or ``anderson(tol)``.
+        forward: the forward solver: ``iterate(N)``, ``picard(tol)``, ``nesterov(tol)``, ``anderson(tol)`` or
+            ``quasi_newton(tol)``.
         adjoint: the adjoint solver: any of these, ``gmres(tol)``, ``cg(tol)``, ``prox_cg(tol)`` or ``shared(k)``.
 
     Raises:

@@ -14,6 +14,7 @@ from ._core.solver import Solver
 from ._forward.anderson import Anderson
 from ._forward.nesterov import Nesterov
 from ._forward.picard import FixedSteps, Picard
+from ._forward.quasi_newton import QuasiNewton
 from .certified import certified
 from .checkpointed import checkpointed
 from .deq import deq
@@ -132,6 +133,6 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
 
 SOLVER_PARTS: dict[str, Callable[..., object]] = {
     label_name(kind): kind
-    for kind in (FixedSteps, Picard, Nesterov, Anderson, GMRES, CG, ProxCG, SharedInverse)
+    for kind in (FixedSteps, Picard, Nesterov, Anderson, QuasiNewton, GMRES, CG, ProxCG, SharedInverse)
 }
 """Solvers that may be arguments of an estimator, by their names in labels."""

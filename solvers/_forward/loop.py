@@ -26,10 +26,12 @@ class Update:
 
     Attributes:
         patience: measurements without progress after which a sample restarts from its best point; 0 for no safeguard.
+        worse: residual, as a multiple of the best one of its sample, beyond which it restarts at once.
         needs_every_difference: whether ``difference`` is called at every application, not at measurements alone.
     """
 
     patience = 0
+    worse = WORSE
     needs_every_difference = False
 
     def __init__(self, x: Tensor) -> None:
@@ -139,7 +141,7 @@ def run_until_converged(
         if bool(ended.any()):
             step.freeze(ended)
         # `not <=` in place of `>`, so that a nan falls back to the best point as well.
-        failed = ~(size <= WORSE * best) | (stale >= step.patience) if step.patience else again
+        failed = ~(size <= step.worse * best) | (stale >= step.patience) if step.patience else again
         failed = (failed | again) & active
         with no_autocast(x):
             x = step.next(y) if following is None else following

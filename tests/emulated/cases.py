@@ -70,6 +70,7 @@ SOLVERS = (
     "deq(0.001)",
     "implicit(picard(0.1), picard(0.1))",
     "implicit(nesterov(0.01), gmres(0.001))",
+    "implicit(quasi_newton(0.01), cg(0.01))",
     "implicit(anderson(0.01), cg(0.01))",
     "implicit(anderson(0.01, shared=True), shared(2))",
     "implicit(iterate(5), iterate(2))",

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from solvers import CG, GMRES, Anderson, Nesterov, Picard
+from solvers import CG, GMRES, Anderson, Nesterov, Picard, QuasiNewton
 
-SOLVES = {"gmres": GMRES, "cg": CG, "anderson": Anderson, "nesterov": Nesterov, "picard": Picard}
+SOLVES = {
+    "gmres": GMRES,
+    "cg": CG,
+    "anderson": Anderson,
+    "nesterov": Nesterov,
+    "picard": Picard,
+    "quasi_newton": QuasiNewton,
+}
 """Every solve that stops on a residual, by its name in labels."""
 
 

@@ -196,7 +196,8 @@ def test_float32_that_gets_no_further_ends(name, dtype):
     T = Linear(M, start(2, 30).to(dtype))
     at = SOLVES[name](1e-40, 300)(T, T.v)
     assert T.products <= 300
-    assert at.report.converged is False
+    # A fixed point of the rounded map is one, where a solver meets it.
+    assert at.report.converged is (at.report.residual == 0)
     assert at.report.residual == float(residuals(T, at.x).max()) < 2000 * torch.finfo(dtype).eps
 
 

@@ -14,6 +14,7 @@ from solvers import (
     ImplicitDifferentiation,
     Nesterov,
     Picard,
+    QuasiNewton,
     SharedInverse,
     Solver,
     certified,
@@ -174,7 +175,7 @@ def test_a_singular_value_of_a_complex_jacobian():
 
 def test_a_measured_residual_of_complex_states_is_their_own():
     T = Conjugates()
-    for reach in (Picard(1e-9), Anderson(1e-9), Nesterov(1e-9)):
+    for reach in (Picard(1e-9), Anderson(1e-9), Nesterov(1e-9), QuasiNewton(1e-9)):
         solution = Solver("s", reach, ImplicitDifferentiation(FixedSteps(1)))(
             T, torch.zeros(2, 4, dtype=torch.cdouble)
         )

@@ -15,6 +15,7 @@ from solvers import (
     ImplicitDifferentiation,
     Nesterov,
     Picard,
+    QuasiNewton,
     SharedInverse,
     Solver,
     deq,
@@ -129,7 +130,9 @@ def test_scaling_a_loss_in_float64_scales_the_gradient_to_the_bit(name, exponent
     assert torch.equal(scaled, 2.0**exponent * plain)
 
 
-@pytest.mark.parametrize("reach", [Picard(1e-5), Nesterov(1e-5), Anderson(1e-5), Anderson(1e-5, shared=True)])
+@pytest.mark.parametrize(
+    "reach", [Picard(1e-5), Nesterov(1e-5), Anderson(1e-5), QuasiNewton(1e-5), Anderson(1e-5, shared=True)]
+)
 @pytest.mark.parametrize("exponent", [-90, 90])
 def test_an_equilibrium_in_other_units_is_the_same(reach, exponent):
     M = matrix(12, 0.9, 1).float()
@@ -221,7 +224,9 @@ def test_a_map_that_gives_nan_for_one_sample_leaves_the_others_their_gradient(na
     torch.testing.assert_close(together[[0, 2]], alone, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("reach", [Nesterov(1e-9), Anderson(1e-9), Anderson(1e-9, every=1, memory=2)])
+@pytest.mark.parametrize(
+    "reach", [Nesterov(1e-9), Anderson(1e-9), QuasiNewton(1e-9), Anderson(1e-9, every=1, memory=2)]
+)
 @pytest.mark.parametrize("broken", [2, 6, 9])
 def test_an_acceleration_survives_a_nan_of_one_application(reach, broken):
     calls, W = 0, torch.diag(torch.linspace(0, 0.97, 16, dtype=F64))

@@ -15,6 +15,7 @@ class Scripted:
     """Plain steps, except at the calls named; it remembers what it was told to forget."""
 
     needs_every_difference = False
+    worse = 10.0
 
     def __init__(self, patience: int, wrong: dict[int, float]) -> None:
         self.patience, self.wrong = patience, wrong

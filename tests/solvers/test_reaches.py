@@ -17,6 +17,7 @@ from solvers import (
     ImplicitDifferentiation,
     Nesterov,
     Picard,
+    QuasiNewton,
     SharedInverse,
     Solver,
     implicit,
@@ -26,7 +27,13 @@ from solvers.conformance import Contraction, dense_oracle, gradient_of, relative
 from tests.helpers.known_maps import matrix
 from tests.helpers.tensors import F64
 
-REACHES = [Picard(1e-10), Nesterov(1e-10), Anderson(1e-10), Anderson(1e-10, memory=1, every=1)]
+REACHES = [
+    Picard(1e-10),
+    Nesterov(1e-10),
+    Anderson(1e-10),
+    QuasiNewton(1e-10),
+    Anderson(1e-10, memory=1, every=1),
+]
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,7 @@ def test_nesterov_is_faster_than_plain_steps_where_it_should_be():
     assert 5 * fast.applications < plain.applications
 
 
-@pytest.mark.parametrize("reach", [Nesterov(1e-9, 3000), Anderson(1e-9, 3000)])
+@pytest.mark.parametrize("reach", [Nesterov(1e-9, 3000), Anderson(1e-9, 3000), QuasiNewton(1e-9, 3000)])
 @settings(max_examples=10)
 @given(seed=st.integers(0, 30))
 def test_acceleration_survives_rotations(reach, seed):

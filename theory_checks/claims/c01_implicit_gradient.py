@@ -13,7 +13,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import GMRES, Anderson, Nesterov, Picard, Solver, deq, implicit, jfb
+from solvers import GMRES, Anderson, Nesterov, Picard, QuasiNewton, Solver, deq, implicit, jfb
 
 from ..engine import Claim, Sides
 from ..instances import Case, solve_exactly, solver_gradient, synthetic, two_norm
@@ -79,6 +79,7 @@ quick = st.sampled_from((deq(1e-12, 500), implicit(Anderson(1e-12, 500, shared=T
 slow = st.sampled_from(
     (
         implicit(Nesterov(1e-12, 20_000), GMRES(1e-12, 500)),
+        implicit(QuasiNewton(1e-12, 20_000), GMRES(1e-12, 500)),
         implicit(Anderson(1e-12, 500), Nesterov(1e-12, 20_000)),
     )
 )

@@ -19,7 +19,20 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import CG, GMRES, Anderson, Nesterov, Picard, SharedInverse, Solver, deq, implicit, jfb, phantom
+from solvers import (
+    CG,
+    GMRES,
+    Anderson,
+    Nesterov,
+    Picard,
+    QuasiNewton,
+    SharedInverse,
+    Solver,
+    deq,
+    implicit,
+    jfb,
+    phantom,
+)
 
 from ..engine import Claim, Sides, conjunction
 from ..instances import (
@@ -109,6 +122,7 @@ EARLY = (
     deq(1e-3),
     implicit(Picard(1e-2), Picard(1e-1)),
     implicit(Nesterov(1e-2), Nesterov(1e-1)),
+    implicit(QuasiNewton(1e-2), QuasiNewton(1e-1)),
     implicit(Anderson(1e-2), GMRES(1e-2)),
     implicit(Anderson(1e-2, memory=2, every=1), CG(1e-2)),
     implicit(Anderson(1e-3, shared=True), SharedInverse(1)),

@@ -19,7 +19,17 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solvers import CG, GMRES, AdjointSolver, Anderson, FixedPoint, ForwardSolver, Nesterov, Picard
+from solvers import (
+    CG,
+    GMRES,
+    AdjointSolver,
+    Anderson,
+    FixedPoint,
+    ForwardSolver,
+    Nesterov,
+    Picard,
+    QuasiNewton,
+)
 
 from ..engine import Claim, Sides, conjunction
 from ..instances import Case, standard_normal, synthetic
@@ -66,7 +76,11 @@ def solve_forward(case: Case, forward_solver: ForwardSolver, single: bool, divis
     residual = sample_residuals(T, equilibrium.x)
     better = 0.0
     # With every = 1 the solver computes the residual of every point.
-    if isinstance(forward_solver, Anderson | Nesterov) and forward_solver.every == 1 and not divisible:
+    if (
+        isinstance(forward_solver, Anderson | Nesterov | QuasiNewton)
+        and forward_solver.every == 1
+        and not divisible
+    ):
         better = _better(recorder, equilibrium.x, residual, forward_solver.tol)
     return SolveCheck(equilibrium, residual, ROUNDINGS * torch.finfo(case.x0.dtype).eps, better)
 
@@ -122,6 +136,7 @@ solves = st.one_of(
     st.builds(Picard, tolerances, budgets, every),
     st.builds(Anderson, tolerances, budgets, st.sampled_from((2, 4)), every),
     st.builds(Nesterov, tolerances, budgets, every),
+    st.builds(QuasiNewton, tolerances, budgets, st.sampled_from((2, 10)), every),
     st.builds(GMRES, tolerances, budgets, st.sampled_from((2, 3, 30))),
     st.builds(CG, tolerances, budgets),
 )
@@ -129,6 +144,7 @@ solves = st.one_of(
 everywhere = st.one_of(
     st.builds(Anderson, st.just(1e-9), budgets, st.sampled_from((2, 4)), st.just(1)),
     st.builds(Nesterov, st.just(1e-9), budgets, st.just(1)),
+    st.builds(QuasiNewton, st.just(1e-9), budgets, st.just(10), st.just(1)),
 )
 """Solvers that compute the residual of every point, and pass their best point before the budget ends."""
 restarted, conjugate = st.builds(GMRES, tolerances, budgets, st.just(3)), st.builds(CG, tolerances, budgets)

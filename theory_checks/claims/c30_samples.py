@@ -20,6 +20,7 @@ from solvers import (
     Anderson,
     Nesterov,
     Picard,
+    QuasiNewton,
     Solver,
     checkpointed,
     implicit,
@@ -94,6 +95,7 @@ solvers = st.sampled_from(
         *((implicit(Anderson(tol, 500), GMRES(tol, 500)), tol) for tol in (1e-4, 1e-8)),
         *((implicit(Picard(tol, 20_000), Picard(tol, 20_000)), tol) for tol in (1e-2, 1e-4)),
         *((implicit(Nesterov(tol, 5000), Anderson(tol, 500)), tol) for tol in (1e-3, 1e-6)),
+        *((implicit(QuasiNewton(tol, 5000), Anderson(tol, 500)), tol) for tol in (1e-3, 1e-6)),
     )
 )
 

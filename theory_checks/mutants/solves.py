@@ -21,6 +21,7 @@ from solvers import (
     FixedPoint,
     Nesterov,
     Picard,
+    QuasiNewton,
     SharedInverse,
     SolveReport,
     TruncatedBackprop,
@@ -33,7 +34,7 @@ LOOP, MIXING, KRYLOV = (
     sys.modules[f"solvers.{name}"] for name in ("_forward.loop", "_forward.anderson", "_adjoint.gmres")
 )
 USERS = tuple(
-    sys.modules[f"solvers.{name}"] for name in ("_forward.picard", "_forward.anderson", "_forward.nesterov")
+    sys.modules[f"solvers._forward.{name}"] for name in ("picard", "anderson", "nesterov", "quasi_newton")
 )
 SOLVE, REGULARISED, SELECT, STEPS = (
     LOOP.run_until_converged,
@@ -41,7 +42,7 @@ SOLVE, REGULARISED, SELECT, STEPS = (
     SampleSubset.select,
     TruncatedBackprop._steps,
 )
-CALLS = {kind: kind.__call__ for kind in (CG, GMRES, Anderson, Nesterov, Picard, SharedInverse)}
+CALLS = {kind: kind.__call__ for kind in (CG, GMRES, Anderson, Nesterov, Picard, QuasiNewton, SharedInverse)}
 
 
 def with_source_replaced(function: Callable[..., Any], right: str, wrong: str) -> Callable[..., Any]:
@@ -200,6 +201,6 @@ SOLVE_MUTANTS: tuple[Mutant, ...] = (
             "C28",
             "C8",
         )
-        for kind in (CG, GMRES, Anderson, Nesterov, Picard)
+        for kind in (CG, GMRES, Anderson, Nesterov, Picard, QuasiNewton)
     ),
 )

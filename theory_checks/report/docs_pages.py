@@ -29,7 +29,8 @@ from . import misuse
 API_SECTIONS: dict[str, tuple[str, ...]] = {
     "Estimators": tuple(solvers.ESTIMATORS),
     "Parts of a solver": (
-        *("Solver", "FixedSteps", "Picard", "Nesterov", "Anderson", "GMRES", "ProxCG", "CG", "SharedInverse"),
+        *("Solver", "FixedSteps", "Picard", "Nesterov", "Anderson", "QuasiNewton"),
+        *("GMRES", "ProxCG", "CG", "SharedInverse"),
     ),
     "Backward modes": (
         *("TruncatedBackprop", "ImplicitDifferentiation", "CertifiedBackward", "StagnationWarning"),

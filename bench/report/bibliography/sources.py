@@ -23,6 +23,7 @@ _KEYS = {
     # Parts of implicit
     "nesterov": ("nesterov1983method", "odonoghue2015adaptive"),
     "anderson": ("anderson1965iterative", "walker2011anderson", "pratapa2016anderson"),
+    "quasi_newton": ("byrd1994representations", "nocedal2006numerical"),
     "gmres": ("saad1986gmres",),
     "cg": ("hestenes1952methods",),
     "prox_cg": ("hestenes1952methods",),
