@@ -137,7 +137,9 @@ def _shortening(change: float, slope: float) -> float:
     return min(LONGEST, max(SHORTEST, place))
 
 
-def _saved(evaluator: Evaluator, here: Evaluation, pairs: Pairs, number: int, trials: int, stage: int) -> dict[str, Any]:
+def _saved(
+    evaluator: Evaluator, here: Evaluation, pairs: Pairs, number: int, trials: int, stage: int
+) -> dict[str, Any]:
     return {
         **evaluator.state(),
         "here": here.theta,
