@@ -185,7 +185,7 @@ class ShrinkageBounds:
         """Bound ``|uᵀ(T(x') − T(x)) − (Jᵀu)ᵀ(x' − x)|`` for all x' within ``radius`` of x; costs an application.
 
         A coefficient at a distance δ from its kink that moves by h leaves at most ``s/σ (|h| − δ)_+``: slopes differ by
-        at most s/σ, and only behind the kink. With ``w = s/σ |Wu|`` and ``‖h‖ ≤ d = ‖H‖ radius``, Lagrange duality gives
+        at most s/σ, and only behind the kink. With ``w = s/σ |Wu|`` and ``‖h‖ ≤ d = ‖H‖ radius``, duality gives
 
             Σ w (|h| − δ)_+ ≤ μ d² + Σ (w²/(4μ) − w δ)_+    for every μ > 0,
 

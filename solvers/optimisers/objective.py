@@ -107,7 +107,8 @@ class Evaluator:
         F = self.objective
         F.move(theta)
         # Other callables, such as one that starts cold, take no adjoint.
-        warm = {"u0": self.u0} if self.warm_adjoint and isinstance(solver, Solver) else {}
+        takes = isinstance(solver, Solver)  # pyright: ignore[reportUnnecessaryIsInstance]
+        warm = {"u0": self.u0} if self.warm_adjoint and takes else {}
         solution = solver(F.map(), self.x, F.loss, **warm)
         trial = Trial(self, theta, solution, F.loss(solution.x))
         self.x = solution.x.detach()
