@@ -85,8 +85,8 @@ def test_a_vector_of_another_length_is_refused(objective):
 def test_a_trial_costs_its_products_only_once_it_is_finished(objective):
     evaluator = Evaluator(objective)
     trial = evaluator.begin(objective.theta(), jfb(5))
-    assert evaluator.work == trial.work == 5
-    assert trial.finish().work == evaluator.work == 10
+    assert evaluator.work == trial.work == 6
+    assert trial.finish().work == evaluator.work == 7
 
 
 def test_a_finer_solver_goes_on_where_a_coarse_one_ends(objective):
