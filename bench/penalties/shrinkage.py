@@ -50,6 +50,8 @@ TRANSFORM = 10.0
 """A pair of Fourier transforms of n pixels rounds off less than this times log₂ n units, relative to the norm."""
 STEPS = 40.0
 """More than the number of the other operations of a step; each rounds off one unit of its result."""
+GRID = 24
+"""Number of multipliers of a remainder; any is valid, and the bound is convex in their logarithm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,6 +179,40 @@ class ShrinkageBounds:
         return DerivativeChange(
             grown * inflow, grown * _root(moved.square().sum()), grown * _root(columns.max())
         )
+
+    @torch.no_grad()
+    def remainder(self, x: Tensor, u: Tensor, radius: float) -> float:
+        """Bound ``|uᵀ(T(x') − T(x)) − (Jᵀu)ᵀ(x' − x)|`` for all x' within ``radius`` of x; costs an application.
+
+        A coefficient at a distance δ from its kink that moves by h leaves at most ``s/σ (|h| − δ)_+``: slopes differ by
+        at most s/σ, and only behind the kink. With ``w = s/σ |Wu|`` and ``‖h‖ ≤ d = ‖H‖ radius``, duality gives
+
+            Σ w (|h| − δ)_+ ≤ μ d² + Σ (w²/(4μ) − w δ)_+    for every μ > 0,
+
+        of which the least on a grid of μ is taken. One coefficient attains it. Groups have curvature beyond their
+        kink; for them it is the change of J times the radius.
+        """
+        (operator, prior, data), s, sigma = self.float64, self.s, self.sigma
+        if prior.groups != Groups():
+            return self.change(x, u, radius).J * radius
+        d = self.argument * radius
+        norms = prior.magnitude(prior.argument(*operator.prox_argument(x.double(), data)))
+        slack = self._allowance(x)
+        if x.dtype != torch.float64:
+            own = self.prior.magnitude(
+                self.prior.argument(*self.operator.prox_argument(x, self.data))
+            ).double()
+            slack = slack + (own - norms).abs() + 16 * torch.finfo(x.dtype).eps * (norms + self.kink)
+        gap = ((norms - self.kink).abs() - slack).clamp_min(0)
+        w = s / sigma * prior.magnitude(prior.analyse(u.double()))
+        size = norm(w)
+        if not size or not d:
+            return 0.0
+        least = size * d
+        for k in range(GRID):
+            mu = size / (2 * d) * 2.0 ** (-k / 2)
+            least = min(least, mu * d * d + float((w.square() / (4 * mu) - w * gap).clamp_min(0).sum()))
+        return OUTWARD * (1 + self.prior.defect()) * operator.gain * least
 
     def sum_by_weight(self, values: Tensor) -> Tensor:
         """Sum over the batch and the coefficients of each weight: ``(B, C, H, W)`` to ``log_weights.shape``."""

@@ -15,35 +15,39 @@ from .._forward.anderson import Anderson
 from .objective import BilevelObjective, Evaluation, Evaluator, State
 from .protocol import OuterStep
 
-SHRINK, GROW = 0.5, 1.05
-"""Factors of the step size after a step that raised the loss by more than the tolerances explain, and after others."""
+SHRINK, GROW = 0.5, 1 / 0.95
+"""Factors of the step size after a loss that rose, and after one that fell as far as the step size promised."""
 
 
 @dataclass(frozen=True, slots=True)
 class HOAG:
-    """``θ ← θ − η g`` with both equations solved to ``ε_k = start · rate^k``, which is summable.
+    """``θ ← θ − g/L`` with both equations solved to ``ε_k = start · rate^k``, which is summable.
 
-    No step is taken back. Its size halves if the loss rises by more than ``ε_k``, relative to the loss, and grows by
-    5 % otherwise. That stands in for the test of the paper, whose Lipschitz constants are not known. The first step has
-    length ``first``. The solver is not used: both equations are solved by Anderson and GMRES.
+    Adjoint solves start at the last adjoint. No step is taken back. After the loss ``F_k`` and a step of length s, with
+    ``F_k − ε_{k+1} ≤ F_{k−1} + ε_k (1 + s) − L s²/2`` the step size ``1/L`` grows by a twentieth; else, if
+    ``F_k > F_{k−1}``, it halves. The solver is not used: both equations are solved by Anderson and GMRES.
 
     Attributes:
-        first: length of the first step in θ.
+        first: length of the first step in θ; by default 1 over the number of parameters.
         start, rate, last: first tolerance, its factor per step, and the smallest, all relative residuals.
 
     Raises:
         ValueError: ``first`` is not positive, or another setting not in (0, 1].
 
-    Source: Pedregosa (arXiv 1602.02355), after its idea; the rule for the step size is a stand-in.
+    Source: Pedregosa (arXiv 1602.02355). Checked line by line against the author's code (github.com/fabianp/hoag,
+    ``hoag/hoag.py``), whose tolerances, first step, rule for L and warm adjoint these are; not against the text of the
+    paper. What differs: ε is relative to the loss in the rule, whose losses are of order 1 there; the equations are
+    those of a fixed point; there is no box for θ; the first step has length ``first`` however small the gradient is.
     """
 
-    first: float = 1.0
-    start: float = 0.1
+    first: float | None = None
+    start: float = 0.01
     rate: float = 0.9
-    last: float = field(default=1e-10, repr=False)
+    last: float = field(default=1e-12, repr=False)
 
     def __post_init__(self) -> None:
-        positive("first", self.first)
+        if self.first is not None:
+            positive("first", self.first)
         for name in ("start", "rate", "last"):
             fraction(name, getattr(self, name))
 
@@ -51,7 +55,7 @@ class HOAG:
         self, objective: BilevelObjective, solver: Solver, state: State | None = None
     ) -> Iterator[OuterStep]:
         """See ``Optimiser``."""
-        evaluator = Evaluator(objective, state)
+        evaluator = Evaluator(objective, state, warm_adjoint=True)
         number, size, before, theta = 0, math.nan, math.inf, objective.theta()
         if state is not None:
             number, size, before, theta = (
@@ -61,13 +65,18 @@ class HOAG:
                 state["next"],
             )
         while True:
-            tol = max(self.last, self.start * self.rate**number)
+            tol = self._tol(number)
             here: Evaluation = evaluator.evaluate(theta, _solver(tol))
             if math.isnan(size):
-                size = self.first / (norm(here.gradient) or 1.0)
-            else:
-                size *= GROW if here.loss <= before + tol * abs(before) else SHRINK
-            before, theta = here.loss, here.theta - size * here.gradient
+                size = (self.first or 1 / len(theta)) / (norm(here.gradient) or 1.0)
+            theta = here.theta - size * here.gradient
+            length = size * norm(here.gradient)
+            slack = (self._tol(number + 1) + tol * (1 + length)) * abs(here.loss)
+            if here.loss - slack <= before - length**2 / (2 * size):
+                size *= GROW
+            elif here.loss > before:
+                size *= SHRINK
+            before = here.loss
             saved = {
                 **evaluator.state(),
                 "number": number,
@@ -77,6 +86,9 @@ class HOAG:
             }
             yield OuterStep(number, here, evaluator.work, number + 1, saved)
             number += 1
+
+    def _tol(self, number: int) -> float:
+        return max(self.last, self.start * self.rate**number)
 
 
 def _solver(tol: float) -> Solver:

@@ -17,15 +17,19 @@ from .._core.solver import Solver
 from .objective import BilevelObjective, Evaluation, State
 from .protocol import OuterStep
 
+ROUNDED = 1e-12
+"""Relative residual below which a tolerance is of no use."""
+
 
 @dataclass(frozen=True, slots=True)
 class MAID:
     """The method of adaptive inexact descent, with bounds from constants that are estimated on the way.
 
     With an estimate ``e ≥ ‖x − x*‖``, the loss at the equilibrium differs by at most ``‖∇ℓ‖ e + Λ/2 e²``. A step
-    ``−α g`` is accepted if even the largest new loss lies below the smallest old one by ``descent · α ‖g‖²``. The
-    gradient must have an estimated error of at most ``1 − angle`` of its size. If ``trials`` step sizes fail, or the
-    error is too large, both tolerances are multiplied by ``tighten``; after a step they are by ``loosen``, and α by
+    ``−α g`` is accepted if even the largest new loss lies below the smallest old one by ``descent · α ‖g‖²``; a trial
+    is a solve alone. The gradient must have an estimated error of at most ``1 − angle`` of its size, or both tolerances
+    are multiplied by ``tighten``. If all trials fail, they are as well, the gradient is computed anew, the step size is
+    that of before, and there is one trial more. After a step, tolerances are multiplied by ``loosen``, and α by
     ``grow``. Norms of J and B are those observed, with a factor of safety; nothing is proven. The solver is not used.
 
     Attributes:
@@ -33,24 +37,29 @@ class MAID:
         start: first relative residual of both equations.
         tighten, loosen, shrink, grow: factors of tolerances and of step sizes.
         descent, angle: constants of the two tests, in (0, 1].
-        trials: step sizes tried at one tolerance.
+        trials: step sizes tried at first.
         budget: applications and products of one solve.
 
     Raises:
         ValueError: a setting is out of its range.
 
-    Source: arXiv 2308.10098, after its idea; constants and the order of the loops were not checked against the paper.
+    Source: Salehi, Mukherjee, Roberts, Ehrhardt (arXiv 2308.10098). The order of loops, both tests and all defaults but
+    ``first`` and ``budget`` were checked against the authors' code (github.com/MohammadSadeghSalehi/MAID, ``MAID.py``);
+    the text of the paper was not at hand. What differs: tolerances are relative residuals, where the code bounds
+    ``‖x − x*‖`` by strong convexity; e is estimated from the residual, with the ratio of the last gradient; the bound
+    on the gradient is this project's, with estimated constants; and the lower loss has the term ``Λ/2 e²``, which the
+    code leaves out for convex ℓ.
     """
 
     first: float = 1.0
-    start: float = 1e-2
+    start: float = 0.1
     tighten: float = 0.5
-    loosen: float = 1.25
-    shrink: float = 0.5
+    loosen: float = 1.05
+    shrink: float = 0.9
     grow: float = 10 / 9
-    descent: float = 1e-4
-    angle: float = 0.1
-    trials: int = 5
+    descent: float = 1e-8
+    angle: float = 1e-4
+    trials: int = 10
     budget: int = 1000
 
     def __post_init__(self) -> None:
@@ -65,85 +74,91 @@ class MAID:
         self, objective: BilevelObjective, solver: Solver, state: State | None = None
     ) -> Iterator[OuterStep]:
         """See ``Optimiser``; it ends when tolerances reach rounding."""
-        x, u, tol = objective.start, None, self.start
-        work = trials = number = 0
-        theta, size = objective.theta(), 0.0
-        if state is not None:
-            x, u, tol, work, trials, number, size = (state[name] for name in _KEPT)
-            theta, number = state["theta"], number + 1
-            here = _Point(*state["point"])
+        run = _Run(self, objective)
+        if state is None:
+            yield run.start()
         else:
-            here = self._at(objective, theta, x, u, tol)
-            work, trials = here.work, 1
-            while here.error > (1 - self.angle) * norm(here.gradient) and tol > 1e-12:
-                tol *= self.tighten
-                here = self._at(objective, theta, here.x, here.u, tol)
-                work, trials = work + here.work, trials + 1
-            size = self.first / (norm(here.gradient) or 1.0)
-            yield _yielded(here, work, trials, 0, tol, size)
-            number = 1
-        why = ""
-        while not why:
-            found = None
-            while found is None and tol > 1e-12:
-                alpha = size
-                for _ in range(self.trials):
-                    there = self._at(objective, here.theta - alpha * here.gradient, here.x, here.u, tol)
-                    work, trials = work + there.work, trials + 1
-                    if (
-                        there.loss + there.spread
-                        <= here.loss - here.spread - self.descent * alpha * norm(here.gradient) ** 2
-                    ):
-                        found = there
-                        break
-                    alpha *= self.shrink
-                if found is None:
-                    tol *= self.tighten
-                    here = self._at(objective, here.theta, here.x, here.u, tol)
-                    work, trials = work + here.work, trials + 1
-                    size = max(alpha, size * self.shrink)
-                else:
-                    size = alpha
-            if found is None:
-                why = "tolerances have reached rounding"
-            else:
-                here, size, tol = found, size * self.grow, min(self.start, tol * self.loosen)
-                while here.error > (1 - self.angle) * norm(here.gradient) and tol > 1e-12:
-                    tol *= self.tighten
-                    here = self._at(objective, here.theta, here.x, here.u, tol)
-                    work, trials = work + here.work, trials + 1
-            yield _yielded(here, work, trials, number, tol, size, why)
-            number += 1
+            run.resume(state)
+        while not run.why:
+            yield run.step()
 
-    def _at(
-        self, objective: BilevelObjective, theta: Tensor, x: Tensor, u: Tensor | None, tol: float
-    ) -> _Point:
-        objective.move(theta)
-        search = CertifiedSearch(objective.map(), objective.loss, _no_goal, tol, self.budget, x)
-        search.bounds = None  # constants are estimated, as in the paper
-        search.parameters, search.u = objective.parameters, u
-        search.approach(tol)
-        search.record()
-        search.solve_adjoint(tol, self.budget)
-        search.measure()
-        assert search.a is not None
-        assert search.u is not None
-        bound = search.certificate(search.a)
-        y = search.tape.y.detach()
-        smoothness = loss_curvature(
-            objective.loss, y, search.loss_derivatives, y - search.tape.x.detach()
-        ).smoothness
-        e = bound.distance
-        parts = search.gradient.parts
-        gradient = torch.cat([parts.get(id(p), p.new_zeros(p.numel())) for p in objective.parameters])
-        with torch.no_grad():
-            loss = float(objective.loss(y))
-        spread = norm(search.v) * e + smoothness / 2 * e**2
-        return _Point(theta, gradient, y, search.u, loss, spread, bound.error, search.spent)
+
+class _Run:
+    """One descent: the present point, its tolerance and step size, and counts."""
+
+    def __init__(self, settings: MAID, objective: BilevelObjective) -> None:
+        self.settings, self.objective = settings, objective
+        self.here: _Point
+        self.tol, self.size = settings.start, 0.0
+        self.work = self.trials = self.number = 0
+        self.why = ""
+
+    def start(self) -> OuterStep:
+        here = _begin(self.objective, self.objective.theta(), self.objective.start, self)
+        self._accept(here)
+        self.size = self.settings.first / (norm(self.here.gradient) or 1.0)
+        return self._yielded()
+
+    def step(self) -> OuterStep:
+        """One accepted step, or the reason why there is none."""
+        settings, allowed = self.settings, self.settings.trials
+        self.number += 1
+        while self.tol > ROUNDED:
+            alpha, here = self.size, self.here
+            for _ in range(allowed):
+                trial = _begin(self.objective, here.theta - alpha * here.gradient, here.x, self)
+                self.work, self.trials = self.work + trial.search.spent, self.trials + 1
+                asked = settings.descent * alpha * norm(here.gradient) ** 2
+                if trial.loss + trial.spread(here.ratio) <= here.loss - here.spread - asked:
+                    self.work -= trial.search.spent
+                    self.trials -= 1
+                    self._accept(trial)
+                    self.size, self.tol = alpha * settings.grow, min(1.0, self.tol * settings.loosen)
+                    return self._yielded()
+                alpha *= settings.shrink
+            self._tighten()
+            allowed += 1
+        self.why = "tolerances have reached rounding"
+        return self._yielded()
+
+    def _accept(self, trial: _Trial) -> None:
+        """Compute the gradient of a trial, and again with smaller tolerances while its error is too large."""
+        self.here = trial.finish(self)
+        self.work, self.trials = self.work + trial.search.spent, self.trials + 1
+        while self.here.error > (1 - self.settings.angle) * norm(self.here.gradient) and self.tol > ROUNDED:
+            self._tighten(once=True)
+
+    def _tighten(self, once: bool = False) -> None:
+        self.tol *= self.settings.tighten
+        trial = _begin(self.objective, self.here.theta, self.here.x, self)
+        if once:
+            self.here = trial.finish(self)
+            self.work, self.trials = self.work + trial.search.spent, self.trials + 1
+        else:
+            self._accept(trial)
+
+    def _yielded(self) -> OuterStep:
+        here = self.here
+        kept = {name: getattr(self, name) for name in _KEPT}
+        saved = {**kept, "here": [getattr(here, name) for name in here.__dataclass_fields__]}
+        evaluation = Evaluation(here.theta, here.loss, here.gradient, here.work)
+        return OuterStep(self.number, evaluation, self.work, self.trials, saved, why=self.why)
+
+    def resume(self, state: State) -> None:
+        """Go on after the step of ``state``."""
+        self.here = _Point(*state["here"])
+        for name in _KEPT:
+            setattr(self, name, state[name])
+        self.objective.move(self.here.theta)
+
+
+_KEPT = ("tol", "size", "work", "trials", "number", "why")
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
+    """θ with its gradient; ``ratio`` of the distance of x to the equilibrium and its residual."""
+
     theta: Tensor
     gradient: Tensor
     x: Tensor
@@ -151,20 +166,56 @@ class _Point:
     loss: float
     spread: float
     error: float
+    ratio: float
     work: int
 
 
-_KEPT = ("x", "u", "tol", "work", "trials", "number", "size")
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A θ with its loss, and without its gradient."""
+
+    objective: BilevelObjective
+    theta: Tensor
+    search: CertifiedSearch
+    loss: float
+    residual: float
+    slope: float
+    smoothness: float
+
+    def spread(self, ratio: float) -> float:
+        """How far the loss may be from that at the equilibrium."""
+        e = ratio * self.residual
+        return self.slope * e + self.smoothness / 2 * e**2
+
+    def finish(self, run: _Run) -> _Point:
+        """Solve the adjoint equation."""
+        search = self.search
+        search.solve_adjoint(run.tol, run.settings.budget)
+        search.measure()
+        assert search.a is not None
+        assert search.u is not None
+        bound = search.certificate(search.a)
+        parts = search.gradient.parts
+        gradient = torch.cat([parts.get(id(p), p.new_zeros(p.numel())) for p in self.objective.parameters])
+        ratio = bound.distance / self.residual if self.residual else 0.0
+        y, spread = search.tape.y.detach(), self.spread(ratio)
+        return _Point(self.theta, gradient, y, search.u, self.loss, spread, bound.error, ratio, search.spent)
 
 
-def _yielded(
-    here: _Point, work: int, trials: int, number: int, tol: float, size: float, why: str = ""
-) -> OuterStep:
-    values = (here.x, here.u, tol, work, trials, number, size)
-    point = [getattr(here, name) for name in here.__dataclass_fields__]
-    saved = {**dict(zip(_KEPT, values, strict=True)), "theta": here.theta, "point": point}
-    evaluation = Evaluation(here.theta, here.loss, here.gradient, here.work)
-    return OuterStep(number, evaluation, work, trials, saved, why=why)
+def _begin(objective: BilevelObjective, theta: Tensor, x: Tensor, run: _Run) -> _Trial:
+    """Move to θ and solve from x."""
+    objective.move(theta)
+    search = CertifiedSearch(objective.map(), objective.loss, _no_goal, run.tol, run.settings.budget, x)
+    search.bounds = None  # constants are estimated, as in the paper
+    search.parameters = objective.parameters
+    search.approach(run.tol)
+    search.record()
+    y = search.tape.y.detach()
+    moved = y - search.tape.x.detach()
+    smoothness = loss_curvature(objective.loss, y, search.loss_derivatives, moved).smoothness
+    with torch.no_grad():
+        loss = float(objective.loss(y))
+    return _Trial(objective, theta, search, loss, norm(moved), norm(search.v), smoothness)
 
 
 def _no_goal(gradient: GradientParts) -> float:

@@ -82,40 +82,69 @@ class Evaluator:
         x: state from which the next solve starts: the last solution, whatever θ it was at.
         u0: adjoint from which the next adjoint solve starts; ``None`` for the default.
         work: of all evaluations so far.
+        warm_adjoint: start adjoint solves at the last adjoint.
     """
 
-    def __init__(self, objective: BilevelObjective, state: State | None = None) -> None:
+    def __init__(
+        self, objective: BilevelObjective, state: State | None = None, warm_adjoint: bool = False
+    ) -> None:
         """Begin at the present θ, or where ``state()`` was taken; that moves θ."""
         self.objective = objective
         self.x: Tensor = objective.start
         self.u0: Tensor | None = None
         self.work = 0.0
+        self.warm_adjoint = warm_adjoint
         if state is not None:
             self.x, self.u0, self.work = state["x"], state["u0"], state["work"]
             objective.move(state["theta"])
 
     def evaluate(self, theta: Tensor, solver: Solver) -> Evaluation:
         """Move to θ, solve, and backpropagate. ``p.grad`` of the parameters is ``None`` before and after."""
+        return self.begin(theta, solver).finish()
+
+    def begin(self, theta: Tensor, solver: Solver) -> Trial:
+        """Move to θ and solve: the loss is known, and ``finish()`` computes the gradient if it is worth it."""
         F = self.objective
         F.move(theta)
-        solution = self._solve(solver)
-        loss = F.loss(solution.x)
-        loss.backward()
-        gradient = torch.cat(
-            [(torch.zeros_like(p) if p.grad is None else p.grad).detach().flatten() for p in F.parameters]
-        )
-        for p in F.parameters:
-            p.grad = None
+        # Other callables, such as one that starts cold, take no adjoint.
+        takes = isinstance(solver, Solver)  # pyright: ignore[reportUnnecessaryIsInstance]
+        warm = {"u0": self.u0} if self.warm_adjoint and takes else {}
+        solution = solver(F.map(), self.x, F.loss, **warm)
+        trial = Trial(self, theta, solution, F.loss(solution.x))
         self.x = solution.x.detach()
-        self.work += solution.work
-        bound = solution.certificates[0] if solution.certificates else None
-        value = float(loss.detach())
-        return Evaluation(theta, value, gradient, solution.work, bound, solution.converged)
+        self.work += trial.work
+        return trial
 
     def state(self) -> dict[str, Any]:
         """What continues this evaluator at the present θ; tensors are shared, and never changed in place."""
         return {"theta": self.objective.theta(), "x": self.x, "u0": self.u0, "work": self.work}
 
-    def _solve(self, solver: Solver) -> Solution:
-        # The one place where a warm adjoint plugs in: pass u0 here, and keep the solution's adjoint in self.u0.
-        return solver(self.objective.map(), self.x, self.objective.loss)
+
+class Trial:
+    """A θ whose loss is known, and whose gradient is not computed yet.
+
+    Attributes:
+        loss: ℓ at the solution.
+        work: of the solve so far.
+    """
+
+    def __init__(self, evaluator: Evaluator, theta: Tensor, solution: Solution, loss: Tensor) -> None:
+        self.loss = float(loss.detach())
+        # Products of a backward pass that is still to come do not count; those of a certificate have been made.
+        self.work = solution.evaluations + sum(solve.evaluations for solve in solution.adjoint)
+        self._evaluator, self._theta, self._solution, self._loss = evaluator, theta, solution, loss
+
+    def finish(self) -> Evaluation:
+        """Backpropagate; once, and before the evaluator moves on."""
+        F, solution = self._evaluator.objective, self._solution
+        self._loss.backward()
+        gradient = torch.cat(
+            [(torch.zeros_like(p) if p.grad is None else p.grad).detach().flatten() for p in F.parameters]
+        )
+        for p in F.parameters:
+            p.grad = None
+        if self._evaluator.warm_adjoint:
+            self._evaluator.u0 = solution.adjoints[-1] if solution.adjoints else None
+        self._evaluator.work += solution.work - self.work
+        bound = solution.certificates[0] if solution.certificates else None
+        return Evaluation(self._theta, self.loss, gradient, solution.work, bound, solution.converged)

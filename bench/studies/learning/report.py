@@ -27,7 +27,8 @@ is that share of the gain below the first one: mean over the seeds (smallest–l
 losses are solved for aside; they cost no row anything. *Seconds*: of the process, on one thread, in the optimisation
 loop alone. *Tape*: bytes that the first evaluation keeps for its backward pass. *Left*: the smallest share of the gain
 that is left, on the worst seed; where that of the reference run is large, the loss has several minima, and a row found
-a lower one. *Warm*: each solve starts at the solution of the one before.
+a lower one. *Rises*: steps whose exact loss is above the one before, of all steps and seeds. *Warm*: each solve starts
+at the solution of the one before.
 """
 
 
@@ -57,10 +58,11 @@ def _table(rows: pd.DataFrame) -> str:
             "seconds to 99 %": _number(row["seconds_99"], ".2f"),
             "tape, MiB": f"{row['tape'] / MIB:.3g}",
             "left": _number(row["gap"], ".1e"),
+            "rises": f"{row['rises']} of {row['steps']}",
         }
         for row in records
     ]
-    align = ("left",) * 4 + ("right",) * (len(SHARES) + 3)
+    align = ("left",) * 4 + ("right",) * (len(SHARES) + 4)
     return pd.DataFrame(lines).to_markdown(index=False, colalign=align, disable_numparse=True)
 
 

@@ -45,7 +45,7 @@ class Row:
         optimiser = self.optimiser
         assert is_dataclass(optimiser)
         changed = [f for f in fields(optimiser) if getattr(optimiser, f.name) != f.default]
-        arguments = ", ".join(f"{f.name}={getattr(optimiser, f.name)!r}" for f in changed)
+        arguments = ", ".join(f"{f.name}={_text(getattr(optimiser, f.name))}" for f in changed)
         return type(optimiser).__name__ + (f"({arguments})" if arguments else "")
 
     @property
@@ -62,3 +62,9 @@ class Row:
         return repr(
             (self.splitting, self.solver.composition, self.optimiser, self.warm, self.steps, self.products)
         )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_text, value)) + ")"  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+    return value.label if isinstance(value, Solver) else repr(value)

@@ -79,7 +79,7 @@ class Plan:
 def learning_study(plan: Plan, out: Path, progress: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Measure what ``out`` does not hold yet. Returns the files of the tables and the figure.
 
-    These are written whenever a task is done.
+    These are written at the end; rows that are measured are kept if it is stopped before.
 
     Everything is computed in float64 on one thread of the CPU. ``progress`` gets a line for each row.
 
@@ -91,7 +91,6 @@ def learning_study(plan: Plan, out: Path, progress: Callable[[str], None] = lamb
     folder = out / "measured"
     make_folder(folder)
     found: list[Measured] = []
-    files: list[Path] = []
     with one_thread():
         for seed in range(plan.seeds):
             for task in plan.tasks:
@@ -108,8 +107,7 @@ def learning_study(plan: Plan, out: Path, progress: Callable[[str], None] = lamb
                             f"{learned.products[-1]:.0f} products, {learned.seconds[-1]:.1f} s ({learned.ended})"
                         )
                     found.append(Measured(row, task.label, seed, learned))
-                files = write_report(found, plan.reference, plan.setting, out)
-    return files
+        return write_report(found, plan.reference, plan.setting, out)
 
 
 @contextmanager

@@ -98,6 +98,7 @@ def summary_frame(frame: pd.DataFrame) -> pd.DataFrame:
     Columns: ``task, source, row, operator, estimator, optimiser, start, seeds``; for each share ``products_90``, with
     ``products_90_least`` and ``…_most`` over the seeds that get there, ``reached_90``, their number, and
     ``seconds_90``; ``gap``, the smallest that is left on the worst seed; ``tape``, bytes on the worst seed;
+    ``rises``, number of steps of all seeds whose exact loss is above the one before, and ``steps``, that of all;
     ``products``, mean of all that were spent; ``ended`` on each seed.
     """
     names = ["task", "source", "row", "operator", "estimator", "optimiser", "start"]
@@ -124,6 +125,8 @@ def _summary(part: pd.DataFrame) -> dict[str, object]:
     spent = [float(steps["products"].iloc[-1]) for steps in seeds]
     return values | {
         "gap": max(left),
+        "rises": sum(int((steps["loss"].diff() > 0).sum()) for steps in seeds),
+        "steps": sum(len(steps) - 1 for steps in seeds),
         "tape": max(int(steps["tape"].iloc[0]) for steps in seeds),
         "products": sum(spent) / len(spent),
         "ended": "; ".join(dict.fromkeys(str(steps["ended"].iloc[0]) for steps in seeds)),

@@ -13,8 +13,11 @@ from solvers._adjoint.gmres import GMRES
 from solvers._forward.anderson import Anderson
 from solvers.optimisers import HOAG, LBFGS, MAID, SGD, Adam, CertifiedDescent, Evaluator
 
-OPTIMISERS = (Adam(0.1), SGD(0.2, 0.5), LBFGS(0.5), HOAG(0.2), MAID(0.2), CertifiedDescent(0.5))
 EXACT = implicit(Anderson(1e-12), GMRES(1e-12))
+OPTIMISERS = (
+    *(Adam(0.1), SGD(0.2, 0.5), LBFGS(0.5), HOAG(0.2), MAID(0.2), CertifiedDescent(0.5)),
+    LBFGS(0.5, warm_adjoint=True, finer=(jfb(200),)),
+)
 
 
 def solver_for(optimiser):
@@ -77,3 +80,18 @@ def test_the_next_solve_starts_at_the_last_solution(objective):
 def test_a_vector_of_another_length_is_refused(objective):
     with pytest.raises(ValueError, match="θ has 5 entries"):
         objective.move(torch.zeros(4, dtype=torch.float64))
+
+
+def test_a_trial_costs_its_products_only_once_it_is_finished(objective):
+    evaluator = Evaluator(objective)
+    trial = evaluator.begin(objective.theta(), jfb(5))
+    assert evaluator.work == trial.work == 6
+    assert trial.finish().work == evaluator.work == 7
+
+
+def test_a_finer_solver_goes_on_where_a_coarse_one_ends(objective):
+    start = objective.theta()
+    *_, coarse = LBFGS(0.5).minimise(objective, jfb(1))
+    objective.move(start)
+    steps = list(itertools.islice(LBFGS(0.5, finer=(EXACT,)).minimise(objective, jfb(1)), 40))
+    assert steps[-1].evaluation.loss < 0.1 * coarse.evaluation.loss
