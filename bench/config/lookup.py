@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 from solvers import ESTIMATORS, SOLVER_PARTS, Solver
 
 from ..external import EXTERNAL_SOLVERS, ExternalSolver
-from ..operators import PLUG_AND_PLAY_PRIORS, SPLITTINGS, PlugAndPlayPrior, Splitting, with_weights
+from ..operators import PLUG_AND_PLAY_PRIORS, SPLITTINGS, PlugAndPlayPrior, Splitting, TakesWeights
 from ..penalties import PRIORS
+from ..regularisers import REGULARISERS
 from ..tasks import ROSTER as TASKS
 from ..tasks import Task
 from ..utils.errors import UserError
@@ -26,7 +27,7 @@ SOLVERS: Mapping[str, Callable[..., Solver | ExternalSolver]] = {
     **{name: estimator.make for name, estimator in ESTIMATORS.items()},
     **EXTERNAL_SOLVERS,
 }
-TASK_ARGUMENTS: Factories = PRIORS | PLUG_AND_PLAY_PRIORS
+TASK_ARGUMENTS: Factories = PRIORS | PLUG_AND_PLAY_PRIORS | REGULARISERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class DenoiserOptions:
     def apply(self, task: Task) -> Task:
         """Use these options for the denoiser of a task, and say so in its label."""
         prior = task.prior
-        if isinstance(prior, PlugAndPlayPrior) and self.weights is not None:
-            prior = with_weights(prior, self.weights)
+        if isinstance(prior, TakesWeights) and self.weights is not None:
+            prior = prior.with_weights(self.weights)
             task = replace(task, prior=prior, label=task.label.replace(task.prior.label, prior.label, 1))
         if isinstance(prior, PlugAndPlayPrior) and self.bf16:
             task = replace(task, prior=replace(prior, autocast=True), label=f"{task.label}, bf16")

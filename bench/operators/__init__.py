@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from .analysis import AnalysisPenalty
-from .base import BoundOperator, Operator, Prior
+from .base import BoundOperator, Operator, Prior, TakesWeights
 from .data_fidelity import DataFidelity, data_fidelity
 from .douglas_rachford import DouglasRachford, admm, douglas_rachford, peaceman_rachford
 from .forward_backward import ForwardBackward, contraction_factor, forward_backward
+from .gradient_step import Curvature, GradientStep, SmoothRegulariser
 from .half_quadratic import HalfQuadratic, half_quadratic
 from .plug_and_play import PLUG_AND_PLAY_PRIORS, PlugAndPlay, PlugAndPlayPrior, with_weights
 from .plug_and_play_douglas_rachford import PlugAndPlayDouglasRachford
@@ -31,9 +32,11 @@ __all__ = [
     "BoundOperator",
     "ChambollePock",
     "CondatVu",
+    "Curvature",
     "DataFidelity",
     "DouglasRachford",
     "ForwardBackward",
+    "GradientStep",
     "HalfQuadratic",
     "Operator",
     "PlugAndPlay",
@@ -43,7 +46,9 @@ __all__ = [
     "Prior",
     "ProximalOperator",
     "Regulariser",
+    "SmoothRegulariser",
     "Splitting",
+    "TakesWeights",
     "admm",
     "chambolle_pock",
     "contraction_factor",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from deepinv.physics import LinearPhysics
@@ -142,4 +142,13 @@ class Prior(Protocol):
 
         Raises ``UserError`` for a size or a number of channels that it cannot take.
         """
+        ...
+
+
+@runtime_checkable
+class TakesWeights(Protocol):
+    """A prior with a network, whose weights a user may give."""
+
+    def with_weights(self, source: str) -> Prior:
+        """The prior with weights from the file ``source``, which its label names. Raises ``UserError`` for none."""
         ...

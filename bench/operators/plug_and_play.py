@@ -26,7 +26,7 @@ from ..denoisers import (
 )
 from ..utils.arguments import call_label, noise_level, switch, whole
 from ..utils.errors import UserError
-from .base import Operator, Prior
+from .base import Operator, Prior, TakesWeights
 from .data_fidelity import DataFidelity, data_fidelity
 from .forward_backward import contraction_factor
 
@@ -134,20 +134,24 @@ class PlugAndPlayPrior:
         denoiser.requires_grad_(self.learn_weights)
         return PlugAndPlay(denoiser, step, self.sigma, self.layers, autocast=self.autocast)
 
+    def with_weights(self, source: str) -> PlugAndPlayPrior:
+        """See ``TakesWeights``; ``"download"`` stands for deepinv's published network."""
+        if isinstance(self.network, ScicoFamily):
+            raise UserError("scico brings its own weights: leave --weights out")
+        call = self.label[:-1] + ", " if self.label.endswith(")") else self.label + "("
+        return replace(self, label=f"{call}weights={Path(source).name})", weights=weight_file(source))
 
-def with_weights(prior: Prior, source: str) -> PlugAndPlayPrior:
+
+def with_weights(prior: Prior, source: str) -> Prior:
     """The prior with weights from the file ``source``, or ``"download"`` for deepinv's published network.
 
     Raises ``UserError`` if the prior has no network, or the file cannot be read.
     """
-    if not isinstance(prior, PlugAndPlayPrior):
+    if not isinstance(prior, TakesWeights):
         raise UserError(
             f"{prior.label} has no network: leave --weights out, or choose {' or '.join(PLUG_AND_PLAY_PRIORS)}"
         )
-    if isinstance(prior.network, ScicoFamily):
-        raise UserError("scico brings its own weights: leave --weights out")
-    call = prior.label[:-1] + ", " if prior.label.endswith(")") else prior.label + "("
-    return replace(prior, label=f"{call}weights={Path(source).name})", weights=weight_file(source))
+    return prior.with_weights(source)
 
 
 def drunet(sigma: float = SIGMA, learn_weights: bool = False, layers: int = 0) -> PlugAndPlayPrior:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-LABELS = {"FixedSteps": "iterate", "SharedInverse": "shared", "ProxCG": "prox_cg"}
+LABELS = {
+    "FixedSteps": "iterate",
+    "SharedInverse": "shared",
+    "ProxCG": "prox_cg",
+    "QuasiNewton": "quasi_newton",
+}
 """Labels that are not the class in lower case. They pair results across versions, so they must not change."""
 
 

@@ -1,0 +1,139 @@
+"""Learned regularisers before the size of an image is known, and the calls that make them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from ..denoisers import WeightFile, weight_file
+from ..denoisers.weights import load_weights
+from ..operators.gradient_step import GradientStep, SmoothRegulariser
+from ..utils.arguments import call_label, switch
+from ..utils.errors import UserError
+from .input_convex import STUDY_NAMES as INPUT_CONVEX_NAMES
+from .input_convex import InputConvexRegulariser
+from .ridge import STUDY_NAMES as RIDGE_NAMES
+from .ridge import RidgeRegulariser
+
+SEED = 0
+"""Of the initial filters."""
+
+
+class RegulariserFamily(ABC):
+    """Regularisers of one kind; a frozen dataclass: hashable, printable, picklable."""
+
+    @property
+    @abstractmethod
+    def study_names(self) -> Mapping[str, str]:
+        """Names of the parameters in the files of the study arXiv 2510.01755, by names here."""
+
+    @abstractmethod
+    def build(self) -> SmoothRegulariser:
+        """The regulariser with its initial parameters, in float64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ridge(RegulariserFamily):
+    """Ridge regularisers; see ``RidgeRegulariser``."""
+
+    weak: float
+    circular: bool
+
+    @property
+    def study_names(self) -> Mapping[str, str]:
+        """See ``RegulariserFamily``."""
+        return RIDGE_NAMES
+
+    def build(self) -> RidgeRegulariser:
+        """See ``RegulariserFamily``."""
+        return RidgeRegulariser(self.weak, self.circular, torch.Generator().manual_seed(SEED))
+
+
+@dataclass(frozen=True, slots=True)
+class InputConvex(RegulariserFamily):
+    """Input-convex networks; see ``InputConvexRegulariser``."""
+
+    circular: bool
+
+    @property
+    def study_names(self) -> Mapping[str, str]:
+        """See ``RegulariserFamily``."""
+        return INPUT_CONVEX_NAMES
+
+    def build(self) -> InputConvexRegulariser:
+        """See ``RegulariserFamily``."""
+        return InputConvexRegulariser(self.circular, torch.Generator().manual_seed(SEED))
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedPrior:
+    """A learned regulariser with a gradient step as its operator.
+
+    Attributes:
+        label: the call that made the prior, as tables show it.
+        family: the kind of regulariser.
+        weights: a file with its parameters; ``None`` for the initial ones.
+    """
+
+    label: str = field(compare=False)
+    family: RegulariserFamily
+    weights: WeightFile | None = None
+
+    @property
+    def layers(self) -> int:
+        """0: all iterations share their parameters."""
+        return 0
+
+    def regulariser(self, dtype: torch.dtype, device: torch.device | str) -> SmoothRegulariser:
+        """The regulariser in a dtype, on a device. Raises ``UserError`` if the weights do not fit."""
+        regulariser = self.family.build()
+        if self.weights is not None:
+            tensors, names = self.weights.tensors(), self.family.study_names
+            if set(tensors) == set(names.values()):
+                tensors = {ours: tensors[theirs] for ours, theirs in names.items()}
+            load_weights(regulariser, tensors, Path(self.weights.source).name, torch.float64)
+        return regulariser.to(device, dtype)
+
+    def operator(
+        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+    ) -> GradientStep:
+        """See ``Prior.operator``; raises ``UserError`` for colour images too."""
+        if shape[0] != 1:
+            raise UserError(f"{self.label} takes grey images, not {shape[0]} channels: choose a grey task")
+        return GradientStep(self.regulariser(dtype, device), step)
+
+    def with_weights(self, source: str) -> LearnedPrior:
+        """The prior with parameters from the file ``source``. Raises ``UserError`` if it cannot be read."""
+        call = self.label[:-1] + ", " if self.label.endswith(")") else self.label + "("
+        return replace(self, label=f"{call}weights={Path(source).name})", weights=weight_file(source))
+
+
+def crr(circular: bool = False) -> LearnedPrior:
+    """Convex ridge regulariser: 64 filters of 13×13 as three convolutions, Huber potentials (arXiv 2211.12461).
+
+    ``circular`` is the boundary of the convolutions, zeros by default, as in the study arXiv 2510.01755.
+    """
+    return LearnedPrior(
+        call_label("crr", circular=(switch("circular", circular), False)), Ridge(0.0, circular)
+    )
+
+
+def wcrr(circular: bool = False) -> LearnedPrior:
+    """Weakly convex ridge regulariser: as ``crr``, less the same potential at slope 1 (arXiv 2308.10542)."""
+    return LearnedPrior(
+        call_label("wcrr", circular=(switch("circular", circular), False)), Ridge(1.0, circular)
+    )
+
+
+def icnn(circular: bool = False) -> LearnedPrior:
+    """Input-convex network of two layers with 32 channels (arXiv 1609.07152), as in the study arXiv 2510.01755."""
+    return LearnedPrior(
+        call_label("icnn", circular=(switch("circular", circular), False)), InputConvex(circular)
+    )
+
+
+REGULARISERS: dict[str, Callable[..., LearnedPrior]] = {"crr": crr, "wcrr": wcrr, "icnn": icnn}
