@@ -99,9 +99,7 @@ def check_name(name: str) -> None:
     """Raise ``UserError`` for a name that is no lower-case identifier, or is a built-in name."""
     from solvers import SOLVER_PARTS
 
-    from ..config.lookup import SOLVERS
-    from ..operators import PLUG_AND_PLAY_PRIORS
-    from ..penalties import PRIORS
+    from ..config.lookup import SOLVERS, TASK_ARGUMENTS
     from ..tasks import ROSTER as TASKS
 
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
@@ -110,7 +108,7 @@ def check_name(name: str) -> None:
         (SOLVERS, "solver"),
         (SOLVER_PARTS, "part of a solver"),
         (TASKS, "task"),
-        (PRIORS | PLUG_AND_PLAY_PRIORS, "prior"),
+        (TASK_ARGUMENTS, "prior"),
     ):
         if name in names:
             raise UserError(f"the project has a {kind} called {name}: choose another name")

@@ -9,6 +9,8 @@ import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
+from solvers import Map
+
 from .base import Operator
 from .data_fidelity import DataFidelity, data_fidelity
 
@@ -82,6 +84,11 @@ class GradientStep(Operator):
         descent = (data or data_fidelity(y, physics)).descent(x)
         return torch.add(x, descent - self.regulariser.gradient(x), alpha=self.step())
 
+    def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
+        """See ``Operator.bind``; the step is known from here on, so that applications on a GPU wait for nothing."""
+        self.curvature()
+        return super().bind(y, physics)
+
     def step(self) -> float:
         """τ, at the present parameters."""
         return 1 / (1 / self.data_step + self.curvature().largest / 2)
@@ -90,8 +97,7 @@ class GradientStep(Operator):
         """The curvature of R; computed again when a parameter has changed."""
         key = tuple((id(p), p._version) for p in self.regulariser.parameters())
         if self._memo.curvature is None or self._memo.key != key:
-            with torch.no_grad():
-                self._memo = _Memo(key, self.regulariser.curvature())
+            self._memo = _Memo(key, self.regulariser.curvature())
         assert self._memo.curvature is not None
         return self._memo.curvature
 

@@ -109,8 +109,10 @@ class HasAnalysis(Protocol):
 
 
 def not_convex(prior: Prior, splitting: str) -> str:
-    """Why a splitting of a convex penalty has no operator for another prior, such as a denoiser."""
-    return f"{splitting} needs a convex penalty, and {prior.label} is none: choose forward_backward"
+    """Why a splitting has no operator for a prior that is no penalty with a prox: a denoiser, or a regulariser."""
+    return (
+        f"{splitting} needs a convex penalty with a prox, and {prior.label} is none: choose forward_backward"
+    )
 
 
 def no_prox(prior: str, splitting: str) -> str:

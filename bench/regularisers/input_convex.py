@@ -75,6 +75,7 @@ class InputConvexRegulariser(SmoothRegulariser):
         slope = convolve_adjoint(slope, [self.outer.clamp(min=0)], self.circular) * _slope(first, delta)
         return (self.strength - self.scale).exp() * convolve_adjoint(slope, [self._inner()], self.circular)
 
+    @torch.no_grad()
     def curvature(self) -> Curvature:
         """``e^α ‖U‖² (m + max e^w ‖V‖²)/δ``, m the largest entry of ``Vᵀe^w``: ``0 ≤ ψ' ≤ 1`` and ``ψ'' ≤ 1/δ``."""
         weights, outer = self.weights.exp(), self.outer.clamp(min=0)

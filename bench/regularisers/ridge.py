@@ -92,6 +92,7 @@ class RidgeRegulariser(SmoothRegulariser):
         first = first - first.mean((1, 2, 3), keepdim=True)
         return [first * symbol_maximum([first, *others], SIDE).rsqrt(), *others]
 
+    @torch.no_grad()
     def curvature(self) -> Curvature:
         """``e^{α+b}‖W‖²`` and ``w e^α ‖W‖²``: with one norm for each convolution, which is proven, and too large."""
         norm = math.prod(norm_bound(kernel) for kernel in self.filters()) ** 2

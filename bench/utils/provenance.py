@@ -24,6 +24,7 @@ QUALITY = (
     "bench/measurement",
     "bench/operators",
     "bench/penalties",
+    "bench/regularisers",
     "bench/tasks",
     "bench/utils/determinism.py",
     "bench/utils/precision.py",

@@ -47,6 +47,9 @@ TASKS = (
     "inpainting_colour(tv(colours=True)) by chambolle_pock",
     "denoising(tgv) by chambolle_pock",
     "deblurring(filters) by primal_dual",
+    "denoising(crr)",
+    "deblurring(wcrr(circular=True))",
+    "inpainting(icnn)",
 )
 """Every penalty and denoiser, every physics, one and three channels, learned weights, layers, every splitting."""
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.config.lookup import TASK_ARGUMENTS
 from bench.config.matrix import parse_task
 from bench.measurement.jacobian_norm import jacobian_norm
 from bench.measurement.measure import SampleBySampleMap
 from bench.measurement.training import parameters
-from bench.operators import PLUG_AND_PLAY_PRIORS, SPLITTINGS, ProximalOperator
-from bench.penalties import PRIORS
+from bench.operators import SPLITTINGS, ProximalOperator
 from bench.penalties.synthesis import CoupledPenalty
 from bench.tasks import ROSTER, Problem
 from solvers import HasDerivativeBounds, SupportsSelect
@@ -54,7 +54,7 @@ def pair(request, folder, cuda) -> tuple[Problem, Problem]:
 
 def test_the_rosters_are_covered():
     quick = [text for text in TASKS if text not in REPEATED]
-    assert all(name in " ".join(quick) for name in (*PRIORS, *PLUG_AND_PLAY_PRIORS))
+    assert all(name in " ".join(quick) for name in TASK_ARGUMENTS)
     assert {text.partition("(")[0] for text in quick} == set(ROSTER)
     # ADMM is Douglas–Rachford.
     others = {text.partition(" by ")[2].partition("(")[0] for text in quick}

@@ -10,10 +10,9 @@ from typing import cast
 import pandas as pd
 
 from bench.config.call_syntax import LONGEST
-from bench.config.lookup import SOLVERS, call_user_code
+from bench.config.lookup import SOLVERS, TASK_ARGUMENTS, call_user_code
 from bench.external import ExternalSolver
-from bench.operators import PLUG_AND_PLAY_PRIORS, Prior
-from bench.penalties import PRIORS
+from bench.operators import Prior
 from bench.tasks import ROSTER as TASKS
 from bench.tasks import Task
 from bench.utils.console import print_frame, say
@@ -70,10 +69,8 @@ def resolve_call(text: str) -> object:
     Raises:
         UserError: there is no such call, or a file in it cannot be read or raises an error.
     """
-    names = {**SOLVERS, **TASKS, **PRIORS, **PLUG_AND_PLAY_PRIORS}
-    return call_user_code(
-        text, names, "solver, task or operator", {**SOLVER_PARTS, **PRIORS, **PLUG_AND_PLAY_PRIORS}
-    )[0]
+    names = {**SOLVERS, **TASKS, **TASK_ARGUMENTS}
+    return call_user_code(text, names, "solver, task or operator", {**SOLVER_PARTS, **TASK_ARGUMENTS})[0]
 
 
 def run_checks(value: object, within: float | None = None, text: str = "it") -> list[CheckOutcome]:

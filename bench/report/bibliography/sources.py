@@ -47,6 +47,10 @@ _KEYS = {
     "tv": ("rudin1992nonlinear",),
     "tgv": ("bredies2010total",),
     "filters": ("chen2014insights",),
+    # Learned regularisers
+    "crr": ("goujon2023neural", "hertrich2025learning"),
+    "wcrr": ("goujon2024learning", "hertrich2025learning"),
+    "icnn": ("amos2017input", "hertrich2025learning"),
     # Denoisers
     "drunet": ("zhang2022plug",),
     "dncnn": ("zhang2017beyond", "ryu2019plug", "xu2020boosting"),

@@ -215,7 +215,7 @@ class Shift(LinearPhysics):
             "half_quadratic",
             dncnn(),
             Denoising(),
-            "needs a convex penalty, and dncnn is none: choose forward_backward",
+            "needs a convex penalty with a prox, and dncnn is none: choose forward_backward",
         ),
         ("douglas_rachford", dncnn(), Shift(), "that of Shift has none: choose forward_backward"),
         ("douglas_rachford(1.5, 1)", dncnn(), blur(), r"alpha must lie below 2/\(1 \+ δ\) = .* for dncnn"),

@@ -7,9 +7,8 @@ import re
 import bibtexparser
 import pytest
 
+from bench.config.lookup import TASK_ARGUMENTS
 from bench.external import EXTERNAL_SOLVERS
-from bench.operators import PLUG_AND_PLAY_PRIORS
-from bench.penalties import PRIORS
 from bench.report.bibliography import (
     BY_KEY,
     ENTRIES,
@@ -26,7 +25,7 @@ MAKERS = {name: estimator.make for name, estimator in ESTIMATORS.items()} | SOLV
 
 def test_every_name_on_a_roster_has_a_source_or_a_reason_why_not():
     sources = cited_sources()
-    assert set(sources) == {*ESTIMATORS, *SOLVER_PARTS, *EXTERNAL_SOLVERS, *PRIORS, *PLUG_AND_PLAY_PRIORS}
+    assert set(sources) == {*ESTIMATORS, *SOLVER_PARTS, *EXTERNAL_SOLVERS, *TASK_ARGUMENTS}
     for name, source in sources.items():
         assert bool(source.keys) != bool(source.why), name
         assert len(set(source.keys)) == len(source.keys), name
