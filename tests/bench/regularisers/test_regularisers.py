@@ -19,7 +19,7 @@ CALLS = [(name, circular) for name in REGULARISERS for circular in (False, True)
 
 def regulariser(name, circular=False, spread=0.5):
     """With parameters that differ from channel to channel, and an image at whose coefficients both sides occur."""
-    R = REGULARISERS[name](circular).regulariser(F64, "cpu")
+    R = REGULARISERS[name](circular).regulariser(F64, "cpu").requires_grad_(False)
     rng = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for key, p in R.named_parameters():
@@ -101,7 +101,7 @@ def test_wcrr_does_not_grow_far_from_0():
 @pytest.mark.parametrize(("name", "circular"), CALLS)
 def test_a_constant_image_costs_nothing_inside(name, circular):
     """The first filters have zero mean; a zero boundary is an edge, a circular one is none."""
-    R = REGULARISERS[name](circular).regulariser(F64, "cpu")
+    R = REGULARISERS[name](circular).regulariser(F64, "cpu").requires_grad_(False)
     x = torch.full((1, 1, 40, 40), 0.7, dtype=F64)
     slope = R.gradient(x)[..., 20:21, 20:21] if not circular else R.gradient(x)
     assert float(slope.abs().max()) < 1e-12
@@ -148,13 +148,18 @@ def saved(folder, name, change=None):
 @pytest.mark.parametrize("name", REGULARISERS)
 def test_weights_load_in_the_names_of_the_study_and_in_ours(name, tmp_path):
     file = saved(tmp_path, name)
-    R = REGULARISERS[name]().with_weights(file).regulariser(F64, "cpu")
+    R = REGULARISERS[name]().with_weights(file).regulariser(F64, "cpu").requires_grad_(False)
     for key, value in regulariser(name).state_dict().items():
         torch.testing.assert_close(R.state_dict()[key], value.float().double(), rtol=0, atol=0)
     save_file(
         {key: value.contiguous() for key, value in R.state_dict().items()}, tmp_path / "own.safetensors"
     )
-    again = REGULARISERS[name]().with_weights(str(tmp_path / "own.safetensors")).regulariser(F64, "cpu")
+    again = (
+        REGULARISERS[name]()
+        .with_weights(str(tmp_path / "own.safetensors"))
+        .regulariser(F64, "cpu")
+        .requires_grad_(False)
+    )
     torch.testing.assert_close(again.gradient(images()), R.gradient(images()), rtol=0, atol=0)
 
 
@@ -179,7 +184,7 @@ def test_the_weights_of_a_run_reach_the_task_and_its_label(tmp_path):
 def test_weights_that_do_not_fit_are_refused_in_a_line(change, message, tmp_path):
     prior = REGULARISERS["crr"]().with_weights(saved(tmp_path, "crr", change))
     with pytest.raises(UserError, match=message) as error:
-        prior.regulariser(F64, "cpu")
+        prior.regulariser(F64, "cpu").requires_grad_(False)
     assert "\n" not in str(error.value)
 
 
