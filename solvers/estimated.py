@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ._adjoint.cg import CG
 from ._adjoint.gmres import GMRES
 from ._backward.estimated import EstimatedBackward
 from ._core.solver import Solver
 from ._forward.anderson import Anderson
+from ._forward.quasi_newton import QuasiNewton
 
+SYMMETRIC_FORWARD = 0.02
 FORWARD, ADJOINT = 0.15, 0.6
 """Fractions of the error that the equilibrium and the adjoint equation may take, by their own estimates.
 
@@ -15,7 +18,7 @@ At 0.25 and 0.5, one of 30 pairs of a task and an operator missed: a coefficient
 """
 
 
-def estimated(rtol: float = 1e-2, budget: int = 500) -> Solver:
+def estimated(rtol: float = 1e-2, budget: int = 500, symmetric: bool = False) -> Solver:
     """Implicit gradient with an error of about ``rtol``, relative, on every operator.
 
     Anderson acceleration stops on the estimated error of the cotangent that the distance to the equilibrium makes, and
@@ -38,7 +41,15 @@ def estimated(rtol: float = 1e-2, budget: int = 500) -> Solver:
     Raises:
         ValueError: ``rtol`` is not positive, or ``budget`` is below 1.
     """
-    forward = Anderson(FORWARD * rtol, budget, error=True)
-    adjoint = GMRES(ADJOINT * rtol, budget, error=True)
-    label = f"estimated({rtol:g})" if budget == 500 else f"estimated({rtol:g}, {budget})"
-    return Solver(label, forward, EstimatedBackward(forward, adjoint, rtol))
+    if symmetric:
+        forward, adjoint = (
+            QuasiNewton(SYMMETRIC_FORWARD * rtol, budget, error=True),
+            CG(ADJOINT * rtol, budget, error=True),
+        )
+    else:
+        forward, adjoint = (
+            Anderson(FORWARD * rtol, budget, error=True),
+            GMRES(ADJOINT * rtol, budget, error=True),
+        )
+    words = [f"{rtol:g}"] + [f"{budget}"] * (budget != 500) + ["symmetric=True"] * symmetric
+    return Solver(f"estimated({', '.join(words)})", forward, EstimatedBackward(forward, adjoint, rtol))
