@@ -123,7 +123,9 @@ class EstimatedBackward:
             reports.append(at.report)
             tol, nearer, before = self.forward.tol, point, moving.first
             for _ in range(ROUNDS):
-                left = min(self.forward.budget - report.applications, self.adjoint.budget - _products(reports))
+                left = min(
+                    self.forward.budget - report.applications, self.adjoint.budget - _products(reports)
+                )
                 if left < 1 or nearer.resume is None or self._accurate(moving, before):
                     break
                 before = moving.last
