@@ -18,8 +18,8 @@ At 0.25 and 0.5, one of 30 pairs of a task and an operator missed: a coefficient
 SYMMETRIC_FORWARD, SYMMETRIC_ADJOINT = 0.01, 0.4
 """The same for ``symmetric``, from random ridge regularisers and two published ones.
 
-There the error of the gradient is up to 54 times that of its cotangent, as J changes at kinks. At 0.03 and 1.5, one of 10
-pairs of weights and crops missed, by a factor of 2.
+There the error of the gradient is up to 54 times that of its cotangent, as J changes at kinks. At 0.03 and 1.5, one of
+10 pairs of weights and crops missed, by a factor of 2.
 """
 
 

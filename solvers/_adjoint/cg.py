@@ -1,8 +1,8 @@
 """Conjugate gradients for the adjoint equation, where J is symmetric."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import math
 from dataclasses import dataclass
 
