@@ -74,7 +74,7 @@ def test_a_resumed_solve_keeps_its_memory() -> None:
     assert resumed.report.applications < cold.report.applications
 
 
-def test_a_resumed_solve_keeps_the_memory_of_samples_that_ended_first() -> None:
+def test_the_next_point_of_a_sample_that_ended_first_stays() -> None:
     rates, b = quadratic(0, 1e3)
     b[1, rates < 0.1] = 0
     T = gradient_step(rates, b)
