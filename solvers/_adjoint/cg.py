@@ -1,7 +1,9 @@
 """Conjugate gradients for the adjoint equation, where J is symmetric."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +37,10 @@ class CG(RefinedSolver):
     Attributes:
         tol: relative residual ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖``, as for every forward solver.
         budget: maximal number of products.
+        error: whether ``tol`` bounds the estimated relative error ``‖u − u*‖ / ‖u‖`` in place of the residual. The
+            estimate is ``‖r‖² / (θ ‖p‖)`` with the residual r and the next direction p (Meurant & Tichý 2019, *Numer.
+            Algorithms* 82), a bound if θ were the least eigenvalue of ``I − J``. It is the least Ritz value, which is
+            no smaller. On ridge regularisers it was 0.8 to 3 times the error.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget`` is below 1.
@@ -42,9 +48,14 @@ class CG(RefinedSolver):
 
     tol: float = 1e-6
     budget: int = 200
+    error: bool = False
 
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget)
+
+    @property
+    def _unknown_amplification(self) -> float:
+        return math.inf if self.error else 1.0
 
     @property
     def workspace_vectors(self) -> int:
@@ -64,6 +75,9 @@ class CG(RefinedSolver):
         noise = NOISE * torch.finfo(r.dtype).eps
         residual = torch.full_like(square, torch.inf)
         products = 0
+        lanczos = _Lanczos(len(r))
+        amplification = torch.where(amplification.isfinite(), amplification, 1)
+        factor = amplification
         while products < size and bool(active.any()):
             A = p - wide_rows(T.linear(from_rows(p, like)))
             products += 1
@@ -79,9 +93,13 @@ class CG(RefinedSolver):
                 # One transfer for all sizes that decide on the next direction; another below for that direction.
                 (A_size, r_size, Tu_size), (after,), _ = norms_and_inners([A, r, u + x + r], [(r, r)])
                 residual = torch.where(active, ratio(r_size, Tu_size), residual)
-                done = active & (residual <= self.tol)
                 p = torch.where(mask, torch.addcmul(r, as_column(after / square, r), p), 0)
                 (p_size,), (p_A,), _ = norms_and_inners([p], [(p, A)])
+                if self.error:
+                    found = lanczos.inverse_bound(curvature / square, after / square, active)
+                    found = torch.maximum(amplification, found * ratio(r_size, p_size))
+                    factor = torch.where(active, found, factor)
+                done = active & (residual * factor <= self.tol)
                 cosine = p_A / (p_size * A_size)
                 square = after
             converged = converged | done
@@ -89,7 +107,38 @@ class CG(RefinedSolver):
             unsuited = unsuited | skew
             active = active & ~(done | skew) & (after > 0)
             p = p if bool(active.all()) else torch.where(as_mask(active, p), p, 0)
-        return Correction((x.double() * unit).to(x), products, converged, unsuited, broken)
+        return Correction((x.double() * unit).to(x), products, converged, unsuited, broken, factor)
+
+
+class _Lanczos:
+    """The tridiagonal matrix of ``I − J`` on each Krylov space, from the numbers of the recurrence."""
+
+    def __init__(self, samples: int) -> None:
+        self._matrix = torch.zeros(samples, 0, 0, dtype=torch.float64)
+        self._carried = torch.zeros(samples, dtype=torch.float64)  # to the next diagonal entry
+        self._beside = torch.zeros_like(self._carried)
+
+    def inverse_bound(self, inverse_length: Tensor, ratio: Tensor, active: Tensor) -> Tensor:
+        """Return ``1/θ`` with the smallest Ritz value θ after one more step, per sample.
+
+        Args:
+            inverse_length: ``⟨p, (I − J)p⟩ / ‖r‖²`` with the residual before the step.
+            ratio: of the squares of the residuals, after and before.
+            active: samples that made the step; the others keep their matrix.
+        """
+        k = self._matrix.shape[1]
+        grown = torch.zeros(len(active), k + 1, k + 1, dtype=torch.float64)
+        grown[:, :k, :k] = self._matrix
+        # An eigenvalue of 1 changes no minimum: those of I − J have it on their way to convergence, or less.
+        grown[:, k, k] = torch.where(active, inverse_length + self._carried, 1)
+        if k:
+            grown[:, k, k - 1] = grown[:, k - 1, k] = torch.where(active, self._beside, 0)
+        self._matrix = grown
+        self._carried, self._beside = inverse_length * ratio, inverse_length * ratio.sqrt()
+        usable = grown.isfinite().all(2).all(1)
+        safe = torch.where(usable[:, None, None], grown, torch.eye(k + 1, dtype=torch.float64))
+        least = torch.linalg.eigvalsh(safe)[:, 0]
+        return torch.where(usable & (least > 0), 1 / least, 1)
 
 
 def as_mask(samples: Tensor, like: Tensor) -> Tensor:

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import Field, dataclass, replace
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from .._adjoint.adjoint_map import SelectableTapedAdjoint, TapedAdjoint, taped_adjoint
-from .._adjoint.gmres import GMRES
+from .._adjoint.adjoint_map import AdjointOperator, SelectableTapedAdjoint, TapedAdjoint, taped_adjoint
 from .._adjoint.warm_start import solve_from
 from .._certificates.loss_curvature import as_multiple, loss_derivatives
 from .._certificates.products import TapedMap, pullback, taped
@@ -20,7 +19,6 @@ from .._core.batch import from_rows, inners, norm, norms, ratio, wide_rows
 from .._core.maps import Loss, Map, SupportsSelect
 from .._core.results import FixedPoint, Solution, SolveReport
 from .._core.tape import LeafVersions, tape_ends
-from .._forward.anderson import Anderson
 from .modes import ImplicitDifferentiation, exchange_cotangent
 
 SAME = 1e-6
@@ -33,6 +31,37 @@ TIGHTER = 4.0
 """Factor from one tolerance of the forward solve to the next, after a check that failed."""
 ROUNDS = 6
 """Maximal number of times that the forward solve is continued."""
+
+
+class ErrorForward(Protocol):
+    """A forward solver with a tolerance on the estimated error, whose points have ``ahead`` and ``resume``."""
+
+    @property
+    def tol(self) -> float: ...
+    @property
+    def budget(self) -> int: ...
+
+
+class ErrorAdjoint(Protocol):
+    """An adjoint solver with a tolerance on the estimated error: a dataclass that is a ``RefinedSolver``."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def budget(self) -> int: ...
+    def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint: ...
+    def improve(
+        self,
+        T: AdjointOperator,
+        like: Tensor,
+        u: Tensor,
+        y: Tensor,
+        r: Tensor,
+        products: int = 0,
+        amplification: float | None = None,
+    ) -> FixedPoint:
+        """Continue from a known residual; see ``RefinedSolver``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +85,7 @@ class EstimatedBackward:
     application and at least one product more each time.
 
     Attributes:
-        forward: continues the forward solve.
+        forward: the forward solver, of which the tolerance and the budget are read.
         adjoint: the adjoint solver.
         rtol: relative error of the gradient.
 
@@ -68,8 +97,8 @@ class EstimatedBackward:
     """
 
     transformable: ClassVar[bool] = False
-    forward: Anderson
-    adjoint: GMRES
+    forward: ErrorForward
+    adjoint: ErrorAdjoint
     rtol: float
 
     def __call__(self, T: Map, point: FixedPoint, loss: Loss | None = None, /) -> Solution:
@@ -92,14 +121,16 @@ class EstimatedBackward:
             else:
                 at = solve_from(point.adjoint, self.adjoint, moving)
             reports.append(at.report)
-            forward, before = self.forward, moving.first
+            tol, nearer, before = self.forward.tol, point, moving.first
             for _ in range(ROUNDS):
-                left = min(forward.budget - report.applications, self.adjoint.budget - _products(reports))
-                if left < 1 or self._accurate(moving, before):
+                left = min(
+                    self.forward.budget - report.applications, self.adjoint.budget - _products(reports)
+                )
+                if left < 1 or nearer.resume is None or self._accurate(moving, before):
                     break
                 before = moving.last
-                forward = replace(forward, tol=forward.tol / TIGHTER)
-                nearer = replace(forward, budget=left).solve_for_loss(T, moving.tape.y.detach(), loss)
+                tol = tol / TIGHTER
+                nearer = nearer.resume(moving.tape.y.detach(), tol, left)
                 report = report.combined_with(nearer.report)
                 moving.record(nearer.x if nearer.ahead is None else nearer.ahead)
                 again.append(1.0)
@@ -121,7 +152,7 @@ def _products(reports: Sequence[SolveReport]) -> int:
     return sum(report.applications for report in reports)
 
 
-def _refined(adjoint: GMRES, moving: _MovingAdjoint, at: FixedPoint) -> FixedPoint:
+def _refined(adjoint: ErrorAdjoint, moving: _MovingAdjoint, at: FixedPoint) -> FixedPoint:
     """Continue an adjoint solve at the present point, with the amplification that it has found."""
     u, y = wide_rows(at.x), wide_rows(moving(at.x))
     return adjoint.improve(moving, at.x, u, y, y - u, 1, at.report.amplification)
@@ -209,7 +240,7 @@ class _KnownAdjoint:
 
     T: Map
     versions: LeafVersions
-    adjoint: GMRES
+    adjoint: ErrorAdjoint
     reports: list[SolveReport]
     recomputed: list[float]
 

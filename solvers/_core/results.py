@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -53,6 +54,8 @@ class FixedPoint:
         adjoint: an adjoint of the same samples at an earlier visit, of the shape of ``x``, at which the adjoint solve
             starts; ``None`` to start without one.
         ahead: the point that the forward solver would have gone to next, of the shape of ``x``; ``None`` if unknown.
+        resume: ``(y, tol, budget) -> FixedPoint`` continues the solve from ``y = T(ahead)``, with what it has learned;
+            ``None`` if it cannot.
     """
 
     x: Tensor
@@ -60,6 +63,7 @@ class FixedPoint:
     inverse: Map | None = None
     adjoint: Tensor | None = None
     ahead: Tensor | None = None
+    resume: Callable[[Tensor, float, int], FixedPoint] | None = None
 
 
 @dataclass(frozen=True, slots=True)

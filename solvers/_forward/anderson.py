@@ -13,7 +13,7 @@ from .._core.argument_checks import stopping_rule
 from .._core.batch import from_rows, no_autocast, power_of_two, rows
 from .._core.maps import Loss, Map
 from .._core.results import FixedPoint
-from .equilibrium_error import EquilibriumError
+from .equilibrium_error import EquilibriumError, NextStep
 from .loop import Update, run_until_converged
 
 
@@ -65,10 +65,16 @@ class Anderson:
     def solve_for_loss(self, T: Map, x0: Tensor, loss: Loss | None, /) -> FixedPoint:
         """Solve ``x = T(x)``; with ``error``, until the cotangent of ``loss`` is accurate to ``tol``."""
         step = _Mixing(rows(x0), self.memory, self.every, self.shared)
-        error = EquilibriumError(x0, self.tol, loss) if self.error else None
+        error = EquilibriumError(x0, self.tol, loss, NextStep(rows(x0))) if self.error else None
         if not self.shared:
             point = run_until_converged(T, x0, step, self.tol, self.budget, self.every, error)
-            return point if error is None else dataclasses.replace(point, ahead=error.ahead)
+            if error is None:
+                return point
+
+            def resume(y: Tensor, tol: float, budget: int) -> FixedPoint:
+                return dataclasses.replace(self, tol=tol, budget=budget).solve_for_loss(T, y, loss)
+
+            return dataclasses.replace(point, ahead=error.ahead, resume=resume)
         # The lambda hides `select`: the inverse needs the secants of every sample, also of those that have converged.
         point = run_until_converged(lambda x: T(x), x0, step, self.tol, self.budget, self.every, error)
         return dataclasses.replace(point, inverse=step.inverse())
@@ -102,8 +108,9 @@ class _Mixing(Update):
 
     def next(self, y: Tensor) -> Tensor:
         if self._since_mixing < self._every or self._filled == 1:
+            self.aimed = False
             return y
-        self._since_mixing = 0
+        self._since_mixing, self.aimed = 0, True
         gram, unit, _ = _gram(self._f[:, : self._filled])
         weights = self._weights(gram, unit)
         return torch.bmm(weights.to(y)[:, None], self._y[:, : self._filled])[:, 0]

@@ -27,11 +27,14 @@ class Update:
     Attributes:
         patience: measurements without progress after which a sample restarts from its best point; 0 for no safeguard.
         worse: residual, as a multiple of the best one of its sample, beyond which it restarts at once.
+        aimed: samples whose point from the last ``next`` is where the acceleration expects the equilibrium, as a mask
+            ``(samples,)`` or for all; plain steps and trials of a line search are not.
         needs_every_difference: whether ``difference`` is called at every application, not at measurements alone.
     """
 
     patience = 0
     worse = WORSE
+    aimed: Tensor | bool = False
     needs_every_difference = False
 
     def __init__(self, x: Tensor) -> None:
@@ -122,7 +125,8 @@ def run_until_converged(
             with no_autocast(x):
                 following = step.next(y)
             # The secants of an inactive sample, which does not move, tell nothing of its distance.
-            distance = torch.where(better & active, error(x, y, following, (size, scale), place), distance)
+            found = error(x, y, following, (size, scale), place, active, active & step.aimed)
+            distance = torch.where(better & active, found, distance)
         stale = torch.where(better, 0, stale + 1)
         again = ~active & (distance > tol)
         active = active | again

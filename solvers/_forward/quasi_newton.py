@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .._core.argument_checks import stopping_rule
-from .._core.batch import norms_and_inners, power_of_two, rows
-from .._core.maps import Map
+from .._core.batch import from_rows, no_autocast, norms_and_inners, power_of_two, rows
+from .._core.maps import Loss, Map
 from .._core.results import FixedPoint
+from .equilibrium_error import EquilibriumError, Windows
 from .loop import Update, run_until_converged
 
 FLAT = 0.9
@@ -25,6 +26,9 @@ CURVED = 1e-10
 """A pair whose curvature, or a direction whose slope, is this small in its units says nothing."""
 FIRST_PAUSE = 10.0
 """Plain steps after the first failure; twice as many after each further one."""
+VECTORS = ("_steps", "_changes", "_x", "_base", "_base_f", "_direction", "_unit")
+NUMBERS = ("_curvatures", "_length", "_slope", "_known", "_trials", "_plain", "_pause", "_towards")
+"""State of a sample on the device, and on the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class QuasiNewton:
         budget: maximal number of applications.
         memory: number of pairs of a step and the change of the gradient.
         every: applications per measurement of the residual.
+        error: whether ``tol`` bounds the estimated relative error of the equilibrium, or of the cotangent if the loss
+            is known, in place of the residual; see ``EquilibriumError``. Every application is measured then.
 
     Raises:
         ValueError: ``tol`` is not positive, or ``budget``, ``memory`` or ``every`` is below 1.
@@ -54,13 +60,34 @@ class QuasiNewton:
     budget: int = 500
     memory: int = 10
     every: int = 1
+    error: bool = False
 
     def __post_init__(self) -> None:
         stopping_rule(self.tol, budget=self.budget, memory=self.memory, every=self.every)
 
     def __call__(self, T: Map, x0: Tensor, /) -> FixedPoint:
+        return self.solve_for_loss(T, x0, None)
+
+    def solve_for_loss(self, T: Map, x0: Tensor, loss: Loss | None, /) -> FixedPoint:
+        """Solve ``x = T(x)``; with ``error``, until the cotangent of ``loss`` is accurate to ``tol``."""
         step = _LimitedMemory(rows(x0), self.memory)
-        return run_until_converged(T, x0, step, self.tol, self.budget, self.every)
+        if not self.error:
+            return run_until_converged(T, x0, step, self.tol, self.budget, self.every)
+        return self._solve(T, x0, step, loss)
+
+    def _solve(self, T: Map, x0: Tensor, step: _LimitedMemory, loss: Loss | None) -> FixedPoint:
+        error = EquilibriumError(x0, self.tol, loss, Windows(rows(x0)))
+        point = run_until_converged(T, x0, step, self.tol, self.budget, 1, error)
+        ahead = error.ahead
+
+        def resume(y: Tensor, tol: float, budget: int) -> FixedPoint:
+            step.restore()
+            with no_autocast(y):
+                step.difference(rows(y), rows(ahead))
+                start = from_rows(step.next(rows(y)), y)
+            return replace(self, tol=tol, budget=budget)._solve(T, start, step, loss)
+
+        return replace(point, ahead=ahead, resume=resume)
 
 
 class _LimitedMemory(Update):
@@ -90,6 +117,10 @@ class _LimitedMemory(Update):
         self._known = torch.zeros(len(x), dtype=torch.bool)  # whether there is a base
         self._trials, self._plain = numbers, numbers + 1
         self._pause = numbers + FIRST_PAUSE
+        self._towards = self._known  # whether the direction is a quasi-Newton step
+        self._place = torch.arange(len(x))
+        self._frozen = torch.zeros_like(self._known)  # of the batch, as are the rows below
+        self._kept: dict[str, Tensor] | None = None  # state of frozen samples, from when they ended
 
     def difference(self, y: Tensor, x: Tensor) -> Tensor:
         self._x = x
@@ -113,6 +144,7 @@ class _LimitedMemory(Update):
         # The slope falls in proportion to the length if the curvature is constant along the direction.
         factor = self._slope / (self._slope - slope)
         factor = torch.where(slope < self._slope, factor, LONGEST).nan_to_num(SHORTEST)
+        self.aimed = ended & self._towards
         self._length = torch.where(ended, 1.0, self._length * factor.clamp(SHORTEST, LONGEST))
         self._trials = torch.where(ended, 0, self._trials + 1)
         return torch.addcmul(
@@ -128,14 +160,44 @@ class _LimitedMemory(Update):
         self._known = self._known & ~samples
         self._plain = torch.where(samples, self._pause, self._plain)
         self._pause = torch.where(samples, 2 * self._pause, self._pause)
+        self._frozen[self._place[samples]] = False
+
+    def freeze(self, samples: Tensor) -> None:
+        # Rings start at their oldest pair, so that those of samples frozen at different times fit together.
+        age = self._age()
+        for name in ("_steps", "_changes", "_curvatures"):
+            setattr(self, name, getattr(self, name)[:, age.to(getattr(self, name).device)])
+        self._slot = 0
+        if self._kept is None:
+            self._kept = {name: getattr(self, name).clone() for name in (*VECTORS, *NUMBERS)}
+        self._keep(self._kept, samples)
+        self._frozen[self._place[samples]] = True
+
+    def restore(self) -> None:
+        """Continue with all samples, with those that were frozen as they were."""
+        if self._kept is not None:
+            self.freeze(~self._frozen[self._place])
+            for name, value in self._kept.items():
+                setattr(self, name, value)
+        self._place = torch.arange(len(self._frozen))
+        self._frozen, self._kept = torch.zeros_like(self._frozen), None
+        self._f = torch.empty_like(self._x)
 
     def select(self, index: Tensor) -> None:
         super().select(index)
-        for name in ("_steps", "_changes", "_x", "_base", "_base_f", "_direction", "_unit"):
+        for name in VECTORS:
             setattr(self, name, getattr(self, name)[index])
-        index = index.cpu()
-        for name in ("_curvatures", "_length", "_slope", "_known", "_trials", "_plain", "_pause"):
-            setattr(self, name, getattr(self, name)[index])
+        for name in (*NUMBERS, "_place"):
+            setattr(self, name, getattr(self, name)[index.cpu()])
+
+    def _keep(self, kept: dict[str, Tensor], samples: Tensor) -> None:
+        for name, value in kept.items():
+            mask = samples.to(value.device)
+            value[self._place[samples].to(value.device)] = getattr(self, name)[mask]
+
+    def _age(self) -> Tensor:
+        """Places in the rings, from the oldest pair to the last."""
+        return (torch.arange(self._steps.shape[1]) + self._slot) % self._steps.shape[1]
 
     def _store(self, learned: Tensor, s: Tensor, change: Tensor, curvature: Tensor) -> None:
         mask = learned.to(s.device)[:, None]
@@ -160,12 +222,12 @@ class _LimitedMemory(Update):
         self._slope = torch.where(samples, torch.where(plain, size * size, slope), self._slope)
         self._known = self._known | samples
         self._plain = torch.where(samples, (self._plain - 1).clamp(min=0), self._plain)
+        self._towards = torch.where(samples, ~plain, self._towards)
 
     def _newton(self, f: Tensor) -> Tensor:
         """Return H f, by the compact form of H (Byrd, Nocedal & Schnabel 1994, equation 3.1)."""
         S, Y = self._steps, self._changes
-        # Rings in order of age, so that R below is triangular.
-        age = (torch.arange(S.shape[1]) + self._slot) % S.shape[1]
+        age = self._age()  # so that R below is triangular
         column = f[:, :, None]
         products = torch.cat(
             [torch.bmm(S, Y.mT), torch.bmm(Y, Y.mT), torch.bmm(S, column), torch.bmm(Y, column)], 2
