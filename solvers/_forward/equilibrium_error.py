@@ -72,7 +72,7 @@ class Windows:
     """``d q / (1 − q)`` with d the distance over the last ``WINDOW`` applications, and q its ratio to that before.
 
     So later windows are expected to shrink by the same factor. Quasi-Newton steps alternate between long and short
-    ones, of 0.05 to 0.5 times the error on ridge regularisers; there the estimate was 0.4 to 3.4 times the error.
+    ones, of 0.05 to 0.5 times the error on ridge regularisers; the estimate was 0.4 to 3.4 times the error on one.
 
     Memory: ``WINDOW`` vectors of the size of ``x``.
     """
