@@ -125,7 +125,7 @@ def _search(
         value[left] = energy.value(point[left], index[left])
         allowed = bound[left] - DECREASE * _square(point[left] - start[left])
         # Not >, so that a nan is no success.
-        left = left[~(value[left] <= allowed * (1 + slack))]
+        left = left[~(value[left] <= allowed + slack * allowed.abs())]
         if not len(left):
             break
         L[left] /= SHRINK

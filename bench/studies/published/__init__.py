@@ -1,1 +1,1 @@
-"""Gradients of learned regularisers with published weights: what the ways of the literature cost, and how exact they are."""
+"""Gradients of learned regularisers with published weights: their cost, and their error against a reference."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -32,6 +33,9 @@ SOURCES = (
     *(f"bench/studies/published/{name}.py" for name in ("measure", "psnr", "reference")),
 )
 """Sources that decide what a row measures."""
+VALUES = "values"
+"""Name of what was measured in the file of a row."""
+Found = TypeVar("Found", Measured, Scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +104,19 @@ def _gradients(
     place = [weights.digest, repr(weights.task), asdict(plan.layout), plan.images.digest, seed]
     for row in plan.rows:
         file = out / "measured" / f"{_key([row.identity, *place])}.json"
-        values = _stored(file, "gradient")
-        if values is None:
+        measured = _stored(file, Measured)
+        if measured is None:
             if problem is None or reference is None:
                 torch.manual_seed(stream_seed(seed, "everything else"))
                 problem = build_problem(weights.task, plan.images, plan.layout, seed, dtype=torch.float64)
                 reference = reference_of(problem, out / "references" / f"{_key(place)}.safetensors")
             measured = measure(row, problem, reference)
-            values = measured.columns()
-            _store(file, "gradient", values, {"row": row.solver.label, "seed": seed}, weights)
+            _store(file, measured, {"row": row.solver.label, "seed": seed}, weights)
             progress(
                 f"{weights.name}, seed {seed} · {row.solver.label}: {measured.applications + measured.vjps:.0f} "
                 f"products, error {measured.error:.1e}, {measured.seconds:.1f} s"
             )
-        lines.append(GradientLine(weights.name, weights.family, seed, row, Measured(**values)))
+        lines.append(GradientLine(weights.name, weights.family, seed, row, measured))
     return lines
 
 
@@ -124,13 +127,13 @@ def _psnr(plan: Plan, weights: Published, out: Path, progress: Callable[[str], N
     file = (
         out / "measured" / f"{_key(['psnr', weights.digest, weights.family, found.digest, plan.side])}.json"
     )
-    values = _stored(file, "psnr")
+    values = _stored(file, Scores)
     if values is None:
-        values = scores(weights.task, files, plan.side, 0).columns()
-        _store(file, "psnr", values, {"images": len(files), "side": plan.side}, weights)
-        progress(f"{weights.name}: {values['advised']:.3f} dB, {values['exact']:.3f} dB solved further")
-    name = f"{len(files)} crops of {plan.side}×{plan.side}, one of each image of {Path(found.source).name}"
-    return PsnrLine(weights.name, weights.family, name, Scores(**values))
+        values = scores(weights.task, files, plan.side, 0)
+        _store(file, values, {"images": len(files), "side": plan.side}, weights)
+        progress(f"{weights.name}: {values.advised:.3f} dB, {values.exact:.3f} dB solved further")
+    images = f"{len(files)} crops of {plan.side}×{plan.side}, one of each image of {Path(found.source).name}"
+    return PsnrLine(weights.name, weights.family, images, values)
 
 
 def _key(decides: Sequence[object]) -> str:
@@ -138,26 +141,23 @@ def _key(decides: Sequence[object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _stored(file: Path, kind: str) -> dict[str, Any] | None:
+def _stored(file: Path, kind: type[Found]) -> Found | None:
     """What a file holds; ``None`` if there is none, or it is damaged."""
-    known = Measured if kind == "gradient" else Scores
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))[kind]
-        values = {name: float("nan") if value is None else value for name, value in values.items()}
-        return known(**values).columns()
+        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))[VALUES]
+        values |= {name: math.nan for name, value in values.items() if value is None}
+        return kind(**values)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def _store(
-    file: Path, kind: str, values: dict[str, object], what: dict[str, object], weights: Published
-) -> None:
+def _store(file: Path, values: Measured | Scores, what: dict[str, object], weights: Published) -> None:
     content = {
         "weights": weights.name,
         "digest": weights.digest,
         "family": weights.family,
         **what,
-        kind: finite(values),
+        VALUES: finite(values.columns()),
         "provenance": provenance(torch.device("cpu")),
     }
     write_atomically(file, json.dumps(content, ensure_ascii=False, allow_nan=False))

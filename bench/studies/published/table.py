@@ -41,8 +41,8 @@ class PsnrLine:
 def gradient_frame(lines: Sequence[GradientLine]) -> pd.DataFrame:
     """A line for each weight file, seed and row.
 
-    Columns: ``regulariser, weights, seed, source, estimator, family, peer``, whether another's; ``products``, the sum of
-    ``applications`` and ``vjps``; then those of ``Measured``.
+    Columns: ``regulariser, weights, seed, source, estimator, family``; ``peer``, whether it is another's; ``products``,
+    the sum of ``applications`` and ``vjps``; then those of ``Measured``.
     """
     return pd.DataFrame(
         {
