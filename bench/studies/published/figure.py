@@ -30,7 +30,9 @@ def published_figure(gradients: pd.DataFrame) -> Figure:
         panel = gradients[gradients["regulariser"] == name]
         for (family, _, _), part in panel.groupby(["family", "weights", "seed"], sort=False):
             part = part.sort_values("products")
-            ax.plot(part["products"], part["error"], lw=0.8, alpha=0.8, **(looks[family] | {"ms": 5.5}))
+            look = looks[family]
+            look = look | {"ms": 0.75 * look["ms"]}
+            ax.plot(part["products"], part["error"], lw=0.8, alpha=0.8, **look)
         ax.axhline(WITHIN, color="0.75", lw=0.8, zorder=0)
         place = ax.get_yaxis_transform()
         ax.text(1.01, WITHIN, f"{100 * WITHIN:g} %", transform=place, va="center", color="0.5", fontsize=7)

@@ -33,8 +33,8 @@ SOURCES = (
     *(f"bench/studies/published/{name}.py" for name in ("measure", "psnr", "reference")),
 )
 """Sources that decide what a row measures."""
-VALUES = "values"
-"""Name of what was measured in the file of a row."""
+NAMES = {Measured: "gradient", Scores: "psnr"}
+"""Names of what was measured in its file."""
 Found = TypeVar("Found", Measured, Scores)
 
 
@@ -144,7 +144,7 @@ def _key(decides: Sequence[object]) -> str:
 def _stored(file: Path, kind: type[Found]) -> Found | None:
     """What a file holds; ``None`` if there is none, or it is damaged."""
     try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))[VALUES]
+        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))[NAMES[kind]]
         values |= {name: math.nan for name, value in values.items() if value is None}
         return kind(**values)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -157,7 +157,7 @@ def _store(file: Path, values: Measured | Scores, what: dict[str, object], weigh
         "digest": weights.digest,
         "family": weights.family,
         **what,
-        VALUES: finite(values.columns()),
+        NAMES[type(values)]: finite(values.columns()),
         "provenance": provenance(torch.device("cpu")),
     }
     write_atomically(file, json.dumps(content, ensure_ascii=False, allow_nan=False))

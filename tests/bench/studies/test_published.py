@@ -158,13 +158,13 @@ def test_a_damaged_row_is_measured_again(weights, tmp_path):
     rows = (Row("test", jfb(3)),)
     published_study(plan(weights[:1], rows), tmp_path)
     (file,) = (tmp_path / "measured").iterdir()
-    whole = json.loads(file.read_text())["values"]
+    whole = json.loads(file.read_text())["gradient"]
     assert whole["stated"] is None
     file.write_text(file.read_text()[:100])
     told = []
     published_study(plan(weights[:1], rows), tmp_path, told.append)
     assert len(told) == 1
-    assert json.loads(file.read_text())["values"]["error"] == whole["error"]
+    assert json.loads(file.read_text())["gradient"]["error"] == whole["error"]
 
 
 def test_psnr_barely_moves_where_a_solve_goes_on(weights):
