@@ -17,6 +17,7 @@ from .cli.learning import learning
 from .cli.list import list_
 from .cli.new import new
 from .cli.plan import plan
+from .cli.published import published
 from .cli.report import report
 from .cli.run import run
 from .cli.slurm import slurm
@@ -45,7 +46,7 @@ def main() -> None:
 app.command("list")(list_)
 for command in (run, report, compare, cell, plan, slurm, export, new):
     app.command()(command)
-for study in (certify, certificates, trajectory, learning, largest):
+for study in (certify, certificates, trajectory, learning, published, largest):
     app.command()(study)
 app.command()(completion)
 

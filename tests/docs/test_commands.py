@@ -29,7 +29,7 @@ from theory_checks.operators import benchmark_operator
 from theory_checks.selection import BOUNDS, COMPANIONS
 
 STUDIES = {
-    "bench": {"certificates", "largest", "trajectory"},
+    "bench": {"certificates", "largest", "published", "trajectory"},
     "tests.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
     "bench.studies.denoiser_training.train": {""},
     "theory_checks": {"attack", "mutations", "peers"},

@@ -19,6 +19,7 @@ from ...utils.provenance import ROOT
 REFERENCE = ROOT / "results" / "reference"
 PARETO, SMALL, LEARNING = "pareto-cpu", "paper-small-cpu", "learning-cpu"
 OPERATORS = "operators-cpu"
+PUBLISHED = "published-cpu"
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
