@@ -18,10 +18,10 @@ from bench.operators import douglas_rachford, forward_backward, peaceman_rachfor
 from bench.studies.learning import study
 from bench.studies.learning.exact import ExactLoss
 from bench.studies.learning.measure import Learned, measure
-from bench.studies.learning.objective import objective_of, started
 from bench.studies.learning.report import learning_markdown
 from bench.studies.learning.row import Row
 from bench.studies.learning.rows import REFERENCE, all_rows
+from bench.studies.learning.starts import started
 from bench.studies.learning.study import Plan, learning_study
 from bench.studies.learning.table import (
     Measured,
@@ -30,6 +30,7 @@ from bench.studies.learning.table import (
     step_frame,
     summary_frame,
 )
+from bench.studies.objective import objective_of
 from bench.tasks import build_problem
 from bench.tasks.images import Layout
 from solvers import Anderson, Solver, TruncatedBackprop, jfb, restarted_jfb
