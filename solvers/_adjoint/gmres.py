@@ -78,7 +78,7 @@ class GMRES(RefinedSolver):
         the c that minimises ``‖e₁ − H c‖``. The stopping rule is relative to ``‖v + Jᵀu‖``, which also needs the
         components of u along Q, and its norm. Both are in units of ``‖r‖``.
         """
-        size = min(size, self.memory)
+        start, size = u, min(size, self.memory)
         r_size = norms(r)[0]
         Q = r.new_empty(r.shape[0], size + 1, r.shape[1])
         Q[:, 0] = r.double() / divisor(r_size, r.double())  # ‖r‖ may be out of the range of float32
@@ -124,7 +124,7 @@ class GMRES(RefinedSolver):
         result.store(place, weights[:, :k] * r_size[:, None], Q[:, :k], amplification, converged, broken)
         unsuited = torch.zeros_like(result.broken)
         return Correction(
-            result.step, k, result.converged, unsuited, result.broken, result.amplification, skipped
+            start + result.step, k, result.converged, unsuited, result.broken, result.amplification, skipped
         )
 
 
