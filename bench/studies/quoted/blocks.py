@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ...analysis import cost_at_error
 from ...analysis.cost_at_error import WITHIN
 from ...analysis.over_seeds import column
+from .outer import outer
 from .references import (
     LEARNING,
     OPERATORS,
@@ -144,5 +145,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "advised": advised_settings,
     "peers": external_solvers,
     "warm": warm,
+    "outer": outer,
 }
 """Each table by the name in the comment above it."""
