@@ -134,20 +134,24 @@ METRICS: tuple[Metric, ...] = (
            "objects of the solver; the same on every machine.", "tape", "MiB", ".2f",
            results=Column(13), better="lower", read=mebibytes("saved_bytes"),
            tolerance=Tolerance(relative=0.01), aspect="memory", benchopt="tape_mib"),
+    Metric("adjoint_vectors", "Vectors of the size of a state that the adjoint solve holds at most while a product "
+           "runs, beside the tape; 0 without an adjoint solve, missing where the solver does not say.",
+           "adjoint vectors", format=_count, results=Column(14, hidden=True), better="lower", bold=False,
+           aspect="memory"),
     Metric("peak_mib", "Most memory in use at once in a training step; on a GPU in blocks of the allocator, with the "
-           "workspaces of CUDA's libraries.", "peak", "MiB", ".2f", results=Column(14, hidden=True), better="lower",
+           "workspaces of CUDA's libraries.", "peak", "MiB", ".2f", results=Column(15, hidden=True), better="lower",
            read=mebibytes("peak_bytes"), aspect="memory", benchopt="peak_mib"),
     Metric("peak_requested_mib", "Peak before the allocator rounds it to blocks; measured on CUDA only.",
-           "peak requested", "MiB", ".2f", results=Column(15, hidden=True), better="lower",
+           "peak requested", "MiB", ".2f", results=Column(16, hidden=True), better="lower",
            read=mebibytes("peak_requested_bytes"), aspect="memory"),
     Metric("step_ms", "Median time of a training step on the machine of the run, ± the interquartile range over "
-           "rounds.", "step", "ms", ".1f", results=Column(16), better="lower", timed=True, spread="step_iqr_ms",
+           "rounds.", "step", "ms", ".1f", results=Column(17), better="lower", timed=True, spread="step_iqr_ms",
            read=timing(lambda seconds: 1e3 * median(seconds), "seconds")),
     Metric("step_iqr_ms", "Interquartile range of `step_ms` over rounds.", unit="ms", timed=True,
            read=timing(lambda seconds: 1e3 * interquartile_range(seconds), "seconds")),
     Metric("floor_ratio", "Time of a step over that of a bare loop with the same applications and products: median of "
            "interleaved pairs, ± their interquartile range; 1.00 means that the solver adds nothing.", "× bare loop",
-           format=".2f", results=Column(17, hidden=True), better="lower", bold=False, timed=True, spread="floor_iqr",
+           format=".2f", results=Column(18, hidden=True), better="lower", bold=False, timed=True, spread="floor_iqr",
            read=timing(median, "ratios")),
     Metric("floor_iqr", "Interquartile range of `floor_ratio` over rounds.", timed=True,
            read=timing(interquartile_range, "ratios")),

@@ -20,6 +20,7 @@ from .hypergradient import ReferenceGradient
 from .memory import peak_bytes, saved_bytes
 from .reference_cache import cached_reference
 from .training import TrainingStopped, check_finite, parameters, training_step
+from .workspace import adjoint_vectors
 
 LARGEST = 1000
 """Largest number of entries of a gradient or parameter that a record holds; weights of networks have more."""
@@ -143,6 +144,7 @@ def _first_draw(cell: Cell, problem: Problem, batch: Batch) -> tuple[Solution, T
     with torch.no_grad():
         x = solution.x.detach()
         image = problem.limit(batch)(x)
+        vectors = adjoint_vectors(cell.solver, problem.bind(batch), x)
         residual = (torch.linalg.vector_norm(image - x) / torch.linalg.vector_norm(image)).item()
     values: dict[str, object] = {
         # In whole batches: work on a share of the batch counts as that share.
@@ -154,6 +156,7 @@ def _first_draw(cell: Cell, problem: Problem, batch: Batch) -> tuple[Solution, T
         "converged": solution.converged,
         "residual": residual,
         "saved_bytes": saved.count,
+        "adjoint_vectors": vectors,
         "gradient_norm": float(torch.linalg.vector_norm(estimate)),
         "gradient": estimate.tolist() if len(estimate) <= LARGEST else None,
     }

@@ -40,7 +40,7 @@ class ProximalOperator(Operator):
     """``T(s) = M s + m + c · prox_{τg}(H s + h)``: affine, but for one proximity operator.
 
     M, m, H, h come from the data term alone, so only the prox depends on the parameters, the weights of g. Bounds on
-    its derivatives then bound those of T (``bench/penalties/shrinkage.py``).
+    its derivatives then bound those of T (``bench/penalties/shrinkage_bounds.py``).
 
     Args:
         prior: the penalty g with its learnable weights, and the synthesis S.

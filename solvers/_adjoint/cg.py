@@ -65,6 +65,7 @@ class CG(RefinedSolver):
     def _correct(
         self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int, amplification: Tensor
     ) -> Correction:
+        start = u
         # Scale r to near 1 by a power of two, which changes no bit, so that squares of its entries do not vanish.
         unit = power_of_two(r)[:, None]
         u, r = (u.double() / unit).to(r), (r.double() / unit).to(r)
@@ -107,7 +108,7 @@ class CG(RefinedSolver):
             unsuited = unsuited | skew
             active = active & ~(done | skew) & (after > 0)
             p = p if bool(active.all()) else torch.where(as_mask(active, p), p, 0)
-        return Correction((x.double() * unit).to(x), products, converged, unsuited, broken, factor)
+        return Correction(start + (x.double() * unit).to(x), products, converged, unsuited, broken, factor)
 
 
 class _Lanczos:

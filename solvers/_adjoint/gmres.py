@@ -14,23 +14,15 @@ from .._core.argument_checks import stopping_rule
 from .._core.batch import (
     SPARSE,
     from_rows,
-    inners,
     no_autocast,
     norms,
-    norms_and_inners,
     ratio,
     wide_rows,
 )
 from .._core.maps import SupportsSelect
 from .adjoint_map import AdjointOperator
+from .arnoldi import NOISE, component, divisor, least_squares, orthogonalise
 from .refinement import Correction, RefinedSolver
-
-CANCELLED = 0.1
-"""Orthogonalise again if less than this fraction of a vector is left: its small rest is mostly rounding."""
-AGAIN = 2
-"""Maximal number of repetitions. One is enough (Giraud et al. 2005); what a second leaves is rounding."""
-NOISE = 10.0
-"""Below this many units of rounding a new basis vector is 0: the Krylov space is exhausted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +78,10 @@ class GMRES(RefinedSolver):
         the c that minimises ``‖e₁ − H c‖``. The stopping rule is relative to ``‖v + Jᵀu‖``, which also needs the
         components of u along Q, and its norm. Both are in units of ``‖r‖``.
         """
-        size = min(size, self.memory)
+        start, size = u, min(size, self.memory)
         r_size = norms(r)[0]
         Q = r.new_empty(r.shape[0], size + 1, r.shape[1])
-        Q[:, 0] = r.double() / _column(r_size, r.double())  # ‖r‖ may be out of the range of float32
+        Q[:, 0] = r.double() / divisor(r_size, r.double())  # ‖r‖ may be out of the range of float32
         u_size = norms(u)[0] / torch.where(r_size > 0, r_size, 1)
         H = torch.zeros(len(r), size + 1, size, dtype=torch.float64)
         weights, along = torch.zeros_like(H[:, 0]), torch.zeros_like(H[..., 0])
@@ -100,15 +92,15 @@ class GMRES(RefinedSolver):
         place, result = torch.arange(len(r)), _Result(r, amplification, converged, broken)
         while k < size:
             q = Q[:, k]
-            along[:, k] = _along(q, u, u_size, r_size)
-            column = _orthogonalise(Q, q - wide_rows(T.linear(from_rows(q, like))), k, noise)
+            along[:, k] = component(q, u, u_size, r_size)
+            column = orthogonalise(Q, q - wide_rows(T.linear(from_rows(q, like))), k, noise)
             broken = broken | ~column.isfinite().all(1)
             H[:, : k + 2, k] = torch.where(broken[:, None], 0, column)
             k += 1
             skipped += 1 - len(place) / len(r)
             if bool((u_size > 0).any()):
-                along[:, k] = _along(Q[:, k], u, u_size, r_size)
-            c, residual, Tu_size = _least_squares(H[:, : k + 1, :k], noise, along[:, : k + 1], u_size)
+                along[:, k] = component(Q[:, k], u, u_size, r_size)
+            c, residual, Tu_size = least_squares(H[:, : k + 1, :k], noise, along[:, : k + 1], u_size)
             active = ~(converged | broken)
             weights[:, :k] = torch.where(active[:, None], c, weights[:, :k])
             if self.error:
@@ -132,7 +124,7 @@ class GMRES(RefinedSolver):
         result.store(place, weights[:, :k] * r_size[:, None], Q[:, :k], amplification, converged, broken)
         unsuited = torch.zeros_like(result.broken)
         return Correction(
-            result.step, k, result.converged, unsuited, result.broken, result.amplification, skipped
+            start + result.step, k, result.converged, unsuited, result.broken, result.amplification, skipped
         )
 
 
@@ -170,61 +162,3 @@ def _inverse_bound(H: Tensor, noise: float) -> Tensor:
     filled = H.clone()
     filled[:, : H.shape[2]] += torch.diag_embed(empty.to(H))
     return 1 / torch.linalg.svdvals(filled)[:, -1].clamp(min=noise)
-
-
-def _column(size: Tensor, like: Tensor) -> Tensor:
-    """Return positive sizes as a column to divide ``like`` by; 1 in place of 0."""
-    return torch.where(size > 0, size, 1).to(like)[:, None]
-
-
-def _along(q: Tensor, u: Tensor, u_size: Tensor, r_size: Tensor) -> Tensor:
-    """Return ``⟨q, u⟩ / ‖r‖``, without a pass over q if u is 0."""
-    return inners(q, u) / torch.where(r_size > 0, r_size, 1) if bool((u_size > 0).any()) else u_size
-
-
-def _orthogonalise(Q: Tensor, w: Tensor, k: int, noise: float) -> Tensor:
-    """Set ``Q[:, k + 1]`` from w; return column k of H, float64 ``(samples, k + 2)`` on the CPU.
-
-    A w within the span of Q leaves nothing but rounding. Then the last entry of H and ``Q[:, k + 1]`` are 0.
-    """
-    basis = Q[:, : k + 1]
-    total = torch.zeros(len(w), k + 1, dtype=torch.float64)
-    floor = left = total[:, 0]
-    with no_autocast(w):
-        for attempt in range(1 + AGAIN):
-            h = torch.bmm(basis, w[:, :, None])[..., 0]
-            w = torch.baddbmm(w[:, None], h[:, None], basis, alpha=-1)[:, 0]
-            (removed, left), _, columns = norms_and_inners([h, w], extra=h.mT)
-            total = total + columns.mT
-            if not attempt:
-                # w was a difference q − Jᵀq, so it carries the rounding of q, of norm 1, as well as its own.
-                floor = noise * (1 + torch.hypot(removed, left))
-            # What was just removed measures how far from orthogonal w was.
-            if not bool(((left < CANCELLED * removed) & (left > floor)).any()):
-                break
-        left = torch.where(left <= floor, 0, left)
-        usable = ((left > 0) & left.isfinite()).to(w.device)[:, None]
-        Q[:, k + 1] = torch.where(usable, w / _column(left, w), 0)
-    return torch.cat((total, left[:, None]), 1)
-
-
-def _least_squares(H: Tensor, noise: float, along: Tensor, u_size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Minimise ``‖e₁ − H c‖``; return c, the minimum, and ``‖v + Jᵀ(u + Q c)‖``, per sample."""
-    right = torch.zeros(*H.shape[:2], 1, dtype=H.dtype)
-    right[:, 0] = 1
-    basis, triangle = torch.linalg.qr(H)
-    diagonal = triangle.diagonal(dim1=1, dim2=2)
-    # Columns without a pivot, of basis vectors that are 0 or that I − Jᵀ maps to 0, get coefficient 0.
-    empty = diagonal.abs() <= noise * torch.clamp(diagonal.abs().amax(1, keepdim=True), min=1)
-    triangle = torch.where(torch.diag_embed(empty), 1, triangle)
-    c = torch.linalg.solve_triangular(
-        triangle, torch.where(empty[..., None], 0, basis.mT @ right), upper=True
-    )
-    residual = (right - H @ c)[..., 0]
-    # v + Jᵀ(u + Q c) is the corrected point plus its residual. Its part in the span of Q:
-    inside = residual + along
-    inside[:, :-1] += c[..., 0]
-    # Its part outside is that of u, which the correction leaves as it is.
-    outside = (u_size.square() - along.square().sum(1)).clamp(min=0).sqrt()
-    Tu_size = torch.hypot(torch.linalg.vector_norm(inside, dim=1), outside)
-    return c[..., 0], torch.linalg.vector_norm(residual, dim=1), Tu_size

@@ -45,8 +45,8 @@ class ProxCG(RefinedSolver):
     The last residual is added to the result: one application more, whose product the last step has made.
 
     Cost: one vector-Jacobian product a step, as one call of each stage; one application to find the stages; one
-    product to measure. Five vectors of the size of ``u`` from a cold start, six from an earlier adjoint, and two more
-    where S is indefinite.
+    product to measure. Four vectors of the size of ``u`` from a cold start, five from an earlier adjoint or in a second
+    correction, and two more where S is indefinite.
 
     Attributes:
         tol: relative residual ``‖v + Jᵀu − u‖ / ‖v + Jᵀu‖``, as for every forward solver.
@@ -69,7 +69,11 @@ class ProxCG(RefinedSolver):
     @property
     def workspace_vectors(self) -> int:
         """Vectors of the size of ``u`` that a solve holds at most while a product runs, beside v and ``u0``."""
-        return 8  # 6 if the inner stage is definite
+        return self.vectors(definite=False)
+
+    def vectors(self, definite: bool) -> int:
+        """``workspace_vectors`` where the inner stage has no negative eigenvalue, or may have one."""
+        return 5 if definite else 7
 
     def _correct(
         self, T: AdjointOperator, like: Tensor, u: Tensor, r: Tensor, size: int, amplification: Tensor
@@ -78,16 +82,16 @@ class ProxCG(RefinedSolver):
         if stages is None:
             raise ValueError(NO_STAGES)
         unit = power_of_two(r)[:, None]
-        # Scaled where they are handed over, so that no name here keeps them alive.
-        with no_autocast(r):
-            correction = self._conjugate(
-                stages, like, (u.double() / unit).to(r), (r.double() / unit).to(r), size
-            )
-        step = (correction.step.double() * unit).to(u) - u
-        return dataclasses.replace(correction, step=step)
+        # Handed over without a name here, which would keep them alive.
+        scaled = [(u.double() / unit).to(r), (r.double() / unit).to(r)]
+        dtype = u.dtype
+        del u, r
+        with no_autocast(like):
+            correction = self._conjugate(stages, like, scaled.pop(0), scaled.pop(0), size)
+        return dataclasses.replace(correction, point=(correction.point.double() * unit).to(dtype))
 
     def _conjugate(self, stages: AdjointStages, like: Tensor, x: Tensor, r: Tensor, size: int) -> Correction:
-        """Continue from x with the residual r; the step of the correction is the point itself."""
+        """Continue from x with the residual r."""
         definite = stages.definite
 
         def inner(a: Tensor) -> Tensor:

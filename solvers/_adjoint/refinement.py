@@ -21,7 +21,7 @@ class Correction:
     """A correction by a recurrence, without measuring its residual. Masks are bool ``(samples,)`` on the CPU.
 
     Attributes:
-        step: to be added to the point, ``(samples, entries)``.
+        point: the corrected point, ``(samples, entries)``.
         products: number of products made.
         converged: samples that have met the tolerance, if the recurrence is right.
         unsuited: samples for which the method does not work, e.g. CG for a J that is not symmetric.
@@ -30,7 +30,7 @@ class Correction:
         skipped: number of products, each weighted by the fraction of the samples that it was not made on.
     """
 
-    step: Tensor
+    point: Tensor
     products: int
     converged: Tensor
     unsuited: Tensor
@@ -70,7 +70,8 @@ class RefinedSolver:
         # From 0, if u0 is v: its residual v is known without a product. A budget of one product measures u0.
         if u0 is T.v and self.budget > 1:
             v = wide_rows(T.v)
-            return self.improve(T, u0, torch.zeros_like(v), v, v)
+            zero = v.new_zeros(()).expand_as(v)  # one number in memory
+            return self.improve(T, u0, zero, v, v)
         u, y = wide_rows(u0), wide_rows(T(u0))
         return self.improve(T, u0, u, y, y - u, 1)
 
@@ -105,10 +106,12 @@ class RefinedSolver:
             active = ~self._met(residual, factors) & ~stuck
             if not bool(active.any()):
                 break
-            u, r = _masked(~broken, u), _masked(active, r)
-            correction = self._correct(T, like, u, r, self.budget - products - 1, factors)
-            u = wide_rows(from_rows(_masked(~correction.broken, u + correction.step), like))
-            del r
+            # Handed over without a name here, which would keep them alive during the correction.
+            handed = [_masked(~broken, u), _masked(active, r)]
+            del u, r
+            left = self.budget - products - 1
+            correction = self._correct(T, like, handed.pop(0), handed.pop(0), left, factors)
+            u = wide_rows(from_rows(_masked(~correction.broken, correction.point), like))
             r, size, scale = _residual(T, like, u)
             factors = torch.as_tensor(correction.amplification, dtype=factors.dtype).expand_as(factors)
             products += correction.products + 1
@@ -119,6 +122,7 @@ class RefinedSolver:
             stuck = broken | stuck | correction.unsuited | (active & ~(residual < enough))
             if _worst(residual, broken) <= _worst(best_residual, broken):
                 best, best_residual = u, residual
+            del correction  # its point
         if bool(broken.any()):
             best = torch.where(broken.to(best.device)[:, None], math.nan, best)
             best_residual = torch.where(broken, math.nan, best_residual)
@@ -126,7 +130,7 @@ class RefinedSolver:
         converged = bool(self._met(best_residual, factors).all())
         largest = float(factors.max()) if len(factors) else math.inf
         report = SolveReport(products, worst, converged, 1 - skipped / max(1, products), largest)
-        return FixedPoint(from_rows(best, like), report)
+        return FixedPoint(from_rows(best, like).contiguous(), report)
 
     def _met(self, residual: Tensor, amplification: Tensor) -> Tensor:
         """Whether samples have met the tolerance; one without a residual has, whatever its amplification."""

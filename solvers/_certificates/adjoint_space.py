@@ -1,13 +1,13 @@
 """A Krylov space of the adjoint equation that grows in between certificates."""
 
-# pyright: reportConstantRedefinition=false, reportUnknownMemberType=false, reportUnknownArgumentType=false, reportPrivateUsage=false
+# pyright: reportConstantRedefinition=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
 from .._adjoint.adjoint_map import AdjointOperator
-from .._adjoint.gmres import NOISE, _along, _column, _least_squares, _orthogonalise
+from .._adjoint.arnoldi import NOISE, component, divisor, least_squares, orthogonalise
 from .._core.batch import from_rows, no_autocast, norm, norms, wide_rows
 
 DRIFT = 1.5
@@ -42,7 +42,7 @@ class AdjointSpace:
         r = v if u is None else wide_rows(T(u) if a is None else T.v + a) - self._u
         self._r_size = norms(r)[0]
         self._Q = r.new_empty(r.shape[0], memory + 1, r.shape[1])
-        self._Q[:, 0] = r.double() / _column(self._r_size, r.double())
+        self._Q[:, 0] = r.double() / divisor(self._r_size, r.double())
         self._H = torch.zeros(len(r), memory + 1, memory, dtype=torch.float64)
         self._own = torch.zeros_like(self._H[..., 0])  # components of u along Q
         self._k = 0
@@ -77,16 +77,16 @@ class AdjointSpace:
         while self.residual > residual and not self.full and self._k - begin < most:
             k, Q = self._k, self._Q
             q = Q[:, k]
-            self._own[:, k] = _along(q, self._u, self._u_size, self._r_size)
-            column = _orthogonalise(Q, q - wide_rows(self.T.linear(from_rows(q, self.T.v))), k, self._noise)
+            self._own[:, k] = component(q, self._u, self._u_size, self._r_size)
+            column = orthogonalise(Q, q - wide_rows(self.T.linear(from_rows(q, self.T.v))), k, self._noise)
             self._k = k + 1
             if not bool(column.isfinite().all()):
                 self._k, self.full = k, True
                 self._u, self._weights = self._u * torch.nan, self._weights[:, :k]
                 return self._k - begin + 1
             self._H[:, : k + 2, k] = column
-            self._own[:, k + 1] = _along(Q[:, k + 1], self._u, self._u_size, self._r_size)
-            c, left, size = _least_squares(
+            self._own[:, k + 1] = component(Q[:, k + 1], self._u, self._u_size, self._r_size)
+            c, left, size = least_squares(
                 self._H[:, : k + 2, : k + 1], self._noise, self._own[:, : k + 2], self._u_size
             )
             self._weights = c

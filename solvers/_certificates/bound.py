@@ -94,12 +94,12 @@ def certificate(
     if not L < 1:
         return no_certificate(f"L = {L:.6g} is not below 1", L, size)
     inverse = 1 / (1 - checked_bound("L in the derivative bounds of T", L))
-    cotangents = [_cotangents(application) for application in applications]
+    cotangents = [cotangents_of(application) for application in applications]
     tensors = (y, v, *(t for pair in cotangents for t in pair))
     if math.isinf(size) or not all(bool(t.isfinite().all()) for t in tensors):
         return no_certificate("the value, its cotangent or the gradient is not finite", L, size)
-    products_rounding = _estimated_rounding(applications, regularity)
-    allowances = _allowances(applications, regularity, products_rounding)
+    products_rounding = estimated_rounding(applications, regularity)
+    allowances = rounding_allowances(applications, regularity, products_rounding)
     eps = torch.finfo(y.dtype).eps
     residual, change_J, change_B = v.clone(), 0.0, 0.0
     b = distance_before = nearest = math.inf
@@ -120,7 +120,7 @@ def certificate(
     adjoint += ROUNDING * max(eps * b, products_rounding.B) * u_sum
     equilibrium = direct * nearest + change_B + b * inverse * (smoothness * nearest + change_J)
     bound = Certificate(size, adjoint, equilibrium, 0.0, b * inverse, nearest, L, True)
-    return bound.estimate(*_reasons_for_estimate(applications, regularity, y.dtype))
+    return bound.estimate(*reasons_for_estimate(applications, regularity, y.dtype))
 
 
 def no_certificate(why: str, L: float = math.nan, size: float = math.nan) -> Certificate:
@@ -128,7 +128,7 @@ def no_certificate(why: str, L: float = math.nan, size: float = math.nan) -> Cer
     return Certificate(size, math.inf, math.inf, 0.0, math.inf, math.inf, L, False, why)
 
 
-def _cotangents(application: TapedApplication) -> tuple[Tensor, Tensor]:
+def cotangents_of(application: TapedApplication) -> tuple[Tensor, Tensor]:
     """Return u and a; compute a by another application if the backward pass left it out."""
     assert application.u is not None
     if application.a is not None:
@@ -143,7 +143,7 @@ def _cotangents(application: TapedApplication) -> tuple[Tensor, Tensor]:
     return application.u, CountedProducts([]).through(tape, application.u)[0]
 
 
-def _estimated_rounding(applications: Sequence[TapedApplication], regularity: DerivativeBounds) -> Rounding:
+def estimated_rounding(applications: Sequence[TapedApplication], regularity: DerivativeBounds) -> Rounding:
     """Estimate the rounding at the last application; 0 if it is stated, or the bounds are no proof anyway."""
     last = applications[-1]
     if not regularity.rigorous or states_rounding(regularity):
@@ -155,7 +155,7 @@ def _estimated_rounding(applications: Sequence[TapedApplication], regularity: De
     return estimate_rounding(last.map, taped_map(last.map, last.x), last.leaves or (), last.u)
 
 
-def _allowances(
+def rounding_allowances(
     applications: Sequence[TapedApplication], regularity: DerivativeBounds, estimated: Rounding
 ) -> list[float]:
     """Return ρ_k for each application."""
@@ -169,7 +169,7 @@ def _allowances(
     return [ROUNDING * rho * max(1.0, size / (sizes[-1] or 1)) for size in sizes]
 
 
-def _reasons_for_estimate(
+def reasons_for_estimate(
     applications: Sequence[TapedApplication], regularity: DerivativeBounds, dtype: torch.dtype
 ) -> list[str]:
     if not regularity.rigorous:

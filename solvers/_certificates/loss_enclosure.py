@@ -37,10 +37,10 @@ from torch import Tensor
 from .._core.batch import inner, norm
 from .bound import (
     ROUNDING,
-    _allowances,  # pyright: ignore[reportPrivateUsage]
-    _cotangents,  # pyright: ignore[reportPrivateUsage]
-    _estimated_rounding,  # pyright: ignore[reportPrivateUsage]
-    _reasons_for_estimate,  # pyright: ignore[reportPrivateUsage]
+    cotangents_of,
+    estimated_rounding,
+    reasons_for_estimate,
+    rounding_allowances,
 )
 from .derivative_bounds import DerivativeBounds, checked_bound, checked_change
 from .tape_recorder import TapedApplication, last_backward_pass
@@ -128,13 +128,13 @@ def loss_enclosure(
     if not L < 1:
         return LossEnclosure(value, math.inf, math.inf, math.inf, why=f"L = {L:.6g} is not below 1")
     inverse = 1 / (1 - checked_bound("L in the derivative bounds of T", L))
-    cotangents = [_cotangents(application) for application in applications]
+    cotangents = [cotangents_of(application) for application in applications]
     if not math.isfinite(value) or not all(
         bool(t.isfinite().all()) for t in (y, v, *(t for pair in cotangents for t in pair))
     ):
         return LossEnclosure(value, math.inf, math.inf, math.inf, why="the loss or a cotangent is not finite")
-    products_rounding = _estimated_rounding(applications, regularity)
-    allowances = _allowances(applications, regularity, products_rounding)
+    products_rounding = estimated_rounding(applications, regularity)
+    allowances = rounding_allowances(applications, regularity, products_rounding)
     eps = ROUNDING * max(torch.finfo(y.dtype).eps, products_rounding.J)
     residual = v.clone()
     # A loss is computed from values that have rounded off, and so is each inner product.
@@ -158,7 +158,7 @@ def loss_enclosure(
         distance_before, y_before, rho_before = distance, image, rho
     adjoint = (norm(residual) + eps * v_and_u_sum) * nearest
     curved = smoothness / 2 * nearest**2
-    reasons = [why, *_reasons_for_estimate(applications, regularity, y.dtype)]
+    reasons = [why, *reasons_for_estimate(applications, regularity, y.dtype)]
     text = "; ".join(filter(None, reasons))
     return LossEnclosure(value + correction, adjoint, jacobian, curved, rounding, nearest, not text, text)
 

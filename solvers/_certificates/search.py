@@ -36,9 +36,9 @@ ROUNDED = 10.0
 class CertifiedSearch(TapedGradient):
     """A ``TapedGradient`` that moves x and improves u until its certificate meets a target.
 
-    A forward solve can be continued, but GMRES starts a new Krylov space whenever x moves. So the equilibrium is
-    approached first, with a crude u that shows how large the gradient is. Then the adjoint equation is solved to the
-    tolerance that is left.
+    A Krylov space is continued between certificates as long as x stays, and is lost where x moves. So the equilibrium
+    is approached first, until the derivative bounds predict a part of the error that is small enough. Then the adjoint
+    equation is solved to the tolerance that is left.
 
     Attributes:
         target: the allowed error of the last measured gradient.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from solvers import CG, GMRES, Anderson, FixedSteps, ImplicitDifferentiation, SharedInverse, Solver, implicit
 
 # Not public: breakdowns of GMRES begin in its orthogonalisation, which no public result shows.
-from solvers._adjoint.gmres import NOISE, _orthogonalise
+from solvers._adjoint.arnoldi import NOISE, orthogonalise
 from solvers.conformance import start
 from tests.helpers.adjoints import SOLVES, Each, Linear, residuals
 from tests.helpers.known_maps import matrix
@@ -142,11 +142,11 @@ def test_gmres_orthogonalises_again(dtype):
     Q = torch.zeros(2, 4, 30, dtype=dtype)
     Q[:, :3] = torch.linalg.qr(torch.randn(2, 30, 3, dtype=F64)).Q.mT.to(dtype)
     w = Q[:, :3].sum(1) + 1e3 * eps * torch.randn(2, 30, dtype=F64).to(dtype)
-    column = _orthogonalise(Q, w, 2, NOISE * eps)
+    column = orthogonalise(Q, w, 2, NOISE * eps)
     assert bool((column[:, 3] > 0).all())
     assert float(torch.bmm(Q[:, :3], Q[:, 3:].mT).abs().max()) < 10 * eps
     # What is left of a vector in the span is rounding, and the space is exhausted.
-    column = _orthogonalise(Q, Q[:, :3].sum(1), 2, NOISE * eps)
+    column = orthogonalise(Q, Q[:, :3].sum(1), 2, NOISE * eps)
     assert bool((column[:, 3] == 0).all())
     assert bool((Q[:, 3] == 0).all())
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.measurement.jacobian_norm import JacobianNorm
 from bench.operators import ForwardBackward
 from bench.penalties import Penalty, Wavelets, WeightedPenalty
-from bench.penalties.shrinkage import ShrinkageBounds
+from bench.penalties.shrinkage_bounds import ShrinkageBounds
 from solvers import Anderson, FixedPoint, FixedSteps, Picard, Solution, Solver, TruncatedBackprop
 from solvers._adjoint.adjoint_map import TapedAdjoint
 from solvers._backward import modes

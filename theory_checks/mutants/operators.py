@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.operators import ForwardBackward
-from bench.penalties.shrinkage import ShrinkageBounds
+from bench.penalties.shrinkage_bounds import ShrinkageBounds
 from solvers import DerivativeChange
 
 from ..engine import Mutant, mutant

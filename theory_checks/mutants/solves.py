@@ -31,7 +31,7 @@ from ..engine import Mutant, mutant
 from ..instances.batches import SampleSubset
 
 LOOP, MIXING, KRYLOV = (
-    sys.modules[f"solvers.{name}"] for name in ("_forward.loop", "_forward.anderson", "_adjoint.gmres")
+    sys.modules[f"solvers.{name}"] for name in ("_forward.loop", "_forward.anderson", "_adjoint.arnoldi")
 )
 USERS = tuple(
     sys.modules[f"solvers._forward.{name}"] for name in ("picard", "anderson", "nesterov", "quasi_newton")

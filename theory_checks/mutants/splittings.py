@@ -17,7 +17,7 @@ from bench.operators.data_prox import DataProxOperator
 from bench.operators.douglas_rachford import best_gamma, best_gamma_at_depth
 from bench.operators.proximal import Regulariser
 from bench.penalties import Penalty
-from bench.penalties.shrinkage import ShrinkageBounds
+from bench.penalties.shrinkage_bounds import ShrinkageBounds
 from solvers import DerivativeChange, Map
 
 from ..claims import c39_best_gamma, c41_plug_and_play_splitting, c42_gamma_at_depth

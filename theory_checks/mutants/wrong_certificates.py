@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bench.penalties.shrinkage import ShrinkageBounds
+from bench.penalties.shrinkage_bounds import ShrinkageBounds
 from solvers import Certificate, DerivativeBounds, DerivativeChange, WrappedBounds
 
 from ..claims import certified_runs

@@ -13,7 +13,7 @@ from ...operators import peaceman_rachford
 from ...tasks import Task, build_problem
 from ...tasks.images import Images, Layout
 from ...utils.errors import UserError
-from .objective import objective_of
+from ..objective import objective_of
 
 SOLVE = Anderson(1e-8, 2000)
 """The relative residual of the equilibrium puts the loss off by the order of 1e-7 of itself."""

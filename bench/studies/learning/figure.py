@@ -5,80 +5,106 @@
 from __future__ import annotations
 
 import math
+import re
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ...operators.splitting import FORWARD_BACKWARD
 from ...report.figure_style import number_log
-from .table import SHARES, name_of
+from .table import SHARES, name_of, reached
 
 LEAST = 1e-4
 """Smallest share of the gain on the axis."""
+RANKED = 0.99
+"""Share of the gain whose products rank the rows."""
 COLOURS = 10
 """Number of different colours that are told apart with any eyes."""
+GREY = "0.82"
+NESTED = re.compile(r"=\((?:[^()]|\([^()]*\))*\)")
+"""An argument that is a tuple of calls."""
 
 
 def learning_figure(steps: pd.DataFrame) -> Figure:
     """A line for each row and seed: the smallest gap so far, as a step function of products.
 
-    Colours are estimators with their operators, dashes are optimisers with their starts.
+    Of each source and optimiser the best row is coloured, see ``coloured_rows``; the other rows are grey.
     """
     frame = steps.assign(
-        estimator=[
-            estimator if operator == FORWARD_BACKWARD else f"{estimator} on {operator}"
-            for estimator, operator in zip(steps["estimator"], steps["operator"], strict=True)
-        ],
-        optimiser=steps["optimiser"] + ", " + steps["start"],
         gap=steps.groupby(["task", "seed", "row"])["gap"].cummin().clip(lower=LEAST),
+        line=steps["row"] + "|" + steps["seed"].astype(str),
     )
+    rows = coloured_rows(steps)
+    palette = dict(zip(rows, sns.color_palette("colorblind", COLOURS), strict=False))
     tasks = list(frame["task"].unique())
-    methods, ways = list(frame["estimator"].unique()), list(frame["optimiser"].unique())
-    colours = sns.color_palette("colorblind" if len(methods) <= COLOURS else "husl", len(methods))
-    palette = dict(zip(methods, colours, strict=True))
     columns = min(len(tasks), 2)
-    rows = math.ceil(len(tasks) / columns)
+    height = 3.4 * math.ceil(len(tasks) / columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(4.8 * columns, 3.6 * rows), squeeze=False, sharex=True, sharey=True
+        math.ceil(len(tasks) / columns),
+        columns,
+        figsize=(4.8 * columns, height),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
     )
     for ax, task in zip(axes.flat, tasks, strict=False):
-        sns.lineplot(
-            frame[frame["task"] == task],
-            x="products",
-            y="gap",
-            hue="estimator",
-            hue_order=methods,
-            palette=palette,
-            style="optimiser",
-            style_order=ways,
-            units="seed",
-            estimator=None,
-            drawstyle="steps-post",
-            lw=1.2,
-            ax=ax,
-            legend="full" if ax is axes.flat[0] else False,
-        )
+        of_task = frame[frame["task"] == task]
+        for row in [*of_task["row"].unique(), *rows]:  # coloured ones again, above the grey
+            look = {"color": palette[row], "lw": 1.4} if row in palette else {"color": GREY, "lw": 0.8}
+            for _, line in of_task[of_task["row"] == row].groupby("line", sort=False):
+                ax.step(line["products"], line["gap"], where="post", **look)
         for share in SHARES:
             ax.axhline(1 - share, color="0.75", lw=0.7, zorder=0)
             place = ax.get_yaxis_transform()
             ax.text(
                 1.01, 1 - share, f"{name_of(share)} %", transform=place, va="center", color="0.5", fontsize=7
             )
-        ax.set(
-            xscale="log",
-            yscale="log",
-            ylim=(LEAST, 1.2),
-            title=task,
-            xlabel="applications + VJPs",
-            ylabel="left of the gain",
-        )
+        ax.set(xscale="log", yscale="log", ylim=(LEAST, 1.2), title=task)
+        ax.set(xlabel="applications + VJPs", ylabel="left of the gain")
+        ax.label_outer()
     number_log(axes.flat[0].xaxis)  # shared by all panels
     for ax in axes.flat[len(tasks) :]:
         ax.set_visible(False)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    axes.flat[0].get_legend().remove()
     figure.tight_layout()
-    figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    handles = [Line2D([], [], color=palette[row], label=short_label(steps, row)) for row in rows]
+    if len(rows) < len(set(steps["row"])):
+        handles.append(Line2D([], [], color=GREY, label="other rows, in the table"))
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.05, 0.0),
+        frameon=False,
+        fontsize=8,
+        labelspacing=0.3,
+    )
     return figure
+
+
+def coloured_rows(steps: pd.DataFrame) -> list[str]:
+    """The best row of each source and optimiser, best first, at most ``COLOURS``.
+
+    Best is what most often comes to ``RANKED`` of the gain over tasks and seeds, and of those the smallest geometric
+    mean of the products until then.
+    """
+    scores: dict[str, tuple[int, float]] = {}
+    best: dict[tuple[str, str], str] = {}
+    for row, part in steps.groupby("row", sort=False):
+        costs = [reached(one, RANKED, "products") for _, one in part.groupby(["task", "seed"])]
+        known = [math.log(cost) for cost in costs if not math.isnan(cost)]
+        scores[str(row)] = (len(costs) - len(known), sum(known) / len(known) if known else math.inf)
+        first = part.iloc[0]
+        group = str(first["source"]), str(first["optimiser"]).partition("(")[0]
+        if group not in best or scores[str(row)] < scores[best[group]]:
+            best[group] = str(row)
+    return sorted(best.values(), key=lambda row: scores[row])[:COLOURS]
+
+
+def short_label(steps: pd.DataFrame, row: str) -> str:
+    """The source, estimator, operator, optimiser and start of a row, with ``…`` for tuples of calls."""
+    names = ["source", "estimator", "operator", "optimiser", "start"]
+    source, estimator, operator, optimiser, start = map(str, steps.loc[steps["row"] == row, names].iloc[0])
+    on = "" if operator == FORWARD_BACKWARD else f" on {operator}"
+    return f"{source}: {estimator}{on}, {NESTED.sub('=…', optimiser)}, {start}"

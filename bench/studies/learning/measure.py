@@ -14,9 +14,10 @@ from solvers.optimisers import BilevelObjective
 from ...tasks import Task, build_problem
 from ...tasks.images import Images, Layout
 from ...utils.random_streams import stream_seed
+from ..objective import objective_of
 from .exact import ExactLoss
-from .objective import objective_of, started, tape_bytes
 from .row import Row
+from .starts import started, tape_bytes
 
 
 @dataclass(frozen=True, slots=True)

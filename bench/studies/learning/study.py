@@ -28,7 +28,8 @@ TASKS = ("deblurring(huber)", "inpainting(huber)", "denoising(huber)", "deblurri
 """Default tasks."""
 SOURCES = (
     *QUALITY,
-    *(f"bench/studies/learning/{name}.py" for name in ("exact", "measure", "objective")),
+    "bench/studies/objective.py",
+    *(f"bench/studies/learning/{name}.py" for name in ("exact", "measure", "starts")),
 )
 """Sources that decide what a row measures."""
 

@@ -12,6 +12,7 @@ from ...analysis.cost_at_error import WITHIN, percent
 from ...analysis.over_seeds import column
 from ..published.report import summary_table
 from ..published.rows import ADVISED
+from .outer import outer
 from .references import (
     LEARNING,
     OPERATORS,
@@ -176,5 +177,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "warm": warm,
     "published-choices": published_choices,
     "published-gradients": published_gradients,
+    "outer": outer,
 }
 """Each table by the name in the comment above it."""

@@ -20,6 +20,8 @@ REFERENCE = ROOT / "results" / "reference"
 PARETO, SMALL, LEARNING = "pareto-cpu", "paper-small-cpu", "learning-cpu"
 OPERATORS = "operators-cpu"
 PUBLISHED = "published-cpu"
+OUTER = "outer-cpu"
+"""Of the command ``learning``; ``learning-cpu`` is of the profile of that name."""
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 

@@ -36,25 +36,6 @@ SAME = 1e-9
 """Relative distance below which two points count as one."""
 
 
-class TrainingObjective(BilevelObjective):
-    """``F(θ) = ℓ(x*(θ))`` in float64, with its exact gradient."""
-
-    __slots__ = ()
-
-    def exact(self, theta: Tensor) -> ExactGradient:
-        """Move to θ, and compute F and F' there. Raises ``NoReference``."""
-        self.move(theta)
-        values: list[float] = []
-
-        def loss(x: Tensor) -> Tensor:
-            value = self.loss(x)
-            values.append(float(value.detach()))
-            return value
-
-        gradient = reference_gradient(self.map(), self.parameters, self.start, loss).gradient
-        return ExactGradient(theta, values[-1], gradient)
-
-
 @dataclass(frozen=True, slots=True)
 class ExactGradient:
     """F and F' at θ."""
@@ -64,14 +45,28 @@ class ExactGradient:
     gradient: Tensor
 
 
-def objective_curvature(F: TrainingObjective) -> float:
+def exact_gradient(F: BilevelObjective, theta: Tensor) -> ExactGradient:
+    """Move to θ, and compute F and F' there. Raises ``NoReference``."""
+    F.move(theta)
+    values: list[float] = []
+
+    def loss(x: Tensor) -> Tensor:
+        value = F.loss(x)
+        values.append(float(value.detach()))
+        return value
+
+    gradient = reference_gradient(F.map(), F.parameters, F.start, loss).gradient
+    return ExactGradient(theta, values[-1], gradient)
+
+
+def objective_curvature(F: BilevelObjective) -> float:
     """``‖F''(θ)‖`` at the present θ, by power iteration on differences of F'; it may be larger elsewhere."""
-    start = F.exact(F.theta())
+    start = exact_gradient(F, F.theta())
     v = start.gradient
     size = 0.0
     for _ in range(POWERS):
         v = v / l2_norm(v)
-        v = (F.exact(start.theta + NUDGE * v).gradient - start.gradient) / NUDGE
+        v = (exact_gradient(F, start.theta + NUDGE * v).gradient - start.gradient) / NUDGE
         size = l2_norm(v)
     F.move(start.theta)
     return size
@@ -134,21 +129,21 @@ class DescentTrace:
         return all(step.rigorous for step in self.steps)
 
 
-def deq_trajectory(F: TrainingObjective, eta: float, steps: int) -> list[ExactGradient]:
+def deq_trajectory(F: BilevelObjective, eta: float, steps: int) -> list[ExactGradient]:
     """The DEQ trajectory: ``steps + 1`` points of gradient descent with F', from the present θ."""
-    points = [F.exact(F.theta())]
+    points = [exact_gradient(F, F.theta())]
     for _ in range(steps):
-        points.append(F.exact(points[-1].theta - eta * points[-1].gradient))
+        points.append(exact_gradient(F, points[-1].theta - eta * points[-1].gradient))
     F.move(points[0].theta)
     return points
 
 
-def descend(F: TrainingObjective, method: DescentMethod, eta: float, steps: int) -> DescentTrace:
+def descend(F: BilevelObjective, method: DescentMethod, eta: float, steps: int) -> DescentTrace:
     """Gradient descent from the present θ, which is restored at the end.
 
     Errors are those of the solver's own certificate if it makes one; gradients of other solvers are audited.
     """
-    trace = DescentTrace([F.exact(F.theta())])
+    trace = DescentTrace([exact_gradient(F, F.theta())])
     begin, x, schedule = F.theta(), F.start, method.schedule
     sizes: list[float] = []
     work = 0.0
@@ -174,12 +169,12 @@ def descend(F: TrainingObjective, method: DescentMethod, eta: float, steps: int)
         trace.steps.append(
             DescentStep(rtol, bound.error, bound.relative, actual, sizes[-1], bound.rigorous, work)
         )
-        trace.points.append(F.exact(point.theta - eta * g))
+        trace.points.append(exact_gradient(F, point.theta - eta * g))
     F.move(begin)
     return trace
 
 
-def step_size(F: TrainingObjective, steps: int) -> tuple[float, float]:
+def step_size(F: BilevelObjective, steps: int) -> tuple[float, float]:
     """η = 1/G, and G: the largest of ``‖F''‖`` at the start and ``‖ΔF'‖/‖Δθ‖`` on the DEQ trajectory with that η.
 
     Smaller and smaller steps are tried until no larger ratio is found, at most eight. G is measured, and no bound.
@@ -221,7 +216,7 @@ def secants(eta: float, points: Sequence[ExactGradient], exact: Sequence[ExactGr
 
 
 def trace_rows(
-    F: TrainingObjective, methods: Sequence[DescentMethod], eta: float, steps: int
+    F: BilevelObjective, methods: Sequence[DescentMethod], eta: float, steps: int
 ) -> Iterator[dict[str, object]]:
     """A row for each descent and point; the last point has no step, and nan in its columns.
 

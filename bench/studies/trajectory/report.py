@@ -21,7 +21,6 @@ from solvers import Solver, ToleranceSchedule
 
 from ...config.lookup import parse_user_solver
 from ...measurement.hypergradient import NoReference
-from ...measurement.training import parameters
 from ...report.figure_style import RC, facets, number_log, save_figure
 from ...tasks import Task, build_problem
 from ...tasks.images import Images, Layout
@@ -30,7 +29,8 @@ from ...utils.errors import UserError
 from ...utils.json_values import finite
 from ...utils.provenance import provenance
 from ...utils.random_streams import stream_seed
-from .descent import DescentMethod, TrainingObjective, step_size, trace_rows
+from ..objective import objective_of
+from .descent import DescentMethod, step_size, trace_rows
 
 USUAL = ("certified(0.01)", "deq(1e-10)", "deq(1e-04)", "restarted_jfb(10, 10)", "jfb(40)")
 """Solvers that the schedule is compared with."""
@@ -117,10 +117,7 @@ def trajectory_study(
         )
     torch.manual_seed(stream_seed(seed, "everything else"))
     problem = build_problem(task, images, layout, seed, dtype=torch.float64)
-    batch = problem.train
-    F = TrainingObjective(
-        lambda: problem.bind(batch), problem.criterion(batch), problem.start(batch), parameters(problem)
-    )
+    F = objective_of(problem)
     measured = math.nan
     if eta is None:
         progress("the step size")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.penalties import huber
-from bench.penalties.shrinkage import ShrinkageBounds
+from bench.penalties.shrinkage_bounds import ShrinkageBounds
 from tests.bench.penalties.test_derivative_bounds import EXACT, PHYSICS, SPLITTINGS, at, each
 from tests.helpers.tensors import draw
 

@@ -17,11 +17,12 @@ from bench.measurement.training import parameters
 from bench.operators import douglas_rachford, forward_backward, peaceman_rachford
 from bench.studies.learning import study
 from bench.studies.learning.exact import ExactLoss
+from bench.studies.learning.figure import COLOURS, coloured_rows, learning_figure, short_label
 from bench.studies.learning.measure import Learned, measure
-from bench.studies.learning.objective import objective_of, started
 from bench.studies.learning.report import learning_markdown
 from bench.studies.learning.row import Row
 from bench.studies.learning.rows import REFERENCE, all_rows
+from bench.studies.learning.starts import started
 from bench.studies.learning.study import Plan, learning_study
 from bench.studies.learning.table import (
     Measured,
@@ -30,6 +31,7 @@ from bench.studies.learning.table import (
     step_frame,
     summary_frame,
 )
+from bench.studies.objective import objective_of
 from bench.tasks import build_problem
 from bench.tasks.images import Layout
 from solvers import Anderson, Solver, TruncatedBackprop, jfb, restarted_jfb
@@ -182,6 +184,25 @@ def test_a_mean_is_over_seeds_that_all_get_there():
     assert "15 (10–20)" in text
     assert "never on 1 of 2" in text
     assert "| never " in text.replace("  ", " ").replace("  ", " ")
+
+
+def test_the_best_row_of_each_source_and_optimiser_is_coloured():
+    slower, faster = replace(SLOW, source="a"), replace(SLOW, source="a", warm=True)
+    other = replace(SLOW, source="b", optimiser=LBFGS(finer=(restarted_jfb(2, 0), jfb(3))))
+    frame = step_frame(
+        [made(slower, [2.0, 1.5, 1.0]), made(faster, [2.0, 1.0]), made(other, [2.0, 1.9])],
+    )
+    rows = coloured_rows(frame)
+    assert rows == [faster.label, other.label]
+    assert short_label(frame, other.label).endswith("LBFGS(finer=…), cold")
+    legend = [text.get_text() for text in learning_figure(frame).legends[0].get_texts()]
+    assert legend == [*(short_label(frame, row) for row in rows), "other rows, in the table"]
+
+
+def test_there_are_no_more_colours_than_can_be_told_apart():
+    frame = step_frame([made(replace(SLOW, source=f"{k}", steps=k + 1), [2.0, 1.0]) for k in range(14)])
+    frame["row"] += frame["source"]
+    assert len(coloured_rows(frame)) == COLOURS
 
 
 def test_a_study_is_measured_once(tmp_path, monkeypatch):

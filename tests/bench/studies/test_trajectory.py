@@ -21,7 +21,6 @@ from bench.records.record import key_of
 from bench.records.record import settings as settings_of
 from bench.studies.trajectory.descent import (
     DescentMethod,
-    TrainingObjective,
     certified_error,
     curvatures,
     deq_trajectory,
@@ -33,6 +32,7 @@ from bench.studies.trajectory.descent import (
 from bench.studies.trajectory.report import descent_summary
 from bench.utils.errors import UserError
 from solvers import LipschitzConstants, SmoothLoss, ToleranceSchedule, certified, jfb, restarted_jfb
+from solvers.optimisers import BilevelObjective
 from tests.helpers.problems import learned_values, small_problem
 from theory_checks.claims.c12_learning import bilevel_objective as quadratic
 from theory_checks.instances import synthetic
@@ -58,7 +58,7 @@ def affine(seed, L=0.8):
     """``F(θ) = q/2 ‖Aθ − s‖²`` with fewer parameters than unknowns: strongly convex, with exact m and G."""
     case = synthetic.affine(6, 3, L, seed)
     loss = SmoothLoss(lambda x: case.loss.q / 2 * (x[0] - case.loss.target).square().sum(), case.loss.q)
-    F = TrainingObjective(lambda: Known(case), loss, case.x0[None], [case.T.theta])
+    F = BilevelObjective(lambda: Known(case), loss, case.x0[None], [case.T.theta])
     return F, quadratic(case.T, case)
 
 
@@ -194,7 +194,7 @@ def test_bad_input_is_one_line(tmp_path, capsys):
 
 def test_where_there_is_no_reference_it_says_so():
     theta = torch.ones(2, dtype=torch.float64, requires_grad=True)
-    F = TrainingObjective(
+    F = BilevelObjective(
         lambda: lambda x: torch.nan * x + theta,
         lambda x: x.square().sum(),
         torch.ones_like(theta)[None],

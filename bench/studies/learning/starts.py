@@ -1,4 +1,4 @@
-"""The training loss of a problem for outer optimisers, cold starts, and the tape of an evaluation."""
+"""Cold starts, and the tape of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,16 +12,8 @@ from solvers.optimisers import BilevelObjective
 
 from ...external import ExternalSolver
 from ...measurement.memory import saved_bytes
-from ...measurement.training import parameters, training_step
+from ...measurement.training import training_step
 from ...tasks import Problem
-
-
-def objective_of(problem: Problem) -> BilevelObjective:
-    """The training loss on the training batch, as a function of the parameters of the operator."""
-    batch = problem.train
-    return BilevelObjective(
-        lambda: problem.bind(batch), problem.criterion(batch), problem.start(batch), parameters(problem)
-    )
 
 
 @dataclass(frozen=True, slots=True)
