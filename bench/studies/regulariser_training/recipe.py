@@ -36,7 +36,7 @@ class Recipe:
 
     solver: str
     optimiser: str = "adam"
-    rate: float = 1e-2
+    rate: float = 2e-2
     factor: float = 1.0
     floor: float = 0.01
     average: float = 0.99
@@ -70,7 +70,7 @@ def averaged(slow: nn.Module, fast: nn.Module, keep: float) -> None:
 
 
 RECIPES: dict[str, Recipe] = {
-    "fast": Recipe("implicit(quasi_newton(1e-5, 30), iterate(0))"),
+    "fast": Recipe("implicit(quasi_newton(3e-5, 25), cg(0.1))"),
     "study": Recipe(
         "implicit(quasi_newton(1e-6, 200), cg(1e-4))", "adabelief", 1e-3, floor=1.0, average=0.0, crop=64
     ),

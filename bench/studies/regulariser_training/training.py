@@ -33,9 +33,10 @@ from .validation import Validation
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When a training ends: after the step that reaches the first of these. The learning rate falls with the share spent.
+    """When a training ends: after the step that reaches the first of these.
 
-    With ``seconds``, which no two runs share, a training that was resumed ends in other weights.
+    The learning rate falls with the share that is spent. With ``seconds``, which no two runs share, a
+    training ends in other weights each time.
 
     Attributes:
         steps: optimiser steps.
@@ -92,7 +93,6 @@ class Training:
             {
                 "prior": prior.label,
                 "family": repr(prior.family),
-                "weights": None if prior.weights is None else prior.weights.digest,
                 "noise": task.noise[0],
                 "seed": seed,
                 **asdict(recipe),
@@ -103,7 +103,8 @@ class Training:
         shape = (1, recipe.crop, recipe.crop)
         self.physics = task.physics(shape, stream(seed, "masks"), torch.float32, torch.device("cpu"))
         self.noise = task.noise[0]
-        self.operator = prior.operator(shape, task.step, torch.float32, "cpu")
+        # Not by the prior, which loads trained weights.
+        self.operator = GradientStep(prior.family.build().float(), task.step)
         if recipe.steepness is not None and isinstance(self.operator.regulariser, RidgeRegulariser):
             nn.init.constant_(self.operator.regulariser.steepness, recipe.steepness)
         self.average: GradientStep = copy.deepcopy(self.operator)
