@@ -32,7 +32,7 @@ def fit_regulariser(
     photographs: Photographs,
     validation: Validation,
     checkpoint: Path,
-    every: int,
+    looks: int,
     progress: Callable[[str], None] = say,
 ) -> TrainingRecord:
     """Train until the budget is spent, continuing from ``checkpoint`` if it exists.
@@ -43,7 +43,7 @@ def fit_regulariser(
         training: at its start.
         photographs, validation: images to train on, and crops to judge on.
         checkpoint: is written at each look.
-        every: steps between looks at the validation crops; there is one at the start and one at the end.
+        looks: number of looks at the validation crops, at equal shares of the budget; there is one at the start too.
         progress: gets a line for each look.
 
     Raises:
@@ -55,8 +55,9 @@ def fit_regulariser(
     if not training.done:
         training.look(validation)
     while not training.ended:
+        before = int(looks * training.spent)
         training.advance(photographs)
-        if training.done % every == 0 or training.ended:
+        if int(looks * training.spent) > before or training.ended:
             psnr, history = training.look(validation), training.history
             progress(
                 f"step {training.done}: {history.products[-1]:.0f} products, {history.seconds[-1]:.0f} s, "
@@ -97,7 +98,7 @@ def train_regulariser(
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="Seconds of the process to end at.", min=1.0)
     ] = None,
-    every: Annotated[int, typer.Option("--every", help="Steps between looks.", min=1)] = 50,
+    looks: Annotated[int, typer.Option("--looks", help="Number of looks at the PSNR.", min=1)] = 8,
     test_crop: Annotated[
         int, typer.Option("--test-crop", help="Side of the crops to judge on.", min=16)
     ] = 64,
@@ -127,7 +128,7 @@ def train_regulariser(
     photographs = read_folders(images, 1, chosen.crop)
     validation = validation_crops(test, noise, test_crop)
     checkpoint = out.with_suffix(".checkpoint")
-    record = fit_regulariser(training, photographs, validation, checkpoint, every)
+    record = fit_regulariser(training, photographs, validation, checkpoint, looks)
     write_atomically(out, weight_bytes(training.average.regulariser, prior))
     record.write(out.with_suffix(".json"))
     save_figure(training_figure([record]), out.stem, out.parent)

@@ -117,9 +117,14 @@ class Training:
         return len(self.history.losses)
 
     @property
+    def spent(self) -> float:
+        """The share of the budget that is spent."""
+        return self.budget.spent(self.history)
+
+    @property
     def ended(self) -> bool:
         """Whether the budget is spent."""
-        return self.budget.spent(self.history) >= 1
+        return self.spent >= 1
 
     def batch(self, photographs: Photographs) -> Batch:
         """The crops and the noise of the next step."""
@@ -133,7 +138,7 @@ class Training:
         """Take one step. Returns its loss. Raises ``UserError`` if the loss or a parameter is not finite."""
         batch = self.batch(photographs)
         began = time.process_time()
-        rate = self.recipe.rate_at(min(1.0, self.budget.spent(self.history)))
+        rate = self.recipe.rate_at(min(1.0, self.spent))
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         problem = Problem(self.operator, self.physics, batch, batch, (1.0, 1.0))

@@ -40,10 +40,10 @@ def started(call="crr", recipe=TINY, steps=4, seed=7):
     return Training(parse_task(f"denoising({call})"), recipe, Budget(steps=steps), seed)
 
 
-def fitted(training, photographs, checkpoint, every=2):
+def fitted(training, photographs, checkpoint, looks=2):
     images = read_folders([photographs], 1, training.recipe.crop)
     validation = validation_crops(photographs, 0.1, 24)
-    return train.fit_regulariser(training, images, validation, checkpoint, every, progress=lambda line: None)
+    return train.fit_regulariser(training, images, validation, checkpoint, looks, progress=lambda line: None)
 
 
 @pytest.mark.parametrize("call", ["crr", "wcrr", "icnn"])
@@ -55,7 +55,7 @@ def test_a_training_moves_every_parameter_and_records_its_cost(tmp_path, photogr
     moved = [not torch.equal(a, b) for a, b in zip(before, training.operator.parameters(), strict=True)]
     assert all(moved) or (call == "icnn" and sum(moved) >= 4)
     history = record.history
-    assert history.look_steps == [0, 2]
+    assert history.look_steps == [0, 1, 2]
     assert len(history.losses) == 2
     assert record.tape > 0
     assert 19 < record.noisy < 21
@@ -156,7 +156,7 @@ def test_the_command_runs(tmp_path, monkeypatch, photographs):
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     out = tmp_path / "out" / "w.safetensors"
     out.parent.mkdir()
-    line = f"crr --images {photographs} --test {photographs} --test-crop 24 --crop 24 --batch 1 --steps 2 --every 1"
+    line = f"crr --images {photographs} --test {photographs} --test-crop 24 --crop 24 --batch 1 --steps 2 --looks 2"
     line = [*line.split(), "--out", str(out), "--solver", TINY.solver]
     assert train.run_command(train.app, "train", line) == 0
     assert {f.name for f in out.parent.iterdir()} >= {"w.safetensors", "w.json", "w.csv", "w.png"}
@@ -170,7 +170,7 @@ def test_recipes_are_compared_at_equal_products_and_kept(tmp_path, monkeypatch, 
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     monkeypatch.setattr(compare, "competitors", lambda: {"a": TINY, "b": replace(TINY, rate=1e-3)})
     line = f"crr --images {photographs} --test {photographs} --test-crop 24 --out {tmp_path / 'c'}"
-    line = [*line.split(), "--products", "30", "--seeds", "2", "--every", "1"]
+    line = [*line.split(), "--products", "30", "--seeds", "2", "--looks", "4"]
     assert compare.run_command(compare.app, "compare", line) == 0
     table = (tmp_path / "c" / "comparison.md").read_text()
     assert table.count("±") == 6
