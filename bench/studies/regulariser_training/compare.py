@@ -89,7 +89,7 @@ def compare(
     test: Annotated[Path, typer.Option("--test", help="A folder of images to judge on.")],
     out: Annotated[Path, typer.Option("--out", help="A folder.")],
     only: Annotated[list[str] | None, typer.Option("--only", help="Names of competitors.")] = None,
-    products: Annotated[float, typer.Option("--products", min=1.0)] = 6000,
+    products: Annotated[float, typer.Option("--products", min=1.0)] = 800,
     seeds: Annotated[int, typer.Option("--seeds", min=1)] = 3,
     looks: Annotated[int, typer.Option("--looks", help="Number of looks at the PSNR.", min=1)] = 4,
     noise: Annotated[float, typer.Option("--noise", help="Standard deviation of the noise.")] = 0.1,
