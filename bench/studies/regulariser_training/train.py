@@ -15,7 +15,7 @@ from ...config.lookup import parse_task
 from ...denoisers.weights import weight_bytes
 from ...regularisers import REGULARISERS
 from ...report.figure_style import save_figure
-from ...utils.atomic_files import write_atomically
+from ...utils.atomic_files import make_folder, write_atomically
 from ...utils.console import run_command, say
 from ...utils.errors import UserError, unknown
 from ..denoiser_training.crops import Photographs, read_folders
@@ -127,6 +127,7 @@ def train_regulariser(
     training = Training(task, chosen, budget, seed)
     photographs = read_folders(images, 1, chosen.crop)
     validation = validation_crops(test, noise, test_crop)
+    make_folder(out.parent)
     checkpoint = out.with_suffix(".checkpoint")
     record = fit_regulariser(training, photographs, validation, checkpoint, looks)
     write_atomically(out, weight_bytes(training.average.regulariser, prior))

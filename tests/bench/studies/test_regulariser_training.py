@@ -155,7 +155,6 @@ def test_a_budget_of_products_ends_a_training_at_the_step_that_reaches_it(photog
 def test_the_command_runs(tmp_path, monkeypatch, photographs):
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     out = tmp_path / "out" / "w.safetensors"
-    out.parent.mkdir()
     line = f"crr --images {photographs} --test {photographs} --test-crop 24 --crop 24 --batch 1 --steps 2 --looks 2"
     line = [*line.split(), "--out", str(out), "--solver", TINY.solver]
     assert train.run_command(train.app, "train", line) == 0
