@@ -23,7 +23,7 @@ from ...operators.gradient_step import GradientStep
 from ...regularisers import REGULARISERS, LearnedPrior, RidgeRegulariser
 from ...tasks import Batch, Problem, Task
 from ...utils.atomic_files import write_atomically
-from ...utils.errors import UserError
+from ...utils.errors import UserError, in_a_line
 from ...utils.json_values import finite
 from ...utils.random_streams import stream
 from ..denoiser_training.crops import Photographs, sample
@@ -192,10 +192,16 @@ class Training:
 
 
 def tape_bytes(training: Training, batch: Batch) -> int:
-    """Bytes that a step on ``batch`` keeps for its backward pass, at the present parameters."""
+    """Bytes that a step on ``batch`` keeps for its backward pass, at the present parameters.
+
+    Raises ``UserError`` if the solver refuses the operator.
+    """
     problem = Problem(training.operator, training.physics, batch, batch, (1.0, 1.0))
     known: list[Tensor] = [*training.operator.parameters(), batch.truth, batch.y]
-    with saved_bytes(known) as saved:
-        training_step(training.solver, problem, batch, tape=saved)
+    try:
+        with saved_bytes(known) as saved:
+            training_step(training.solver, problem, batch, tape=saved)
+    except ValueError as error:
+        raise UserError(f"{training.recipe.solver}: {in_a_line(error)}") from error
     training.operator.zero_grad(set_to_none=True)
     return saved.count
