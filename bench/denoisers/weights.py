@@ -92,10 +92,10 @@ def _state_dict(content: object, name: str) -> dict[str, Tensor]:
     return {str(key): value for key, value in state.items()}
 
 
-def _shipped(name: str) -> dict[str, Tensor]:
-    file = FOLDER / f"{name}.safetensors"
+def shipped_weights(file: Path, sums_file: Path) -> dict[str, Tensor]:
+    """Weights that come with the project. Raises ``UserError`` if they differ from their line in ``SHA256SUMS``."""
     try:
-        sums = dict(line.split()[::-1] for line in SUMS.read_text(encoding="utf-8").splitlines())
+        sums = dict(line.split()[::-1] for line in sums_file.read_text(encoding="utf-8").splitlines())
         data = file.read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(
@@ -139,7 +139,8 @@ def load_network(
         shipped: name of the shipped weights, for ``compact``; loaded if ``weights`` is ``None``.
     """
     if weights is None:
-        network, tensors, source = compact, _shipped(shipped), shipped
+        file_of_ours = FOLDER / f"{shipped}.safetensors"
+        network, tensors, source = compact, shipped_weights(file_of_ours, SUMS), shipped
     elif weights.digest == DOWNLOAD:
         network, tensors, source = published, _download(model, file), file
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ..denoisers import WeightFile, weight_file
-from ..denoisers.weights import load_weights
+from ..denoisers.weights import load_weights, shipped_weights
 from ..operators.gradient_step import GradientStep, SmoothRegulariser
 from ..utils.arguments import call_label, switch
 from ..utils.errors import UserError
@@ -21,6 +21,8 @@ from .ridge import RidgeRegulariser
 
 SEED = 0
 """Of the initial filters."""
+FOLDER = Path(__file__).parent / "weights"
+SUMS = FOLDER / "SHA256SUMS"
 
 
 class RegulariserFamily(ABC):
@@ -76,12 +78,14 @@ class LearnedPrior:
     Attributes:
         label: the call that made the prior, as tables show it.
         family: the kind of regulariser.
-        weights: a file with its parameters; ``None`` for the initial ones.
+        weights: a file with its parameters; ``None`` for those that come with the project, or the initial ones.
+        shipped: name of the parameters that come with the project; ``None`` if there are none.
     """
 
     label: str = field(compare=False)
     family: RegulariserFamily
     weights: WeightFile | None = None
+    shipped: str | None = None
 
     @property
     def layers(self) -> int:
@@ -96,6 +100,9 @@ class LearnedPrior:
             if set(tensors) == set(names.values()):
                 tensors = {ours: tensors[theirs] for ours, theirs in names.items()}
             load_weights(regulariser, tensors, Path(self.weights.source).name, torch.float64)
+        elif self.shipped is not None:
+            file = FOLDER / f"{self.shipped}.safetensors"
+            load_weights(regulariser, shipped_weights(file, SUMS), file.name, torch.float64)
         return regulariser.to(device, dtype)
 
     def operator(

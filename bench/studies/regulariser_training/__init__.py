@@ -1,0 +1,1 @@
+"""Train learned regularisers for denoising, at the equilibrium of their gradient step."""
