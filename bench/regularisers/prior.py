@@ -122,11 +122,11 @@ class LearnedPrior:
 def crr(circular: bool = False) -> LearnedPrior:
     """Convex ridge regulariser: 64 filters of 13×13 as three convolutions, Huber potentials (arXiv 2211.12461).
 
-    ``circular`` is the boundary of the convolutions, zeros by default, as in the study arXiv 2510.01755.
+    ``circular`` is the boundary of the convolutions, zeros by default, as in the study arXiv 2510.01755. With zeros its
+    parameters are those that come with the project, trained for noise of 0.1; otherwise the initial ones.
     """
-    return LearnedPrior(
-        call_label("crr", circular=(switch("circular", circular), False)), Ridge(0.0, circular)
-    )
+    label = call_label("crr", circular=(switch("circular", circular), False))
+    return LearnedPrior(label, Ridge(0.0, circular), shipped=None if circular else "crr")
 
 
 def wcrr(circular: bool = False) -> LearnedPrior:

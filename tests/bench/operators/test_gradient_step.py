@@ -33,7 +33,7 @@ def test_the_equilibrium_has_no_slope(task):
         found = QuasiNewton(1e-11, 5000)(T, P.start(P.train))
     assert found.report.converged
     A, x = P.physics, found.x
-    slope = A.A_adjoint(A.A(x) - P.train.y) + P.operator.regulariser.gradient(x)
+    slope = A.A_adjoint(A.A(x) - P.train.y) + P.operator.regulariser.gradient(x).detach()
     assert float(slope.norm()) < 1e-6 * float(P.train.y.norm())
 
 
