@@ -147,7 +147,9 @@ everywhere = st.one_of(
     st.builds(QuasiNewton, st.just(1e-9), budgets, st.just(10), st.just(1)),
 )
 """Solvers that compute the residual of every point, and pass their best point before the budget ends."""
-restarted, conjugate = st.builds(GMRES, tolerances, budgets, st.just(3)), st.builds(CG, tolerances, budgets)
+restarted = st.builds(GMRES, st.sampled_from((1e-3, 1e-6)), st.sampled_from((5, 17)), st.just(3))
+"""Restarted solves whose budget ends before the tolerance is met."""
+conjugate = st.builds(CG, tolerances, budgets)
 hard = st.builds(
     batch, st.integers(2, 3), st.integers(8, 12), st.just(1), st.sampled_from((0.9, 0.99)), synthetic.seeds
 )
