@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from deepinv.physics import LinearPhysics
@@ -50,14 +50,6 @@ class SmoothRegulariser(nn.Module):
         return self.energy(x)
 
 
-@dataclass(slots=True)
-class _Memo:
-    """A curvature, and the parameters and versions that it was computed at."""
-
-    key: tuple[tuple[int, int], ...] = ()
-    curvature: Curvature | None = field(default=None)
-
-
 class GradientStep(Operator):
     """``T(x; y, A) = x − τ (Aᵀ(Ax − y) + ∇R(x))``, whose fixed point minimises ``½‖Ax − y‖² + R(x)``.
 
@@ -75,7 +67,7 @@ class GradientStep(Operator):
     def __init__(self, regulariser: SmoothRegulariser, step: float) -> None:
         super().__init__()
         self.regulariser, self.data_step = regulariser, step
-        self._memo = _Memo()
+        self._known: tuple[list[tuple[int, int]], Curvature] | None = None  # at parameters and their versions
 
     def forward(
         self, x: Tensor, y: Tensor, physics: LinearPhysics, *, data: DataFidelity | None = None
@@ -95,11 +87,10 @@ class GradientStep(Operator):
 
     def curvature(self) -> Curvature:
         """The curvature of R; computed again when a parameter has changed."""
-        key = tuple((id(p), p._version) for p in self.regulariser.parameters())
-        if self._memo.curvature is None or self._memo.key != key:
-            self._memo = _Memo(key, self.regulariser.curvature())
-        assert self._memo.curvature is not None
-        return self._memo.curvature
+        versions = [(id(p), p._version) for p in self.regulariser.parameters()]
+        if self._known is None or self._known[0] != versions:
+            self._known = versions, self.regulariser.curvature()
+        return self._known[1]
 
     def contraction(self, spectrum: tuple[float, float]) -> float:
         """``max(1 − τ(σ_min² − ρ), |1 − τ(σ_max² + Λ)|)``; ``nan`` if the curvature of R is an estimate."""

@@ -24,7 +24,7 @@ from ..denoisers import (
     WeightFile,
     weight_file,
 )
-from ..utils.arguments import call_label, noise_level, switch, whole
+from ..utils.arguments import call_label, noise_level, switch, whole, with_argument
 from ..utils.errors import UserError
 from .base import Operator, Prior, TakesWeights
 from .data_fidelity import DataFidelity, data_fidelity
@@ -138,8 +138,8 @@ class PlugAndPlayPrior:
         """See ``TakesWeights``; ``"download"`` stands for deepinv's published network."""
         if isinstance(self.network, ScicoFamily):
             raise UserError("scico brings its own weights: leave --weights out")
-        call = self.label[:-1] + ", " if self.label.endswith(")") else self.label + "("
-        return replace(self, label=f"{call}weights={Path(source).name})", weights=weight_file(source))
+        label = with_argument(self.label, f"weights={Path(source).name}")
+        return replace(self, label=label, weights=weight_file(source))
 
 
 def with_weights(prior: Prior, source: str) -> Prior:

@@ -143,17 +143,10 @@ class ShrinkageBounds:
     @torch.no_grad()
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         """See ``solvers.DerivativeBounds``; costs about an application of T, and two below float64."""
-        (operator, prior, data), t, s, sigma = self.float64, self.t, self.s, self.sigma
-        norms = prior.magnitude(prior.argument(*operator.prox_argument(x.double(), data)))
+        (operator, prior, _), t, s, sigma = self.float64, self.t, self.s, self.sigma
+        norms, slack = self._norms(x)
         cotangent = prior.magnitude(prior.analyse(u.double()))
         d = self.argument * radius
-        # A group that rounding may have moved to the other side of its kink counts as near it.
-        slack = self._allowance(x)
-        if x.dtype != torch.float64:
-            own = self.prior.magnitude(
-                self.prior.argument(*self.operator.prox_argument(x, self.data))
-            ).double()
-            slack = slack + (own - norms).abs() + 16 * torch.finfo(x.dtype).eps * (norms + self.kink)
         near = (norms - self.kink).abs() <= d + slack
         outside = norms > self.kink
         if prior.groups == Groups():
@@ -190,17 +183,11 @@ class ShrinkageBounds:
         of which the least on a grid of μ is taken. One coefficient attains it. Groups have curvature beyond their
         kink; for them it is the change of J times the radius.
         """
-        (operator, prior, data), s, sigma = self.float64, self.s, self.sigma
+        (operator, prior, _), s, sigma = self.float64, self.s, self.sigma
         if prior.groups != Groups():
             return self.change(x, u, radius).J * radius
         d = self.argument * radius
-        norms = prior.magnitude(prior.argument(*operator.prox_argument(x.double(), data)))
-        slack = self._allowance(x)
-        if x.dtype != torch.float64:
-            own = self.prior.magnitude(
-                self.prior.argument(*self.operator.prox_argument(x, self.data))
-            ).double()
-            slack = slack + (own - norms).abs() + 16 * torch.finfo(x.dtype).eps * (norms + self.kink)
+        norms, slack = self._norms(x)
         gap = ((norms - self.kink).abs() - slack).clamp_min(0)
         w = s / sigma * prior.magnitude(prior.analyse(u.double()))
         size = norm(w)
@@ -211,6 +198,21 @@ class ShrinkageBounds:
             mu = size / (2 * d) * 2.0 ** (-k / 2)
             least = min(least, mu * d * d + float((w.square() / (4 * mu) - w * gap).clamp_min(0).sum()))
         return OUTWARD * (1 + self.prior.defect()) * operator.gain * least
+
+    def _norms(self, x: Tensor) -> tuple[Tensor, float | Tensor]:
+        """Norms of the groups at which the prox is taken, and by how much rounding may have moved them.
+
+        A group that may have moved to the other side of its kink counts as near it.
+        """
+        operator, prior, data = self.float64
+        norms = prior.magnitude(prior.argument(*operator.prox_argument(x.double(), data)))
+        slack = self._allowance(x)
+        if x.dtype != torch.float64:
+            own = self.prior.magnitude(
+                self.prior.argument(*self.operator.prox_argument(x, self.data))
+            ).double()
+            slack = slack + (own - norms).abs() + 16 * torch.finfo(x.dtype).eps * (norms + self.kink)
+        return norms, slack
 
     def sum_by_weight(self, values: Tensor) -> Tensor:
         """Sum over the batch and the coefficients of each weight: ``(B, C, H, W)`` to ``log_weights.shape``."""

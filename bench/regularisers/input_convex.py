@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..denoisers.architectures import convolution_norm
 from ..operators.gradient_step import Curvature, SmoothRegulariser
-from .convolutions import convolve, convolve_adjoint, norm_bound
+from .convolutions import GRID, convolve, convolve_adjoint
 
 CHANNELS, SIZE = 32, 5
 """Channels of each layer, and the side of its filters."""
@@ -80,9 +81,9 @@ class InputConvexRegulariser(SmoothRegulariser):
         """``e^α ‖U‖² (m + max e^w ‖V‖²)/δ``, m the largest entry of ``Vᵀe^w``: ``0 ≤ ψ' ≤ 1`` and ``ψ'' ≤ 1/δ``."""
         weights, outer = self.weights.exp(), self.outer.clamp(min=0)
         reach = float((weights.view(-1, 1, 1, 1) * outer).sum((0, 2, 3)).max())
-        curved = reach + float(weights.max()) * norm_bound(outer) ** 2
+        curved = reach + float(weights.max()) * convolution_norm(outer, GRID) ** 2
         factor = float((self.strength - self.smoothing).exp())
-        return Curvature(factor * norm_bound(self._inner()) ** 2 * curved)
+        return Curvature(factor * convolution_norm(self._inner(), GRID) ** 2 * curved)
 
     def _layers(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The arguments of both activations."""

@@ -12,7 +12,7 @@ import torch
 from ..denoisers import WeightFile, weight_file
 from ..denoisers.weights import load_weights, shipped_weights
 from ..operators.gradient_step import GradientStep, SmoothRegulariser
-from ..utils.arguments import call_label, switch
+from ..utils.arguments import call_label, switch, with_argument
 from ..utils.errors import UserError
 from .input_convex import STUDY_NAMES as INPUT_CONVEX_NAMES
 from .input_convex import InputConvexRegulariser
@@ -115,8 +115,8 @@ class LearnedPrior:
 
     def with_weights(self, source: str) -> LearnedPrior:
         """The prior with parameters from the file ``source``. Raises ``UserError`` if it cannot be read."""
-        call = self.label[:-1] + ", " if self.label.endswith(")") else self.label + "("
-        return replace(self, label=f"{call}weights={Path(source).name})", weights=weight_file(source))
+        label = with_argument(self.label, f"weights={Path(source).name}")
+        return replace(self, label=label, weights=weight_file(source))
 
 
 def crr(circular: bool = False) -> LearnedPrior:

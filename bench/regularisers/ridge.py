@@ -8,8 +8,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..denoisers.architectures import convolution_norm
 from ..operators.gradient_step import Curvature, SmoothRegulariser
-from .convolutions import convolve, convolve_adjoint, norm_bound, symbol_maximum
+from .convolutions import GRID, convolve, convolve_adjoint, symbol_maximum
 from .potentials import huber, huber_slope
 
 CHANNELS = (1, 4, 8, 64)
@@ -95,6 +96,6 @@ class RidgeRegulariser(SmoothRegulariser):
     @torch.no_grad()
     def curvature(self) -> Curvature:
         """``e^{α+b}‖W‖²`` and ``w e^α ‖W‖²``: with one norm for each convolution, which is proven, and too large."""
-        norm = math.prod(norm_bound(kernel) for kernel in self.filters()) ** 2
+        norm = math.prod(convolution_norm(kernel, GRID) for kernel in self.filters()) ** 2
         strength = float(self.strength.exp()) * norm
         return Curvature(strength * float(self.steepness.exp()), self.weak * strength)

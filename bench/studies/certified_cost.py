@@ -19,6 +19,7 @@ from solvers import GMRES, Anderson, ImplicitDifferentiation, Solution, Solver, 
 from solvers.conformance import relative_error
 
 from ..config.matrix import parse_task
+from ..measurement.training import training_step
 from ..operators import Splitting, forward_backward, peaceman_rachford
 from ..tasks import Problem, build_problem
 from ..tasks.images import Images, Layout, find_images
@@ -67,11 +68,7 @@ class CertifiedCost:
 
 def gradient_of(solver: Solver, problem: Problem) -> tuple[Tensor, Solution]:
     """The gradient of a solver on the training batch, as one vector, and its solution."""
-    batch = problem.train
-    problem.operator.zero_grad(set_to_none=True)
-    criterion = problem.criterion(batch)
-    solution = solver(problem.bind(batch), problem.start(batch), criterion)
-    criterion(solution.x).backward()
+    solution, _ = training_step(solver, problem, problem.train)
     return parameter_gradient(problem), solution
 
 

@@ -55,6 +55,11 @@ def call_label(name: str, **options: tuple[object, object]) -> str:
     return f"{name}({', '.join(words)})" if words else name
 
 
+def with_argument(label: str, argument: str) -> str:
+    """The call ``label`` with a further argument."""
+    return f"{label[:-1]}, {argument})" if label.endswith(")") else f"{label}({argument})"
+
+
 def quantity(text: str, units: Mapping[str, float]) -> float:
     """Parse ``1.5h`` or ``256MiB`` into a multiple of the unit whose value in ``units`` is 1; 0 if not a quantity."""
     parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())

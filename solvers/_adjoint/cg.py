@@ -77,7 +77,6 @@ class CG(RefinedSolver):
         residual = torch.full_like(square, torch.inf)
         products = 0
         lanczos = _Lanczos(len(r))
-        amplification = torch.where(amplification.isfinite(), amplification, 1)
         factor = amplification
         while products < size and bool(active.any()):
             A = p - wide_rows(T.linear(from_rows(p, like)))

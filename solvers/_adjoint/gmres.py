@@ -87,7 +87,6 @@ class GMRES(RefinedSolver):
         weights, along = torch.zeros_like(H[:, 0]), torch.zeros_like(H[..., 0])
         converged, broken = r_size == 0, torch.zeros_like(r_size, dtype=torch.bool)
         noise = NOISE * torch.finfo(r.dtype).eps
-        amplification = torch.where(amplification.isfinite(), amplification, 1)
         k, skipped = 0, 0.0
         place, result = torch.arange(len(r)), _Result(r, amplification, converged, broken)
         while k < size:

@@ -62,7 +62,8 @@ class RefinedSolver:
     ) -> Correction:
         """Correct ``u``, whose residual is ``r``, by at least one and at most ``size`` products.
 
-        ``amplification`` is that of the corrections before, which a small Krylov space alone would not see.
+        ``amplification`` is that of the corrections before, which a small Krylov space alone would not see; 1 before
+        the first.
         """
         raise NotImplementedError
 
@@ -98,8 +99,9 @@ class RefinedSolver:
         del y
         broken = ~(size.isfinite() & scale.isfinite())
         residual = torch.where(broken, math.nan, ratio(size, scale))
-        known = self._unknown_amplification if amplification is None else amplification
-        factors = torch.full_like(residual, known)
+        factors = torch.full_like(
+            residual, self._unknown_amplification if amplification is None else amplification
+        )
         stuck, skipped = broken, 0.0
         best, best_residual = u, residual
         while products + 2 <= self.budget:  # at least one product for the correction, and one to measure it
@@ -110,7 +112,8 @@ class RefinedSolver:
             handed = [_masked(~broken, u), _masked(active, r)]
             del u, r
             left = self.budget - products - 1
-            correction = self._correct(T, like, handed.pop(0), handed.pop(0), left, factors)
+            known = torch.where(factors.isfinite(), factors, 1)
+            correction = self._correct(T, like, handed.pop(0), handed.pop(0), left, known)
             u = wide_rows(from_rows(_masked(~correction.broken, correction.point), like))
             r, size, scale = _residual(T, like, u)
             factors = torch.as_tensor(correction.amplification, dtype=factors.dtype).expand_as(factors)

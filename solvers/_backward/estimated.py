@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, replace
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from .._adjoint.adjoint_map import AdjointOperator, SelectableTapedAdjoint, TapedAdjoint, taped_adjoint
+from .._adjoint.adjoint_map import SelectableTapedAdjoint, TapedAdjoint, taped_adjoint
+from .._adjoint.cg import CG
+from .._adjoint.gmres import GMRES
 from .._adjoint.warm_start import solve_from
 from .._certificates.loss_curvature import as_multiple, loss_derivatives
 from .._certificates.products import TapedMap, pullback, taped
@@ -42,26 +44,8 @@ class ErrorForward(Protocol):
     def budget(self) -> int: ...
 
 
-class ErrorAdjoint(Protocol):
-    """An adjoint solver with a tolerance on the estimated error: a dataclass that is a ``RefinedSolver``."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    @property
-    def budget(self) -> int: ...
-    def __call__(self, T: AdjointOperator, u0: Tensor, /) -> FixedPoint: ...
-    def improve(
-        self,
-        T: AdjointOperator,
-        like: Tensor,
-        u: Tensor,
-        y: Tensor,
-        r: Tensor,
-        products: int = 0,
-        amplification: float | None = None,
-    ) -> FixedPoint:
-        """Continue from a known residual; see ``RefinedSolver``."""
-        ...
+ErrorAdjoint: TypeAlias = GMRES | CG
+"""Adjoint solvers that can stop on the estimated error."""
 
 
 @dataclass(frozen=True, slots=True)

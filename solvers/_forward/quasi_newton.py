@@ -70,7 +70,7 @@ class QuasiNewton:
 
     def solve_for_loss(self, T: Map, x0: Tensor, loss: Loss | None, /) -> FixedPoint:
         """Solve ``x = T(x)``; with ``error``, until the cotangent of ``loss`` is accurate to ``tol``."""
-        step = _LimitedMemory(rows(x0), self.memory)
+        step = _LimitedMemory(rows(x0), self.memory, resumed=self.error)
         if not self.error:
             return run_until_converged(T, x0, step, self.tol, self.budget, self.every)
         return self._solve(T, x0, step, loss)
@@ -100,8 +100,9 @@ class _LimitedMemory(Update):
     worse = math.inf  # a trial that crosses steep kinks is taken back by the line search
     needs_every_difference = True
 
-    def __init__(self, x: Tensor, memory: int) -> None:
+    def __init__(self, x: Tensor, memory: int, resumed: bool) -> None:
         super().__init__(x)
+        self._resumed = resumed  # whether samples that ended may go on later
         self._steps = x.new_zeros(len(x), memory, x.shape[1])
         self._changes = torch.zeros_like(self._steps)
         self._curvatures = x.new_zeros(
@@ -163,6 +164,8 @@ class _LimitedMemory(Update):
         self._frozen[self._place[samples]] = False
 
     def freeze(self, samples: Tensor) -> None:
+        if not self._resumed:
+            return
         # Rings start at their oldest pair, so that those of samples frozen at different times fit together.
         age = self._age()
         for name in ("_steps", "_changes", "_curvatures"):

@@ -17,7 +17,7 @@ from .._core.solver import Solver
 from .lbfgs_memory import Pairs, direction, extended
 from .loss_search import EnclosedPoint, Wish, search
 from .objective import BilevelObjective, Evaluation, State
-from .protocol import OuterStep
+from .protocol import OuterStep, steps_of
 
 POOR = 0.05
 """A trial is rejected once it is certain that it lowers F by less than this share of what the slope promises."""
@@ -86,13 +86,7 @@ class CertifiedDescent:
         mode = solver.backward_mode
         if not isinstance(mode, CertifiedBackward):
             raise ValueError(f"certified descent needs the solver certified(rtol), not {solver.label}")
-        run = _Run(self, objective, mode.rtol, mode.budget)
-        if state is None:
-            yield run.start()
-        else:
-            run.resume(state)
-        while not run.why:
-            yield run.step()
+        yield from steps_of(_Run(self, objective, mode.rtol, mode.budget), state)
 
 
 class _Run:

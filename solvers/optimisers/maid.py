@@ -15,7 +15,7 @@ from .._core.argument_checks import at_least, fraction, positive
 from .._core.batch import norm
 from .._core.solver import Solver
 from .objective import BilevelObjective, Evaluation, State
-from .protocol import OuterStep
+from .protocol import OuterStep, steps_of
 
 ROUNDED = 1e-12
 """Relative residual below which a tolerance is of no use."""
@@ -74,13 +74,7 @@ class MAID:
         self, objective: BilevelObjective, solver: Solver, state: State | None = None
     ) -> Iterator[OuterStep]:
         """See ``Optimiser``; it ends when tolerances reach rounding."""
-        run = _Run(self, objective)
-        if state is None:
-            yield run.start()
-        else:
-            run.resume(state)
-        while not run.why:
-            yield run.step()
+        yield from steps_of(_Run(self, objective), state)
 
 
 class _Run:

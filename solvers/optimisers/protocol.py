@@ -46,6 +46,34 @@ class OuterStep:
     why: str = ""
 
 
+class Run(Protocol):
+    """One descent, with its present point and counts."""
+
+    why: str
+
+    def start(self) -> OuterStep:
+        """The start, evaluated."""
+        ...
+
+    def resume(self, state: State) -> None:
+        """Go to where a step left ``state``."""
+        ...
+
+    def step(self) -> OuterStep:
+        """The next step, or why there is none."""
+        ...
+
+
+def steps_of(run: Run, state: State | None) -> Iterator[OuterStep]:
+    """The steps of a run from its start, or from the one after ``state``, until it says why it stops."""
+    if state is None:
+        yield run.start()
+    else:
+        run.resume(state)
+    while not run.why:
+        yield run.step()
+
+
 class Optimiser(Protocol):
     """Settings of an optimiser: a frozen dataclass."""
 

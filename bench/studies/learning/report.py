@@ -4,7 +4,6 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 
 from ...report.figure_style import RC, save_figure
 from ...utils.atomic_files import write_atomically
+from ..table_files import table_files
 from .figure import learning_figure
 from .row import Row
 from .table import MIB, SHARES, Measured, name_of, reference_gaps, step_frame, summary_frame
@@ -95,16 +95,9 @@ def write_report(found: Sequence[Measured], reference: Row, setting: str, out: P
     steps = both[both["row"] != reference.label]
     summary = summary_frame(steps)
     files: dict[str, str | bytes] = {"learning.md": learning_markdown(summary, left, setting)}
-    for name, frame in (("steps", steps), ("summary", summary)):
-        files |= {f"{name}.csv": frame.to_csv(index=False), f"{name}.parquet": _parquet(frame)}
+    files |= table_files({"steps": steps, "summary": summary})
     for name, content in files.items():
         write_atomically(out / name, content)
     with mpl.rc_context(RC):
         mpl.use("agg")
         return [*(out / name for name in files), *save_figure(learning_figure(steps), "learning", out)]
-
-
-def _parquet(frame: pd.DataFrame) -> bytes:
-    stream = io.BytesIO()
-    frame.to_parquet(stream, index=False)
-    return stream.getvalue()

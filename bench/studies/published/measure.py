@@ -11,7 +11,8 @@ from solvers import Certificate, Solution, audit
 
 from ...measurement.training import parameters, training_step
 from ...tasks import Problem
-from .reference import Reference, gradient_of
+from ..gradients import leaf_gradients, parameter_gradient
+from .reference import Reference
 from .rows import Row
 
 AUDIT = 500
@@ -69,7 +70,7 @@ def measure(row: Row, problem: Problem, reference: Reference) -> Measured:
     began = time.process_time()
     solution, _ = training_step(row.solver, problem, problem.train)
     seconds = time.process_time() - began
-    g, exact = gradient_of(problem), reference.gradient
+    g, exact = parameter_gradient(problem), reference.gradient
     size = float(g.norm())
     cosine = float(g @ exact) / (size * float(exact.norm())) if size else math.nan
     basis, certificate = _statement(row, problem, solution)
@@ -95,7 +96,7 @@ def _statement(row: Row, problem: Problem, solution: Solution) -> tuple[Basis, C
     if not row.audited:
         return Basis.NONE, None
     learnable = parameters(problem)
-    gradient = [p.grad.clone() for p in learnable if p.grad is not None]
+    gradient = leaf_gradients(learnable)
     batch = problem.train
     loss = problem.criterion(batch)
     return Basis.AUDIT, audit(

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from solvers import CG, QuasiNewton, implicit
 
-from ...measurement.training import parameters, training_step
+from ...measurement.training import training_step
 from ...operators import GradientStep
 from ...tasks import Problem
 from ...utils.atomic_files import write_atomically
 from ...utils.errors import UserError
+from ..gradients import parameter_gradient
 
 LOOSE = implicit(QuasiNewton(1e-12, 5000), CG(1e-10, 3000))
 TIGHT = implicit(QuasiNewton(1e-13, 5000), CG(1e-11, 3000))
@@ -43,11 +44,6 @@ class Reference:
     energy_share: float
 
 
-def gradient_of(problem: Problem) -> Tensor:
-    """The gradient that a step left in the parameters, flattened."""
-    return torch.cat([p.grad.flatten() for p in parameters(problem) if p.grad is not None])
-
-
 def reference_of(problem: Problem, file: Path) -> Reference:
     """The reference gradient of the training loss, from ``file`` if it is there; otherwise it is computed and stored.
 
@@ -60,9 +56,9 @@ def reference_of(problem: Problem, file: Path) -> Reference:
         return stored
     batch = problem.train
     loose, _ = training_step(LOOSE, problem, batch)
-    first = gradient_of(problem)
+    first = parameter_gradient(problem)
     tight, _ = training_step(TIGHT, problem, batch, loose.x.detach(), loose.adjoints[-1])
-    gradient = gradient_of(problem)
+    gradient = parameter_gradient(problem)
     if not tight.converged:
         raise UserError(
             f"no reference gradient: the equilibrium has a residual of {tight.forward.residual:.1e}, its adjoint "

@@ -4,7 +4,6 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 
 from ...report.figure_style import RC, save_figure
 from ...utils.atomic_files import write_atomically
+from ..table_files import table_files
 from .figure import published_figure
 from .table import GradientLine, PsnrLine, gradient_frame, psnr_frame, worst_frame
 
@@ -154,16 +154,9 @@ def write_report(
     frames = {"gradients": gradients, "summary": worst_frame(gradients)} | (
         {"psnr": scores} if len(scores) else {}
     )
-    for name, frame in frames.items():
-        files |= {f"{name}.csv": frame.to_csv(index=False), f"{name}.parquet": _parquet(frame)}
+    files |= table_files(frames)
     for name, content in files.items():
         write_atomically(out / name, content)
     with mpl.rc_context(RC):
         mpl.use("agg")
         return [*(out / name for name in files), *save_figure(published_figure(gradients), "published", out)]
-
-
-def _parquet(frame: pd.DataFrame) -> bytes:
-    stream = io.BytesIO()
-    frame.to_parquet(stream, index=False)
-    return stream.getvalue()

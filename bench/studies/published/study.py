@@ -29,7 +29,6 @@ from .weights import Published
 
 SOURCES = (
     *QUALITY,
-    "bench/regularisers",
     *(f"bench/studies/published/{name}.py" for name in ("measure", "psnr", "reference")),
 )
 """Sources that decide what a row measures."""

@@ -15,11 +15,12 @@ from bench.__main__ import entry
 from bench.external.learned_regularizers import study_ift, study_jfb
 from bench.measurement.training import training_step
 from bench.regularisers import REGULARISERS
+from bench.studies.gradients import parameter_gradient
 from bench.studies.published import measure as measuring
 from bench.studies.published import study
 from bench.studies.published.measure import Basis, measure
 from bench.studies.published.psnr import scores
-from bench.studies.published.reference import LOOSE, TIGHT, gradient_of, reference_of
+from bench.studies.published.reference import LOOSE, TIGHT, reference_of
 from bench.studies.published.rows import ROWS, Row
 from bench.studies.published.study import Plan, published_study
 from bench.studies.published.weights import published_weights
@@ -84,7 +85,7 @@ def test_the_reference_is_kept_and_is_that_of_tight_solves(problem, reference, t
     assert reference.error < 1e-6
     assert 0.1 < reference.energy_share < 2
     training_step(implicit(QuasiNewton(1e-12, 3000), CG(1e-10, 2000)), problem, problem.train)
-    exact = gradient_of(problem)
+    exact = parameter_gradient(problem)
     assert float((exact - reference.gradient).norm() / exact.norm()) < 1e-6
     assert LOOSE != TIGHT
     file = tmp_path / "r.safetensors"
