@@ -39,7 +39,7 @@ class Anderson:
         tol: relative residual ``‖T(x) − x‖ / ‖T(x)‖``.
         budget: maximal number of applications.
         memory: number of differences in a mixed point.
-        every: applications per mixing, and per measurement of the residual; near ``tol`` each is looked at.
+        every: applications per mixing, and per measurement of the residual; near ``tol`` it is looked at once mixed.
         shared: whether to return the learned inverse in ``FixedPoint.inverse``, for ``SharedInverse``.
         error: whether ``tol`` bounds the estimated relative error of the equilibrium, or of the cotangent if the loss
             is known, in place of the residual; see ``EquilibriumError``. A residual means another error for each T: it

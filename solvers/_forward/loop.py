@@ -17,8 +17,11 @@ WORSE = 10.0
 """A residual above this many times the best one of its sample means that the acceleration has failed."""
 
 SOON = 10.0
-"""Within this many times the tolerance the residual is looked at after every application: mixing lowers it by about
-as much, and the next measurement may be applications away."""
+"""Within this many times the tolerance the residual is looked at where the acceleration has aimed at the equilibrium:
+aiming lowers it by about as much, and the next measurement may be applications away."""
+
+CLOSER = 0.3
+"""A look in vain is repeated once the residual is this part of what it was: on a GPU each look is a wait."""
 
 
 class Update:
@@ -82,8 +85,8 @@ def run_until_converged(
         step: makes a point from the last one.
         tol: relative residual.
         budget: maximal number of applications.
-        every: applications per measurement of the residual; the first and the last are measured too, and near ``tol``
-            all others, without ``error``.
+        every: applications per measurement of the residual; the first and the last are measured too, and near
+            ``tol``, without ``error``, a few of the points at which the acceleration has aimed.
         error: estimates the relative error that ``tol`` bounds; by default the residual is what it bounds.
     """
     x, current = rows(x0), T
@@ -98,6 +101,7 @@ def run_until_converged(
     best = residual = distance = residuals
     stale = torch.zeros(len(x), dtype=torch.int64)
     active = torch.ones(len(x), dtype=torch.bool)
+    near = torch.full_like(residual, SOON * tol)
     applications = evaluations = 0
     while applications < budget:
         y = rows(current(from_rows(x, x0))).to(x.dtype)
@@ -106,10 +110,15 @@ def run_until_converged(
         measured = not applications % every or applications in (1, budget)
         with no_autocast(x):
             f = step.difference(y, x) if measured or step.needs_every_difference else y
-            if not measured and error is None and bool((active & (residual <= SOON * tol)).any()):
-                # Full measurements would wear out the patience of a step, so this one counts if it ends a sample.
+            if (
+                not measured
+                and error is None
+                and bool((soon := active & step.aimed & (residual <= near)).any())
+            ):
+                # A full measurement would wear out the patience of a step, so this one counts if it ends a sample.
                 f = f if step.needs_every_difference else step.difference(y, x)
                 measured = bool((active & (ratio(*norms(f, y)) <= tol)).any())
+                near = torch.where(soon, CLOSER * residual, near)
             if not measured:
                 x = _where(active, step.next(y), x)
                 continue
@@ -165,7 +174,7 @@ def run_until_converged(
                 error.select(index)
             x, best_x, best_y = x[on_device], best_x[on_device], best_y[on_device]
             best, residual, stale, active = best[index], residual[index], stale[index], active[index]
-            distance, place = distance[index], place[index]
+            distance, place, near = distance[index], place[index], near[index]
     worst, converged = float(residuals.max()), bool((distances <= tol).all())
     fraction = evaluations / (applications * len(result))
     return FixedPoint(from_rows(result, x0), SolveReport(applications, worst, converged, fraction))

@@ -119,6 +119,7 @@ class _LimitedMemory(Update):
         self._trials, self._plain = numbers, numbers + 1
         self._pause = numbers + FIRST_PAUSE
         self._towards = self._known  # whether the direction is a quasi-Newton step
+        self.aimed = self._known
         self._place = torch.arange(len(x))
         self._frozen = torch.zeros_like(self._known)  # of the batch, as are the rows below
         self._kept: dict[str, Tensor] | None = None  # state of frozen samples, from when they ended
@@ -190,7 +191,7 @@ class _LimitedMemory(Update):
         super().select(index)
         for name in VECTORS:
             setattr(self, name, getattr(self, name)[index])
-        for name in (*NUMBERS, "_place"):
+        for name in (*NUMBERS, "_place", "aimed"):
             setattr(self, name, getattr(self, name)[index.cpu()])
 
     def _keep(self, kept: dict[str, Tensor], samples: Tensor) -> None:
