@@ -25,6 +25,12 @@ def certify(
     audit: Annotated[
         bool, typer.Option("--audit/--no-audit", help="Compare with a better gradient, which is certified.")
     ] = True,
+    sharp: Annotated[
+        float,
+        typer.Option(
+            min=1e-6, max=1, help="Error of the better gradient, as a part of its distance to this one."
+        ),
+    ] = 0.1,
     oracle: Annotated[
         bool, typer.Option("--oracle/--no-oracle", help="Compare with the float64 reference gradient too.")
     ] = False,
@@ -43,7 +49,7 @@ def certify(
     from ..utils.device import pick_device
 
     chosen = load_profile(profile)
-    options = CertifyOptions(estimate, audit, oracle)
+    options = CertifyOptions(estimate, audit, oracle, sharp)
     with stdout_to_stderr():
         one = parse_user_cell(task, solver, seed, operator=operator)
         where = pick_device(device)

@@ -227,8 +227,10 @@ class TimedAudit:
     seconds: float
 
 
-def timed_audit(problem: Problem, batch: Batch, step: CertifiedStep, hidden: bool) -> TimedAudit:
-    """Audit the gradient of a step; with ``hidden``, T and the loss hide their constants."""
+def timed_audit(
+    problem: Problem, batch: Batch, step: CertifiedStep, hidden: bool, sharp: float = 0.5
+) -> TimedAudit:
+    """Audit the gradient of a step; with ``hidden``, T and the loss hide their constants. ``sharp`` as in ``audit``."""
     T = CountingMap(problem.operator.bind(batch.y, problem.physics), hidden)
 
     def value(x: Tensor) -> Tensor:
@@ -236,5 +238,5 @@ def timed_audit(problem: Problem, batch: Batch, step: CertifiedStep, hidden: boo
 
     loss = value if hidden else problem.criterion(batch)
     begin = time.perf_counter()
-    bound = audited(T, step.x, loss, parameters(problem), step.gradient)
+    bound = audited(T, step.x, loss, parameters(problem), step.gradient, sharp)
     return TimedAudit(bound, T.counts, time.perf_counter() - begin)

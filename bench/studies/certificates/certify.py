@@ -54,11 +54,13 @@ class CertifyOptions:
         estimate: measure the constants, even if the task states them.
         audit: compare the gradient with a better, certified one.
         oracle: compare it with the float64 reference as well.
+        sharp: error of that better gradient, as a part of its distance to this one; in (0, 1].
     """
 
     estimate: bool = False
     audit: bool = True
     oracle: bool = False
+    sharp: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def examine(
         certificate = tape_certificate(step, constants)
         result = replace(result, certificate=certificate, counts=counted.counts)
     if options.audit:
-        result = replace(result, audit=timed_audit(problem, batch, step, options.estimate))
+        result = replace(result, audit=timed_audit(problem, batch, step, options.estimate, options.sharp))
     return result
 
 

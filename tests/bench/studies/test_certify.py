@@ -58,6 +58,14 @@ def test_a_rigorous_certificate_and_an_audit_bound_the_actual_error(certify, tas
     assert found["audit"]["counts"]["products"] > 0
 
 
+def test_sharp_is_how_far_apart_the_bounds_are(certify):
+    for sharp in (0.5, 0.02):
+        found = as_json(certify, "deblurring(huber)", "restarted_jfb(3, 4)", "--sharp", str(sharp))
+        audit = found["audit_bounds"]
+        assert audit["error"] <= 1.001 * (1 + sharp) / (1 - sharp) * audit["least"]
+    assert certify("deblurring(huber)", "jfb(3)", "--sharp", "0")[0] == 2
+
+
 def test_the_work_of_the_step_and_the_parts_of_the_bound_are_those_of_the_call(certify):
     found = as_json(certify, "deblurring(huber)", "restarted_jfb(3, 4)", "--no-audit")
     assert (found["applications"], found["products"], found["audit"]) == (15, 3, None)
