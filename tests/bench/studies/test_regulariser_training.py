@@ -18,9 +18,10 @@ from bench.denoisers.weights import weight_bytes
 from bench.studies.denoiser_training.crops import read_folders
 from bench.studies.regulariser_training import compare, train
 from bench.studies.regulariser_training.adabelief import AdaBelief
+from bench.studies.regulariser_training.compare import difference_table
 from bench.studies.regulariser_training.recipe import RECIPES
-from bench.studies.regulariser_training.record import read_record
-from bench.studies.regulariser_training.training import Budget, Training
+from bench.studies.regulariser_training.record import TrainingRecord, read_record
+from bench.studies.regulariser_training.training import Budget, History, Training
 from bench.studies.regulariser_training.validation import validation_crops
 from bench.utils.errors import UserError
 
@@ -172,7 +173,7 @@ def test_recipes_are_compared_at_equal_products_and_kept(tmp_path, monkeypatch, 
     line = [*line.split(), "--products", "30", "--seeds", "2", "--looks", "4"]
     assert compare.run_command(compare.app, "compare", line) == 0
     table = (tmp_path / "c" / "comparison.md").read_text()
-    assert table.count("±") == 6
+    assert table.count("±") == 6 + 3
     monkeypatch.setattr(Training, "advance", None)
     assert compare.run_command(compare.app, "compare", line) == 0
     assert (tmp_path / "c" / "comparison.md").read_text() == table
@@ -210,3 +211,22 @@ def test_a_training_that_cannot_be_gets_one_clear_line(tmp_path, photographs, ca
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def record(name: str, seed: int, psnr: float) -> TrainingRecord:
+    history = History(
+        losses=[1.0], products=[800.0], seconds=[2.0], look_steps=[0, 1], look_psnr=[20.0, psnr]
+    )
+    return TrainingRecord(name, {"seed": seed, "solver": "jfb(1)"}, history, 1, 20.0)
+
+
+def test_recipes_are_told_apart_by_pairs_of_one_seed():
+    """Seeds differ by decibels, recipes by a tenth; Student's t of two pairs is 12.7, of three 4.30."""
+    first = [record("fast", k, 24.0 + k) for k in range(3)]
+    other = [record("JFB", k, 24.1 + k + 0.01 * (k - 1)) for k in range(3)]
+    alike = [record("IFT", k, 24.0 + k + 0.1 * (k - 1)) for k in range(3)]
+    table = difference_table([*first, *other, *alike], 800).set_index("recipe")
+    assert table.loc["JFB", "800 products"] == "+0.10 ± 0.02 dB"
+    assert table.loc["IFT", "800 products"] == "+0.00 ± 0.25 dB"
+    assert list(table["told apart"]) == ["yes", "no"]
+    assert difference_table([first[0], other[0]], 800).empty
