@@ -50,9 +50,9 @@ class Axis:
         """The text of a number on the axis."""
         if self.unit == "²":
             return f"{math.sqrt(value):g}²"
-        if self.unit == "%" and value < 9e-5:
-            return f"{value:.0e}".replace("e-0", "e-")
-        return f"{100 * value:g} %" if self.unit == "%" else f"{value:g} {self.unit}".strip()
+        if self.unit == "%":
+            return f"{100 * value:g} %".replace("e-0", "e-")
+        return f"{value:g} {self.unit}".strip()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
