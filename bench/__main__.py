@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from .cli.advise import advise
 from .cli.cell import cell
 from .cli.certificates import certificates
 from .cli.certify import certify
@@ -34,6 +35,7 @@ def main() -> None:
     \b
     python -m bench list solvers
     python -m bench run quick --out results/quick
+    python -m bench advise results/quick
     python -m bench report results/quick
     python -m bench compare results/quick results/reference/quick-cpu
     python -m bench new solver mine
@@ -44,7 +46,7 @@ def main() -> None:
 
 
 app.command("list")(list_)
-for command in (run, report, compare, cell, plan, slurm, export, new):
+for command in (run, advise, report, compare, cell, plan, slurm, export, new):
     app.command()(command)
 for study in (certify, certificates, trajectory, learning, published, largest):
     app.command()(study)

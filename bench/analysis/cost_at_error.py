@@ -8,9 +8,9 @@ import math
 
 import pandas as pd
 
-from ..config.call_syntax import ON, family
+from ..config.call_syntax import brief_call
 from .contraction import contraction_facts, contractions
-from .pareto import brief, cheapest_rows, points
+from .pareto import cheapest_rows, points
 
 WITHIN = 0.01
 """Relative error of the gradient that settings are chosen for."""
@@ -65,7 +65,7 @@ def _markdown(frame: pd.DataFrame, rows: pd.DataFrame, tuned: str, headings: lis
     for solver, part in rows.groupby("solver", sort=False):
         by_task = part.set_index("heading")
         cells = [_cell(by_task.loc[h]) if h in by_task.index else "–" for h in columns]
-        lines.append(f"| `{_brief_call(str(solver))}` | {' | '.join(cells)} |")
+        lines.append(f"| `{brief_call(str(solver))}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -79,12 +79,6 @@ def sections(frame: pd.DataFrame, within: float = WITHIN) -> str:
         if len(rows := _chosen(every, tuned, within))
     ]
     return "\n".join(parts) + _LEGEND.format(100 * within) if parts else ""
-
-
-def _brief_call(method: str) -> str:
-    """A method with at most two arguments of its solver."""
-    solver, on, operator = method.partition(ON)
-    return f"{family(solver)}({brief(solver)}){on}{operator}"
 
 
 def _cell(row: pd.Series) -> str:

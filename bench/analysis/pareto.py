@@ -10,12 +10,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..config.call_syntax import arguments
+from ..config.call_syntax import brief
 from .metrics import metric_named
 from .over_seeds import known_to, largest_over_seeds, over_all, smallest
-
-LONG = 45
-"""Characters of a solver's arguments that a table has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +193,6 @@ def _cell(row: pd.Series, cost: CostAxis) -> str:
     ratio = f"{row['ratio']:.0f}" if row["ratio"] >= 99.5 else f"{row['ratio']:.3g}"
     text = f"{cost.show(row['value'])}, {ratio} ×: {brief(row['solver'])}"
     return f"**{text}**" if row["ratio"] == 1 else text
-
-
-def brief(solver: str) -> str:
-    """The arguments of a call; of many, the first two (``pareto.csv`` has all of them)."""
-    words = arguments(solver)
-    return words if len(words) <= LONG else ", ".join(words.split(", ")[:2]) + ", …"
 
 
 _LEGEND = """

@@ -99,18 +99,23 @@ class Recommendation:
     """The solver whose operator is the best trained at its equilibrium.
 
     Attributes:
-        option: the cheapest of those that tie.
+        option: the cheapest of ``tied``.
+        tied: all solvers that tie for the best, ``option`` among them.
         top: that with the lowest mean training loss; may be ``option`` itself.
-        ties: number of other solvers that tie with ``option``.
         images: validation images, over all seeds, that decided between ties; 0 for none.
         higher: a solver that does not tie, with a validation PSNR higher by more than chance; or ``None``.
     """
 
     option: Candidate
+    tied: tuple[Candidate, ...]
     top: Candidate
-    ties: int
     images: int
     higher: Candidate | None
+
+    @property
+    def ties(self) -> int:
+        """Number of other solvers that tie with ``option``."""
+        return len(self.tied) - 1
 
 
 def candidates(frame: pd.DataFrame) -> dict[str, list[Candidate]]:
@@ -225,7 +230,7 @@ def best(
     option = _cheapest(kept, cost)
     higher = [o for o in known if not any(o is k for k in kept) and _lower(option, o)]
     images = sum(map(len, option.validation))
-    return Recommendation(option, top, len(kept) - 1, images, max(higher, key=_validation_rank, default=None))
+    return Recommendation(option, tuple(kept), top, images, max(higher, key=_validation_rank, default=None))
 
 
 def _cheapest(choices: Sequence[Candidate], cost: CostAxis) -> Candidate:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from json import dumps
 from typing import Annotated
 
@@ -92,7 +93,9 @@ def run(
     from ..execution.runner import run_profile
     from ..execution.time_budget import parse_seconds
     from ..records.record import FINISHED
-    from ..report.report import no_page, write_report
+    from ..report.report import no_page, render_report, write_files
+    from ..report.run_data import read_run
+    from ..report.verdict import run_verdict
     from ..utils.device import pick_device
 
     console.quiet = quiet
@@ -132,15 +135,25 @@ def run(
         raise typer.Exit(1) from error
     say(f"cells: {', '.join(f'{count} {status}' for status, count in outcome.items() if count)}")
     with console.status("writing tables, figures and the page"):
-        files = write_report(out)
+        written = read_run(out)
+        files = write_files(out, render_report(written))
     if outcome["left"]:
         say(f"{outcome['left']} cells are left after {within}: the same line goes on from there")
     page = out / "index.html"
     where = f"page: {page}" if page in files else no_page(out)
     say(f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}, {where}")
+    verdict = run_verdict(written.frame)
+    for line in verdict.lines():
+        say(line)
     failed = sum(count for status, count in outcome.items() if status not in FINISHED | {"stored", "left"})
     if json:
-        summary = {"out": str(out), "cells": dict(outcome), "failed": failed, "files": list(map(str, files))}
+        summary = {
+            "out": str(out),
+            "cells": dict(outcome),
+            "failed": failed,
+            "verdict": asdict(verdict),
+            "files": list(map(str, files)),
+        }
         print(printed_json(dumps(summary, ensure_ascii=False)))  # noqa: T201
     if failed:
         console.quiet = False

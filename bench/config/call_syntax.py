@@ -13,6 +13,8 @@ from ..utils.errors import UserError, unknown
 Value = TypeVar("Value")
 ON = " on "
 """Stands between solver and operator in the label of a method."""
+LONG = 45
+"""Characters of a solver's arguments that a table has room for."""
 LONGEST = 200
 """Characters of a call. It bounds the depth of the syntax tree; no factory needs more."""
 
@@ -83,6 +85,18 @@ def arguments(method: str) -> str:
     """Arguments of a method: ``10, 4`` of ``restarted_jfb(10, 4)``, ``0.1; 2.0`` of ``certified(0.1) on admm(2.0)``."""
     parts = (call.partition("(")[2].removesuffix(")") for call in method.split(ON))
     return "; ".join(filter(None, parts))
+
+
+def brief(solver: str) -> str:
+    """The arguments of a call; of many, the first two."""
+    words = arguments(solver)
+    return words if len(words) <= LONG else ", ".join(words.split(", ")[:2]) + ", …"
+
+
+def brief_call(method: str) -> str:
+    """A method with at most two arguments of its solver."""
+    solver, on, operator = method.partition(ON)
+    return f"{family(solver)}({brief(solver)}){on}{operator}"
 
 
 def _call(

@@ -160,7 +160,7 @@ def test_the_commands_of_a_page_do_what_they_say(page, words, home, monkeypatch)
             shutil.rmtree(
                 home / folder
             )  # of another line: a smaller run has no cell in common with a reference
-        if arguments[0] in ("compare", "report", "export", "plan") and not folder.exists():
+        if arguments[0] in ("advise", "compare", "report", "export", "plan") and not folder.exists():
             # Somebody ran it: the reference is such a run.
             shutil.copytree(ROOT / "results" / "reference" / "quick-cpu", home / folder)
     if "--workers" in arguments or "--scheduler" in arguments:

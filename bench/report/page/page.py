@@ -13,6 +13,7 @@ from ..bound_plot import error_against_bound
 from ..family_style import family_styles
 from ..plot import Plot
 from ..run_data import RunData
+from ..verdict import run_verdict
 from . import images, provenance, recommendations, tables, theory
 from .render import render
 from .vega_lite import Spec, to_vega
@@ -39,6 +40,7 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
     depths, bound_specs = panel_specs(run.plots.get("psnr-past-depth")), panel_specs(bound_plot)
     content = {
         "manifest": run.manifest,
+        "verdict": run_verdict(frame),
         "headline": provenance.run_headline(run.records),
         "cards": recommendations.cards(frame, choices),
         "marks": marks,

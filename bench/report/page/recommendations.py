@@ -13,12 +13,11 @@ import pandas as pd
 from ...analysis.contraction import contraction_words, contractions, within_theory
 from ...analysis.pareto import COSTS, LEVELS, CostAxis
 from ...analysis.recommendation import WITHIN, WORK, Candidate, best, cheapest_setting, stops
+from .. import words
 from ..cells import three_digits
 
 COUNTED = COSTS[:2]
 """Costs to choose from: products, and milliseconds if some were measured."""
-NAMED = 3
-"""Solvers that a sentence has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,8 @@ def cheapest_answer(
     """The cheapest gradient within a relative error; arguments as of ``cheapest_setting``."""
     option = cheapest_setting(choices, within, memory, cost)
     if option is not None:
-        return CardAnswer(option.solver, option.family, _error(option), _cost(option))
-    limit = _percent(within)
+        return CardAnswer(option.solver, option.family, words.error(option), _cost(option))
+    limit = words.percent(within)
     known = [o for o in choices if not math.isnan(o.error)]
     if not known:
         return CardAnswer(note="No exact gradient was computed for this task, so errors are not known.")
@@ -67,7 +66,7 @@ def cheapest_answer(
     if not exact:
         closest = min(known, key=lambda o: o.error)
         return CardAnswer(
-            note=f"No gradient is within {limit}. The closest: {closest.solver}, {_error(closest)}."
+            note=f"No gradient is within {limit}. The closest: {closest.solver}, {words.error(closest)}."
         )
     timed = [o for o in exact if o.cost(cost) < math.inf]
     if not timed:
@@ -85,22 +84,23 @@ def best_answer(
     option, notes = found.option, []
     if found.ties:
         images = (
-            f" No difference that {_count(found.images, 'validation image')} can show."
+            f" No difference that {words.count(found.images, 'validation image')} can show."
             if found.images
             else ""
         )
-        notes.append(f"Tied with {_count(found.ties, 'other')}; this is the cheapest.{images}")
+        notes.append(f"Tied with {words.count(found.ties, 'other')}; this is the cheapest.{images}")
     if found.top is not option:
-        notes.append(f"The lowest mean: {found.top.solver}, {_loss(found.top)}.")
+        notes.append(f"The lowest mean: {found.top.solver}, {words.loss(found.top)}.")
     if found.higher is not None:
+        higher, own = found.higher.psnr_validation, option.psnr_validation
         notes.append(
-            f"Higher on the validation images: {found.higher.solver}, {_decibel(found.higher.psnr_validation)} against "
-            f"{_decibel(option.psnr_validation)}."
+            f"Higher on the validation images: {found.higher.solver}, {words.decibel(higher)} against "
+            f"{words.decibel(own)}."
         )
     if option.psnr_equilibrium < measurement:
-        notes.append(f"Worse than the measurement itself, {_decibel(measurement)}.")
-    images = f"{_decibel(option.psnr_equilibrium)} on the test images (as trained {_decibel(option.psnr)})"
-    value = f"{_loss(option)}; {images}"
+        notes.append(f"Worse than the measurement itself, {words.decibel(measurement)}.")
+    images = f"{words.decibel(option.psnr_equilibrium)} on the test images (as trained {words.decibel(option.psnr)})"
+    value = f"{words.loss(option)}; {images}"
     return CardAnswer(option.solver, option.family, value, _cost(option), " ".join(notes))
 
 
@@ -121,41 +121,15 @@ def _why_none_is_best(choices: Sequence[Candidate]) -> str:
 
 def _smallest_tape(choices: Sequence[Candidate]) -> str:
     least = min(choices, key=lambda o: o.tape)
-    return f"The smallest: {least.solver}, {_tape(least)}."
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.3g}\u00a0%"
-
-
-def _decibel(value: float) -> str:
-    return f"{value:.2f}\u00a0dB"
-
-
-def _count(number: float, word: str) -> str:
-    return f"{number:g}\u00a0{word}" if number == 1 else f"{number:g}\u00a0{word}s"
-
-
-def _error(option: Candidate) -> str:
-    least, worst = _percent(option.error_least), _percent(option.error)
-    return f"error {worst}" if least == worst else f"error {worst} at most, {least} at least"
-
-
-def _tape(option: Candidate) -> str:
-    known = f"{three_digits(option.saved_mib)}\u00a0MiB of tape"
-    return "tape not measured" if math.isnan(option.saved_mib) else known
-
-
-def _loss(option: Candidate) -> str:
-    return f"training loss {option.training_loss:.4g}"
+    return f"The smallest: {least.solver}, {words.tape(least)}."
 
 
 def _cost(option: Candidate) -> str:
     """The cost of a training step."""
-    parts = [f"{_count(option.applications, 'application')} + {_count(option.vjps, 'VJP')}"]
+    parts = [f"{words.count(option.applications, 'application')} + {words.count(option.vjps, 'VJP')}"]
     if not math.isnan(option.step_ms):
         parts.append(f"{three_digits(option.step_ms)}\u00a0ms")
-    return " · ".join([*parts, _tape(option)])
+    return " · ".join([*parts, words.tape(option)])
 
 
 def left_out(choices: Sequence[Candidate], failed: Sequence[str]) -> str:
@@ -170,13 +144,15 @@ def left_out(choices: Sequence[Candidate], failed: Sequence[str]) -> str:
     unstable = [o for o in trained if math.isfinite(o.psnr_equilibrium) and not o.stays]
     sentences = []
     if unstable:
-        sentences.append(f"plain iteration leaves the equilibrium of {_some([o.solver for o in unstable])}")
+        sentences.append(
+            f"plain iteration leaves the equilibrium of {words.listed([o.solver for o in unstable])}"
+        )
     if unsettled:
         residuals = [o.residual for o in unsettled if math.isfinite(o.residual)]
         least = f" (residuals from {min(residuals):.1e})" if residuals else ""
-        sentences.append(f"no equilibrium was found for {_some([o.solver for o in unsettled])}{least}")
+        sentences.append(f"no equilibrium was found for {words.listed([o.solver for o in unsettled])}{least}")
     if failed:
-        sentences.append(f"{_some(failed)} did not end well on every seed")
+        sentences.append(f"{words.listed(failed)} did not end well on every seed")
     if not sentences:
         return ""
     text = f"Left out: {'; '.join(sentences)}."
@@ -185,12 +161,6 @@ def left_out(choices: Sequence[Candidate], failed: Sequence[str]) -> str:
         highest = max(far, key=lambda o: o.far)
         text += f" The highest of them at 10\u00a0× its depth: {highest.solver}, {highest.far:.2f}\u00a0dB."
     return text
-
-
-def _some(solvers: Sequence[str]) -> str:
-    if len(solvers) > NAMED:
-        return f"{', '.join(solvers[:NAMED])} and {len(solvers) - NAMED} more"
-    return " and ".join(filter(None, (", ".join(solvers[:-1]), solvers[-1])))
 
 
 def _measurement(part: pd.DataFrame) -> float:
@@ -210,7 +180,7 @@ def _card(heading: str, part: pd.DataFrame, choices: list[Candidate]) -> Recomme
     outside = not within_theory(bounds)
     facts = [*contraction_words(bounds), "1 seed" if seeds == 1 else f"{seeds} seeds"]
     if not math.isnan(measurement):
-        facts.append(f"measurement {_decibel(measurement)}")
+        facts.append(f"measurement {words.decibel(measurement)}")
     if not choices:
         none = CardAnswer(note="No estimator ended well on every seed: the failures are below.")
         return RecommendationCard(heading, tuple(facts), outside, none, none, "", False)
@@ -250,7 +220,7 @@ def every_answer(frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]])
         tasks[heading] = {"answers": [asdict(answer) for answer in places], "chosen": chosen}
     return {
         "costs": [cost.title for cost in costs],
-        "levels": [_percent(level) for level in LEVELS],
+        "levels": [words.percent(level) for level in LEVELS],
         "stops": ["no limit" if limit == math.inf else f"{limit:g}\u00a0MiB" for limit in limits],
         "tasks": tasks,
     }
