@@ -38,6 +38,7 @@ def main() -> None:
     python -m theory_checks check './my_solver.py:mine(10)'
     python -m theory_checks mutations
     python -m theory_checks attack
+    python -m theory_checks worst-cases
     """
 
 
@@ -196,6 +197,37 @@ def attack(
     for outcome in report.false[:10]:
         say(f"false by {outcome.ratio:.3g}: {outcome.trial}", "red")
     if report.false:
+        raise typer.Exit(1)
+
+
+@app.command("worst-cases")
+def worst_cases(
+    claims: Annotated[
+        str | None, typer.Option("--claims", help="Only the bounds of these claims, e.g. C9,C15.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write the table (CSV, Markdown) and the figure into this folder."),
+    ] = None,
+) -> None:
+    """Exact worst cases of bounds over whole classes of problems. Exit code 1 if one exceeds its bound."""
+    writable(out)
+    try:
+        from .report.worst_case_tables import summary_frame, write_worst_cases
+        from .worst_cases import VIOLATED, select_cases, worst_case
+    except ImportError as error:
+        raise UserError(f"{error.name} is not installed: pip install --group worst-case") from error
+    found = [worst_case(case) for case in select_cases(claims)]
+    print_frame(summary_frame(found), "exact worst cases by semidefinite programmes")
+    if out is not None:
+        write_worst_cases(found, out)
+    violated = [worst for worst in found if worst.verdict == VIOLATED]
+    for worst in violated:
+        say(
+            f"{worst.case.claim} exceeded at {worst.case.label}: {worst.exact:.9g} > {worst.case.stated:.9g}",
+            "red",
+        )
+    if violated:
         raise typer.Exit(1)
 
 

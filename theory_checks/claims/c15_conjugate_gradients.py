@@ -15,6 +15,7 @@ C15.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -94,6 +95,11 @@ def _parts(
         A, L = torch.eye(n, dtype=F64) - e.J[block, block], EASIER[b] * case.L
         root = ((1 + L if indefinite else 1.0) / (1 - L)) ** 0.5
         yield _energy(A, u - solved[b]), _energy(A, u - series[b]), _energy(A, u), (root - 1) / (root + 1), L
+
+
+def chebyshev_factor(kappa: float, K: int) -> float:
+    """``1/cosh(K arcosh((κ+1)/(κ−1)))``: the least that K steps reduce the worst error by, in the norm of A."""
+    return 1 / math.cosh(K * math.acosh((kappa + 1) / (kappa - 1)))
 
 
 def _energy(A: Tensor, u: Tensor) -> float:
