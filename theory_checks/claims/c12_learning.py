@@ -136,7 +136,9 @@ def learning_inequalities(
         Sides(two_norm(run.points[-1] - run.exact), distance, max(two_norm(theta) for theta in run.points)),
         conjunction(*each_step),
         Sides(
-            eta * sum(slopes[:-1]) + slopes[-1] / F.G, 2 * start_gap + eta * sum(squares[:-1]), eta * F.G * scale
+            eta * sum(slopes[:-1]) + slopes[-1] / F.G,
+            2 * start_gap + eta * sum(squares[:-1]),
+            eta * F.G * scale,
         ),
         Sides(values[-1] - lowest, kept * start_gap + (1 - kept) * max(squares) / (2 * F.m), scale),
     )

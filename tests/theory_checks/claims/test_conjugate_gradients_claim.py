@@ -34,6 +34,8 @@ def test_the_factor_is_sharper_than_the_usual_one(kappa, K):
 
 def test_a_solver_that_stops_a_step_early_is_noticed(monkeypatch):
     right = c15.conjugate_gradients
-    monkeypatch.setattr(c15, "conjugate_gradients", lambda case, K: right(case, K - 1) if K > 1 else right(case, K))
+    monkeypatch.setattr(
+        c15, "conjugate_gradients", lambda case, K: right(case, K - 1) if K > 1 else right(case, K)
+    )
     claim = replace(c15.CLAIM, sides=c15._sides)
     assert verify_claim(claim, 20).verdict == "FAILS"
