@@ -1,14 +1,14 @@
 """C15. Conjugate gradients on the adjoint equation, compared with the Neumann series.
 
 With J symmetric and ``A = I − J`` positive definite of condition number κ, K steps on ``Au = v`` from 0 leave
-``‖u − u_K‖_A ≤ ‖u‖_A / cosh(K arcosh((κ+1)/(κ−1)))``. That is attained, where ``2((√κ−1)/(√κ+1))^K``, by which it is
-often replaced, is larger by ``1 + ((√κ−1)/(√κ+1))^{2K}``. The K-term Neumann series lies in the Krylov space, and u_K is
-the best point of that space, so ``‖u − u_K‖_A ≤ ‖u − Σ_{k<K} J^k v‖_A ≤ L^K ‖u‖_A``. If J is not symmetric, none of
+``‖u − u_K‖_A ≤ ‖u‖_A / cosh(K arcosh((κ+1)/(κ−1)))``. That is attained; the usual ``2((√κ−1)/(√κ+1))^K`` is larger by
+``1 + ((√κ−1)/(√κ+1))^{2K}``. The K-term Neumann series lies in the Krylov space, and u_K is the best point of that
+space, so ``‖u − u_K‖_A ≤ ‖u − Σ_{k<K} J^k v‖_A ≤ L^K ‖u‖_A``. If J is not symmetric, none of
 this holds, and the solve must end after a few products and report that it has not converged.
 
 Checked on batches whose samples have spectra of different difficulty, at Chebyshev nodes of ``[−L, L]`` or
-``[0, L]``, with random adjoints and, for ``n = K + 1``, the one that K steps reduce least. Both solvers are the library's, ``CG`` and ``neumann``; an adjoint is the gradient in a constant
-that is added to the map.
+``[0, L]``, with random adjoints and, for ``n = K + 1``, the one that K steps reduce least. Both solvers are the
+library's, ``CG`` and ``neumann``; an adjoint is the gradient in a constant that is added to the map.
 
 Source: Hestenes & Stiefel (1952), Greenbaum, *Iterative methods for solving linear systems*, thm 3.1.1; PROOFS C15.
 """
@@ -165,7 +165,7 @@ def _negative_control(
 
 CLAIM = Claim(
     id="C15",
-    statement="‖u − u_K‖_A ≤ ‖u‖_A/cosh(K arcosh((κ+1)/(κ−1))) for CG on A = I − J, and never above Neumann's ≤ L^K ‖u‖_A",
+    statement="‖u − u_K‖_A ≤ ‖u‖_A/cosh(K arcosh((κ+1)/(κ−1))) for CG, never above Neumann's error ≤ L^K ‖u‖_A",
     source="Hestenes & Stiefel 1952; PROOFS C15",
     assumptions="J symmetric, L < 1; elsewhere it stops",
     examples=st.tuples(
