@@ -61,17 +61,22 @@ def verify(
         Path | None, typer.Option("--out", help="Write tables and figures into this folder.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print only the verdicts, as JSON.")] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write the verdicts as JUnit XML into this file.")
+    ] = None,
 ) -> None:
     """Verify claims. Exit code 1 if one fails, its negative control is not refuted, or its bound is not sharp."""
     from bench.utils.device import pick_device
 
     from .operators.benchmark_operator import check_benchmark_operators
-    from .report import verdicts_json, write_group, write_verdicts
+    from .report import verdicts_json, writable_file, write_group, write_junit, write_verdicts
     from .selection import is_whole_group, select_claims
 
     selection = select_claims(claims)
     device = str(pick_device(device)) if device is not None else None
     writable(out)
+    if junit is not None:
+        writable_file(junit, "--junit")
     verdicts: list[Verdict] = []
     if operator is not None:
         checks = _check_operator(operator, selection.names)
@@ -87,6 +92,8 @@ def verify(
         for group in selection.groups if operator is None else ():
             settings = group.settings(paper, device)
             write_group(group, settings, verdicts, out, whole=is_whole_group(group))
+    if junit is not None:
+        write_junit(verdicts, checks, junit)
     failures = [f"{v.id} {v.verdict}: {v.detail or v.negative_control}" for v in verdicts if not v.passes]
     failures += [f"{c.claim} {c.verdict} on {c.of}: {c.reason}" for c in checks if c.verdict == "FAILS"]
     for line in failures:
