@@ -32,7 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Add a test for each claim that can be checked on an operator, behind the tests that were collected."""
-    for text in dict.fromkeys(session.config.getoption(OPTION)):
+    texts: list[str] = session.config.getoption(OPTION) or []
+    for text in dict.fromkeys(texts):
         items += claim_items(session, text)
 
 

@@ -1,7 +1,7 @@
 """C3, C4, C40. The K-term series in place of ``u = v + Jᵀu``, for every linear J with ``‖J‖ ≤ L``."""
 
 # PEPit's operators return "Point | Expression" whatever they are given.
-# pyright: reportOperatorIssue=false, reportArgumentType=false
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportReturnType=false
 from __future__ import annotations
 
 from functools import partial

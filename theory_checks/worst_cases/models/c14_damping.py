@@ -1,7 +1,7 @@
 """C14. Damped iterations of every L-Lipschitz map."""
 
 # PEPit's operators return "Point | Expression" whatever they are given.
-# pyright: reportOperatorIssue=false, reportArgumentType=false
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportReturnType=false
 from __future__ import annotations
 
 from functools import partial
