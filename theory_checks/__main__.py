@@ -38,6 +38,7 @@ def main() -> None:
     python -m theory_checks check './my_solver.py:mine(10)'
     python -m theory_checks mutations
     python -m theory_checks attack
+    python -m theory_checks worst-cases
     """
 
 
@@ -60,17 +61,22 @@ def verify(
         Path | None, typer.Option("--out", help="Write tables and figures into this folder.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print only the verdicts, as JSON.")] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write the verdicts as JUnit XML into this file.")
+    ] = None,
 ) -> None:
     """Verify claims. Exit code 1 if one fails, its negative control is not refuted, or its bound is not sharp."""
     from bench.utils.device import pick_device
 
     from .operators.benchmark_operator import check_benchmark_operators
-    from .report import verdicts_json, write_group, write_verdicts
+    from .report import verdicts_json, writable_file, write_group, write_junit, write_verdicts
     from .selection import is_whole_group, select_claims
 
     selection = select_claims(claims)
     device = str(pick_device(device)) if device is not None else None
     writable(out)
+    if junit is not None:
+        writable_file(junit, "--junit")
     verdicts: list[Verdict] = []
     if operator is not None:
         checks = _check_operator(operator, selection.names)
@@ -86,6 +92,8 @@ def verify(
         for group in selection.groups if operator is None else ():
             settings = group.settings(paper, device)
             write_group(group, settings, verdicts, out, whole=is_whole_group(group))
+    if junit is not None:
+        write_junit(verdicts, checks, junit)
     failures = [f"{v.id} {v.verdict}: {v.detail or v.negative_control}" for v in verdicts if not v.passes]
     failures += [f"{c.claim} {c.verdict} on {c.of}: {c.reason}" for c in checks if c.verdict == "FAILS"]
     for line in failures:
@@ -196,6 +204,37 @@ def attack(
     for outcome in report.false[:10]:
         say(f"false by {outcome.ratio:.3g}: {outcome.trial}", "red")
     if report.false:
+        raise typer.Exit(1)
+
+
+@app.command("worst-cases")
+def worst_cases(
+    claims: Annotated[
+        str | None, typer.Option("--claims", help="Only the bounds of these claims, e.g. C9,C15.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write the table (CSV, Markdown) and the figure into this folder."),
+    ] = None,
+) -> None:
+    """Exact worst cases of bounds over whole classes of problems. Exit code 1 if one exceeds its bound."""
+    writable(out)
+    try:
+        from .report.worst_case_tables import summary_frame, write_worst_cases
+        from .worst_cases import VIOLATED, select_cases, worst_case
+    except ImportError as error:
+        raise UserError(f"{error.name} is not installed: pip install --group worst-case") from error
+    found = [worst_case(case) for case in select_cases(claims)]
+    print_frame(summary_frame(found), "exact worst cases by semidefinite programmes")
+    if out is not None:
+        write_worst_cases(found, out)
+    violated = [worst for worst in found if worst.verdict == VIOLATED]
+    for worst in violated:
+        say(
+            f"{worst.case.claim} exceeded at {worst.case.label}: {worst.exact:.9g} > {worst.case.stated:.9g}",
+            "red",
+        )
+    if violated:
         raise typer.Exit(1)
 
 

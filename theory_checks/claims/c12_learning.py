@@ -5,14 +5,14 @@ With ``e_t = ‖ĝ_t − F'(θ_t)‖ ≤ ε``, F G-smooth, ``η ≤ 1/G``, and T
 - distance of the trajectories: ``d_T ≤ η Σ_t ϱ^(T−1−t) e_t``, with ``ϱ = max(|1−ηm|, |1−ηG|)`` for F m-strongly
   convex, and ``ϱ = 1`` for F convex; one step gives ``d_1 = ηe_0``;
 - each step: ``F(θ_{t+1}) ≤ F(θ_t) − η/2 ‖F'(θ_t)‖² + η/2 e_t²``;
-- stationarity: ``mean_t ‖F'(θ_t)‖² ≤ 2(F(θ₀) − inf F)/(ηT) + mean_t e_t²``, which implies the same for the
-  smallest and ε;
-- PL rate with constant m: ``F(θ_T) − F* ≤ (1−ηm)^T (F(θ₀) − F*) + ε²/(2m)``.
+- stationarity: ``η Σ_{t<T−1} ‖F'(θ_t)‖² + ‖F'(θ_{T−1})‖²/G ≤ 2(F(θ₀) − inf F) + η Σ_{t<T−1} e_t²``, which implies
+  ``mean_t ‖F'(θ_t)‖² ≤ 2(F(θ₀) − inf F)/(ηT) + mean_t e_t²``, and the same for the smallest and ε;
+- PL rate with constant m: ``F(θ_T) − F* ≤ ρ(F(θ₀) − F*) + (1 − ρ) ε²/(2m)`` with ``ρ = (1−ηm)^T``.
 
 Checked for an affine T and a quadratic loss, where G and m are exact: ``x*(θ) = Aθ + d`` with ``A = (I−W)⁻¹V``,
 so F is the quadratic ``q/2 ‖Aθ + d − t‖²`` with the Hessian ``qAᵀA``. The gradients with errors are those of
 real, truncated estimators. Distance and step are attained with ``J = L·I`` and ``η = 1/G``, the PL rate with a
-single parameter.
+single parameter, at ``F(θ₀) − F* = ε²/(2m)``. Over all smooth F the four are attained (``worst_cases``).
 
 Source: PROOFS S9.
 """
@@ -131,12 +131,16 @@ def learning_inequalities(
         Sides(after, before - eta / 2 * slope + eta / 2 * square, scale)
         for before, after, slope, square in zip(values, values[1:], slopes, squares, strict=False)
     ]
-    start_gap = values[0] - lowest
+    start_gap, kept = values[0] - lowest, (1 - eta * F.m) ** steps
     return (
         Sides(two_norm(run.points[-1] - run.exact), distance, max(two_norm(theta) for theta in run.points)),
         conjunction(*each_step),
-        Sides(sum(slopes) / steps, 2 * start_gap / (eta * steps) + sum(squares) / steps, F.G * scale),
-        Sides(values[-1] - lowest, (1 - eta * F.m) ** steps * start_gap + max(squares) / (2 * F.m), scale),
+        Sides(
+            eta * sum(slopes[:-1]) + slopes[-1] / F.G,
+            2 * start_gap + eta * sum(squares[:-1]),
+            eta * F.G * scale,
+        ),
+        Sides(values[-1] - lowest, kept * start_gap + (1 - kept) * max(squares) / (2 * F.m), scale),
     )
 
 

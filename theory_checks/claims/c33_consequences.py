@@ -66,16 +66,17 @@ def far(case: Case) -> Case:
 crude = st.builds(implicit, st.builds(FixedSteps, st.integers(0, 3)), st.just(GMRES(1e-9)))
 # At a coarse point with the exact adjoint of that point the bound is attained, whether g or F' is longer.
 tight = st.builds(PerturbedGradient, crude, st.just(1.0), st.just(0.0), st.just(0))
+far_cases = st.builds(far, synthetic.isotropics)
+sharpnesses = st.sampled_from((1.0, 0.5, 0.1))
 
 CLAIM = Claim(
     id="C33",
     statement="‖g − F'‖ ≤ relative ‖F'‖, cos(g, F') ≥ cosine, ‖F'‖ ≥ exact, ‖g − F'‖ ≥ least: certificates and audits",
     source="the triangle inequality",
     assumptions="L < 1; M_J, M_B, Λ, H valid on the iterates and x*",
-    examples=st.tuples(
-        st.one_of(certifiable, st.builds(far, synthetic.isotropics)),
-        st.one_of(perturbed_gradients, tight),
-        st.sampled_from((1.0, 0.5, 0.1)),
+    examples=st.one_of(
+        st.tuples(st.one_of(certifiable, far_cases), st.one_of(perturbed_gradients, tight), sharpnesses),
+        st.tuples(far_cases, tight, sharpnesses),
     ),
     sides=lambda *example: conjunction(*(sides for parts in _both(*example) for sides in parts)),
     negative_control=lambda *example: next(_both(*example, to_g=True))[0],
