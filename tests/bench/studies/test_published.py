@@ -133,7 +133,7 @@ def test_all_rows_are_different():
 
 def test_a_study_is_measured_once(weights, tmp_path, monkeypatch):
     told = []
-    files = published_study(plan(weights[:1], photographs=packaged_images(), side=24), tmp_path, told.append)
+    files = published_study(plan(weights[:1], photographs=[packaged_images()], side=24), tmp_path, told.append)
     assert len(told) == 3
     names = {file.name for file in files}
     assert names >= {"published.md", "gradients.csv", "summary.parquet", "psnr.csv", "published.png"}
@@ -148,7 +148,7 @@ def test_a_study_is_measured_once(weights, tmp_path, monkeypatch):
 
     monkeypatch.setattr(study, "measure", again)
     monkeypatch.setattr(study, "scores", again)
-    published_study(plan(weights[:1], photographs=packaged_images(), side=24), tmp_path)
+    published_study(plan(weights[:1], photographs=[packaged_images()], side=24), tmp_path)
     assert (tmp_path / "published.md").read_text() == text
     with pytest.raises(AssertionError, match="measured again"):
         published_study(plan(weights[:1], (Row("test", jfb(3)),)), tmp_path)
@@ -191,7 +191,7 @@ def test_no_reference_is_told(problem, tmp_path, monkeypatch):
 def test_the_command_writes_the_tables(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(study, "ROWS", FAST)
     monkeypatch.setattr(measuring, "AUDIT", 50)
-    monkeypatch.setattr(Plan.__init__, "__defaults__", (1, FAST, None, 128))
+    monkeypatch.setattr(Plan.__init__, "__defaults__", (1, FAST, (), None, 128))
     code = entry(
         [
             *("published", "--weights", str(folder), "--out", str(tmp_path), "--only", "crr_tiny"),
