@@ -133,7 +133,9 @@ def test_all_rows_are_different():
 
 def test_a_study_is_measured_once(weights, tmp_path, monkeypatch):
     told = []
-    files = published_study(plan(weights[:1], photographs=[packaged_images()], side=24), tmp_path, told.append)
+    files = published_study(
+        plan(weights[:1], photographs=[packaged_images()], side=24), tmp_path, told.append
+    )
     assert len(told) == 3
     names = {file.name for file in files}
     assert names >= {"published.md", "gradients.csv", "summary.parquet", "psnr.csv", "published.png"}
