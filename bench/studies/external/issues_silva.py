@@ -1,6 +1,6 @@
 """Known issues of silva-networks 1.2, which is in no dependency group.
 
-It asks for numpy below 2, and this project for a later one: ``pip install --no-deps silva-networks==1.2.2`` goes.
+It asks for numpy below 2, and our pandas for a later one: ``pip install --no-deps silva-networks==1.2.2`` goes.
 """
 
 # No environment of the project holds the library.
