@@ -16,6 +16,7 @@ from .published import (
     advised_beats_the_study,
     largest_change_of_psnr,
     mean_psnr_is_that_of_further_solves,
+    misses_of_the_general_estimate,
     published_references,
     symmetric_keeps_its_tolerance,
 )
@@ -275,6 +276,7 @@ QUOTES = (
     Quote(CHOOSING, "saved {} of the products of `certified(0.01)`", _schedule_savings),
     Quote(LEARNED_PAGE, "from it by {} at most.", published_references),
     Quote(LEARNED_PAGE, "one image moves by {}", largest_change_of_psnr),
+    Quote(LEARNED_PAGE, "and misses 1 % on {} of the weight files", misses_of_the_general_estimate),
     Quote(
         README,
         "has 99 % of what it can gain after {} to {} products, depending on the task; with ten layers, ten restarts "

@@ -48,6 +48,13 @@ def test_one_weight_file_where_the_symmetric_estimate_is_worse_is_seen(monkeypat
     assert not published.symmetric_keeps_its_tolerance()
 
 
+def test_misses_are_counted_by_weight_file(monkeypatch):
+    records(monkeypatch)
+    assert published.misses_of_the_general_estimate() == ["no"]
+    records(monkeypatch, general=(300, 0.011))
+    assert published.misses_of_the_general_estimate() == ["one"]
+
+
 @pytest.mark.parametrize("moved", [-0.021, 0.021])
 def test_a_mean_that_moves_is_seen(monkeypatch, moved):
     records(monkeypatch, moved=moved)
