@@ -26,34 +26,41 @@ def published(
     crops: Annotated[int, typer.Option(min=1, help="Number of crops, all in one batch.")] = 2,
     images: Images = None,
     psnr: Annotated[
-        str | None,
-        typer.Option(help="Folder of images to denoise too, for PSNR; none by default.", metavar="FOLDER"),
+        list[str] | None,
+        typer.Option(help="Folders of images to denoise too, for PSNR; none by default.", metavar="FOLDER"),
+    ] = None,
+    first: Annotated[
+        int | None,
+        typer.Option(min=1, help="Images of each of these folders, the first by name; all by default."),
     ] = None,
     side: Annotated[int, typer.Option(min=8, help="Side of their crops in pixels.")] = 128,
+    report: Annotated[
+        bool, typer.Option("--report", help="Measure nothing, and write the tables of what the folder holds.")
+    ] = False,
 ) -> None:
     """Compare gradients of learned regularisers with published weights: products, and error against a reference.
 
     Weights are those of convex (crr) and weakly convex (wcrr) ridge regularisers and input-convex networks (icnn), for
-    denoising. Rows that the folder holds are not measured again.
+    denoising. Rows that the folder holds are not measured again. The tables name what is not measured.
 
     \b
     python -m bench published --weights WEIGHTS --out results/published
     """
-    from ..studies.published.study import Plan, published_study
+    from ..studies.published.study import Plan, published_study, published_tables
     from ..studies.published.weights import chosen, published_weights
     from ..tasks.images import Layout, find_images
 
     with stdout_to_stderr():
         found = chosen(published_weights(weights), only)
-        photographs = None if psnr is None else find_images(psnr)
         plan = Plan(
             found,
             find_images(images),
             Layout(crop, crops, 1),
             seeds,
-            photographs=photographs,
+            photographs=[find_images(folder) for folder in psnr or ()],
+            first=first,
             side=side,
         )
-        files = published_study(plan, out, say)
+        files = published_tables(plan, out) if report else published_study(plan, out, say)
     for file in files:
         print(file)  # noqa: T201

@@ -25,7 +25,7 @@ def main() -> None:
 
 @app.command()
 def traps() -> None:
-    """Measure every known issue again (half a minute)."""
+    """Measure every known issue again, those of torchopt and silva-networks if installed (half a minute)."""
     from .issues_table import markdown, measure_issues
 
     print(markdown(measure_issues()))  # noqa: T201

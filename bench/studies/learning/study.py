@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,10 +12,10 @@ import torch
 from ...operators import PlugAndPlayPrior
 from ...tasks import Task
 from ...tasks.images import Images, Layout
-from ...utils.atomic_files import make_folder, write_atomically
+from ...utils.atomic_files import make_folder
 from ...utils.errors import UserError
-from ...utils.json_values import finite
-from ...utils.provenance import QUALITY, device_name, fingerprint, provenance, versions
+from ...utils.provenance import QUALITY, device_name
+from ..measured_files import measured_key, store_values, stored_values
 from .exact import ExactLoss
 from .measure import Learned, measure
 from .report import write_report
@@ -98,7 +96,7 @@ def learning_study(plan: Plan, out: Path, progress: Callable[[str], None] = lamb
                 exact: ExactLoss | None = None
                 for row in (plan.reference, *plan.rows):
                     file = folder / f"{_key(plan, row, task, seed)}.json"
-                    learned = _stored(file)
+                    learned = stored_values(file, "learned", Learned)
                     if learned is None:
                         exact = exact or ExactLoss(task, plan.images, plan.layout, seed)
                         learned = measure(row, task, plan.images, plan.layout, seed, exact)
@@ -124,29 +122,16 @@ def one_thread() -> Generator[None]:
 
 def _key(plan: Plan, row: Row, task: Task, seed: int) -> str:
     decides = (row.identity, repr(task), task.label, asdict(plan.layout), plan.images.digest, seed)
-    text = json.dumps([*map(str, decides), fingerprint(SOURCES), versions()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _stored(file: Path) -> Learned | None:
-    """What a file holds; ``None`` if there is none, or it is damaged."""
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))["learned"]
-        values["losses"] = [float("nan") if loss is None else loss for loss in values["losses"]]
-        return Learned(**values)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    return measured_key(decides, SOURCES)
 
 
 def _store(file: Path, measured: Measured) -> None:
     row = measured.row
-    content = {
+    what: dict[str, object] = {
         "row": row.label,
         "source": row.source,
         "identity": row.identity,
         "task": measured.task,
         "seed": measured.seed,
-        "learned": finite(measured.learned.columns()),
-        "provenance": provenance(torch.device("cpu")),
     }
-    write_atomically(file, json.dumps(content, ensure_ascii=False, allow_nan=False))
+    store_values(file, what, "learned", measured.learned.columns())

@@ -6,16 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from solvers import QuasiNewton
 
 from ...operators import data_fidelity
 from ...tasks import Task
-from ...tasks.base import PEAK
 from ...tasks.images import crops
 from ...utils.errors import UserError
 from ...utils.random_streams import stream
+from ..psnr import psnr
 
 ADVISED = QuasiNewton(1e-6)
 """Tolerance at which a PSNR is taken."""
@@ -72,17 +71,12 @@ def scores(task: Task, files: tuple[Path, ...], side: int, seed: int) -> Scores:
             raise UserError(
                 f"no PSNR of {task.label}: the equilibrium has a residual of {point.report.residual:.1e}"
             )
-    advised, exact = _psnr(first.x, truth), _psnr(second.x, truth)
+    advised, exact = psnr(first.x, truth), psnr(second.x, truth)
     return Scores(
-        noisy=float(_psnr(y, truth).mean()),
+        noisy=float(psnr(y, truth).mean()),
         advised=float(advised.mean()),
         exact=float(exact.mean()),
         largest=float((advised - exact).abs().max()),
         applications=first.report.evaluations,
         more=second.report.evaluations,
     )
-
-
-def _psnr(x: Tensor, truth: Tensor) -> Tensor:
-    """PSNR of each image in dB."""
-    return 10 * torch.log10(PEAK**2 / (x - truth).square().flatten(1).mean(1))

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 
+from ...analysis.cost_at_error import percent
 from ...report.figure_style import RC, save_figure
 from ...utils.atomic_files import write_atomically
 from ..table_files import table_files
@@ -36,13 +37,16 @@ the largest difference on one image. Applications are those of each of the two s
 """
 
 
-def published_markdown(gradients: pd.DataFrame, psnr: pd.DataFrame, setting: str) -> str:
+def published_markdown(
+    gradients: pd.DataFrame, psnr: pd.DataFrame, setting: str, missing: Sequence[str] = ()
+) -> str:
     """A table for each regulariser and for each weight file, and one of PSNR, with a legend.
 
     Args:
         gradients: of ``gradient_frame``.
         psnr: of ``psnr_frame``; may be empty.
         setting: a line on images, seeds and the machine.
+        missing: what is not measured.
     """
     errors, shares = gradients["reference"], gradients.groupby("regulariser", sort=False)["energy_share"]
     reference = (
@@ -50,22 +54,29 @@ def published_markdown(gradients: pd.DataFrame, psnr: pd.DataFrame, setting: str
         + ", ".join(f"{share:.2f} ({name})" for name, share in shares.median().items())
         + " of the seconds of a gradient."
     )
-    parts = ["# Gradients of learned regularisers with published weights", setting, LEGEND, reference]
+    parts = ["# Gradients of learned regularisers with published weights", setting]
+    if missing:
+        parts += ["\n".join(["Not measured:", "", *(f"- {line}" for line in missing)])]
+    parts += [LEGEND, reference]
     for name, rows in worst_frame(gradients).groupby("regulariser", sort=False):
         count = int(rows["files"].max())
         parts += [f"## `{name}`, {count} weight file" + "s" * (count > 1), SUMMARY, summary_table(rows)]
     for name, rows in gradients.groupby("weights", sort=False):
         parts += [f"## {name}", _table(rows)]
     if len(psnr):
-        parts += ["## PSNR", f"{psnr['images'].iloc[0]}, one thread. {PSNR}", psnr_table(psnr)]
+        parts += ["## PSNR", PSNR]
+        for images, rows in psnr.groupby("images", sort=False):
+            parts += [f"Of {images}:", psnr_table(rows)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def summary_table(rows: pd.DataFrame) -> str:
-    """The rows of one regulariser, of ``worst_frame``, in Markdown."""
+    """The rows of one regulariser, of ``worst_frame``, in Markdown; rows that lack weight files say so."""
+    files = max(row["files"] for row in _records(rows))
     lines = [
         {
-            "estimator": f"`{row['estimator']}`",
+            "estimator": f"`{row['estimator']}`"
+            + ("" if row["files"] == files else f", {row['files']} of {files} files"),
             "from": row["source"],
             "products": f"{row['applications']:.0f} + {row['vjps']:.0f} = {row['products']:.0f}",
             "error": _spread(row),
@@ -112,11 +123,6 @@ def psnr_table(psnr: pd.DataFrame) -> str:
     return _markdown(lines, 1)
 
 
-def percent(share: float) -> str:
-    """A share in per cent, with two digits."""
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
-
-
 def _spread(row: Mapping[str, Any]) -> str:
     least, most = percent(row["error_least"]), percent(row["error_most"])
     return percent(row["error"]) + ("" if least == most else f" ({least}–{most})")
@@ -136,21 +142,26 @@ def _markdown(lines: Sequence[Mapping[str, str]], left: int) -> str:
 
 
 def write_report(
-    lines: Sequence[GradientLine], psnr: Sequence[PsnrLine], setting: str, out: Path
+    lines: Sequence[GradientLine],
+    psnr: Sequence[PsnrLine],
+    setting: str,
+    missing: Sequence[str],
+    out: Path,
 ) -> list[Path]:
     """Write ``gradients``, ``summary`` and ``psnr`` as CSV and Parquet, ``published.md`` and the figure.
 
     Args:
-        lines: all rows on all weight files and seeds.
-        psnr: of each weight file; may be empty, and there are no files of it then.
+        lines: rows on weight files and seeds.
+        psnr: of weight files; may be empty, and there are no files of it then.
         setting: a line on images, seeds and the machine.
+        missing: what is not measured.
         out: a folder that exists.
 
     Raises:
         Unwritable: the disk is full, or may only be read.
     """
     gradients, scores = gradient_frame(lines), psnr_frame(psnr)
-    files: dict[str, str | bytes] = {"published.md": published_markdown(gradients, scores, setting)}
+    files: dict[str, str | bytes] = {"published.md": published_markdown(gradients, scores, setting, missing)}
     frames = {"gradients": gradients, "summary": worst_frame(gradients)} | (
         {"psnr": scores} if len(scores) else {}
     )

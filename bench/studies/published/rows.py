@@ -54,6 +54,7 @@ ROWS = (
     Row("arXiv 2103.12803", jfb(100)),
     Row("arXiv 1909.01377", deq(1e-6)),
     Row(OURS, estimated(1e-2)),
+    Row(OURS, estimated(1e-2, symmetric=True)),
     Row(OURS, implicit(QuasiNewton(1e-6), CG(1e-5))),
     Row(OURS, implicit(QuasiNewton(1e-7), CG(1e-5))),
     Row(OURS, ADVISED, audited=True),

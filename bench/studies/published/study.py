@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 
 from ...tasks import build_problem
 from ...tasks.images import Images, Layout
-from ...utils.atomic_files import make_folder, write_atomically
-from ...utils.json_values import finite
-from ...utils.provenance import QUALITY, device_name, fingerprint, provenance, versions
+from ...utils.atomic_files import make_folder
+from ...utils.errors import UserError
+from ...utils.provenance import QUALITY, device_name
 from ...utils.random_streams import stream_seed
 from ..learning.study import one_thread
+from ..measured_files import measured_key, store_values, stored_values
 from .measure import Measured, measure
 from .psnr import Scores, scores
 from .reference import reference_of
@@ -29,12 +27,10 @@ from .weights import Published
 
 SOURCES = (
     *QUALITY,
+    "bench/studies/psnr.py",
     *(f"bench/studies/published/{name}.py" for name in ("measure", "psnr", "reference")),
 )
 """Sources that decide what a row measures."""
-NAMES = {Measured: "gradient", Scores: "psnr"}
-"""Names of what was measured in its file."""
-Found = TypeVar("Found", Measured, Scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,8 @@ class Plan:
         images, layout: the training crops are one batch; there is one test crop, which is not used.
         seeds: number of seeds, from 0.
         rows: ways to a gradient.
-        photographs: images for PSNR; ``None`` for no PSNR.
+        photographs: sets of images for PSNR.
+        first: number of images of each set, the first by name; ``None`` for all.
         side: of their crops in pixels.
     """
 
@@ -55,7 +52,8 @@ class Plan:
     layout: Layout
     seeds: int = 1
     rows: Sequence[Row] = ROWS
-    photographs: Images | None = None
+    photographs: Sequence[Images] = ()
+    first: int | None = None
     side: int = 128
 
     @property
@@ -67,12 +65,42 @@ class Plan:
         machine = device_name(torch.device("cpu"))
         return f"{crops} of {layout.crop}×{layout.crop} from {source}, {seeds}, float64, one thread of {machine}."
 
+    def psnr_images(self, photographs: Images) -> tuple[Path, ...]:
+        """The images of a set that are denoised, by name."""
+        return tuple(sorted((*photographs.train, *photographs.test)))[: self.first]
+
+    def images_of(self, photographs: Images) -> str:
+        """In words."""
+        count, everything = len(self.psnr_images(photographs)), len((*photographs.train, *photographs.test))
+        which = "the" if count == everything else f"the first {count} by name of the {everything}"
+        return (
+            f"a crop of {self.side}×{self.side} of each of {which} images of {Path(photographs.source).name}"
+        )
+
+    def gradient_file(self, out: Path, weights: Published, seed: int, row: Row) -> Path:
+        """Where a row on a weight file with a seed is kept."""
+        key = measured_key([row.identity, *self._place(weights, seed)], SOURCES)
+        return out / "measured" / f"{key}.json"
+
+    def reference_file(self, out: Path, weights: Published, seed: int) -> Path:
+        """Where the reference gradient is kept."""
+        return out / "references" / f"{measured_key(self._place(weights, seed), SOURCES)}.safetensors"
+
+    def psnr_file(self, out: Path, weights: Published, photographs: Images) -> Path:
+        """Where the PSNR on a set of images is kept."""
+        count = len(self.psnr_images(photographs))
+        decides = ["psnr", weights.digest, weights.family, photographs.digest, count, self.side]
+        return out / "measured" / f"{measured_key(decides, SOURCES)}.json"
+
+    def _place(self, weights: Published, seed: int) -> list[object]:
+        return [weights.digest, repr(weights.task), asdict(self.layout), self.images.digest, seed]
+
 
 def published_study(plan: Plan, out: Path, progress: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Measure what ``out`` does not hold yet. Returns the files of the tables and the figure.
 
-    These are written at the end; what is measured is kept if it is stopped before. Everything is computed in float64 on
-    one thread of the CPU. ``progress`` gets a line for each row.
+    These are written after each weight file; what is measured is kept if the study is stopped before. Everything is
+    computed in float64 on one thread of the CPU. ``progress`` gets a line for each row.
 
     Raises:
         UserError: there is no reference gradient, or an image is smaller than a crop.
@@ -84,79 +112,81 @@ def published_study(plan: Plan, out: Path, progress: Callable[[str], None] = lam
         )  # refuses what does not fit before anything is written
     for folder in ("measured", "references"):
         make_folder(out / folder)
+    files: list[Path] = []
     with one_thread():
-        lines = [
-            line
-            for each in plan.weights
-            for seed in range(plan.seeds)
-            for line in _gradients(plan, each, seed, out, progress)
-        ]
-        psnr = [_psnr(plan, each, out, progress) for each in plan.weights] if plan.photographs else []
-    return write_report(lines, psnr, plan.setting, out)
+        for each in plan.weights:
+            for seed in range(plan.seeds):
+                _measure_gradients(plan, each, seed, out, progress)
+            for photographs in plan.photographs:
+                _measure_psnr(plan, each, photographs, out, progress)
+            files = published_tables(plan, out)
+    return files
 
 
-def _gradients(
+def published_tables(plan: Plan, out: Path) -> list[Path]:
+    """Write the tables and the figure of what ``out`` holds. They name what of the plan it does not hold.
+
+    Raises:
+        UserError: it holds no gradient of the plan.
+        Unwritable: the disk is full, or may only be read.
+    """
+    lines, scored, missing = list[GradientLine](), list[PsnrLine](), list[str]()
+    for weights, seed in itertools.product(plan.weights, range(plan.seeds)):
+        lacking: list[str] = []
+        for row in plan.rows:
+            measured = stored_values(plan.gradient_file(out, weights, seed, row), "gradient", Measured)
+            if measured is None:
+                lacking.append(f"`{row.solver.label}`")
+            else:
+                lines.append(GradientLine(weights.name, weights.family, seed, row, measured))
+        if lacking:
+            what = ", ".join(lacking) if len(lacking) < len(plan.rows) else "all rows"
+            missing.append(f"{weights.name}, seed {seed}: {what}")
+    for weights, photographs in itertools.product(plan.weights, plan.photographs):
+        values = stored_values(plan.psnr_file(out, weights, photographs), "psnr", Scores)
+        images = plan.images_of(photographs)
+        if values is None:
+            missing.append(f"{weights.name}: PSNR of {images}")
+        else:
+            scored.append(PsnrLine(weights.name, weights.family, images, values))
+    if not lines:
+        raise UserError(
+            f"{out} holds no gradient at these weights, images and crops that was measured with the present sources: "
+            "measure some first"
+        )
+    return write_report(lines, scored, plan.setting, missing, out)
+
+
+def _measure_gradients(
     plan: Plan, weights: Published, seed: int, out: Path, progress: Callable[[str], None]
-) -> list[GradientLine]:
+) -> None:
     """All rows on a weight file with a seed."""
-    problem, reference, lines = None, None, list[GradientLine]()
-    place = [weights.digest, repr(weights.task), asdict(plan.layout), plan.images.digest, seed]
+    problem, reference = None, None
     for row in plan.rows:
-        file = out / "measured" / f"{_key([row.identity, *place])}.json"
-        measured = _stored(file, Measured)
-        if measured is None:
-            if problem is None or reference is None:
-                torch.manual_seed(stream_seed(seed, "everything else"))
-                problem = build_problem(weights.task, plan.images, plan.layout, seed, dtype=torch.float64)
-                reference = reference_of(problem, out / "references" / f"{_key(place)}.safetensors")
-            measured = measure(row, problem, reference)
-            _store(file, measured, {"row": row.solver.label, "seed": seed}, weights)
-            progress(
-                f"{weights.name}, seed {seed} · {row.solver.label}: {measured.applications + measured.vjps:.0f} "
-                f"products, error {measured.error:.1e}, {measured.seconds:.1f} s"
-            )
-        lines.append(GradientLine(weights.name, weights.family, seed, row, measured))
-    return lines
+        file = plan.gradient_file(out, weights, seed, row)
+        if stored_values(file, "gradient", Measured) is not None:
+            continue
+        if problem is None or reference is None:
+            torch.manual_seed(stream_seed(seed, "everything else"))
+            problem = build_problem(weights.task, plan.images, plan.layout, seed, dtype=torch.float64)
+            reference = reference_of(problem, plan.reference_file(out, weights, seed))
+        measured = measure(row, problem, reference)
+        what = weights.columns() | {"row": row.solver.label, "seed": seed}
+        store_values(file, what, "gradient", measured.columns())
+        progress(
+            f"{weights.name}, seed {seed} · {row.solver.label}: {measured.applications + measured.vjps:.0f} "
+            f"products, error {measured.error:.1e}, {measured.seconds:.1f} s"
+        )
 
 
-def _psnr(plan: Plan, weights: Published, out: Path, progress: Callable[[str], None]) -> PsnrLine:
-    assert plan.photographs is not None
-    found = plan.photographs
-    files = tuple(sorted((*found.train, *found.test)))
-    file = (
-        out / "measured" / f"{_key(['psnr', weights.digest, weights.family, found.digest, plan.side])}.json"
-    )
-    values = _stored(file, Scores)
-    if values is None:
-        values = scores(weights.task, files, plan.side, 0)
-        _store(file, values, {"images": len(files), "side": plan.side}, weights)
-        progress(f"{weights.name}: {values.advised:.3f} dB, {values.exact:.3f} dB solved further")
-    images = f"{len(files)} crops of {plan.side}×{plan.side}, one of each image of {Path(found.source).name}"
-    return PsnrLine(weights.name, weights.family, images, values)
-
-
-def _key(decides: Sequence[object]) -> str:
-    text = json.dumps([*map(str, decides), fingerprint(SOURCES), versions()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _stored(file: Path, kind: type[Found]) -> Found | None:
-    """What a file holds; ``None`` if there is none, or it is damaged."""
-    try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))[NAMES[kind]]
-        values |= {name: math.nan for name, value in values.items() if value is None}
-        return kind(**values)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
-def _store(file: Path, values: Measured | Scores, what: dict[str, object], weights: Published) -> None:
-    content = {
-        "weights": weights.name,
-        "digest": weights.digest,
-        "family": weights.family,
-        **what,
-        NAMES[type(values)]: finite(values.columns()),
-        "provenance": provenance(torch.device("cpu")),
-    }
-    write_atomically(file, json.dumps(content, ensure_ascii=False, allow_nan=False))
+def _measure_psnr(
+    plan: Plan, weights: Published, photographs: Images, out: Path, progress: Callable[[str], None]
+) -> None:
+    file = plan.psnr_file(out, weights, photographs)
+    if stored_values(file, "psnr", Scores) is not None:
+        return
+    files = plan.psnr_images(photographs)
+    values = scores(weights.task, files, plan.side, 0)
+    what = weights.columns() | {"images": [file.name for file in files], "side": plan.side}
+    store_values(file, what, "psnr", values.columns())
+    progress(f"{weights.name}: {values.advised:.3f} dB, {values.exact:.3f} dB solved further")

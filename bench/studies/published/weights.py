@@ -31,6 +31,10 @@ class Published:
     digest: str
     task: Task
 
+    def columns(self) -> dict[str, object]:
+        """For a JSON file."""
+        return {"weights": self.name, "digest": self.digest, "family": self.family}
+
 
 def published_weights(folder: Path) -> list[Published]:
     """The weight files of a folder that a regulariser fits, sorted by name.

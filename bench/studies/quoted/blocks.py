@@ -8,23 +8,20 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from ...analysis import cost_at_error
-from ...analysis.cost_at_error import WITHIN, percent
+from ...analysis.cost_at_error import WITHIN
 from ...analysis.over_seeds import column
-from ..published.report import summary_table
-from ..published.rows import ADVISED
 from .outer import outer
+from .published import published_choices, published_gradients, published_psnr
 from .references import (
     LEARNING,
     OPERATORS,
     PARETO,
-    PUBLISHED,
     SMALL,
     cheapest_within,
     counts,
     errors,
     pareto_points,
     past_depth_curves,
-    reference_csv,
     run_setting,
     tidy_reference,
     training_looks,
@@ -142,32 +139,6 @@ def operators() -> str:
     return cost_at_error.cost_at_error_markdown(tidy_reference(OPERATORS), TUNED, TASKS)
 
 
-def published_choices() -> str:
-    """Products and the worst error of the study's setting and of the advised ones, for each regulariser."""
-    frame = reference_csv(f"{PUBLISHED}/summary.csv")
-    names = list(frame["regulariser"].unique())
-    rows = frame.set_index(["estimator", "regulariser"])
-
-    def cell(estimator: str, name: str) -> str:
-        row = rows.loc[(estimator, name)]
-        return f"{row['products']:.0f} ({percent(row['error_most'])})"
-
-    lines = [
-        [f"`{estimator}`", *(cell(estimator, name) for name in names)]
-        for estimator in ("study_ift(0.0001)", "study_jfb(0.0001)", ADVISED.label, "estimated(0.01)")
-    ]
-    return _table(["products (error)", *names], "|:--" + "|--:" * len(names) + "|", lines)
-
-
-def published_gradients() -> str:
-    """All rows at published weights: a table for each regulariser."""
-    parts: list[str] = []
-    for name, rows in reference_csv(f"{PUBLISHED}/summary.csv").groupby("regulariser", sort=False):
-        files = int(rows["files"].max())
-        parts += [f"**{name}**, {files} weight file" + "s" * (files > 1) + ":", summary_table(rows)]
-    return "\n\n".join(parts)
-
-
 BLOCKS: dict[str, Callable[[], str]] = {
     "operators": operators,
     "costs": costs,
@@ -177,6 +148,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "warm": warm,
     "published-choices": published_choices,
     "published-gradients": published_gradients,
+    "published-psnr": published_psnr,
     "outer": outer,
 }
 """Each table by the name in the comment above it."""

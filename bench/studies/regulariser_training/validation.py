@@ -15,6 +15,7 @@ from ...tasks.images import read_image
 from ...utils.errors import UserError
 from ...utils.random_streams import stream
 from ..denoiser_training.crops import image_files
+from ..psnr import psnr
 
 ACCURACY = 1e-2
 """Relative residual of the gradient, ``‖∇E(x)‖ ≤ 1e-2 ‖x‖``: it moves the PSNR by less than 0.02 dB (docs)."""
@@ -30,7 +31,7 @@ class Validation:
 
     def psnr_of(self, x: Tensor) -> float:
         """Mean PSNR in dB of images, which are not clipped."""
-        return float((-10 * (x - self.truth).square().mean((1, 2, 3)).log10()).mean())
+        return float(psnr(x, self.truth).mean())
 
     @torch.no_grad()
     def psnr(self, regulariser: SmoothRegulariser, accuracy: float = ACCURACY) -> float:

@@ -22,8 +22,8 @@ from bench.measurement.hypergradient import reference_gradient
 from bench.measurement.training import parameters
 from bench.operators import ForwardBackward
 from bench.penalties import Wavelets, WeightedPenalty
-from bench.studies.external import issues_deepinv, issues_torchdeq
-from bench.studies.external.issues_table import KNOWN_ISSUES, markdown
+from bench.studies.external import issues_deepinv, issues_table, issues_torchdeq
+from bench.studies.external.issues_table import FURTHER_ISSUES, KNOWN_ISSUES, markdown
 from bench.tasks import build_problem
 from bench.tasks.deblurring import MotionBlur, circular_blur
 from bench.tasks.images import Layout, find_images
@@ -299,3 +299,31 @@ def test_every_known_issue_is_documented():
         line for line in documented.splitlines() if line.startswith(("| torchdeq", "| deepinv", "| ptwt"))
     ]
     assert len(rows) == len(KNOWN_ISSUES)
+
+
+DISTRIBUTIONS = {"torchopt": "torchopt", "silva_networks": "silva-networks"}
+"""Names on PyPI of the modules in ``FURTHER_ISSUES``."""
+
+
+@pytest.mark.parametrize("module", FURTHER_ISSUES)
+def test_every_issue_of_a_further_library_is_documented(module):
+    documented = (Path(__file__).parents[3] / "docs" / "peers.md").read_text(encoding="utf-8")
+    rows = [line for line in documented.splitlines() if line.startswith(f"| {DISTRIBUTIONS[module]} ")]
+    assert len(rows) == len(FURTHER_ISSUES[module]) > 0
+
+
+@pytest.mark.parametrize("module", FURTHER_ISSUES)
+def test_issues_of_a_further_library_are_measured_where_it_is_installed(module, monkeypatch):
+    monkeypatch.setattr(issues_table, "KNOWN_ISSUES", ())
+    monkeypatch.setattr(issues_table, "find_spec", lambda name: name == module)
+    monkeypatch.setitem(FURTHER_ISSUES, module, [lambda: module])
+    assert issues_table.measure_issues() == [module]
+
+
+@pytest.mark.parametrize("module", FURTHER_ISSUES)
+def test_a_known_issue_of_a_further_library_is_still_there_as_documented(module):
+    pytest.importorskip(module, reason="no environment of the project holds it: see docs/peers.md")
+    documented = (Path(__file__).parents[3] / "docs" / "peers.md").read_text(encoding="utf-8")
+    for issue in FURTHER_ISSUES[module]:
+        (line,) = markdown([issue()]).splitlines()[2:]
+        assert line in documented

@@ -21,8 +21,9 @@ from bench.studies.published import study
 from bench.studies.published.measure import Basis, measure
 from bench.studies.published.psnr import scores
 from bench.studies.published.reference import LOOSE, TIGHT, reference_of
+from bench.studies.published.report import summary_table
 from bench.studies.published.rows import ROWS, Row
-from bench.studies.published.study import Plan, published_study
+from bench.studies.published.study import Plan, published_study, published_tables
 from bench.studies.published.weights import published_weights
 from bench.tasks import build_problem
 from bench.tasks.images import Layout
@@ -133,7 +134,9 @@ def test_all_rows_are_different():
 
 def test_a_study_is_measured_once(weights, tmp_path, monkeypatch):
     told = []
-    files = published_study(plan(weights[:1], photographs=packaged_images(), side=24), tmp_path, told.append)
+    files = published_study(
+        plan(weights[:1], photographs=[packaged_images()], side=24), tmp_path, told.append
+    )
     assert len(told) == 3
     names = {file.name for file in files}
     assert names >= {"published.md", "gradients.csv", "summary.parquet", "psnr.csv", "published.png"}
@@ -148,10 +151,60 @@ def test_a_study_is_measured_once(weights, tmp_path, monkeypatch):
 
     monkeypatch.setattr(study, "measure", again)
     monkeypatch.setattr(study, "scores", again)
-    published_study(plan(weights[:1], photographs=packaged_images(), side=24), tmp_path)
+    published_study(plan(weights[:1], photographs=[packaged_images()], side=24), tmp_path)
     assert (tmp_path / "published.md").read_text() == text
     with pytest.raises(AssertionError, match="measured again"):
         published_study(plan(weights[:1], (Row("test", jfb(3)),)), tmp_path)
+
+
+def test_tables_name_what_is_not_measured(weights, tmp_path):
+    photographs = packaged_images()
+    few = plan(weights[:2], FAST[:1])
+    published_study(few, tmp_path)
+    whole = replace(few, weights=weights, rows=FAST, photographs=[photographs], first=2, side=24)
+    published_study(replace(whole, weights=weights[:1], photographs=()), tmp_path)
+    files = published_tables(whole, tmp_path)
+    assert {file.name for file in files} >= {"published.md", "published.png"}
+    assert not (tmp_path / "psnr.csv").exists()
+    text = (tmp_path / "published.md").read_text()
+    assert f"- {weights[1].name}, seed 0: `{FAST[1].solver.label}`\n" in text
+    assert f"- {weights[2].name}, seed 0: all rows\n" in text
+    images = f"a crop of 24×24 of each of the first 2 by name of the 10 images of {photographs.source}"
+    assert all(f"- {each.name}: PSNR of {images}\n" in text for each in weights)
+    assert len(pd.read_csv(tmp_path / "gradients.csv")) == 3
+    published_study(replace(whole, weights=weights[:1], photographs=()), tmp_path)
+    assert "Not measured" not in (tmp_path / "published.md").read_text()
+
+
+def test_a_row_of_some_weight_files_says_so():
+    row = {"source": "test", "applications": 3.0, "vjps": 1.0, "products": 4.0, "cosine": 0.5, "scaled": 0.8}
+    row |= {"error": 0.3, "error_least": 0.2, "error_most": 0.4}
+    rows = pd.DataFrame([row | {"estimator": "a", "files": 3}, row | {"estimator": "b", "files": 2}])
+    table = summary_table(rows)
+    assert "| `a` " in table
+    assert "| `b`, 2 of 3 files |" in table
+
+
+def test_the_first_images_by_name_are_scored(weights, tmp_path):
+    photographs = packaged_images()
+    first = plan(weights[:1], FAST[:1], photographs=[photographs], first=1, side=24)
+    names = sorted(file.name for file in (*photographs.train, *photographs.test))
+    published_study(first, tmp_path)
+    stored = [json.loads(file.read_text()) for file in (tmp_path / "measured").iterdir()]
+    (scored,) = [content for content in stored if "psnr" in content]
+    assert scored["images"] == names[:1]
+    everything = replace(first, first=None)
+    assert everything.psnr_images(photographs)[:1] == first.psnr_images(photographs)
+    assert everything.psnr_file(tmp_path, weights[0], photographs) != first.psnr_file(
+        tmp_path, weights[0], photographs
+    )
+
+
+@pytest.mark.misuse("tables of published gradients of an empty folder", "refused: UserError")
+def test_tables_of_nothing_are_refused(weights, tmp_path):
+    with pytest.raises(UserError, match="holds no gradient at these weights"):
+        published_tables(plan(weights), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.misuse("a damaged file of a measured gradient", "right: the row is measured again")
@@ -191,7 +244,7 @@ def test_no_reference_is_told(problem, tmp_path, monkeypatch):
 def test_the_command_writes_the_tables(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(study, "ROWS", FAST)
     monkeypatch.setattr(measuring, "AUDIT", 50)
-    monkeypatch.setattr(Plan.__init__, "__defaults__", (1, FAST, None, 128))
+    monkeypatch.setattr(Plan.__init__, "__defaults__", (1, FAST, (), None, 128))
     code = entry(
         [
             *("published", "--weights", str(folder), "--out", str(tmp_path), "--only", "crr_tiny"),
@@ -204,6 +257,22 @@ def test_the_command_writes_the_tables(folder, tmp_path, capsys, monkeypatch):
     frame = pd.read_csv(tmp_path / "gradients.csv")
     assert set(frame["weights"]) == {"crr_tiny", "wcrr_tiny"}
     assert len(frame) == 4
+    (tmp_path / "gradients.csv").unlink()
+    monkeypatch.setattr(study, "measure", None)
+    arguments = (
+        "published",
+        "--weights",
+        str(folder),
+        "--out",
+        str(tmp_path),
+        "--crop",
+        "24",
+        "--crops",
+        "1",
+    )
+    assert entry([*arguments, "--report"]) == 0
+    assert len(pd.read_csv(tmp_path / "gradients.csv")) == 4
+    assert "- icnn_tiny, seed 0: all rows" in (tmp_path / "published.md").read_text()
 
 
 @pytest.mark.misuse(
