@@ -8,10 +8,15 @@ import math
 import torch
 from torch import Tensor, nn
 
+from solvers import DerivativeBounds
+
 from ..denoisers.architectures import convolution_norm
+from ..operators.data_fidelity import DataFidelity
 from ..operators.gradient_step import Curvature, SmoothRegulariser
 from .convolutions import GRID, convolve, convolve_adjoint, symbol_maximum
+from .filter_chain import FilterChain
 from .potentials import huber, huber_slope
+from .ridge_bounds import RidgeBounds
 
 CHANNELS = (1, 4, 8, 64)
 """Channels between the convolutions."""
@@ -92,6 +97,26 @@ class RidgeRegulariser(SmoothRegulariser):
         first, *others = self.kernels
         first = first - first.mean((1, 2, 3), keepdim=True)
         return [first * symbol_maximum([first, *others], SIDE).rsqrt(), *others]
+
+    def norm_slope(self) -> float:
+        """The norm of the derivative, in the kernels, of the logarithm of the norm that W is divided by."""
+        kernels = [kernel.detach().requires_grad_() for kernel in self.kernels]
+        with torch.enable_grad():
+            first = kernels[0] - kernels[0].mean((1, 2, 3), keepdim=True)
+            size = symbol_maximum([first, *kernels[1:]], SIDE).log() / 2
+            slopes = torch.autograd.grad(size, kernels)
+        return math.hypot(*(float(slope.double().norm()) for slope in slopes))
+
+    @torch.no_grad()
+    def chain(self) -> FilterChain:
+        """The filters as a chain of convolutions with bounds on their norms."""
+        first, *others = self.kernels
+        factor = symbol_maximum([first - first.mean((1, 2, 3), keepdim=True), *others], SIDE).rsqrt()
+        return FilterChain.of(self.filters(), self.circular, float(factor))
+
+    def regularity(self, step: float, data: DataFidelity) -> DerivativeBounds | None:
+        """See ``SmoothRegulariser.regularity``."""
+        return RidgeBounds.of(step, self, data)
 
     @torch.no_grad()
     def curvature(self) -> Curvature:
