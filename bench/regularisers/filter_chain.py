@@ -1,6 +1,6 @@
 """Bounds on a chain of convolutions ``W = K_3 K_2 K_1``, and on its derivatives in the kernels.
 
-A kernel D of k×k has ``‖D z‖ ≤ k ‖D‖ ‖z‖``, with the norm of its entries: each output o is ``Σ_{j,t} D_{oj}(t) S_t z_j``
+A kernel D of k×k has ``‖D z‖ ≤ k ‖D‖ ‖z‖``, with the norm of its entries: an output is ``Σ_{j,t} D_{oj}(t) S_t z_j``
 with shifts ``‖S_t‖ ≤ 1``, so Cauchy–Schwarz gives ``‖D z‖² ≤ Σ_o (Σ_{jt} D_{oj}(t)²) (Σ_{jt} ‖z_j‖²)``. That bounds the
 derivative of ``W x`` in the direction of kernels ``D_1, D_2, D_3``, ``Σ_l K_{>l} D_l K_{<l} x``, for every x. For a
 given x, ``‖D z‖² = Σ_o D_oᵀ G D_o`` is sharper, with the Gram matrix G of the patches of z.
@@ -9,7 +9,7 @@ given x, ``‖D z‖² = Σ_o D_oᵀ G D_o`` is sharper, with the Gram matrix G 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad, unfold
 
 from ..denoisers.architectures import convolution_norm
+from ..operators.proximal import norm
 from .convolutions import GRID, convolve, convolve_adjoint
 
 
@@ -42,7 +43,7 @@ class FilterChain:
     def of(cls, kernels: Sequence[Tensor], circular: bool, first_factor: float) -> FilterChain:
         """The chain of ``kernels``, with its norms."""
         norms = tuple(convolution_norm(kernel, GRID) for kernel in kernels)
-        return cls(tuple(kernels), circular, first_factor, norms)
+        return cls(tuple(kernel.detach() for kernel in kernels), circular, first_factor, norms)
 
     @property
     def norm(self) -> float:
@@ -120,26 +121,26 @@ class FilterChain:
             gram += patches @ patches.T
         return gram
 
-    def rounding(self, size: float) -> float:
-        """A bound on the rounding of ``W x`` in units of float64, for ``‖x‖ ≤ size``; products are added one by one.
+    def rounding(self, values: Sequence[Tensor]) -> float:
+        """A bound on the rounding of ``W x`` in float64 for ``values = forward(x)``; products are added one by one.
 
         A sum of n products rounds off at most n units of the sum of their moduli, and a convolution with the moduli of
         a kernel has the norm of the matrix of its sums.
         """
-        return self._rounding(list(range(len(self.kernels))), size, adjoint=False)
+        return self._rounding(range(len(self.kernels)), [norm(z) for z in values[:-1]], (1, 2, 3))
 
-    def adjoint_rounding(self, size: float) -> float:
-        """The same of ``Wᵀg`` for ``‖g‖ ≤ size``."""
-        return self._rounding(list(reversed(range(len(self.kernels)))), size, adjoint=True)
+    def adjoint_rounding(self, values: Sequence[Tensor]) -> float:
+        """The same of ``Wᵀg`` for ``values = backward(g)``."""
+        order = reversed(range(len(self.kernels)))
+        return self._rounding(order, [norm(g) for g in values[:0:-1]], (0, 2, 3))
 
-    def _rounding(self, order: Sequence[int], size: float, adjoint: bool) -> float:
+    def _rounding(self, order: Iterable[int], sizes: Sequence[float], summed: tuple[int, ...]) -> float:
         error = 0.0
-        for place in order:
+        for place, size in zip(order, sizes, strict=True):
             kernel = self.kernels[place]
-            terms = kernel[:, 0].numel() if adjoint else kernel[0].numel()
+            terms = math.prod(kernel.shape[axis] for axis in summed)
             moduli = float(torch.linalg.matrix_norm(kernel.abs().sum((2, 3)), ord=2))
-            error = (self.norms[place] + terms * UNIT * moduli) * error + terms * UNIT * moduli * size
-            size *= self.norms[place]
+            error = self.norms[place] * error + terms * UNIT * moduli * (size + 2 * error)
         return error
 
 

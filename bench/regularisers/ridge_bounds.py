@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,7 @@ class RidgeBounds:
 
     @torch.no_grad()
     def rounding(self, x: Tensor) -> float:
-        """A bound on the rounding error of an application at ``x``; costs two applications below float64.
+        """A bound on the rounding error of an application at ``x``; costs an application, three below float64.
 
         There the distance to float64 is measured and doubled, since another order of a sum has another error.
         """
@@ -132,24 +133,20 @@ class RidgeBounds:
 
     def _allowance(self, x: Tensor) -> float:
         """A bound on the float64 rounding error of a step at ``x``, from the sizes of all its terms."""
-        chain, data = self.chain, self.float64[1]
+        chain, data, steepest = self.chain, self.float64[1], self.potential.largest_slope
         size, n = norm(x), data.backprojection[0].numel()
         transform = TRANSFORM * math.log2(2 * n) if isinstance(data.normal, FourierNormal) else 0.0
         backprojection = math.sqrt(self.largest) * norm(data.y)
         descent = (transform + STEPS) * UNIT * (self.largest * size + backprojection)
-        # |h| is at most its steepest slope times |z|, and at most its limits.
-        limits = (1 + self.potential.weak) * math.sqrt(
-            x.numel() * float(self.potential.sizes.square().reciprocal().sum())
-        )
-        h = min(self.potential.largest_slope * chain.norm * self.scale * size, limits)
-        rounded = self.potential.largest_slope * self._z_rounding(x) + STEPS * UNIT * h
-        slope = chain.norm * (rounded + STEPS * UNIT * h) + chain.adjoint_rounding(h + rounded)
+        values = chain.forward(self.scale * x.double())
+        h = self.potential.value(values[-1])
+        moved = steepest * self._z_rounding(values) + STEPS * UNIT * norm(h)
+        slope = chain.norm * moved + chain.adjoint_rounding(chain.backward(h))
         return STEPS * UNIT * size + self.tau * (descent + self.strength * slope)
 
-    def _z_rounding(self, x: Tensor) -> float:
-        """A bound on the float64 rounding error of z."""
-        size = self.scale * norm(x)
-        return self.chain.rounding(2 * size) + STEPS * UNIT * self.chain.norm * size
+    def _z_rounding(self, values: Sequence[Tensor]) -> float:
+        """A bound on the float64 rounding of z, given the values of the chain; those of ``e^s x`` are rounded too."""
+        return self.chain.rounding(values) + 4 * UNIT * self.chain.norm * norm(values[0])
 
     @torch.no_grad()
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
@@ -157,14 +154,17 @@ class RidgeBounds:
         chain, potential = self.chain, self.potential
         values, along = chain.forward(self.scale * x.double()), chain.forward(u.double())
         z, q = values[-1], along[-1].abs()
-        reach, slack, all_slack = self.scale * radius, *self._slack(x, z)
+        reach, slack, all_slack = self.scale * radius, *self._slack(x, values)
         D = chain.norm * reach + all_slack
-        moved = potential.changes(z, reach * chain.row_norms(*x.shape[-2:]) + slack)
+        rows = chain.row_norms(*x.shape[-2:])
+        moved = potential.changes(z, reach * rows + slack)
         if radius == 0 and x.dtype == torch.float64:  # the derivatives at a point, as they are computed
             D = 0.0
         at_x, anywhere = chain.derivative_at(values), chain.derivative_norm()
         # Changes of P q, and of <q, h>, <q, psi> and <q_c, psi_c>.
-        slopes = math.sqrt(largest_sum((moved.slope * q).square(), moved.gap, D))
+        slope = moved.slope * q
+        slopes = math.sqrt(largest_sum(slope.square(), moved.gap, D))
+        pulled = min(chain.norm * slopes, largest_sum(slope * rows, moved.gap, D))
         steep = norm(moved.steepest * q)
         value, offset = steep * D, largest_sum(moved.offset * q, moved.gap, D)
         by_channel = min(offset, norm((moved.offset * q).sum((0, 2, 3))))
@@ -187,11 +187,11 @@ class RidgeBounds:
             kernels + self.tilt * (2 * pulled_h + pulled_psi),
         )
         grown = OUTWARD * self.tau * self.strength
-        return DerivativeChange(grown * self.scale * chain.norm * slopes, grown * parameters, grown * size)
+        return DerivativeChange(grown * self.scale * pulled, grown * parameters, grown * size)
 
-    def _slack(self, x: Tensor, z: Tensor) -> tuple[float | Tensor, float]:
+    def _slack(self, x: Tensor, values: Sequence[Tensor]) -> tuple[float | Tensor, float]:
         """By how much rounding may have moved each coefficient, and all of them together."""
-        slack = self._z_rounding(x)
+        slack, z = self._z_rounding(values), values[-1]
         if x.dtype == torch.float64:
             return slack, slack
         R = self.regulariser

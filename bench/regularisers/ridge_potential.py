@@ -56,7 +56,7 @@ class RidgePotential:
 
     def offset(self, z: Tensor) -> Tensor:
         """``ψ(z) = h'(z) z − h(z)``."""
-        beyond = [slope * kink * (z.abs() > kink) for kink, slope in self._kinks()]
+        beyond = [slope * kink * (z.abs() > kink).to(z) for kink, slope in self._kinks()]
         return -z.sign() * (beyond[0] - beyond[1])
 
     def changes(self, z: Tensor, d: Tensor) -> CoefficientChanges:
@@ -66,12 +66,12 @@ class RidgePotential:
         for kink, slope in self._kinks():
             if slope:
                 gap = (size - kink).abs()
-                near = gap <= d
+                near = (gap <= d).to(z)
                 gaps.append(gap)
                 slopes.append(slope * near)
                 # The ball may reach beyond the opposite kink as well, where ψ has the other sign.
-                offsets.append(slope * kink * near * (1.0 + (size + kink <= d)))
-                steepest.append(slope * (size - d <= kink))
+                offsets.append(slope * kink * near * (1 + (size + kink <= d).to(z)))
+                steepest.append(slope * (size - d <= kink).to(z))
         slope, most = (torch.stack(parts).amax(0) for parts in (slopes, steepest))
         return CoefficientChanges(torch.stack(gaps).amin(0), slope, torch.stack(offsets).sum(0), most)
 
