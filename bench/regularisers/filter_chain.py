@@ -43,7 +43,7 @@ class FilterChain:
     def of(cls, kernels: Sequence[Tensor], circular: bool, first_factor: float) -> FilterChain:
         """The chain of ``kernels``, with its norms."""
         norms = tuple(convolution_norm(kernel, GRID) for kernel in kernels)
-        return cls(tuple(kernel.detach() for kernel in kernels), circular, first_factor, norms)
+        return cls(tuple(kernel.detach().clone() for kernel in kernels), circular, first_factor, norms)
 
     @property
     def norm(self) -> float:

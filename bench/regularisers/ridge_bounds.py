@@ -97,6 +97,7 @@ class RidgeBounds:
         wide = regulariser
         if regulariser.strength.dtype != torch.float64:
             wide = copy.deepcopy(regulariser).double()
+
         bounds, chain = wide.curvature(), wide.chain()
         # Eigenvalues of a symmetric J.
         ends = (
