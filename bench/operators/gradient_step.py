@@ -9,7 +9,7 @@ import torch
 from deepinv.physics import LinearPhysics
 from torch import Tensor, nn
 
-from solvers import Map
+from solvers import DerivativeBounds, Map
 
 from .base import Operator
 from .data_fidelity import DataFidelity, data_fidelity
@@ -44,6 +44,10 @@ class SmoothRegulariser(nn.Module):
     @abstractmethod
     def curvature(self) -> Curvature:
         """Bounds on second derivatives at the present parameters."""
+
+    def regularity(self, step: float, data: DataFidelity) -> DerivativeBounds | None:
+        """Bounds on the derivatives of a gradient step τ on ``data`` and R; ``None`` if unknown."""
+        return None
 
     def forward(self, x: Tensor) -> Tensor:
         """``R`` of each image."""
@@ -98,6 +102,10 @@ class GradientStep(Operator):
         if not bounds.proven:
             return float("nan")
         return max(1 - step * (spectrum[0] - bounds.weak), abs(1 - step * (spectrum[1] + bounds.largest)))
+
+    def regularity(self, data: DataFidelity) -> DerivativeBounds | None:
+        """The bounds of the regulariser."""
+        return self.regulariser.regularity(self.step(), data)
 
     def network_weights(self) -> list[nn.Parameter]:
         """The parameters of R, which have the learning rate of networks."""

@@ -8,10 +8,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..denoisers.architectures import convolution_norm
+from solvers import DerivativeBounds
+
+from ..operators.data_fidelity import DataFidelity
 from ..operators.gradient_step import Curvature, SmoothRegulariser
-from .convolutions import GRID, convolve, convolve_adjoint, symbol_maximum
+from .convolutions import convolve, convolve_adjoint, symbol_maximum
+from .filter_chain import FilterChain
 from .potentials import huber, huber_slope
+from .ridge_bounds import RidgeBounds
 
 CHANNELS = (1, 4, 8, 64)
 """Channels between the convolutions."""
@@ -66,6 +70,7 @@ class RidgeRegulariser(SmoothRegulariser):
             torch.randn(shape, generator=generator, dtype=torch.float64) / SIZE / math.sqrt(shape[1])
             for shape in shapes
         )
+        self._chain: tuple[list[tuple[int, int]], FilterChain] | None = None  # at kernels and their versions
 
     def energy(self, x: Tensor) -> Tensor:
         """See ``SmoothRegulariser.energy``."""
@@ -93,9 +98,34 @@ class RidgeRegulariser(SmoothRegulariser):
         first = first - first.mean((1, 2, 3), keepdim=True)
         return [first * symbol_maximum([first, *others], SIDE).rsqrt(), *others]
 
+    def norm_slope(self) -> float:
+        """The norm of the derivative, in the kernels, of the logarithm of the norm that W is divided by."""
+        kernels = [kernel.detach().requires_grad_() for kernel in self.kernels]
+        with torch.enable_grad():
+            first = kernels[0] - kernels[0].mean((1, 2, 3), keepdim=True)
+            size = symbol_maximum([first, *kernels[1:]], SIDE).log() / 2
+            slopes = torch.autograd.grad(size, kernels)
+        return math.hypot(*(float(slope.double().norm()) for slope in slopes))
+
+    @torch.no_grad()
+    def chain(self) -> FilterChain:
+        """The filters as a chain of convolutions with bounds on their norms; computed again when a kernel has changed.
+
+        The norms take as long as tens of applications.
+        """
+        versions = [(id(p), p._version) for p in self.kernels]
+        if self._chain is None or self._chain[0] != versions:
+            first, *others = self.kernels
+            factor = symbol_maximum([first - first.mean((1, 2, 3), keepdim=True), *others], SIDE).rsqrt()
+            self._chain = versions, FilterChain.of(self.filters(), self.circular, float(factor))
+        return self._chain[1]
+
+    def regularity(self, step: float, data: DataFidelity) -> DerivativeBounds | None:
+        """See ``SmoothRegulariser.regularity``."""
+        return RidgeBounds.of(step, self, data)
+
     @torch.no_grad()
     def curvature(self) -> Curvature:
         """``e^{α+b}‖W‖²`` and ``w e^α ‖W‖²``: with one norm for each convolution, which is proven, and too large."""
-        norm = math.prod(convolution_norm(kernel, GRID) for kernel in self.filters()) ** 2
-        strength = float(self.strength.exp()) * norm
+        strength = float(self.strength.exp()) * self.chain().norm ** 2
         return Curvature(strength * float(self.steepness.exp()), self.weak * strength)

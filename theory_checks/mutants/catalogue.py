@@ -7,6 +7,7 @@ from .certificates import CERTIFICATE_MUTANTS
 from .estimators import ESTIMATOR_MUTANTS
 from .operators import OPERATOR_MUTANTS
 from .primal_dual import PRIMAL_DUAL_MUTANTS
+from .ridge import RIDGE_MUTANTS
 from .solves import SOLVE_MUTANTS
 from .splittings import SPLITTING_MUTANTS
 
@@ -17,4 +18,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *OPERATOR_MUTANTS,
     *SPLITTING_MUTANTS,
     *PRIMAL_DUAL_MUTANTS,
+    *RIDGE_MUTANTS,
 )

@@ -85,9 +85,9 @@ def test_a_changed_parameter_changes_the_step():
     assert P.operator.step() < before
 
 
-def test_a_certificate_is_an_estimate():
-    """The operator states no bounds on its derivatives."""
-    P = problem("denoising(crr)", 16)
+def test_a_certificate_of_a_network_is_an_estimate():
+    """It states no bounds on its derivatives."""
+    P = problem("denoising(icnn)", 16)
     solution, _ = training_step(certified(0.1), P, P.train)
     assert solution.certificates
     assert not solution.certificates[0].rigorous

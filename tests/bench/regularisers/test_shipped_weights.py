@@ -85,3 +85,17 @@ def test_the_shipped_weights_denoise():
 def test_without_shipped_weights_parameters_are_the_initial_ones(make):
     assert make().shipped is None
     assert same(make().regulariser(torch.float64, "cpu"), make().family.build())
+
+
+def test_the_shipped_weights_deblur_unchanged():
+    """With the noise that they were trained for; they know nothing of the blur. The start has less noise than y."""
+    images, layout = find_images(None), Layout(crop=64, train=1, test=4)
+    problem = build_problem(parse_task("deblurring(crr, noise=0.1)"), images, layout, 0, dtype=torch.float64)
+    with torch.no_grad():
+        found = QuasiNewton(1e-6, 500)(problem.bind(problem.test), problem.start(problem.test))
+
+    def psnr(x: torch.Tensor) -> float:
+        squares = (x - problem.test.truth).square().mean((1, 2, 3))
+        return float(-10 * squares.log10().mean())
+
+    assert psnr(found.x) > psnr(problem.test.x0) + 1.5 > psnr(problem.test.y) + 8
