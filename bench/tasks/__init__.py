@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from .base import Batch, Problem, Task, build_problem, loss, spectrum
+from .complex_images import shown
 from .deblurring import deblurring, deblurring_colour
 from .demosaicing import demosaicing
 from .denoising import denoising, denoising_colour
@@ -28,4 +29,4 @@ ROSTER: dict[str, Callable[..., Task]] = {
     "poisson": poisson,
 }
 
-__all__ = ["ROSTER", "Batch", "Problem", "Task", "build_problem", "loss", "spectrum"]
+__all__ = ["ROSTER", "Batch", "Problem", "Task", "build_problem", "loss", "shown", "spectrum"]

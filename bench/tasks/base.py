@@ -73,6 +73,11 @@ class Batch:
         """The samples at ``index``."""
         return Batch(self.truth[index], self.y[index], self.x0[index])
 
+    def picture(self) -> Tensor:
+        """The measurements, where they are images; otherwise the start, a gradient step: ``(B, C, H, W)``."""
+        images = self.y.shape == self.truth.shape and self.truth.shape[1] != COMPLEX
+        return self.y if images else self.x0
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -99,8 +104,8 @@ class Problem:
 
     @property
     def contraction(self) -> float:
-        """See ``Operator.contraction``; an estimate if the spectrum is. The certificate of a network takes a second."""
-        return self.operator.contraction(self.spectrum.ends)
+        """See ``Operator.contraction``; ``nan`` if the spectrum is an estimate. That of a network takes a second."""
+        return self.operator.contraction(self.spectrum.ends) if self.spectrum.rigorous else float("nan")
 
     def bind(self, batch: Batch) -> Map:
         """``x -> T_θ(x; y, physics)`` for the measurements of ``batch``."""
