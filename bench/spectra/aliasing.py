@@ -41,17 +41,8 @@ def group_sums(transform: Tensor, factor: int) -> Tensor:
 
 
 def kernel_transform(kernel: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """ĥ, the transform of a kernel that deepinv centres, on all frequencies of images of ``shape`` ``(C, H, W)``.
-
-    deepinv's ``conv2d`` centres a kernel of even sides one pixel before the place that its ``filter_fft`` takes.
-    """
-    K = cast(Tensor, filter_fft(kernel, shape, real_fft=False, dims=(-2, -1)))
-    for axis in (-2, -1):
-        if kernel.shape[axis] % 2 == 0:
-            n = shape[axis]
-            turn = torch.exp(2j * torch.pi * torch.arange(n, dtype=torch.float64) / n).to(K)
-            K = K * (turn[:, None] if axis == -2 else turn)
-    return K
+    """ĥ, the transform of a kernel ``(1, 1 or C, h, w)`` on all frequencies of images of ``shape`` ``(C, H, W)``."""
+    return cast(Tensor, filter_fft(kernel, shape, real_fft=False, dims=(-2, -1)))
 
 
 def aliased_spectrum(physics: Downsampling, shape: tuple[int, int, int]) -> Spectrum:
