@@ -31,6 +31,7 @@ class CountedBlur(LinearPhysics):
     def __init__(self, blur: BlurFFT, photons: float) -> None:
         super().__init__()
         self.blur, self.photons = blur, photons
+        self.to(cast(Tensor, blur.mask).device)
 
     def A(self, x: Tensor, **kwargs: object) -> Tensor:
         """``h*x`` for images ``(B, C, H, W)``."""

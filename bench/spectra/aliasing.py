@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from deepinv.physics import Downsampling
 from deepinv.physics.functional import filter_fft
 from torch import Tensor

@@ -31,22 +31,18 @@ class Projections:
         """
         if shape[1] != shape[2]:
             raise UserError(f"tomography takes square images, not {shape[1]}×{shape[2]}")
-        unscaled = self._physics(shape[1], torch.float64, torch.device("cpu"))
+        unscaled = self._physics(shape[1], torch.float64)
         norm = spectrum_of(unscaled, shape).largest ** 0.5
-        physics = self._physics(shape[1], dtype, device)
+        physics = self._physics(shape[1], dtype).to(device)
         physics.register_buffer("operator_norm", torch.tensor(norm, dtype=dtype, device=device))
         physics.normalize = True
         return physics
 
-    def _physics(self, side: int, dtype: torch.dtype, device: torch.device) -> Tomography:
+    def _physics(self, side: int, dtype: torch.dtype) -> Tomography:
+        """On the CPU, and without a normalisation."""
         at = torch.arange(self.angles, dtype=torch.float64) * (180 / self.angles)
-        return Tomography(
-            angles=at.to(device, dtype),  # pyright: ignore[reportArgumentType]
-            img_width=side,
-            normalize=False,
-            dtype=dtype,
-            device=device,
-        )
+        angles = at.to(dtype)
+        return Tomography(angles=angles, img_width=side, normalize=False, dtype=dtype)  # pyright: ignore[reportArgumentType]
 
 
 def tomography(prior: Prior = huber(), angles: int = 30, noise: float = 0.02) -> Task:  # noqa: B008
