@@ -42,6 +42,11 @@ def transformed(*tensors: Tensor) -> bool:
     return any(bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor)) for tensor in tensors)  # pyright: ignore
 
 
+def in_transform() -> bool:
+    """Whether a transform of ``torch.func`` is active, in which no tensor can be made to require a gradient."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+
+
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, forward: Linear, adjoint: Linear) -> Tensor:
