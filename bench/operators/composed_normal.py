@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from ..spectra import Spectrum, known_enclosure
 from ..spectra.enclosure import in_float64, transposes
-from .linear_autograd import tracked
+from .linear_autograd import Linear, linear, tracked
 
 TRANSFORM = 10.0
 """A pair of Fourier transforms of n numbers rounds off less than this times log₂ n units, relative to the norm."""
@@ -38,6 +39,13 @@ class ComposedNormal:
     def __call__(self, x: Tensor) -> Tensor:
         """``AᵀA x`` for images ``(..., C, H, W)``."""
         return self.physics.A_adjoint_A(x.reshape(-1, *x.shape[-3:])).view(x.shape)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """``Aᵀy`` for measurements ``(B, …)``; also under ``torch.func``, which deepinv's projections refuse."""
+        A = self.physics
+        if type(A) is Tomography and self.parameterless():
+            return linear(y, partial(_apply, A.A_adjoint), partial(_apply, A.A))
+        return cast(Tensor, A.A_adjoint(y))
 
     def on(self, shape: tuple[int, ...]) -> ComposedNormal:
         """The operator for images of ``shape`` ``(C, H, W)``."""
@@ -87,6 +95,12 @@ class ComposedNormal:
         if on_cpu and not any(t.dtype in coarse for t in tensors):
             return self
         return ComposedNormal(in_float64(self.physics).to(next(iter(tensors)).device), self.shape)
+
+
+def _apply(function: Linear, x: Tensor) -> Tensor:
+    """A function of ``(B, C, H, W)``, applied to ``(..., C, H, W)``."""
+    y = function(x.reshape(-1, *x.shape[-3:]))
+    return y.view(*x.shape[:-3], *y.shape[-3:])
 
 
 def _tensors(physics: LinearPhysics) -> list[Tensor]:

@@ -109,7 +109,7 @@ class DataFidelity:
             return DataFidelity(N, N.adjoint(y), y)
         if not isinstance(N, ComposedNormal) or (double := N.in_float64()) is None:
             return None
-        return DataFidelity(double, cast(Tensor, double.physics.A_adjoint(y)), y)
+        return DataFidelity(double, double.adjoint(y), y)
 
     def select(self, index: Tensor) -> DataFidelity:
         """The data term of the samples at ``index``."""
@@ -144,7 +144,7 @@ def data_fidelity(y: Tensor, physics: LinearPhysics) -> DataFidelity:
         raise UserError(f"{name} has no A_adjoint: give a LinearPhysics that has one")
     N = normal_operator(physics)
     try:
-        backprojection = cast(Tensor, physics.A_adjoint(y))
+        backprojection = N.adjoint(y) if isinstance(N, ComposedNormal) else cast(Tensor, physics.A_adjoint(y))
         if isinstance(physics, CountedBlur):
             N = WeightedNormal(physics, physics.weights(y))
             backprojection = N.adjoint(y)

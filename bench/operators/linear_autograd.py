@@ -19,8 +19,8 @@ def linear(x: Tensor, forward: Linear, adjoint: Linear) -> Tensor:
     Differentiable in x any number of times, in both modes and under ``torch.func``. Tensors that the maps close over
     get no gradient: call it only if ``tracked`` is false for all of them.
     """
-    if not torch.is_grad_enabled():  # a Function would cost time and change nothing
-        return forward(x)
+    if not torch.is_grad_enabled() and (torch.compiler.is_compiling() or not in_transform()):
+        return forward(x)  # a Function would cost time and change nothing
     return cast(Tensor, _Linear.apply(x, forward, adjoint))
 
 

@@ -19,7 +19,10 @@ FACTORS = (2, 4)
 
 @dataclass(frozen=True, slots=True)
 class Decimation:
-    """A Gaussian filter of unit sum, of standard deviation ``factor/2`` pixels, and every ``factor``-th pixel."""
+    """A Gaussian filter of standard deviation ``factor/2`` pixels, and every ``factor``-th pixel, times ``factor``.
+
+    ``‖A‖`` is then close to 1, as in other tasks, and the same weights of a penalty suit them.
+    """
 
     factor: int
 
@@ -38,7 +41,7 @@ class Decimation:
             raise UserError(
                 f"images of {sides[0]}×{sides[1]} are smaller than the filter of {kernel.shape[-1]}"
             )
-        kernel = (kernel / kernel.sum()).to(device, dtype)
+        kernel = (s * kernel / kernel.sum()).to(device, dtype)
         return Downsampling(img_size=shape, filter=kernel, factor=s, padding="circular", device=device)
 
 
@@ -48,9 +51,9 @@ def super_resolution(prior: Prior = huber(), factor: int = 2, noise: float = 0.0
     Args:
         prior: a penalty or a denoiser.
         factor: 2 or 4.
-        noise: standard deviation on the small image, in (0, 1].
+        noise: standard deviation on the small image, in units of its peak, in (0, 1].
     """
     if factor not in FACTORS or isinstance(factor, bool):
         raise UserError(f"factor must be 2 or 4, not {factor!r}")
     label = task_label("super_resolution", prior, factor=(factor, 2), noise=(noise, 0.02))
-    return Task(label, Decimation(int(factor)), (noise_level("noise", noise),), prior, None)
+    return Task(label, Decimation(int(factor)), (factor * noise_level("noise", noise),), prior, None)
