@@ -117,7 +117,7 @@ def draw(pictures: list[Picture], folder: Path) -> list[Path]:
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the figure.")],
     crop: Annotated[int, typer.Option(min=32, help="Side of the crops in pixels.")] = 96,
-    steps: Annotated[int, typer.Option(min=0, help="Training steps of each task.")] = 20,
+    steps: Annotated[int, typer.Option(min=0, help="Training steps of each task.")] = 30,
 ) -> None:
     """Draw each measurement, its start and a learned reconstruction (four minutes).
 

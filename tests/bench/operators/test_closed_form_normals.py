@@ -160,6 +160,20 @@ def _single(name):
     return Tomography(angles=torch.arange(7) * 25.0, img_width=N, normalize=False)
 
 
+@pytest.mark.parametrize("name", COMPOSED)
+def test_the_rounding_is_within_its_units(name):
+    """In float32, whose rounding float64 shows."""
+    make, shape = COMPOSED[name]
+    single = data_fidelity(make().A(draw(8, 2, *shape)).float(), _single(name))
+    double, x = single.in_float64(), draw(7, 2, *shape).float()
+    assert double is not None
+    spectrum = double.spectrum()
+    assert spectrum is not None
+    error = float((single.normal(x).double() - double.normal(x.double())).norm())
+    units = torch.finfo(torch.float32).eps / 2 * spectrum[1] * float(x.norm())
+    assert 0 < error <= single.rounding() * units
+
+
 def test_a_bound_follows_the_maps_that_it_is_of():
     physics = MultiCoilMRI(mask=MASK, coil_maps=simulated_maps(3, N, N))
     y = physics.A(draw(7, 1, 2, N, N))

@@ -196,7 +196,7 @@ def test_a_subclass_is_another_map():
 def test_a_physics_that_was_used_in_another_precision_is_not_changed():
     """deepinv caches the adjoint: that of a copy must be of the copy."""
     physics = Tomography(angles=torch.arange(7) * (180 / 7), img_width=N, normalize=False)
-    y = physics.A(torch.ones(2, 1, N, N))
+    y = physics.A(torch.ones(1, 1, N, N))
     before = physics.A_adjoint(y)
     found = spectrum_of(physics, (1, N, N))
     assert found.basis is Basis.PROVEN
