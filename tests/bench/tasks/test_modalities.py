@@ -10,6 +10,7 @@ from deepinv.physics import LinearPhysics, Tomography
 
 from bench.config.lookup import parse_solver, parse_task
 from bench.measurement.hypergradient import reference_gradient
+from bench.measurement.reference_cache import cached_reference
 from bench.measurement.training import parameters, training_step
 from bench.operators import douglas_rachford, peaceman_rachford, primal_dual
 from bench.penalties import huber
@@ -122,6 +123,14 @@ def test_total_variation_takes_them_by_a_primal_dual_operator(text):
         found = Anderson(1e-6, 3000)(problem.bind(problem.train), problem.start(problem.train))
     assert found.report.converged
     assert problem.image_of(problem.train)(found.x).shape == problem.train.truth.shape
+
+
+@pytest.mark.parametrize("text", ["mri_coils", "poisson"])
+def test_the_reference_of_a_run_falls_back_to_forward_backward(text):
+    """It is computed by Peaceman–Rachford elsewhere, which needs the prox of the data term."""
+    found = cached_reference(parse_task(text), find_images(), Layout(32, 2, 1), 1, 0)
+    assert not isinstance(found, str)
+    assert float(found.gradient.norm()) > 0
 
 
 def test_measurements_have_shapes_of_their_own():
