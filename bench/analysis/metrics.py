@@ -53,7 +53,11 @@ METRICS: tuple[Metric, ...] = (
            results=Column(2), depth=Column(7, "at eq."), better="higher", paired=True,
            images="psnr_equilibrium", equilibrium=AT_EQUILIBRIUM, tolerance=DECIBELS, aspect="quality",
            benchopt="psnr_equilibrium"),
-    Metric("psnr_measurement", "Mean PSNR of the measurements themselves.", unit="dB", images="psnr_measurement"),
+    Metric("psnr_measurement", "Mean PSNR of the measurements themselves, or of the start where they are no images.",
+           unit="dB", images="psnr_measurement"),
+    Metric("nrmse", "Mean of ‖x − truth‖ / ‖truth‖ over the test images at the trained depth, phase of complex "
+           "images included.", images="nrmse_trained"),
+    Metric("nrmse_equilibrium", "The same at the equilibrium.", images="nrmse_equilibrium", equilibrium=AT_EQUILIBRIUM),
     Metric("ssim", "Mean SSIM of the test images at the trained depth.", "SSIM", format=".3f",
            results=Column(5, hidden=True), better="higher", paired=True,
            images="ssim_trained", tolerance=SSIM, aspect="quality", benchopt="ssim"),
@@ -88,6 +92,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("recorded", "Applications that autograd records.", tolerance=Tolerance()),
     Metric("converged", "1 if every solve of the step met its tolerance, else 0."),
     Metric("contraction", "Bound L on the Lipschitz constant of T that is known before training."),
+    Metric("spectrum_largest", "Bound on ‖A‖² that L follows from; an estimate where L is missing."),
     # Equilibrium of the learned operator
     Metric("jacobian_norm", "Lipschitz constant L = ‖J‖ measured at the equilibrium by power iteration on JᵀJ, an "
            "estimate from below; the theory applies if it is below 1.", "T at its equilibrium", format=verdict,

@@ -21,26 +21,31 @@ class ListedKind(StrEnum):
     tasks = "tasks"
     operators = "operators"
     profiles = "profiles"
+    spectra = "spectra"
 
 
 TITLES = {
     ListedKind.solvers: ("solver, part of implicit, or solver of another library", "what it does"),
     ListedKind.tasks: ("task or prior", "what it is"),
     ListedKind.operators: ("operator", "what it does"),
+    ListedKind.spectra: ("task", "measurements", "eigenvalues of AᵀA", "basis", "‖A‖² is at least"),
     ListedKind.profiles: ("profile", "cells", "what it is for"),
 }
 
 
 def list_(
-    kind: Annotated[ListedKind, typer.Argument(help="solvers, tasks, operators or profiles", metavar="KIND")],
+    kind: Annotated[
+        ListedKind, typer.Argument(help="solvers, tasks, operators, profiles or spectra", metavar="KIND")
+    ],
 ) -> None:
-    """List solvers, tasks, operators or profiles.
+    """List solvers, tasks, operators, profiles, or spectra: bounds on AᵀA of every task, on images of 64×64.
 
     \b
     python -m bench list solvers
     """
     table = Table(*TITLES[kind], box=None, pad_edge=False)
-    for row in _profiles() if kind is ListedKind.profiles else _calls(kind):
+    rows = {ListedKind.profiles: _profiles, ListedKind.spectra: _spectra}
+    for row in rows[kind]() if kind in rows else _calls(kind):
         table.add_row(*map(Text, row))  # Text: a bracket is no markup
     print_table(table)
 
@@ -76,3 +81,22 @@ def _profiles() -> Iterator[tuple[str, str, str]]:
             yield name, "–", str(error)
         else:
             yield name, str(sum(map(len, cells(profile)))), profile.summary
+
+
+def _spectra() -> Iterator[tuple[str, str, str, str, str]]:
+    """Of every task: the shape of its measurements, the bounds on the eigenvalues of ``AᵀA``, and their basis."""
+    import torch
+
+    from ..spectra import spectrum_of
+    from ..tasks import ROSTER as TASKS
+    from ..utils.random_streams import stream
+
+    for name, make in TASKS.items():
+        shape = (make().channels, 64, 64)
+        physics = make().physics(shape, stream(0, "masks"), torch.float64, torch.device("cpu"))
+        measured = "×".join(
+            str(side) for side in physics.A(torch.zeros(1, *shape, dtype=torch.float64)).shape[1:]
+        )
+        known = spectrum_of(physics, shape)
+        attained = "" if known.attained is None else f"{known.attained:.6g}"
+        yield name, measured, f"[{known.smallest:.3g}, {known.largest:.6g}]", known.basis.value, attained

@@ -27,6 +27,7 @@ from ..operators import (
     Splitting,
     forward_backward,
 )
+from ..operators.counts import WeightedNormal
 from ..operators.douglas_rachford import DouglasRachfordSplitting
 from ..operators.forward_backward import ForwardBackwardSplitting
 from ..operators.half_quadratic import HalfQuadraticSplitting
@@ -90,6 +91,8 @@ class DeepInverse:
                 f"{self.label} runs on forward–backward, Douglas–Rachford and half-quadratic operators with a weighted "
                 "penalty of images: leave it out for this task"
             )
+        if isinstance(T.data.normal, WeightedNormal):
+            raise UserError(f"{self.label} has no weighted least squares: leave it out for counts")
         counter = CallCounter(self.max_iter if self.backward is None else 1)
         algorithm = self._algorithm(T.operator, counter)
         return counter.solution(algorithm(T.y, T.physics, init=x0.detach()))

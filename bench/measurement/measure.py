@@ -13,7 +13,7 @@ from solvers import Map, SupportsSelect
 
 from ..config.matrix import Cell
 from ..config.profile_schema import Profile
-from ..tasks import Batch, Problem, build_problem
+from ..tasks import Batch, Problem, build_problem, shown
 from ..tasks.images import Images
 from ..utils.random_streams import stream_seed
 from .equilibrium import LearnedEquilibrium, check_stability, find_equilibrium, residuals
@@ -71,7 +71,12 @@ def measure(
         cell.task, images, layout, cell.seed, dtype=dtype, device=device, execution=profile.execution
     )
     result = CellResult()
-    result.values["contraction"] = problem.contraction
+    result.values |= {
+        "contraction": problem.contraction,
+        "spectrum_smallest": problem.spectrum.smallest,
+        "spectrum_largest": problem.spectrum.largest,
+        "spectrum_basis": problem.spectrum.basis.value,
+    }
     try:
         result.values |= gradient_quality(cell, problem, profile, images, references)
         if not profile.training.steps:
@@ -124,12 +129,14 @@ def _test(cell: Cell, problem: Problem, profile: Profile, result: CellResult, pe
         # The trained iteration is plain, and may leave an equilibrium that acceleration finds.
         stability = check_stability(T, found, score, table)
         sample_residuals = residuals(T, found.state)
-        pictures = {"truth": batch.truth, "measurement": batch.y}
-        pictures |= {"trained": image(solution.x), "equilibrium": image(found.state)}
+        images = {"truth": batch.truth, "measurement": batch.picture()}
+        images |= {"trained": image(solution.x), "equilibrium": image(found.state)}
     norm = jacobian_norm(T, found.state, per_sample=per_sample)
+    pictures = {name: shown(value) for name, value in images.items()}
     for name in ("measurement", "trained", "equilibrium"):
+        result.values[f"nrmse_{name}"] = _nrmse(images[name], batch.truth).tolist()
         for metric, compute in (("psnr", PSNR(max_pixel=1)), ("ssim", SSIM())):
-            values = compute(pictures[name].clamp(0, 1).float(), batch.truth.float())
+            values = compute(pictures[name].clamp(0, 1).float(), pictures["truth"].float())
             result.values[f"{metric}_{name}"] = values.flatten().tolist()
     index = min(PICTURED, len(batch.truth) - 1)
     result.values |= {
@@ -195,8 +202,13 @@ def _test_psnr(cell: Cell, problem: Problem) -> float:
 
 
 def _psnr(image: Tensor, truth: Tensor) -> Tensor:
-    """PSNR of each clipped image, in dB against a peak of 1."""
-    return PSNR(max_pixel=1)(image.clamp(0, 1).float(), truth.float())
+    """PSNR of each clipped image, of the magnitude of a complex one, in dB against a peak of 1."""
+    return PSNR(max_pixel=1)(shown(image).clamp(0, 1).float(), shown(truth).float())
+
+
+def _nrmse(image: Tensor, truth: Tensor) -> Tensor:
+    """``‖x − truth‖ / ‖truth‖`` of each image, the phase of a complex one included."""
+    return (image - truth).flatten(1).norm(dim=1) / truth.flatten(1).norm(dim=1)
 
 
 def _pixels(image: Tensor) -> Tensor:

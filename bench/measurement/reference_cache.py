@@ -19,6 +19,7 @@ from ..tasks import Task, build_problem
 from ..tasks.images import Images, Layout
 from ..utils import provenance
 from ..utils.atomic_files import make_folder, publish
+from ..utils.errors import UserError
 from ..utils.file_locks import file_lock
 from .hypergradient import NoReference, ReferenceGradient, reference_gradient
 from .memory import free_memory, out_of_memory
@@ -122,7 +123,13 @@ def _computed(
     device: torch.device,
 ) -> ReferenceGradient | str:
     def compute_on(device: torch.device) -> ReferenceGradient | str:
-        problem = build_problem(task, images, layout, seed, dtype=torch.float64, device=device, draw=draw)
+        build = functools.partial(build_problem, dtype=torch.float64, device=device, draw=draw)
+        try:
+            problem = build(task, images, layout, seed)
+        except UserError:  # a physics whose data term has no prox in closed form
+            if not task.splitting.same_equilibrium or task.splitting == forward_backward():
+                raise
+            problem = build(replace(task, splitting=forward_backward()), images, layout, seed)
         batch = problem.train.select(torch.arange(size))
         try:
             return reference_gradient(

@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 from solvers import AdjointStages, DerivativeBounds, Map
 
 from . import BoundOperator, Operator
-from .normal import SpectralNormal
+from .counts import WeightedNormal
+from .normal import WithPower
 
 WARM_UP = 3
 """Applications before the capture, in which libraries choose their algorithms and workspaces."""
@@ -245,15 +246,17 @@ def _addresses(operator: Operator) -> tuple[int, ...]:
 
 def _measurements(bound: BoundOperator) -> tuple[Tensor, ...]:
     """The tensors that an application reads and that differ between batches."""
-    data = bound.data
-    power = (data.normal.power,) if isinstance(data.normal, SpectralNormal) else ()
-    return data.y, data.backprojection, *power
+    data, N = bound.data, bound.data.normal
+    own = (N.power,) if isinstance(N, WithPower) else (N.weights,) if isinstance(N, WeightedNormal) else ()
+    return data.y, data.backprojection, *own
 
 
 def _copy(bound: BoundOperator) -> BoundOperator:
     """The same operator with measurements on memory of their own."""
     N, y = bound.data.normal, bound.data.y.clone()
-    if isinstance(N, SpectralNormal):
+    if isinstance(N, WithPower):
         N = replace(N, power=N.power.clone())
+    elif isinstance(N, WeightedNormal):
+        N = replace(N, weights=N.weights.clone())
     data = replace(bound.data, normal=N, backprojection=bound.data.backprojection.clone(), y=y)
     return replace(bound, y=y, data=data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,8 +11,11 @@ from deepinv.physics import LinearPhysics, Physics
 from torch import Tensor
 
 from ..utils.errors import UserError
+from .aliased_normal import AliasedNormal
+from .composed_normal import TRANSFORM, ComposedNormal
+from .counts import CountedBlur, WeightedNormal
 from .linear_autograd import Linear, linear, tracked
-from .normal import ComposedNormal, FourierNormal, SpectralNormal, normal_operator, spectrum_bounds
+from .normal import DiagonalNormal, FourierNormal, SpectralNormal, normal_operator, spectrum_bounds
 from .physics_tape import check_tape
 
 
@@ -23,8 +27,9 @@ class DataFidelity:
     gradient, ``AᵀA x`` and ``Aᵀy`` are recomputed by recorded operations at each application.
 
     Attributes:
-        normal: ``AᵀA``, on ``(..., C, H, W)``.
-        backprojection: ``Aᵀy``, ``(B, C, H, W)``.
+        normal: ``AᵀA``, on ``(..., C, H, W)``; ``AᵀWA`` for counts, whose least squares are weighted.
+        backprojection: ``Aᵀy``, or ``AᵀWy``, ``(B, C, H, W)``.
+        y: measurements ``(B, …)``.
     """
 
     normal: Linear
@@ -36,9 +41,11 @@ class DataFidelity:
         N = self.normal
         if isinstance(N, ComposedNormal):
             return self._composed_descent(N, x)
-        if isinstance(N, SpectralNormal) and self.requires_grad():
-            N = N.differentiable()
-            return N.adjoint(self.y) - N(x)
+        if self.requires_grad():
+            if isinstance(N, SpectralNormal):
+                N = N.differentiable()
+            if isinstance(N, SpectralNormal | WeightedNormal):
+                return N.adjoint(self.y) - N(x)
         return self.backprojection - linear(x, N, N)
 
     def prox(
@@ -56,7 +63,7 @@ class DataFidelity:
         """
         N, backprojection = self.normal, self.backprojection
         if not isinstance(N, SpectralNormal):
-            name = type(N.physics if isinstance(N, ComposedNormal) else N).__name__
+            name = type(N.physics if isinstance(N, ComposedNormal | WeightedNormal) else N).__name__
             raise UserError(
                 f"the prox of the data term of {name} has no closed form: choose forward_backward"
             )
@@ -73,28 +80,48 @@ class DataFidelity:
 
     def requires_grad(self) -> bool:
         """Whether y or a parameter of A is differentiated; parameters of a ``ComposedNormal`` are not seen."""
-        return tracked(self.y) or (isinstance(self.normal, SpectralNormal) and self.normal.requires_grad())
+        N = self.normal
+        return tracked(self.y) or (isinstance(N, SpectralNormal | WeightedNormal) and N.requires_grad())
 
     def spectrum(self) -> tuple[float, float] | None:
-        """Smallest and largest eigenvalue of ``AᵀA``, rounded outward; ``None`` if unknown."""
-        return spectrum_bounds(self.normal) if isinstance(self.normal, SpectralNormal) else None
+        """Proven bounds on the eigenvalues of ``AᵀA``, rounded outward; ``None`` if there are none."""
+        if isinstance(self.normal, SpectralNormal):
+            return spectrum_bounds(self.normal)
+        known = self.normal.spectrum() if isinstance(self.normal, ComposedNormal | WeightedNormal) else None
+        return known.ends if known is not None and known.rigorous else None
+
+    def rounding(self) -> float:
+        """Units of float64 rounding that ``AᵀA x`` adds, relative to ``‖A‖² ‖x‖``; ``nan`` if unknown."""
+        N = self.normal
+        if isinstance(N, DiagonalNormal):
+            return 0.0
+        if isinstance(N, ComposedNormal | WeightedNormal):
+            units = N.rounding()
+            return math.nan if units is None else units
+        # A complex transform has two numbers a pixel.
+        return TRANSFORM * math.log2(2 * self.backprojection[0].numel())
 
     def in_float64(self) -> DataFidelity | None:
         """The same data term in float64, from the same numbers; ``None`` if the parameters of A are unknown."""
-        if not isinstance(self.normal, SpectralNormal):
+        N, y = self.normal, self.y.detach().double()
+        if isinstance(N, SpectralNormal | WeightedNormal):
+            N = N.in_float64()
+            return DataFidelity(N, N.adjoint(y), y)
+        if not isinstance(N, ComposedNormal) or (double := N.in_float64()) is None:
             return None
-        N, y = self.normal.in_float64(), self.y.detach().double()
-        return DataFidelity(N, N.adjoint(y), y)
+        return DataFidelity(double, double.adjoint(y), y)
 
     def select(self, index: Tensor) -> DataFidelity:
         """The data term of the samples at ``index``."""
         N = self.normal
-        if isinstance(N, SpectralNormal):
+        if isinstance(N, SpectralNormal | WeightedNormal):
             N = N.select(index, len(self.y))
         return DataFidelity(N, self.backprojection[index], self.y[index])
 
     def _composed_descent(self, N: ComposedNormal, x: Tensor) -> Tensor:
-        """By the methods of the physics, so that autograd finds any parameters of A."""
+        """By the methods of the physics, so that autograd finds any parameters of A; without a tape if it has none."""
+        if N.parameterless() and not self.requires_grad():
+            return self.backprojection - linear(x, N, N)
         descent = N.physics.A_adjoint(self.y - N.physics.A(x))
         if x.requires_grad and torch.is_grad_enabled() and not descent.requires_grad:
             # The physics computes without gradients: differentiate by AᵀA, which is its own adjoint.
@@ -103,7 +130,7 @@ class DataFidelity:
 
 
 def data_fidelity(y: Tensor, physics: LinearPhysics) -> DataFidelity:
-    """The data term of measurements ``y`` ``(B, C, H, W)``.
+    """The data term of measurements ``y``, ``(B, C, H, W)`` or of another shape that A makes of images.
 
     Raises ``UserError`` if the physics is not linear, has no adjoint, does not fit the measurements, or would drop
     a part of a derivative in a tensor that requires a gradient.
@@ -117,8 +144,11 @@ def data_fidelity(y: Tensor, physics: LinearPhysics) -> DataFidelity:
         raise UserError(f"{name} has no A_adjoint: give a LinearPhysics that has one")
     N = normal_operator(physics)
     try:
-        backprojection = cast(Tensor, physics.A_adjoint(y))
-        if isinstance(N, ComposedNormal):  # a misfit is found here rather than in an iteration
+        backprojection = N.adjoint(y) if isinstance(N, ComposedNormal) else cast(Tensor, physics.A_adjoint(y))
+        if isinstance(physics, CountedBlur):
+            N = WeightedNormal(physics, physics.weights(y))
+            backprojection = N.adjoint(y)
+        elif isinstance(N, ComposedNormal):  # a misfit is found here rather than in an iteration
             check_tape(N.physics, y, backprojection)
         elif isinstance(N, FourierNormal) and N.stale():
             raise UserError(
@@ -134,9 +164,10 @@ def data_fidelity(y: Tensor, physics: LinearPhysics) -> DataFidelity:
             f"{name} does not take measurements of {shape}: give it A_adjoint (or img_size), and y of its size; "
             f"it says: {first_line}"
         ) from error
-    if not isinstance(N, ComposedNormal) and (
-        backprojection.shape != y.shape or backprojection.dtype != y.dtype or y.is_complex()
-    ):
+    fits = backprojection.shape == y.shape or isinstance(N, AliasedNormal | ComposedNormal)
+    if isinstance(N, ComposedNormal):
+        N = N.on(tuple(backprojection.shape[1:]))
+    elif not fits or backprojection.dtype != y.dtype or y.is_complex():
         raise UserError(
             f"measurements of {tuple(y.shape)} and {y.dtype} do not fit {name}, whose adjoint makes "
             f"{tuple(backprojection.shape)} and {backprojection.dtype} of them: give real ones of its size and dtype"

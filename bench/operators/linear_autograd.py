@@ -19,8 +19,8 @@ def linear(x: Tensor, forward: Linear, adjoint: Linear) -> Tensor:
     Differentiable in x any number of times, in both modes and under ``torch.func``. Tensors that the maps close over
     get no gradient: call it only if ``tracked`` is false for all of them.
     """
-    if not torch.is_grad_enabled():  # a Function would cost time and change nothing
-        return forward(x)
+    if not torch.is_grad_enabled() and (torch.compiler.is_compiling() or not in_transform()):
+        return forward(x)  # a Function would cost time and change nothing
     return cast(Tensor, _Linear.apply(x, forward, adjoint))
 
 
@@ -40,6 +40,11 @@ def _tracked(tensor: Tensor) -> bool:
 def transformed(*tensors: Tensor) -> bool:
     """Whether one of the tensors belongs to a transform of ``torch.func``."""
     return any(bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor)) for tensor in tensors)  # pyright: ignore
+
+
+def in_transform() -> bool:
+    """Whether a transform of ``torch.func`` is active, in which no tensor can be made to require a gradient."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
 
 
 class _Linear(torch.autograd.Function):

@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
 import torch
-from deepinv.physics import BlurFFT, Denoising, Inpainting, LinearPhysics
+from deepinv.physics import MRI, BlurFFT, Demosaicing, Denoising, Downsampling, Inpainting, LinearPhysics
 from deepinv.physics.functional import filter_fft
 from torch import Tensor
 
+from .aliased_normal import AliasedNormal, aliased_or_none
+from .composed_normal import ComposedNormal
 from .linear_autograd import Linear, tracked, transformed
+from .masked_fourier_normal import MaskedFourierNormal, same_for_both_parts
 
 ULPS = 16 * torch.finfo(torch.float64).eps
 """Outward rounding of a spectrum, relative to its largest value; the Fourier transform of a kernel rounds off less."""
@@ -27,8 +30,12 @@ def normal_operator(physics: LinearPhysics) -> Linear:
         size = cast(tuple[int, ...], tuple(physics.img_size))
         kernel = physics.filter if isinstance(physics.filter, Tensor) else None
         return FourierNormal(physics.mask.square(), size, physics.mask, cast(Tensor, physics.angle), kernel)
-    if type(physics) in (Inpainting, Denoising) and isinstance(physics.mask, Tensor):
+    if type(physics) in (Inpainting, Demosaicing, Denoising) and isinstance(physics.mask, Tensor):
         return DiagonalNormal(physics.mask.square(), physics.mask)
+    if type(physics) is MRI and isinstance(physics.mask, Tensor) and same_for_both_parts(physics.mask):
+        return MaskedFourierNormal(physics.mask.square(), physics.mask)
+    if type(physics) is Downsampling and (aliased := aliased_or_none(physics)) is not None:
+        return aliased
     return ComposedNormal(physics)
 
 
@@ -165,26 +172,17 @@ class DiagonalNormal:
         return DiagonalNormal(self.power[index], self.mask[index])
 
 
-SpectralNormal: TypeAlias = FourierNormal | DiagonalNormal
+WithPower: TypeAlias = FourierNormal | DiagonalNormal | MaskedFourierNormal
+"""Those with a power at each frequency or pixel."""
+SpectralNormal: TypeAlias = WithPower | AliasedNormal
 """Normal operators with known singular values."""
 
 
 def spectrum_bounds(N: SpectralNormal) -> tuple[float, float]:
     """Smallest and largest eigenvalue in exact arithmetic, from the kernel or mask; rounded outward."""
-    power = N.in_float64().power
-    least, largest = float(power.min()), float(power.max())
+    values = N.in_float64().power if isinstance(N, WithPower) else N.eigenvalues()
+    least, largest = float(values.min()), float(values.max())
     return max(0.0, least - ULPS * largest), largest * (1 + ULPS)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ComposedNormal:
-    """``AᵀA`` of any other physics, by its own methods."""
-
-    physics: LinearPhysics
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``AᵀA x`` for images ``(..., C, H, W)``."""
-        return self.physics.A_adjoint_A(x.reshape(-1, *x.shape[-3:])).view(x.shape)
 
 
 def _power(K: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from solvers._core.tape import tape_ends
 
 from ..utils.errors import UserError
-from .linear_autograd import transformed
+from .linear_autograd import in_transform, transformed
 
 REMEDY = "write both by recorded torch operations, or let none of their tensors require a gradient"
 NOT_OF_A = ("noise_model.", "sensor_model.")
@@ -36,7 +36,7 @@ def check_tape(physics: LinearPhysics, y: Tensor, like: Tensor) -> None:
         UserError: a part of the derivative would be missing.
     """
     name = type(physics).__name__
-    if torch.is_inference_mode_enabled():
+    if torch.is_inference_mode_enabled() or in_transform():
         physics.A(like)
         return
     with torch.enable_grad():

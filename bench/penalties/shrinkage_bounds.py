@@ -33,7 +33,6 @@ from torch import Tensor
 from solvers import DerivativeChange
 
 from ..operators.data_fidelity import DataFidelity
-from ..operators.normal import FourierNormal
 from ..operators.proximal import ProximalOperator, norm
 from .groups import Groups, by_band, split
 
@@ -44,8 +43,6 @@ CURVED = 2 / math.sqrt(3)
 """``ρ²`` times the Lipschitz constant of ``(I − ĉĉᵀ)/ρ``."""
 OUTWARD = 1 + 1e-12
 """Factor on the bounds, for the rounding of their own float64 sums."""
-TRANSFORM = 10.0
-"""A pair of Fourier transforms of n pixels rounds off less than this times log₂ n units, relative to the norm."""
 STEPS = 40.0
 """More than the number of the other operations of a step; each rounds off one unit of its result."""
 GRID = 24
@@ -132,11 +129,10 @@ class ShrinkageBounds:
     def _allowance(self, x: Tensor) -> float:
         """A bound on the float64 rounding error of a step at ``x``, from the sizes of all its terms."""
         operator, prior, data = self.float64
-        n = data.backprojection[0].numel()
         size = operator.term_sizes(x, data.y, self.largest)
         size += (self.sigma - 1) * 0.5 * math.sqrt(x.numel())
         size += max(1.0, operator.gain) * math.sqrt(len(x)) * norm(self.kink)
-        transform = TRANSFORM * math.log2(2 * n) if isinstance(data.normal, FourierNormal) else 0.0
+        transform = data.rounding()
         wavelets = 4 * max(W.rounding for W in prior.transforms)
         return torch.finfo(torch.float64).eps / 2 * (wavelets + transform + STEPS) * size
 

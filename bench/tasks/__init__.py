@@ -3,9 +3,16 @@
 from collections.abc import Callable
 
 from .base import Batch, Problem, Task, build_problem, loss, spectrum
+from .complex_images import shown
 from .deblurring import deblurring, deblurring_colour
+from .demosaicing import demosaicing
 from .denoising import denoising, denoising_colour
 from .inpainting import inpainting, inpainting_colour
+from .mri import mri
+from .mri_coils import mri_coils
+from .poisson import poisson
+from .super_resolution import super_resolution
+from .tomography import tomography
 
 ROSTER: dict[str, Callable[..., Task]] = {
     "denoising": denoising,
@@ -14,6 +21,12 @@ ROSTER: dict[str, Callable[..., Task]] = {
     "deblurring_colour": deblurring_colour,
     "inpainting": inpainting,
     "inpainting_colour": inpainting_colour,
+    "mri": mri,
+    "mri_coils": mri_coils,
+    "tomography": tomography,
+    "super_resolution": super_resolution,
+    "demosaicing": demosaicing,
+    "poisson": poisson,
 }
 
-__all__ = ["ROSTER", "Batch", "Problem", "Task", "build_problem", "loss", "spectrum"]
+__all__ = ["ROSTER", "Batch", "Problem", "Task", "build_problem", "loss", "shown", "spectrum"]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
-from deepinv.physics import DecomposablePhysics, Inpainting
+from deepinv.physics import MRI, DecomposablePhysics, Inpainting, LinearPhysics, MultiCoilMRI
 from torch import Tensor
 
 from solvers import Loss, Map, SmoothLoss
 
 from ..operators import Operator, Prior, Splitting, data_fidelity, forward_backward
 from ..operators.compiled import ExecutionMode, PreparedMap, channels_last, prepare_map
+from ..operators.counts import CountedBlur
+from ..spectra import Spectrum, check_adjoint, spectrum_of
 from ..utils.errors import UserError
 from ..utils.random_streams import stream, stream_seed
+from .complex_images import COMPLEX, with_phase
 from .images import Images, Layout, crops
 
 PEAK = 1.0
@@ -27,8 +30,8 @@ class PhysicsFactory(Protocol):
 
     def __call__(
         self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
-    ) -> DecomposablePhysics:
-        """The physics for images of ``shape`` ``(C, H, W)``."""
+    ) -> LinearPhysics:
+        """The physics for images of ``shape`` ``(C, H, W)``, with an exact adjoint; measurements have any shape."""
         ...
 
 
@@ -39,8 +42,9 @@ class Task:
     Attributes:
         label: the call that made the task, as tables show it.
         physics: the linear measurement.
-        noise: standard deviation of the Gaussian noise in each channel, in units of the peak.
-        prior, step: the prior of the learned operator, and the initial step τ.
+        noise: standard deviation of the Gaussian noise in each channel, in units of the peak; 0 for counts, which
+            bring their own.
+        prior, step: the prior of the learned operator, and the initial step τ; ``None`` for 1/‖A‖², by its bound.
         splitting: the algorithm whose iteration is the operator.
     """
 
@@ -48,18 +52,18 @@ class Task:
     physics: PhysicsFactory
     noise: tuple[float, ...]
     prior: Prior
-    step: float
+    step: float | None
     splitting: Splitting = forward_backward()  # noqa: RUF009 (frozen)
 
     @property
     def channels(self) -> int:
-        """1 for grey images, 3 for colour."""
+        """1 for grey images, 2 for complex ones, by real and imaginary part, 3 for colour."""
         return len(self.noise)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images, their measurements, and images from which the iteration starts; each ``(B, C, H, W)``."""
+    """Images ``(B, C, H, W)``, their measurements, of any shape, and images from which the iteration starts."""
 
     truth: Tensor
     y: Tensor
@@ -68,6 +72,11 @@ class Batch:
     def select(self, index: Tensor) -> Batch:
         """The samples at ``index``."""
         return Batch(self.truth[index], self.y[index], self.x0[index])
+
+    def picture(self) -> Tensor:
+        """The measurements, where they are images; otherwise the start, a gradient step: ``(B, C, H, W)``."""
+        images = self.y.shape == self.truth.shape and self.truth.shape[1] != COMPLEX
+        return self.y if images else self.x0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +87,15 @@ class Problem:
         operator: T_θ with its initial parameters; not shared between problems.
         train, test, validation: batches of different images; the last is ``None`` if the layout has none, or for one
             training image alone.
-        spectrum: exact smallest and largest eigenvalue of ``AᵀA``.
+        spectrum: bounds on the eigenvalues of ``AᵀA``, and whether they are exact, proven or an estimate.
         execution: how to apply T; maps that cannot be compiled or captured stay eager.
     """
 
     operator: Operator
-    physics: DecomposablePhysics
+    physics: LinearPhysics
     train: Batch
     test: Batch
-    spectrum: tuple[float, float]
+    spectrum: Spectrum
     execution: ExecutionMode = "eager"
     validation: Batch | None = None
     _prepared: dict[torch.Size, PreparedMap] = field(
@@ -95,8 +104,8 @@ class Problem:
 
     @property
     def contraction(self) -> float:
-        """See ``Operator.contraction``; the certificate of a network takes a second."""
-        return self.operator.contraction(self.spectrum)
+        """See ``Operator.contraction``; ``nan`` if the spectrum is an estimate. That of a network takes a second."""
+        return self.operator.contraction(self.spectrum.ends) if self.spectrum.rigorous else float("nan")
 
     def bind(self, batch: Batch) -> Map:
         """``x -> T_θ(x; y, physics)`` for the measurements of ``batch``."""
@@ -131,7 +140,7 @@ class Problem:
         def value(state: Tensor) -> Tensor:
             return loss(image(state), batch.truth)
 
-        bound = self.operator.image_bound(self.spectrum)
+        bound = self.operator.image_bound(self.spectrum.ends)
         return value if bound is None else SmoothLoss(value, bound / batch.truth.numel())
 
     def loss(self, state: Tensor, batch: Batch) -> Tensor:
@@ -171,27 +180,34 @@ def build_problem(
         draw: index of another mask and other noise on the same crops.
 
     Raises:
-        UserError: an image is smaller than the crop, or the operator cannot take the crop.
+        UserError: an image is smaller than the crop, the operator cannot take the crop, or ``A_adjoint`` is not the
+            adjoint of A.
     """
     device = torch.device(device)
     shape = (task.channels, layout.crop, layout.crop)
     physics = task.physics(shape, stream(seed, "masks", draw), dtype, device)
     exact = task.physics(shape, stream(seed, "masks", draw), torch.float64, torch.device("cpu"))
-    operator = task.splitting.operator(task.prior, exact, shape, task.step, dtype, device)
+    check_adjoint(exact, shape, torch.float64)
+    known = spectrum_of(exact, shape)
+    step = first_step(task, exact, shape)
+    operator = task.splitting.operator(task.prior, exact, shape, step, dtype, device)
     if device.type == "cuda":
         operator = channels_last(operator)
-    noise = torch.tensor(task.noise, dtype=torch.float64).view(-1, 1, 1)
+    length = 1.0 if task.step is not None else step
 
     def measure(truth: Tensor, rng: torch.Generator) -> Batch:
-        clean = exact.A(truth)
-        y = clean + noise * torch.randn(clean.shape, generator=rng, dtype=torch.float64)
-        if is_mask(exact):
-            y = exact.A(y)  # lost pixels have no noise either
+        y = add_noise(exact, exact.A(truth), task.noise, rng)
         truth, y = truth.to(device, dtype), y.to(device, dtype)
         grey = torch.full_like(truth, 0.5 * PEAK)
-        return Batch(truth, y, grey + physics.A_adjoint(y - physics.A(grey)))
+        if isinstance(physics, CountedBlur):
+            descent = data_fidelity(y, physics).descent(grey).detach()
+        else:
+            descent = cast(Tensor, physics.A_adjoint(y - physics.A(grey))).detach()
+        return Batch(truth, y, torch.add(grey, descent, alpha=length))
 
     def cut(files: tuple[Path, ...], count: int, place: int) -> Tensor:
+        if task.channels == COMPLEX:
+            return with_phase(crops(files, 1, layout.crop, count, place, layout.mirror))
         return crops(files, task.channels, layout.crop, count, place, layout.mirror)
 
     train_files, validation_files = _split(images.train) if layout.validation else (images.train, ())
@@ -206,7 +222,7 @@ def build_problem(
         physics,
         measure(train, stream(seed, "training noise", draw)),
         measure(test, stream(seed, "test noise", draw)),
-        spectrum(exact),
+        known,
         execution,
         None if validation is None else measure(validation, stream(seed, "validation noise", draw)),
     )
@@ -218,15 +234,44 @@ def _split(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]
     return tuple(file for file in files if file not in validation), validation
 
 
+def first_step(task: Task, physics: LinearPhysics, shape: tuple[int, int, int]) -> float:
+    """The initial step τ of a task with a physics for images of ``shape``. Raises ``UserError`` if A is 0."""
+    if task.step is not None:
+        return task.step
+    largest = spectrum_of(physics, shape).largest
+    if largest == 0:
+        raise UserError(f"{task.label}: the physics makes 0 of every image")
+    return 1 / largest
+
+
+def add_noise(
+    physics: LinearPhysics, clean: Tensor, noise: tuple[float, ...], rng: torch.Generator
+) -> Tensor:
+    """Noisy measurements, in float64 on the CPU: counts of photons, or Gaussian noise where A measures.
+
+    Args:
+        physics: of the task.
+        clean: its measurements ``(B, C, …)``.
+        noise: standard deviation by channel.
+        rng: a CPU generator.
+    """
+    if isinstance(physics, CountedBlur):
+        return physics.draw(clean, rng)
+    deviation = torch.tensor(noise, dtype=torch.float64).view(-1, *[1] * (clean.ndim - 2))
+    y = clean + deviation * torch.randn(clean.shape, generator=rng, dtype=torch.float64)
+    # What is not measured has no noise either.
+    if isinstance(physics, Inpainting):
+        return cast(Tensor, physics.A(y))
+    if isinstance(physics, MRI | MultiCoilMRI):
+        mask = cast(Tensor, physics.mask)
+        return y * (mask if isinstance(physics, MRI) else mask[:, :, None])
+    return y
+
+
 def spectrum(physics: DecomposablePhysics) -> tuple[float, float]:
     """Smallest and largest eigenvalue of ``AᵀA``, from the exact singular values."""
     values = torch.as_tensor(physics.mask).abs().double().square()
     return float(values.min()), float(values.max())
-
-
-def is_mask(physics: DecomposablePhysics) -> bool:
-    """Whether the measurement keeps or loses each pixel, so that ``A² = A``."""
-    return isinstance(physics, Inpainting)
 
 
 def task_label(name: str, prior: Prior, **options: tuple[float, float]) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from .image_files import open_image, read_image
 TRAIN = ("astronaut.png", "coffee.png", "coins.png", "gravel.png", "motorcycle_right.png", "rocket.jpg")
 TEST = ("camera.png", "chelsea.png", "hubble_deep_field.jpg", "brick.png")
 """Photographs of the scikit-image wheel."""
+MEDICAL_TRAIN = ("retina.jpg", "ihc.png", "cell.png")
+MEDICAL_TEST = ("phantom.png", "microaneurysms.png")
+"""Of the same wheel: a retina, stained tissue, a cell; the phantom of Shepp and Logan, and a part of a retina."""
+MEDICAL = "medical"
+"""Name of these images on a command line."""
 COLOURLESS = ("camera.png", "coins.png", "gravel.png", "brick.png")
 DOWNLOADS = {
     "bsds500": "BSDS500",
@@ -67,15 +73,21 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
     """Find the images of ``source``.
 
     Args:
-        source: ``None`` for the scikit-image wheel, a folder, or a name of ``DOWNLOADS``. Subfolders ``train`` and
-            ``test`` split a folder; otherwise every fourth file in alphabetical order is for testing.
+        source: ``None`` for the photographs of the scikit-image wheel, ``medical`` for its medical images, a folder, or
+            a name of ``DOWNLOADS``. Subfolders ``train`` and ``test`` split a folder; otherwise every fourth file in
+            alphabetical order is for testing.
         colour: leave out the wheel's grey photographs.
 
     Raises:
         UserError: a missing folder, an unreadable image, fewer than two images, or no network.
     """
     if source is None:
-        return _packaged(colour)
+        excluded = COLOURLESS if colour else ()
+        return _packaged(
+            "scikit-image", [n for n in TRAIN if n not in excluded], [n for n in TEST if n not in excluded]
+        )
+    if source == MEDICAL:
+        return _packaged(MEDICAL, MEDICAL_TRAIN, MEDICAL_TEST)
     folder = Path(source)
     try:
         is_folder = folder.is_dir()
@@ -87,23 +99,21 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
         return _folder(source, _download(source))
     if folder.exists() or any(mark in source for mark in "/\\.~"):
         raise UserError(f"no folder {source!r}: give a folder of images, or one of {', '.join(DOWNLOADS)}")
-    raise unknown("image folder or data set", source, DOWNLOADS)
+    raise unknown("image folder or data set", source, [MEDICAL, *DOWNLOADS])
 
 
-def _packaged(colour: bool) -> Images:
+def _packaged(name: str, training: Sequence[str], testing: Sequence[str]) -> Images:
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
         raise UserError("scikit-image is not installed: pip install scikit-image, or give --images DIR")
     data = Path(spec.origin).parent / "data"
-    excluded = COLOURLESS if colour else ()
-    train = tuple(data / name for name in TRAIN if name not in excluded)
-    test = tuple(data / name for name in TEST if name not in excluded)
+    train, test = (tuple(data / file for file in files) for files in (training, testing))
     if missing := [file.name for file in (*train, *test) if not file.is_file()]:
         raise UserError(
             f"scikit-image is installed without its photographs ({', '.join(missing)}): give --images DIR, a folder of "
             "your own"
         )
-    return Images("scikit-image", train, test, _digest((*train, *test)))
+    return Images(name, train, test, _digest((*train, *test)))
 
 
 def _folder(source: str, folder: Path) -> Images:

@@ -17,6 +17,7 @@ from ..operators import ForwardBackward
 from ..operators.data_fidelity import data_fidelity
 from ..penalties import WeightedPenalty
 from ..tasks import Task
+from ..tasks.base import first_step
 
 
 def parts(task: Task, size: int, dtype: torch.dtype, device: torch.device) -> dict[str, Callable[[], object]]:
@@ -28,7 +29,9 @@ def parts(task: Task, size: int, dtype: torch.dtype, device: torch.device) -> di
     shape = (task.channels, size, size)
     rng = torch.Generator().manual_seed(0)
     physics = task.physics(shape, rng, dtype, device)
-    operator = task.splitting.operator(task.prior, physics, shape, task.step, dtype, device)
+    operator = task.splitting.operator(
+        task.prior, physics, shape, first_step(task, physics, shape), dtype, device
+    )
     image = torch.rand(1, *shape, generator=rng, dtype=torch.float64).to(device, dtype)
     T = operator.bind(physics.A(image), physics)
     with torch.no_grad():

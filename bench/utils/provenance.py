@@ -25,6 +25,7 @@ QUALITY = (
     "bench/operators",
     "bench/penalties",
     "bench/regularisers",
+    "bench/spectra",
     "bench/tasks",
     "bench/utils/determinism.py",
     "bench/utils/precision.py",

@@ -32,6 +32,7 @@ STUDIES = {
     "bench": {"certificates", "largest", "published", "trajectory"},
     "tests.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
     "bench.studies.denoiser_training.train": {""},
+    "bench.studies.modality_pictures": {""},
     "bench.studies.regulariser_training.compare": {""},
     "bench.studies.regulariser_training.train": {""},
     "theory_checks": {"attack", "mutations", "peers"},

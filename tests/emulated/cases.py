@@ -50,6 +50,14 @@ TASKS = (
     "denoising(crr)",
     "deblurring(wcrr(circular=True))",
     "inpainting(icnn)",
+    "mri(colours(0.01, 0.02))",
+    "mri(huber) by douglas_rachford",
+    "mri_coils(huber)",
+    "tomography(huber)",
+    "super_resolution(huber, factor=4)",
+    "super_resolution(l1) by half_quadratic",
+    "demosaicing(orientations_colours)",
+    "poisson(huber)",
 )
 """Every penalty and denoiser, every physics, one and three channels, learned weights, layers, every splitting."""
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from deepinv.physics import Tomography
 from torch import Tensor, nn
 
 from bench.config.lookup import TASK_ARGUMENTS
@@ -150,4 +151,6 @@ def test_an_application_and_a_product_never_wait(pair):
     assert not again.waits, again
     assert not first.uploads, first
     assert not again.uploads, again
-    assert not again.undetermined, again
+    # deepinv's exact adjoint of a projection sums with atomic additions on a GPU.
+    sums = {"grid_sampler_2d_backward"} if isinstance(there.physics, Tomography) else set()
+    assert {name.partition(" ")[0] for name in again.undetermined} == sums, again

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from deepinv.physics import DecomposablePhysics
 from torch import Tensor
 
 from bench.tasks import Task
@@ -30,9 +31,15 @@ def _adjoint(task: Task) -> str:
 
 
 def _spectrum(task: Task) -> str:
-    """The squared entries of ``physics.mask`` are the eigenvalues of A'A."""
+    """The bounds on the eigenvalues of A'A hold; for known singular values, the squared entries of ``physics.mask``."""
     crops = build_task(task)
     physics, (least, largest) = crops.problem.physics, crops.problem.spectrum
+    known = isinstance(physics, DecomposablePhysics)
+    upper, lower = (
+        ("the largest of physics.mask²", "the least of physics.mask²")
+        if known
+        else ("its bound", "its bound")
+    )
     shape = crops.batch.truth[:1].shape
 
     def normal_operator(x: Tensor) -> Tensor:
@@ -43,20 +50,25 @@ def _spectrum(task: Task) -> str:
         lambda x: largest * x - normal_operator(x), standard_normal(4, *shape)
     )
     slack = 1e-9 * max(largest, 1.0)
-    cause = "the singular values in mask are not those of A"
+    cause = f"the singular values in {'mask' if known else 'spectrum'} are not those of A"
     require(
         top <= largest + slack,
-        f"A'A has an eigenvalue of at least {top:.6g}, above the largest of physics.mask², {largest:.6g}: {cause}",
+        f"A'A has an eigenvalue of at least {top:.6g}, above {upper}, {largest:.6g}: {cause}",
     )
     require(
         bottom >= least - slack,
-        f"A'A has an eigenvalue of at most {bottom:.6g}, below the least of physics.mask², {least:.6g}: {cause}",
+        f"A'A has an eigenvalue of at most {bottom:.6g}, below {lower}, {least:.6g}: {cause}",
     )
     require(
-        top >= 0.9 * largest,
+        top >= 0.9 * largest or not known,
         f"A'A has no eigenvalue near {largest:.4g}, which mask states: power iteration finds {top:.4g}",
     )
-    if task.step * largest >= 2:
+    if not crops.problem.spectrum.rigorous:
+        raise Note(
+            f"nothing is proven of {type(physics).__name__}, so L is unknown; ‖A‖² is about {largest:.4g}: give it a "
+            "method spectrum(shape) with its bounds (docs/physics.md)"
+        )
+    if task.step is not None and task.step * largest >= 2:
         raise Note(
             f"the step {task.step:g} is too long: 2/‖A‖² is {2 / largest:.4g}, and beyond it gradient steps diverge"
         )

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import torch
+from deepinv.physics import Inpainting
 from torch import nn
 
 from solvers import Solver
@@ -15,8 +16,9 @@ from ...external import ExternalSolver
 from ...measurement.memory import free_memory, out_of_memory, peak_bytes
 from ...measurement.training import training_step
 from ...operators.compiled import channels_last
+from ...spectra import Basis, Spectrum
 from ...tasks import Batch, Problem, Task
-from ...tasks.base import PEAK, is_mask
+from ...tasks.base import PEAK, first_step
 from ...utils.arguments import quantity
 from ...utils.errors import UserError
 from ...utils.random_streams import stream, stream_seed
@@ -79,20 +81,22 @@ def synthetic_problem(task: Task, crop: int, device: torch.device) -> Problem:
     shape = (task.channels, crop, crop)
     torch.manual_seed(stream_seed(0, "everything else"))
     physics = task.physics(shape, stream(0, "masks"), torch.float32, device)
-    made = task.splitting.operator(task.prior, physics, shape, task.step, torch.float32, device)
+    made = task.splitting.operator(
+        task.prior, physics, shape, first_step(task, physics, shape), torch.float32, device
+    )
     operator = channels_last(made)
     with torch.no_grad():
         coarse = torch.rand(1, task.channels, 8, 8, generator=stream(0, "training crops")).to(device)
         truth = nn.functional.interpolate(coarse, size=(crop, crop), mode="nearest")
-        noise = torch.tensor(task.noise, device=device).view(-1, 1, 1)
+        noise = torch.tensor(task.noise, device=device)
         y = physics.A(truth)
-        y = y + noise * torch.randn(y.shape, device=device)
-        if is_mask(physics):
+        y = y + noise.view(-1, *[1] * (y.ndim - 2)) * torch.randn(y.shape, device=device)
+        if isinstance(physics, Inpainting):
             y = physics.A(y)
         grey = torch.full_like(truth, 0.5 * PEAK)
         start = grey + physics.A_adjoint(y - physics.A(grey))
-    batch = Batch(truth, y, start)
-    return Problem(operator, physics, batch, batch, (math.nan, math.nan))
+    batch, unknown = Batch(truth, y, start), Spectrum(math.nan, math.nan, Basis.ESTIMATE)
+    return Problem(operator, physics, batch, batch, unknown)
 
 
 def attempt(

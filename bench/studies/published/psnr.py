@@ -11,6 +11,7 @@ from solvers import QuasiNewton
 
 from ...operators import data_fidelity
 from ...tasks import Task
+from ...tasks.base import first_step
 from ...tasks.images import crops
 from ...utils.errors import UserError
 from ...utils.random_streams import stream
@@ -61,7 +62,9 @@ def scores(task: Task, files: tuple[Path, ...], side: int, seed: int) -> Scores:
     y = truth + task.noise[0] * noise
     shape = (task.channels, side, side)
     physics = task.physics(shape, stream(seed, "masks"), torch.float64, torch.device("cpu"))
-    operator = task.splitting.operator(task.prior, physics, shape, task.step, torch.float64, "cpu")
+    operator = task.splitting.operator(
+        task.prior, physics, shape, first_step(task, physics, shape), torch.float64, "cpu"
+    )
     T = operator.bind(y, physics)
     with torch.no_grad():
         first = ADVISED(T, data_fidelity(y, physics).backprojection)

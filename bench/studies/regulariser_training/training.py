@@ -21,7 +21,9 @@ from ...measurement.memory import saved_bytes
 from ...measurement.training import training_step
 from ...operators.gradient_step import GradientStep
 from ...regularisers import REGULARISERS, LearnedPrior, RidgeRegulariser
+from ...spectra import Basis, Spectrum
 from ...tasks import Batch, Problem, Task
+from ...tasks.base import first_step
 from ...utils.atomic_files import write_atomically
 from ...utils.errors import UserError, in_a_line
 from ...utils.json_values import finite
@@ -104,7 +106,7 @@ class Training:
         self.physics = task.physics(shape, stream(seed, "masks"), torch.float32, torch.device("cpu"))
         self.noise = task.noise[0]
         # Not by the prior, which loads trained weights.
-        self.operator = GradientStep(prior.family.build().float(), task.step)
+        self.operator = GradientStep(prior.family.build().float(), first_step(task, self.physics, shape))
         if recipe.steepness is not None and isinstance(self.operator.regulariser, RidgeRegulariser):
             nn.init.constant_(self.operator.regulariser.steepness, recipe.steepness)
         self.average: GradientStep = copy.deepcopy(self.operator)
@@ -141,7 +143,7 @@ class Training:
         rate = self.recipe.rate_at(min(1.0, self.spent))
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
-        problem = Problem(self.operator, self.physics, batch, batch, (1.0, 1.0))
+        problem = Problem(self.operator, self.physics, batch, batch, Spectrum(1.0, 1.0, Basis.EXACT))
         solution, loss = training_step(self.solver, problem, batch)
         gradients = [p.grad for p in self.operator.parameters() if p.grad is not None]
         if not bool(loss.isfinite()) or not all(bool(g.isfinite().all()) for g in gradients):
@@ -196,7 +198,7 @@ def tape_bytes(training: Training, batch: Batch) -> int:
 
     Raises ``UserError`` if the solver refuses the operator.
     """
-    problem = Problem(training.operator, training.physics, batch, batch, (1.0, 1.0))
+    problem = Problem(training.operator, training.physics, batch, batch, Spectrum(1.0, 1.0, Basis.EXACT))
     known: list[Tensor] = [*training.operator.parameters(), batch.truth, batch.y]
     try:
         with saved_bytes(known) as saved:

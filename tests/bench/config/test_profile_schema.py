@@ -227,6 +227,7 @@ def test_an_unknown_profile_names_its_neighbours():
         "gpu",
         "growth",
         "learning",
+        "modalities",
         "operators",
         "paper",
         "paper-small",

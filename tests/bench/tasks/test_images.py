@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.tasks.images import COLOURLESS, TEST, TRAIN, crops, find_images, read_image
+from bench.tasks.images import COLOURLESS, MEDICAL_TEST, TEST, TRAIN, crops, find_images, read_image
 from bench.utils.errors import UserError
 
 
@@ -22,6 +22,14 @@ def test_the_packaged_images_are_split_by_name():
     assert {f.name for f in (*images.train, *images.test)} == {*TRAIN, *TEST}
     for file in (*images.train, *images.test):
         assert min(read_image(file, 1).shape[1:]) >= 256, "the paper profile takes crops of 256"
+
+
+def test_the_medical_images_take_the_crops_of_the_modalities():
+    images = find_images("medical")
+    assert not set(images.train) & set(images.test)
+    assert {f.name for f in images.test} == set(MEDICAL_TEST)
+    for file in (*images.train, *images.test):
+        assert min(read_image(file, 1).shape[1:]) >= 96
 
 
 def test_the_colour_images_are_in_colour():

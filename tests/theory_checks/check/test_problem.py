@@ -133,7 +133,7 @@ class Physics:
 @pytest.mark.parametrize(
     ("wrong", "check", "words"),
     [
-        ("adjoint", "adjoint", "A_adjoint is not the adjoint of A"),
+        ("adjoint", "adjoint", "A_adjoint of DecomposablePhysics is not the adjoint of A"),
         ("spectrum", "spectrum", "above the largest of physics.mask²"),
         ("seed", "a_seed_is_a_problem", "draw everything random from rng"),
         ("float32", "float32", "make the physics in the dtype that is given"),
