@@ -100,12 +100,12 @@ def _pair_sides(
         Sides(two_norm(J_there - J), found.J, size),
         Sides(two_norm(B_there - B), found.B, size),
         Sides(two_norm(B_there), found.size * size, size),
-        *(_gain_sides(T, R, b, w, found.gain) for w in (u, torch.ones_like(u)) if found.gain < math.inf),
+        *(_gain_sides(T, R, b, w, found.gain) for w in (u, R.gradient(b).detach()) if found.gain < math.inf),
     )
 
 
 def _gain_sides(T: Map, R: RidgeRegulariser, x: Tensor, w: Tensor, gain: float) -> Sides:
-    """``w = (I − Jᵀ)⁻¹ r`` for ``r = w − Jᵀw``, so no system is solved. R hardly sees a constant w."""
+    """``w = (I − Jᵀ)⁻¹ r`` for ``r = w − Jᵀw``, so no system is solved; ``∇R(x)`` for w makes it large."""
     J, B = _pulled(T, R, x, w)
     return Sides(two_norm(B), gain * two_norm(w.flatten() - J), two_norm(w.flatten()))
 

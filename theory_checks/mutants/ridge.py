@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -43,9 +44,9 @@ def _without_strength(self: RidgeBounds, x: Tensor, u: Tensor, radius: float) ->
 
 
 def _gain_without_inverse(self: RidgeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
-    """``‖B‖`` for ``‖Bᵀ (I − Jᵀ)⁻¹‖``."""
+    """Without the ``1/(1−L)`` of a flat direction."""
     right = CHANGE(self, x, u, radius)
-    return dataclasses.replace(right, gain=min(right.gain, right.size))
+    return right if right.gain == math.inf else dataclasses.replace(right, gain=right.gain * (1 - self.L))
 
 
 def _half_a_sum(values: Tensor, gap: Tensor, distance: float) -> float:
@@ -64,7 +65,7 @@ RIDGE_MUTANTS: tuple[Mutant, ...] = (
     _of_ridge("no change of B by the kernels at x", FilterChain, "derivative_at", _kernels_left_out),
     _of_ridge("J of a ridge regulariser by e^(α−s)", RidgeBounds, "change", _without_strength),
     _of_ridge(
-        "the gain of a ridge regulariser is the norm of B", RidgeBounds, "change", _gain_without_inverse
+        "the gain of a ridge regulariser without 1/(1−L)", RidgeBounds, "change", _gain_without_inverse
     ),
     _of_ridge("half the sum over coefficients that flip", BOUNDS, "largest_sum", _half_a_sum),
 )
