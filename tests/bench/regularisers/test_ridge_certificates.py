@@ -93,6 +93,15 @@ def test_certified_is_rigorous_at_the_weights_of_the_project(rtol):
     assert float((made - right).norm()) <= found.error + least.error
 
 
+def test_the_gain_at_the_weights_of_the_project_is_a_fiftieth_of_the_worst_of_both_directions():
+    P = small_problem("denoising(crr)", size=64)
+    T = P.bind(P.train)
+    with torch.no_grad():
+        x = QuasiNewton(1e-8, 1000)(T, P.start(P.train)).x
+    change = T.regularity().change(x, x, 0.0)
+    assert 50 * change.gain <= change.size / (1 - T.regularity().L)
+
+
 def test_certificates_of_a_regulariser_that_is_too_concave_are_estimates():
     P = small_problem("denoising(wcrr)", size=16)
     _, found = gradient_at(P, equilibrium(P))
