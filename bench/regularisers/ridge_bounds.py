@@ -201,14 +201,23 @@ class RidgeBounds:
             at_h, at_x: on ``|⟨D u, h⟩|/‖u‖`` and on ``‖D e^s x‖`` for unit D.
             pulled_h, linear: on ``‖Wᵀh‖`` and ``‖f‖``.
         """
-        if self.potential.weak or not self.L < 1:  # P has both signs, or T is no contraction
+        sizes = self.adjoint_sizes()
+        if sizes is None:
             return math.inf
-        steepest = self.potential.steepness
-        # Of u = (I − J)⁻¹ r for a unit r: its norm, and e^{−b/2} ‖P^½ W u‖.
-        flat = 1 / (1 - self.L)
-        curved = 0.5 / math.sqrt(self.strength * self.scale * steepest * self.tau * (1 - self.L))
-        norm_slope = self.tilt * (flat * pulled_h + curved * linear)
-        return math.hypot(flat * pulled, curved * linear, flat * at_h + curved * steepest * at_x + norm_slope)
+        flat, curved = sizes
+        kernels = flat * at_h + curved * self.potential.steepness * at_x
+        kernels += self.tilt * (flat * pulled_h + curved * linear)
+        return math.hypot(flat * pulled, curved * linear, kernels)
+
+    def adjoint_sizes(self) -> tuple[float, float] | None:
+        """Bounds on ``‖u‖`` and on ``e^{−b/2} ‖P^½ W u‖``, of ``u = (I − J)⁻¹ r`` for a unit r, at any image.
+
+        ``None`` if P has both signs, or T is not known to contract.
+        """
+        if self.potential.weak or not self.L < 1:
+            return None
+        largest = self.strength * self.scale * self.potential.steepness
+        return 1 / (1 - self.L), 0.5 / math.sqrt(largest * self.tau * (1 - self.L))
 
     def _slack(self, x: Tensor, values: Sequence[Tensor]) -> tuple[float | Tensor, float]:
         """By how much rounding may have moved each coefficient, and all of them together."""

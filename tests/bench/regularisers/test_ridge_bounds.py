@@ -181,6 +181,27 @@ def test_the_gain_is_far_below_the_size_over_the_contraction():
     assert 10 * change.gain <= change.size / (1 - here.regularity.L)
 
 
+@settings(max_examples=6, deadline=None)
+@given(
+    physics=st.sampled_from(("denoising", "deblurring")),
+    seed=st.integers(0, 10_000),
+    steepness=st.sampled_from((-0.5, 2.0, 5.0)),
+)
+def test_adjoints_are_small_where_coefficients_have_a_slope(physics, seed, steepness):
+    here = at(("crr", False), physics, seed, side=5, batch=1, steepness=steepness)
+    bounds, unit = here.regularity, torch.eye(25, dtype=F64)
+    adjoints = torch.linalg.inv(unit - here.dense(here.x)[0])
+    z = bounds.chain.forward(bounds.scale * here.x)[-1]
+    seen = bounds.chain.forward(adjoints.view(25, 1, 5, 5))[-1] * (bounds.potential.first_linear(z) != 0)
+    sizes = bounds.adjoint_sizes()
+    assert sizes is not None
+    found = [float(torch.linalg.matrix_norm(A.flatten(1), 2)) for A in (adjoints, seen)]
+    assert all(a <= b * EXACT for a, b in zip(found, sizes, strict=True))
+    if physics == "denoising" and steepness > 0:  # attained where ``e^α WᵀPW`` has the eigenvalues 0 and 1
+        assert found[0] >= 0.9 * sizes[0]
+        assert found[1] >= 0.9 * sizes[1]
+
+
 def test_a_regulariser_that_is_not_convex_states_no_gain():
     here = at(CALLS[2], side=6, batch=1)
     assert here.regularity.change(here.x, here.x, 0.1).gain == math.inf
