@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from deepinv.physics import BlurFFT, Denoising, Inpainting
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -187,6 +187,7 @@ def test_the_gain_is_far_below_the_size_over_the_contraction():
     seed=st.integers(0, 10_000),
     steepness=st.sampled_from((-0.5, 2.0, 5.0)),
 )
+@example(physics="denoising", seed=0, steepness=2.0)
 def test_adjoints_are_small_where_coefficients_have_a_slope(physics, seed, steepness):
     here = at(("crr", False), physics, seed, side=5, batch=1, steepness=steepness)
     bounds, unit = here.regularity, torch.eye(25, dtype=F64)
@@ -198,8 +199,8 @@ def test_adjoints_are_small_where_coefficients_have_a_slope(physics, seed, steep
     found = [float(torch.linalg.matrix_norm(A.flatten(1), 2)) for A in (adjoints, seen)]
     assert all(a <= b * EXACT for a, b in zip(found, sizes, strict=True))
     if physics == "denoising" and steepness > 0:  # attained where ``e^α WᵀPW`` has the eigenvalues 0 and 1
-        assert found[0] >= 0.9 * sizes[0]
-        assert found[1] >= 0.9 * sizes[1]
+        assert found[0] >= 0.99 * sizes[0]
+        assert found[1] >= 0.7 * sizes[1]
 
 
 def test_a_regulariser_that_is_not_convex_states_no_gain():
