@@ -121,8 +121,9 @@ class RidgeRegulariser(SmoothRegulariser):
         return self._chain[1]
 
     def regularity(self, step: float, data: DataFidelity) -> DerivativeBounds | None:
-        """See ``SmoothRegulariser.regularity``."""
-        return RidgeBounds.of(step, self, data)
+        """See ``SmoothRegulariser.regularity``; ``None`` also where L is not below 1: no bound is finite."""
+        bounds = RidgeBounds.of(step, self, data)
+        return bounds if bounds is not None and bounds.L < 1 else None
 
     @torch.no_grad()
     def curvature(self) -> Curvature:

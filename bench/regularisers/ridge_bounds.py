@@ -21,8 +21,11 @@ at most ``D = ‖W‖ e^s r``. P and ψ are constant between kinks, and h has th
 - ``|Δh| ≤ β |Δz|`` with β the largest ``|P|`` within d, so ``|⟨q, Δh⟩| ≤ ‖β q‖ D``.
 
 Each bilinear term then changes by the change of one factor times the other, with the norms of ``filter_chain``:
-``⟨D x', P' q⟩ − ⟨D x, P q⟩ = ⟨D (x' − x), P' q⟩ + ⟨D x, (P' − P) q⟩``, and ``‖P' q‖ ≤ ‖β q‖``. ``docs/proofs.md`` has
-the whole proof.
+``⟨D x', P' q⟩ − ⟨D x, P q⟩ = ⟨D (x' − x), P' q⟩ + ⟨D x, (P' − P) q⟩``, and ``‖P' q‖ ≤ ‖β q‖``.
+
+The gain is that of ``u = (I − J')⁻¹ r``, for w = 0. With ``σ = (1−L)/τ``, ``‖u‖ ≤ ‖r‖/(1−L)``, but
+``e^{α/2} ‖P'^½ q‖ ≤ ‖r‖/(2 τ √σ)``: R curves where its coefficients react. So terms with ``P q`` are small, and those
+with ``⟨q, h⟩ = ⟨u, Wᵀh⟩`` are because Wᵀh is. ``docs/proofs.md`` has the whole proof.
 """
 
 from __future__ import annotations
@@ -178,17 +181,43 @@ class RidgeBounds:
         dpsi = math.sqrt(largest_sum(moved.offset.square(), moved.gap, D))
         pulled_h = norm(back[0]) + chain.norm * dh
         pulled_psi = norm(chain.backward(psi)[0]) + chain.norm * dpsi
-        kernels = chain.adjoint_derivative_at(back) + anywhere * dh
-        kernels += chain.norm * potential.largest_slope * (at_x + anywhere * reach)
-        size = math.hypot(
-            pulled_h,
-            pulled_psi,
-            chain.norm * (norm(potential.first_linear(z)) + dh + dpsi),
-            chain.norm * (math.sqrt(float(psi.square().sum((0, 2, 3)).max())) + dpsi),
-            kernels + self.tilt * (2 * pulled_h + pulled_psi),
+        at_h = chain.adjoint_derivative_at(back) + anywhere * dh
+        kernels = at_h + chain.norm * potential.largest_slope * (at_x + anywhere * reach)
+        linear = norm(potential.first_linear(z)) + dh + dpsi
+        scalings = chain.norm * (math.sqrt(float(psi.square().sum((0, 2, 3)).max())) + dpsi)
+        kernels += self.tilt * (2 * pulled_h + pulled_psi)
+        size = math.hypot(pulled_h, pulled_psi, chain.norm * linear, scalings, kernels)
+        gain = self._gain(
+            math.hypot(pulled_h, pulled_psi, scalings), at_h, at_x + anywhere * reach, pulled_h, linear
         )
         grown = OUTWARD * self.tau * self.strength
-        return DerivativeChange(grown * self.scale * pulled, grown * parameters, grown * size)
+        return DerivativeChange(grown * self.scale * pulled, grown * parameters, grown * size, grown * gain)
+
+    def _gain(self, pulled: float, at_h: float, at_x: float, pulled_h: float, linear: float) -> float:
+        """``DerivativeChange.gain``, but for a factor, from bounds in the ball.
+
+        Args:
+            pulled: on the norms of ``Wᵀh``, ``Wᵀψ`` and all ``W_cᵀψ_c`` together.
+            at_h, at_x: on ``|⟨D u, h⟩|/‖u‖`` and on ``‖D e^s x‖`` for unit D.
+            pulled_h, linear: on ``‖Wᵀh‖`` and ``‖f‖``.
+        """
+        sizes = self.adjoint_sizes()
+        if sizes is None:
+            return math.inf
+        flat, curved = sizes
+        kernels = flat * at_h + curved * self.potential.steepness * at_x
+        kernels += self.tilt * (flat * pulled_h + curved * linear)
+        return math.hypot(flat * pulled, curved * linear, kernels)
+
+    def adjoint_sizes(self) -> tuple[float, float] | None:
+        """Bounds on ``‖u‖`` and on ``e^{−b/2} ‖P^½ W u‖``, of ``u = (I − J)⁻¹ r`` for a unit r, at any image.
+
+        ``None`` if P has both signs, or T is not known to contract.
+        """
+        if self.potential.weak or not self.L < 1:
+            return None
+        largest = self.strength * self.scale * self.potential.steepness
+        return 1 / (1 - self.L), 0.5 / math.sqrt(largest * self.tau * (1 - self.L))
 
     def _slack(self, x: Tensor, values: Sequence[Tensor]) -> tuple[float | Tensor, float]:
         """By how much rounding may have moved each coefficient, and all of them together."""

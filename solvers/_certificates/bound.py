@@ -7,6 +7,7 @@ series, or the residual of an adjoint solve. With ``e_k ≥ ‖x_k − x*‖``, 
     ‖g − F'‖ ≤ b/(1−L) ‖ϱ‖  +  H e + Σ ΔB_k + b/(1−L) (Λ e + Σ ΔJ_k),
 
 where ``ΔJ_k`` and ``ΔB_k`` bound ``‖(J(x*) − J(x_k))ᵀu_k‖`` and ``‖(B(x*) − B(x_k))ᵀu_k‖``; see ``DerivativeBounds``.
+In place of ``b/(1−L)`` stands a smaller bound on ``‖B*ᵀ(I − J*ᵀ)⁻¹‖`` where T states one, ``DerivativeChange.gain``.
 Proof: with ``J_k = J(x_k)``, ``J* = J(x*)``, and B alike,
 ``(I − J*ᵀ)(Σu_k − u*) = Σ(J_k − J*)ᵀu_k + (v − v*) − ϱ``, and ``g − F' = h − h* + Σ(B_k − B*)ᵀu_k + B*ᵀ(Σu_k − u*)``.
 
@@ -102,7 +103,7 @@ def certificate(
     allowances = rounding_allowances(applications, regularity, products_rounding)
     eps = torch.finfo(y.dtype).eps
     residual, change_J, change_B = v.clone(), 0.0, 0.0
-    b = distance_before = nearest = math.inf
+    b = gain = distance_before = nearest = math.inf
     y_before, rho_before = y, 0.0
     u_sum = 0.0
     v_and_u_sum = norm(v)
@@ -111,15 +112,17 @@ def certificate(
         if distance_before < math.inf:
             distance = min(distance, L * distance_before + rho_before + norm(application.x - y_before))
         change = checked_change(regularity, application.x, u, distance + (rho / L if L else rho))
-        change_J, change_B, b = change_J + change.J, change_B + change.B, min(b, change.size)
+        change_J, change_B = change_J + change.J, change_B + change.B
+        b, gain = min(b, change.size), min(gain, change.gain)
         residual += a - u
         v_and_u_sum, u_sum = v_and_u_sum + norm(u), u_sum + norm(u)
         nearest = min(nearest, L * distance + rho + norm(y - application.y))
         distance_before, y_before, rho_before = distance, application.y, rho
-    adjoint = b * inverse * (norm(residual) + ROUNDING * max(eps, products_rounding.J) * v_and_u_sum)
+    amplification = min(b * inverse, gain)
+    adjoint = amplification * (norm(residual) + ROUNDING * max(eps, products_rounding.J) * v_and_u_sum)
     adjoint += ROUNDING * max(eps * b, products_rounding.B) * u_sum
-    equilibrium = direct * nearest + change_B + b * inverse * (smoothness * nearest + change_J)
-    bound = Certificate(size, adjoint, equilibrium, 0.0, b * inverse, nearest, L, True)
+    equilibrium = direct * nearest + change_B + amplification * (smoothness * nearest + change_J)
+    bound = Certificate(size, adjoint, equilibrium, 0.0, amplification, nearest, L, True)
     return bound.estimate(*reasons_for_estimate(applications, regularity, y.dtype))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -22,11 +23,14 @@ class DerivativeChange:
         J: ``‖(J(x') − J(x))ᵀu‖`` is at most this.
         B: ``‖(B(x') − B(x))ᵀu‖`` is at most this.
         size: ``‖B(x')‖`` is at most this.
+        gain: ``‖B(x')ᵀ (I − J(x')ᵀ)⁻¹‖`` is at most this; infinite if no bound besides ``size/(1−L)`` is known, which
+            is far too large where the largest singular value of B and the smallest of ``I − J`` have other directions.
     """
 
     J: float
     B: float
     size: float
+    gain: float = math.inf
 
 
 class DerivativeBounds(Protocol):
@@ -202,7 +206,7 @@ def checked_bound(name: str, value: float) -> float:
 def checked_change(regularity: DerivativeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
     """Return ``regularity.change(x, u, radius)``, checked."""
     change = regularity.change(x, u, radius)
-    for name in ("J", "B", "size"):
+    for name in ("J", "B", "size", "gain"):
         checked_bound(f"{name} in the derivative bounds of T", getattr(change, name))
     return change
 

@@ -82,6 +82,7 @@ class EquilibriumWatch:
         v_size = norm(derivatives.v)
         smoothness = loss_curvature(self._loss, y, derivatives, y - x).smoothness
         # u = v/2(1 − L) and ‖g‖ = b ‖u‖/5, so the part of the loss, b Λ e/(1 − L), is 10 Λ e/‖v‖ of the gradient.
+        # A gain stands for b/(1 − L) in the gradient too.
         budget = self._allowed * GRADIENT_SIZE * ADJOINT_SIZE * v_size
         if smoothness * self._inverse * residual > budget:
             self._relative_distance = budget / (smoothness * self._inverse)
@@ -90,5 +91,5 @@ class EquilibriumWatch:
             self._rounding = stated_rounding(self._bounds, y) or 0.0
         distance = self._bounds.L * self._inverse * residual + self._rounding
         change = checked_change(self._bounds, y, ADJOINT_SIZE * self._inverse * derivatives.v, distance)
-        size = change.size * self._inverse
-        return change.B + size * (smoothness * distance + change.J) <= budget * size
+        amplification = min(change.size * self._inverse, change.gain)
+        return change.B + amplification * (smoothness * distance + change.J) <= budget * amplification

@@ -17,7 +17,7 @@ class Certificate:
         equilibrium: the part due to the distance to the equilibrium.
         correction: the distance of g to the audit's own gradient, which ``adjoint`` and ``equilibrium`` then bound;
             0 without an audit.
-        amplification: ``b/(1−L)``, the factor of a residual of the adjoint equation.
+        amplification: ``b/(1−L)``, or a smaller gain, the factor of a residual of the adjoint equation.
         distance: a bound on the distance of the returned value to the equilibrium.
         L: the Lipschitz constant that was used.
         rigorous: whether every constant is a proven bound, in exact arithmetic; otherwise ``error`` is an estimate.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -16,6 +17,7 @@ from solvers import (
     LipschitzConstants,
     TapedApplication,
     TapeRecorder,
+    WrappedBounds,
     audit,
     certificate,
     certified,
@@ -103,6 +105,47 @@ def test_the_certificate_is_attained():
     # At the equilibrium, where only the truncation of the series is left.
     made, found, exact = watched(T, neumann(700, 5), torch.zeros(1, 2, dtype=F64))
     assert made.error == pytest.approx(float(torch.linalg.vector_norm(found - exact)), rel=1e-9)
+
+
+class TwoRates(nn.Module):
+    """B is large in the coordinate that contracts fast, and small in the one that does not."""
+
+    RATES, SIZES = torch.tensor([0.99, 0.1], dtype=F64), torch.tensor([0.01, 1.0], dtype=F64)
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.theta, self.gain = nn.Parameter(torch.tensor([0.3, -1.0], dtype=F64)), gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.RATES * x + self.SIZES * self.theta
+
+    def regularity(self) -> DerivativeBounds:
+        constants = LipschitzConstants(0.99, 0.0, 0.0, lambda x: 1.0, parameters=[self.theta])
+        return WrappedBounds(
+            constants, lambda *at: dataclasses.replace(at[0].change(*at[1:]), gain=self.gain)
+        )
+
+
+def test_a_gain_stands_in_for_the_worst_of_both_directions():
+    x0 = torch.zeros(1, 2, dtype=F64)
+    gain = float((TwoRates.SIZES / (1 - TwoRates.RATES)).max())
+    sharp, found, exact = watched(TwoRates(gain), neumann(400, 5), x0)
+    assert 0 < float((found - exact).norm()) <= sharp.error
+    assert sharp.rigorous
+    assert sharp.amplification == gain == pytest.approx(10 / 9)
+    for useless in (math.inf, 200.0):  # the worst of both, 1/(1 − 0.99)
+        rough, _, _ = watched(TwoRates(useless), neumann(400, 5), x0)
+        assert rough.amplification == pytest.approx(100)
+        assert rough.error == pytest.approx(90 * sharp.error)
+    step = certified(1e-3)(TwoRates(gain), x0, SMOOTH)
+    assert step.converged
+    assert step.certificates[0].amplification == gain
+
+
+@pytest.mark.parametrize("gain", [math.nan, -1.0])
+def test_a_gain_that_is_no_bound_is_refused(gain):
+    with pytest.raises(ValueError, match="gain in the derivative bounds of T must be a number of at least 0"):
+        watched(TwoRates(gain), neumann(5, 5), torch.zeros(1, 2, dtype=F64))
 
 
 def test_what_has_not_been_differentiated_has_no_certificate():

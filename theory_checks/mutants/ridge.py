@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -42,6 +43,12 @@ def _without_strength(self: RidgeBounds, x: Tensor, u: Tensor, radius: float) ->
     return dataclasses.replace(right, J=right.J / self.scale)
 
 
+def _gain_without_inverse(self: RidgeBounds, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
+    """Without the ``1/(1−L)`` of a flat direction."""
+    right = CHANGE(self, x, u, radius)
+    return right if right.gain == math.inf else dataclasses.replace(right, gain=right.gain * (1 - self.L))
+
+
 def _half_a_sum(values: Tensor, gap: Tensor, distance: float) -> float:
     return SUM(values, gap, distance) / 2
 
@@ -57,5 +64,8 @@ RIDGE_MUTANTS: tuple[Mutant, ...] = (
     _of_ridge("half the jump of a slope at a kink", RidgePotential, "changes", _half_a_jump),
     _of_ridge("no change of B by the kernels at x", FilterChain, "derivative_at", _kernels_left_out),
     _of_ridge("J of a ridge regulariser by e^(α−s)", RidgeBounds, "change", _without_strength),
+    _of_ridge(
+        "the gain of a ridge regulariser without 1/(1−L)", RidgeBounds, "change", _gain_without_inverse
+    ),
     _of_ridge("half the sum over coefficients that flip", BOUNDS, "largest_sum", _half_a_sum),
 )

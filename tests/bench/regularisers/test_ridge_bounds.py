@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from deepinv.physics import BlurFFT, Denoising, Inpainting
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -17,7 +17,7 @@ from bench.operators.gradient_step import GradientStep
 from bench.regularisers import REGULARISERS, RidgeRegulariser
 from bench.regularisers.ridge_bounds import RidgeBounds
 from bench.regularisers.ridge_potential import RidgePotential, largest_sum
-from solvers import DerivativeChange
+from solvers import DerivativeChange, QuasiNewton
 from tests.helpers.tensors import F64, draw
 
 EXACT = 1 + 1e-9
@@ -44,10 +44,13 @@ class At:
     x: Tensor
 
     def __post_init__(self) -> None:
-        operator, found = self.T.operator, self.T.regularity()
+        operator = self.T.operator
         assert isinstance(operator, GradientStep)
         assert isinstance(operator.regulariser, RidgeRegulariser)
-        assert isinstance(found, RidgeBounds)
+        found = RidgeBounds.of(
+            operator.step(), operator.regulariser, self.T.data
+        )  # also where L is not below 1
+        assert found is not None
         self.regulariser, self.regularity = operator.regulariser, found
         self.parameters = list(self.regulariser.parameters())
 
@@ -57,10 +60,21 @@ class At:
         J, *B = torch.autograd.grad(self.T(x), [x, *self.parameters], u)
         return J, torch.cat([b.flatten() for b in B])
 
+    def dense(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``J(x)`` and ``B(x)``."""
+        rows = [self.pull(x, e.view_as(x)) for e in torch.eye(x.numel(), dtype=F64)]
+        return torch.stack([J.flatten() for J, _ in rows]), torch.stack([B for _, B in rows])
+
     def size(self, x: Tensor) -> float:
-        """``‖B(x)‖``, from its rows."""
-        rows = [self.pull(x, e.view_as(x))[1] for e in torch.eye(x.numel(), dtype=F64)]
-        return math.sqrt(float(torch.linalg.eigvalsh(torch.stack(rows) @ torch.stack(rows).T)[-1]))
+        """``‖B(x)‖``."""
+        B = self.dense(x)[1]
+        return math.sqrt(float(torch.linalg.eigvalsh(B @ B.T)[-1]))
+
+    def gain(self, x: Tensor) -> float:
+        """``‖B(x)ᵀ (I − J(x)ᵀ)⁻¹‖``."""
+        J, B = self.dense(x)
+        solved = torch.linalg.solve(torch.eye(len(J), dtype=F64) - J, B)
+        return math.sqrt(float(torch.linalg.eigvalsh(solved @ solved.T)[-1]))
 
     def gaps(self, x: Tensor) -> Tensor:
         """How far each coefficient is from its first kink, positive beyond."""
@@ -142,6 +156,58 @@ def test_the_size_of_b_is_bounded(call):
     assert here.assert_bounded(here.x, u, size=True).size <= 40 * here.size(here.x)
 
 
+@settings(max_examples=8, deadline=None)
+@given(
+    circular=st.booleans(),
+    physics=st.sampled_from(("denoising", "deblurring")),
+    seed=st.integers(0, 10_000),
+    steepness=st.sampled_from((-0.5, 2.0, 5.0)),
+    radius=st.sampled_from((0.0, 1e-3, 0.1, 1.0)),
+)
+def test_the_gain_is_bounded_in_the_ball(circular, physics, seed, steepness, radius):
+    here = at(("crr", circular), physics, seed, side=5, batch=1, steepness=steepness)
+    direction = draw(seed + 4, *here.x.shape)
+    there = here.x + radius * direction / direction.norm()
+    assert here.gain(there) <= here.regularity.change(here.x, here.x, radius).gain * EXACT
+
+
+def test_the_gain_is_far_below_the_size_over_the_contraction():
+    """At the equilibrium, where ``e^{α−s} Wᵀh`` is as small as the residual of the data."""
+    here = at(side=10, batch=1, steepness=5.0)
+    with torch.no_grad():
+        here.x = QuasiNewton(1e-10, 2000)(here.T, here.x).x
+    change = here.regularity.change(here.x, here.x, 0.0)
+    assert here.gain(here.x) <= change.gain <= 40 * here.gain(here.x)
+    assert 10 * change.gain <= change.size / (1 - here.regularity.L)
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    physics=st.sampled_from(("denoising", "deblurring")),
+    seed=st.integers(0, 10_000),
+    steepness=st.sampled_from((-0.5, 2.0, 5.0)),
+)
+@example(physics="denoising", seed=0, steepness=2.0)
+def test_adjoints_are_small_where_coefficients_have_a_slope(physics, seed, steepness):
+    here = at(("crr", False), physics, seed, side=5, batch=1, steepness=steepness)
+    bounds, unit = here.regularity, torch.eye(25, dtype=F64)
+    adjoints = torch.linalg.inv(unit - here.dense(here.x)[0])
+    z = bounds.chain.forward(bounds.scale * here.x)[-1]
+    seen = bounds.chain.forward(adjoints.view(25, 1, 5, 5))[-1] * (bounds.potential.first_linear(z) != 0)
+    sizes = bounds.adjoint_sizes()
+    assert sizes is not None
+    found = [float(torch.linalg.matrix_norm(A.flatten(1), 2)) for A in (adjoints, seen)]
+    assert all(a <= b * EXACT for a, b in zip(found, sizes, strict=True))
+    if physics == "denoising" and steepness > 0:  # attained where ``e^α WᵀPW`` has the eigenvalues 0 and 1
+        assert found[0] >= 0.99 * sizes[0]
+        assert found[1] >= 0.7 * sizes[1]
+
+
+def test_a_regulariser_that_is_not_convex_states_no_gain():
+    here = at(CALLS[2], side=6, batch=1)
+    assert here.regularity.change(here.x, here.x, 0.1).gain == math.inf
+
+
 @each
 def test_a_single_flip_attains_the_change_of_j(call):
     """From next to a kink, across it, and seen from there."""
@@ -170,15 +236,19 @@ def test_in_a_ball_without_end_j_changes_by_all_of_its_curvature(call):
     assert most * float(u.norm()) >= change.J
 
 
-def test_a_loss_of_convexity_leaves_no_factor():
+def test_a_loss_of_convexity_leaves_no_bounds():
     """``ρ ≤ e^α ‖W‖²`` is above the 1 of denoising at the initial weights."""
     here = at(("wcrr", False))
-    assert 0 < here.regularity.L < 1 or here.T.operator.curvature().weak >= 1
+    assert (here.T.regularity() is None) is (here.T.operator.curvature().weak >= 1)
     with torch.no_grad():
         here.regulariser.strength.fill_(0.0)
+    assert here.T.operator.curvature().weak > 1
+    assert here.T.regularity() is None
+    with torch.no_grad():
+        here.regulariser.strength.fill_(-4.0)
     found = here.T.regularity()
     assert found is not None
-    assert found.L > 1
+    assert 0 < found.L < 1
 
 
 @each
