@@ -128,5 +128,7 @@ class RidgeRegulariser(SmoothRegulariser):
     @torch.no_grad()
     def curvature(self) -> Curvature:
         """``e^{α+b}‖W‖²`` and ``w e^α ‖W‖²``: with one norm for each convolution, which is proven, and too large."""
-        strength = float(self.strength.exp()) * self.chain().norm ** 2
-        return Curvature(strength * float(self.steepness.exp()), self.weak * strength)
+        # Read together: on a GPU each is a wait.
+        strength, steepness = torch.stack([self.strength, self.steepness]).exp().tolist()
+        strength *= self.chain().norm ** 2
+        return Curvature(strength * steepness, self.weak * strength)

@@ -193,7 +193,7 @@ def environments() -> dict[str, list[str]]:
 def test_every_environment_that_is_named_is_there():
     known = environments()
     for page in PAGES:
-        for found in re.findall(r"tox -e ([\w,]+)", page.read_text(encoding="utf-8")):
+        for found in re.findall(r"tox -e ([\w,-]+)", page.read_text(encoding="utf-8")):
             assert set(found.split(",")) <= {*known, "X"}, f"{name(page)}: tox -e {found}"
 
 

@@ -33,6 +33,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "C40": ("giselsson2017linear",),
     "C41": ("ryu2019plug",),
     "C43": ("chambolle2011first", "he2012convergence", "condat2013primal"),
+    "C45": ("goujon2023neural",),
 }
 """Keys of ``bench.report.bibliography`` by claim; a test compares them with the texts of the claims."""
 DERIVED = frozenset(
