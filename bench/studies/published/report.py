@@ -26,7 +26,8 @@ application is an evaluation of the gradient of the energy, a product one with i
 half an application. *Error*: relative, against a reference that is solved further. *Scaled*: the error of the best
 multiple of the gradient. *Stated*: what is said of the error without the reference: of `certified` its own
 certificate, of some rows an audit (`solvers.audit`), which no row pays for. Both are
-**estimates** from observed derivatives, and no bounds, unless T states proven ones (`rigorous` in the records). *Seconds*: of the process, on one thread.
+**estimates** from observed derivatives, and no bounds, unless T states proven ones (`rigorous` in the records).
+*Seconds*: of the process, on one thread.
 """
 SUMMARY = """\
 Products: mean over the weight files and seeds. Error: median (smallest–largest). Cosine: the smallest.

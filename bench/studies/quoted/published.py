@@ -63,16 +63,19 @@ def advised_beats_the_study() -> bool:
     return _everywhere((ours["products"] < study["products"]) & (ours["error"] < study["error"]))
 
 
-def symmetric_keeps_its_tolerance() -> bool:
-    """Whether the symmetric estimate is within 1 % on each weight file and seed, for less than the general one."""
+def symmetric_takes_fewer_products() -> bool:
+    """Whether the symmetric estimate takes fewer products than the general one on each weight file and seed."""
     ours, general = _both(SYMMETRIC, GENERAL)
-    return _everywhere((ours["error"] <= WITHIN) & (ours["products"] < general["products"]))
+    return _everywhere(ours["products"] < general["products"])
 
 
-def misses_of_the_general_estimate() -> list[str]:
-    """On how many of the weight files its error is above its tolerance."""
-    frame = reference_csv(f"{PUBLISHED}/gradients.csv").query("estimator == @GENERAL")
-    return [WORDS[frame.loc[frame["error"] > WITHIN, "weights"].nunique()]]
+def misses_of_the_estimates() -> list[str]:
+    """On how many weight files the symmetric and the general estimate miss their tolerance."""
+    frame = reference_csv(f"{PUBLISHED}/gradients.csv")
+    missed = frame[frame["error"] > WITHIN]
+    return [
+        WORDS[missed.loc[missed["estimator"] == name, "weights"].nunique()] for name in (SYMMETRIC, GENERAL)
+    ]
 
 
 def mean_psnr_is_that_of_further_solves() -> bool:
