@@ -37,8 +37,8 @@ def estimated(rtol: float = 1e-2, budget: int = 500, symmetric: bool = False) ->
     Call it with the loss, ``solver(T, x0, loss)``: without, the error of the equilibrium is relative to its norm, and
     nothing is checked by moving. The estimate is no bound: a kink of T between the last point and the equilibrium is
     not seen. At ``rtol`` 1e-2, the error was at most 3e-3 on 30 pairs of a task and an operator, and 6e-3 on six
-    primal–dual ones (``tests/bench/test_estimated_tolerance.py``). At nine published weight files of learned regularisers
-    it was above 1e-2 at one, 1.9e-2, and with ``symmetric`` at another, 1.8e-2 (``python -m bench published``). A bound
+    primal–dual ones (``tests/bench/test_estimated_tolerance.py``). At nine published weight files of learned
+    regularisers it was 1.9e-2 at one, and with ``symmetric`` 1.8e-2 at another (``python -m bench published``). A bound
     takes ``certified``.
 
     Cost: applications and products as needed, plus one product and two applications; a check that fails costs more. The
