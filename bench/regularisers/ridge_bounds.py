@@ -42,7 +42,6 @@ from torch import Tensor
 from solvers import DerivativeChange
 
 from ..operators.data_fidelity import DataFidelity
-from ..operators.normal import FourierNormal
 from ..operators.proximal import norm
 from .convolutions import convolve
 from .filter_chain import UNIT, FilterChain
@@ -53,8 +52,6 @@ if TYPE_CHECKING:
 
 OUTWARD = 1 + 1e-12
 """Factor on the bounds, for the rounding of their own float64 sums."""
-TRANSFORM = 10.0
-"""A pair of Fourier transforms of n pixels rounds off less than this times log₂ n units, relative to the norm."""
 STEPS = 40.0
 """More than the number of other operations of a step; each rounds off one unit of its result."""
 
@@ -138,10 +135,8 @@ class RidgeBounds:
     def _allowance(self, x: Tensor) -> float:
         """A bound on the float64 rounding error of a step at ``x``, from the sizes of all its terms."""
         chain, data, steepest = self.chain, self.float64[1], self.potential.largest_slope
-        size, n = norm(x), data.backprojection[0].numel()
-        transform = TRANSFORM * math.log2(2 * n) if isinstance(data.normal, FourierNormal) else 0.0
-        backprojection = math.sqrt(self.largest) * norm(data.y)
-        descent = (transform + STEPS) * UNIT * (self.largest * size + backprojection)
+        size, backprojection = norm(x), math.sqrt(self.largest) * norm(data.y)
+        descent = (data.rounding() + STEPS) * UNIT * (self.largest * size + backprojection)
         values = chain.forward(self.scale * x.double())
         h = self.potential.value(values[-1])
         moved = steepest * self._z_rounding(values) + STEPS * UNIT * norm(h)
