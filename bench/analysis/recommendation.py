@@ -135,6 +135,11 @@ def candidates(frame: pd.DataFrame) -> dict[str, list[Candidate]]:
     return found
 
 
+def measured_psnr(part: pd.DataFrame) -> float:
+    """Mean PSNR of the measurements of one heading in dB; NaN if unknown."""
+    return float(part["psnr_measurement"].mean())
+
+
 def _candidate(solver: str, rows: pd.DataFrame) -> Candidate:
     def mean_of(name: str) -> float:
         return float(column(rows, name).mean(skipna=False))

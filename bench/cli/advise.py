@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,11 +35,13 @@ def advise(
     from json import dumps
 
     from ..analysis.pareto import COSTS
+    from ..analysis.recommendation import candidates
     from ..analysis.tidy import tidy
     from ..records.store import load
     from ..report.verdict import Limits, run_verdict
 
-    verdict = run_verdict(tidy(load(Path(folder))), Limits(within, memory, COSTS[1 if milliseconds else 0]))
+    frame, limits = tidy(load(folder)), Limits(within, memory, COSTS[1 if milliseconds else 0])
+    verdict = run_verdict(frame, candidates(frame), limits)
     if json:
         print(printed_json(dumps(asdict(verdict), ensure_ascii=False)))  # noqa: T201
         return

@@ -87,6 +87,7 @@ def run(
         from ..execution.process_pool import start_forkserver
 
         start_forkserver()
+    from ..analysis.recommendation import candidates
     from ..config.lookup import DenoiserOptions
     from ..config.matrix import load_profile
     from ..execution.dask_cluster import SchedulerLost, chosen_cluster
@@ -142,7 +143,7 @@ def run(
     page = out / "index.html"
     where = f"page: {page}" if page in files else no_page(out)
     say(f"tables: {out / 'tables' / 'tables.md'}, figures: {out / 'figures'}, {where}")
-    verdict = run_verdict(written.frame)
+    verdict = run_verdict(written.frame, candidates(written.frame))
     for line in verdict.lines():
         say(line)
     failed = sum(count for status, count in outcome.items() if status not in FINISHED | {"stored", "left"})

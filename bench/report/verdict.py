@@ -1,7 +1,5 @@
 """What to take, in a sentence a task and one for the run."""
 
-# The stubs of pandas do not know the types of columns.
-# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import math
@@ -18,8 +16,8 @@ from ..analysis.recommendation import (
     Candidate,
     Recommendation,
     best,
-    candidates,
     cheapest_setting,
+    measured_psnr,
 )
 from ..config.call_syntax import brief_call, family, solver_of
 from ..external import EXTERNAL_SOLVERS
@@ -62,25 +60,26 @@ class RunVerdict:
         ]
 
 
-def run_verdict(frame: pd.DataFrame, limits: Limits = Limits()) -> RunVerdict:
+def run_verdict(
+    frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]], limits: Limits = Limits()
+) -> RunVerdict:
     """The sentences of a run.
 
     Args:
         frame: of ``tidy.tidy``.
+        of_heading: its ``candidates``.
         limits: what a choice must keep to.
     """
-    of_heading = candidates(frame)
     if not any(_measured(o) for choices in of_heading.values() for o in choices):
         return RunVerdict(
             "Nothing was trained and no exact gradient was computed, so this run compares costs alone.", {}
         )
-    headings = [str(heading) for heading in frame["heading"].unique()]
     tasks = {
-        heading: task_verdict(of_heading.get(heading, []), _measurement(frame, heading), limits)
-        for heading in headings
+        str(heading): task_verdict(of_heading.get(str(heading), []), measured_psnr(part), limits)
+        for heading, part in frame.groupby("heading", sort=False)
     }
-    overall = overall_verdict([of_heading.get(heading, []) for heading in headings], limits)
-    return RunVerdict(overall if len(headings) > 1 else "", tasks)
+    overall = overall_verdict([of_heading.get(heading, []) for heading in tasks], limits)
+    return RunVerdict(overall if len(tasks) > 1 else "", tasks)
 
 
 def task_verdict(choices: Sequence[Candidate], measurement: float, limits: Limits = Limits()) -> str:
@@ -217,10 +216,6 @@ def _common(
     low, high = three_digits(min(costs)), three_digits(max(costs))
     spread = low if low == high else f"{low} to {high}"
     return f"{statement.format(_named(options[0]))} {where}, for {spread} {limits.cost.unit} a step."
-
-
-def _measurement(frame: pd.DataFrame, heading: str) -> float:
-    return float(frame.loc[frame["heading"] == heading, "psnr_measurement"].mean())
 
 
 def _measured(option: Candidate) -> bool:

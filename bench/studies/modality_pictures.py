@@ -23,6 +23,7 @@ from ..measurement.training import parameters, training_step
 from ..tasks import Problem, build_problem, shown
 from ..tasks.images import MEDICAL, Layout, find_images
 from ..utils.console import run_command, say
+from .psnr import psnr
 
 TASKS = (
     "mri",
@@ -71,7 +72,8 @@ def picture(name: str, crop: int, steps: int) -> Picture:
         state = Anderson(1e-6, 2000)(problem.bind(batch), problem.start(batch)).x
         found = shown(problem.image_of(batch)(state))
     truth, start = shown(batch.truth), shown(batch.picture())
-    return Picture(name, truth[0], start[0], found[0], _psnr(start, truth), _psnr(found, truth))
+    before, after = (float(psnr(image.clamp(0, 1), truth)) for image in (start, found))
+    return Picture(name, truth[0], start[0], found[0], before, after)
 
 
 def _train(problem: Problem, solver: Solver, steps: int) -> None:
@@ -80,10 +82,6 @@ def _train(problem: Problem, solver: Solver, steps: int) -> None:
     for _ in range(steps):
         training_step(solver, problem, problem.train)
         adam.step()
-
-
-def _psnr(image: Tensor, truth: Tensor) -> float:
-    return float(-10 * (image.clamp(0, 1) - truth).square().mean().log10())
 
 
 def draw(pictures: list[Picture], folder: Path) -> list[Path]:

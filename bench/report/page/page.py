@@ -40,7 +40,7 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
     depths, bound_specs = panel_specs(run.plots.get("psnr-past-depth")), panel_specs(bound_plot)
     content = {
         "manifest": run.manifest,
-        "verdict": run_verdict(frame),
+        "verdict": run_verdict(frame, choices),
         "headline": provenance.run_headline(run.records),
         "cards": recommendations.cards(frame, choices),
         "marks": marks,

@@ -12,7 +12,15 @@ import pandas as pd
 
 from ...analysis.contraction import contraction_words, contractions, within_theory
 from ...analysis.pareto import COSTS, LEVELS, CostAxis
-from ...analysis.recommendation import WITHIN, WORK, Candidate, best, cheapest_setting, stops
+from ...analysis.recommendation import (
+    WITHIN,
+    WORK,
+    Candidate,
+    best,
+    cheapest_setting,
+    measured_psnr,
+    stops,
+)
 from .. import words
 from ..cells import three_digits
 
@@ -163,10 +171,6 @@ def left_out(choices: Sequence[Candidate], failed: Sequence[str]) -> str:
     return text
 
 
-def _measurement(part: pd.DataFrame) -> float:
-    return float(part["psnr_measurement"].mean())
-
-
 def cards(frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]]) -> list[RecommendationCard]:
     """A card for each heading of the tidy table, without a limit on the tape; ``of_heading``: its ``candidates``."""
     return [
@@ -176,7 +180,7 @@ def cards(frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]]) -> lis
 
 
 def _card(heading: str, part: pd.DataFrame, choices: list[Candidate]) -> RecommendationCard:
-    bounds, measurement, seeds = contractions(part), _measurement(part), part["seed"].nunique()
+    bounds, measurement, seeds = contractions(part), measured_psnr(part), part["seed"].nunique()
     outside = not within_theory(bounds)
     facts = [*contraction_words(bounds), "1 seed" if seeds == 1 else f"{seeds} seeds"]
     if not math.isnan(measurement):
@@ -206,7 +210,7 @@ def every_answer(frame: pd.DataFrame, of_heading: Mapping[str, list[Candidate]])
     tasks: dict[str, object] = {}
     for heading, choices in of_heading.items():
         places: dict[CardAnswer, int] = {}
-        measurement = _measurement(parts[heading])
+        measurement = measured_psnr(parts[heading])
         chosen = []
         for cost in costs:
             trained = [best_answer(choices, measurement, limit, cost) for limit in limits]

@@ -9,6 +9,7 @@ import pytest
 
 from bench.__main__ import entry
 from bench.analysis.pareto import COSTS
+from bench.analysis.recommendation import candidates
 from bench.analysis.tidy import tidy
 from bench.records.store import load
 from bench.report.verdict import Limits, run_verdict
@@ -21,7 +22,8 @@ OTHER = "inpainting(huber)"
 
 
 def said(records, limits=Limits()):
-    return run_verdict(tidy(records), limits)
+    frame = tidy(records)
+    return run_verdict(frame, candidates(frame), limits)
 
 
 def sentence(records, limits=Limits()):
@@ -218,7 +220,7 @@ def test_long_calls_are_cut():
 )
 def test_every_task_of_a_reference_has_a_sentence(name):
     frame = tidy(load(ROOT / "results" / "reference" / name))
-    verdict = run_verdict(frame)
+    verdict = run_verdict(frame, candidates(frame))
     assert list(verdict.tasks) == list(frame["heading"].unique())
     assert verdict.overall
     assert all(verdict.tasks.values())

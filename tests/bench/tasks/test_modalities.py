@@ -23,6 +23,7 @@ from bench.tasks.mri import cartesian_mask
 from bench.utils.errors import UserError
 from solvers import Anderson, deq
 from solvers.conformance import relative_error
+from tests.helpers.slopes import slope_of_solved_loss
 from tests.helpers.tensors import F64
 
 TEXTS = (
@@ -51,16 +52,7 @@ def test_the_reference_is_the_slope_of_the_solved_problem(text):
     rng = torch.Generator().manual_seed(3)
     along = [torch.randn(p.shape, generator=rng, dtype=F64) for p in learnable]
 
-    def solved(t):
-        with torch.no_grad():
-            for p, d in zip(learnable, along, strict=True):
-                p += t * d
-            found = float(problem.loss(Anderson(1e-13, 5000)(problem.limit(batch), start).x, batch))
-            for p, d in zip(learnable, along, strict=True):
-                p -= t * d
-        return found
-
-    slope = (solved(1e-5) - solved(-1e-5)) / 2e-5
+    slope = slope_of_solved_loss(problem, along)
     assert float(exact @ torch.cat([d.flatten() for d in along])) == pytest.approx(slope, rel=1e-4)
     training_step(deq(1e-11, 3000), problem, batch)
     estimate = torch.cat([p.grad.flatten() for p in learnable])

@@ -19,9 +19,10 @@ from bench.tasks import ROSTER, build_problem, loss
 from bench.tasks.deblurring import GaussianBlur, MotionBlur
 from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
-from solvers import Anderson, FixedSteps, deq, jfb, neumann, restarted_jfb, unrolled
+from solvers import FixedSteps, deq, jfb, neumann, restarted_jfb, unrolled
 from solvers.conformance import relative_error
 from tests.helpers.energy import energy as penalty_energy
+from tests.helpers.slopes import slope_of_solved_loss
 from tests.helpers.tensors import F64
 
 LAYOUT = Layout(32, 2, 2)
@@ -253,17 +254,7 @@ def test_the_reference_is_the_slope_of_the_solved_problem(text):
     ).gradient
     along = [torch.randn(p.shape, generator=rng, dtype=F64) for p in learnable]
 
-    def solved(t):
-        with torch.no_grad():
-            for p, d in zip(learnable, along, strict=True):
-                p += t * d
-            found = float(problem.loss(Anderson(1e-13, 5000)(problem.limit(batch), start).x, batch))
-            for p, d in zip(learnable, along, strict=True):
-                p -= t * d
-        return found
-
-    h = 1e-5
-    slope = (solved(h) - solved(-h)) / (2 * h)
+    slope = slope_of_solved_loss(problem, along)
     assert float(exact @ torch.cat([d.flatten() for d in along])) == pytest.approx(slope, rel=1e-4)
     training_step(deq(1e-11, 3000), problem, batch)
     estimate = torch.cat([p.grad.flatten() for p in learnable])
