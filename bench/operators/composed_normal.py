@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..spectra import Spectrum, known_enclosure
 from ..spectra.enclosure import in_float64, transposes
+from ..utils.saved_tensor_hooks import apply_built
 from .linear_autograd import Linear, linear, tracked
 
 TRANSFORM = 10.0
@@ -38,14 +39,14 @@ class ComposedNormal:
 
     def __call__(self, x: Tensor) -> Tensor:
         """``AᵀA x`` for images ``(..., C, H, W)``."""
-        return self.physics.A_adjoint_A(x.reshape(-1, *x.shape[-3:])).view(x.shape)
+        return apply_built(self.physics.A_adjoint_A, x.reshape(-1, *x.shape[-3:])).view(x.shape)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """``Aᵀy`` for measurements ``(B, …)``; also under ``torch.func``, which deepinv's projections refuse."""
         A = self.physics
         if type(A) is Tomography and self.parameterless():
             return linear(y, partial(_apply, A.A_adjoint), partial(_apply, A.A))
-        return cast(Tensor, A.A_adjoint(y))
+        return apply_built(A.A_adjoint, y)
 
     def on(self, shape: tuple[int, ...]) -> ComposedNormal:
         """The operator for images of ``shape`` ``(C, H, W)``."""
@@ -99,7 +100,7 @@ class ComposedNormal:
 
 def _apply(function: Linear, x: Tensor) -> Tensor:
     """A function of ``(B, C, H, W)``, applied to ``(..., C, H, W)``."""
-    y = function(x.reshape(-1, *x.shape[-3:]))
+    y = apply_built(function, x.reshape(-1, *x.shape[-3:]))
     return y.view(*x.shape[:-3], *y.shape[-3:])
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import cast
 
 import torch
 from deepinv.physics import DecomposablePhysics, Downsampling, LinearPhysics, MultiCoilMRI, Tomography
 from torch import Tensor
 
+from ..utils.saved_tensor_hooks import apply_built
 from .aliasing import aliased_spectrum, folds
 from .coils import coil_spectrum
 from .collatz_wielandt import enclose
@@ -28,7 +30,7 @@ def spectrum_of(physics: LinearPhysics, shape: tuple[int, int, int]) -> Spectrum
     if (known := known_enclosure(physics, shape)) is not None:
         return known
     double = in_float64(physics)
-    ritz = largest_ritz(lambda x: cast(Tensor, double.A_adjoint(double.A(x))), (1, *shape))
+    ritz = largest_ritz(_normal(double), (1, *shape))
     largest = ritz.value + ritz.residual
     return Spectrum(0.0, largest, Basis.ESTIMATE, ritz.value, ritz.applications)
 
@@ -62,10 +64,14 @@ def _projections(physics: Tomography, shape: tuple[int, int, int]) -> Spectrum |
     """A projection sums bilinear interpolations, whose weights are not negative; nor are those of ``AᵀA``, then."""
     double = in_float64(physics)
     one = torch.ones(1, *shape, dtype=torch.float64)
-    found = enclose(lambda x: cast(Tensor, double.A_adjoint(double.A(x))), one)
+    found = enclose(_normal(double), one)
     if found is None:
         return None
     return Spectrum(0.0, found.upper, Basis.PROVEN, found.lower, found.applications)
+
+
+def _normal(physics: LinearPhysics) -> Callable[[Tensor], Tensor]:
+    return lambda x: apply_built(physics.A_adjoint, cast(Tensor, physics.A(x)))
 
 
 def in_float64(physics: LinearPhysics) -> LinearPhysics:

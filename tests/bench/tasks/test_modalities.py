@@ -10,6 +10,7 @@ from deepinv.physics import LinearPhysics, Tomography
 
 from bench.config.lookup import parse_solver, parse_task
 from bench.measurement.hypergradient import reference_gradient
+from bench.measurement.memory import saved_bytes
 from bench.measurement.reference_cache import cached_reference
 from bench.measurement.training import parameters, training_step
 from bench.operators import douglas_rachford, peaceman_rachford, primal_dual
@@ -21,7 +22,7 @@ from bench.tasks.complex_images import with_phase
 from bench.tasks.images import Layout, find_images
 from bench.tasks.mri import cartesian_mask
 from bench.utils.errors import UserError
-from solvers import Anderson, deq
+from solvers import Anderson, certified, deq
 from solvers.conformance import relative_error
 from tests.helpers.slopes import slope_of_solved_loss
 from tests.helpers.tensors import F64
@@ -241,3 +242,12 @@ def test_projections_are_scaled_by_a_bound_and_not_by_an_estimate():
     assert float(physics.A(x).norm()) <= 1
     theirs = Tomography(angles=12, img_width=32, normalize=True)
     assert float(theirs.A(x.float()).norm()) > 1 - 1e-4
+
+
+def test_certified_measures_its_tape_on_projections():
+    problem = build("tomography(huber, angles=12)")
+    batch = problem.train
+    T, start, loss = problem.bind(batch), problem.start(batch), problem.criterion(batch)
+    with saved_bytes([]) as tape:
+        loss(certified(0.5)(T, start, loss).x).backward()
+    assert tape.count > 0
