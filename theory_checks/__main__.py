@@ -39,6 +39,7 @@ def main() -> None:
     python -m theory_checks mutations
     python -m theory_checks attack
     python -m theory_checks worst-cases
+    python -m theory_checks oracle
     """
 
 
@@ -254,6 +255,28 @@ def peers(
     print_frame(frame, "relative distance to central differences of the solved problem")
     if out is not None:
         write_external(frame, out)
+
+
+@app.command()
+def oracle(
+    out: Annotated[Path | None, typer.Option("--out", help="Write oracle.md into this folder.")] = None,
+) -> None:
+    """Check reference gradients by differentiating tiny cone programmes. Exit code 1 if two disagree."""
+    writable(out)
+    try:
+        from .oracle import AGREES, check_against_cone_programmes
+    except ImportError as error:
+        raise UserError(f"{error.name} is not installed: pip install --group oracle") from error
+    from .report.operator_tables import oracle_frame, write_oracle
+
+    checks = list(check_against_cone_programmes())
+    frame = oracle_frame(checks)
+    print_frame(frame, "relative distance of the reference gradient to the derivative of a cone programme")
+    if out is not None:
+        write_oracle(frame, out)
+    if wrong := [check.task for check in checks if not check.agrees]:
+        say(f"farther than {AGREES:g}: {'; '.join(wrong)}", "red")
+        raise typer.Exit(1)
 
 
 @app.command()

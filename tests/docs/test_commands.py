@@ -35,7 +35,7 @@ STUDIES = {
     "bench.studies.modality_pictures": {""},
     "bench.studies.regulariser_training.compare": {""},
     "bench.studies.regulariser_training.train": {""},
-    "theory_checks": {"attack", "mutations", "peers"},
+    "theory_checks": {"attack", "mutations", "oracle", "peers"},
 }
 """Minutes at any size."""
 MINUTES = {BOUNDS, COMPANIONS, *(group.name for group in GROUPS)}

@@ -14,8 +14,9 @@ from ..engine import MutationResult
 from ..operators.operator_claims import OperatorCheck
 from .experiment_tables import markdown_table
 
-if TYPE_CHECKING:  # it imports torchdeq, which may not be installed
+if TYPE_CHECKING:  # they import packages that may not be installed
     from ..operators.external_libraries import ExternalCheck
+    from ..oracle import OracleCheck
 
 
 def operator_frame(checks: list[OperatorCheck]) -> pd.DataFrame:
@@ -67,6 +68,25 @@ def external_frame(checks: list[ExternalCheck]) -> pd.DataFrame:
 def write_external(frame: pd.DataFrame, folder: Path) -> Path:
     """Write ``peers.md`` into a folder."""
     return _write_table(frame, folder / "peers.md")
+
+
+def oracle_frame(checks: list[OracleCheck]) -> pd.DataFrame:
+    """Reference gradients and derivatives of cone programmes, one row for each task, as text."""
+    rows = [
+        {
+            "task": check.task,
+            "distance of the gradients": f"{check.error:.1e}",
+            "error of the reference": f"{check.bound:.1e} ({check.basis})",
+            "verdict": "agrees" if check.agrees else "DISAGREES",
+        }
+        for check in checks
+    ]
+    return pd.DataFrame(rows)
+
+
+def write_oracle(frame: pd.DataFrame, folder: Path) -> Path:
+    """Write ``oracle.md`` into a folder."""
+    return _write_table(frame, folder / "oracle.md")
 
 
 def _write_table(frame: pd.DataFrame, file: Path) -> Path:
