@@ -43,6 +43,8 @@ from .schedule import ToleranceSchedule
 from .unrolled import unrolled
 from .warm_starts import WarmStarts
 
+__version__ = "0.1.0"
+
 __all__ = [
     "CG",
     "ESTIMATORS",

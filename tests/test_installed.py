@@ -1,0 +1,142 @@
+"""The program ``eqgrad``, its files and its plugin for pytest, where the wheel is and no checkout."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench.utils.provenance import ROOT
+from tests.docs.pages import snippets
+from tests.helpers.installed import install
+from theory_checks.all_commands import app
+
+pytestmark = pytest.mark.process
+(CONTRACTION,) = snippets(ROOT / "docs" / "claims.md")
+OWN_BENCH = "raise ImportError('this bench is of another project')\n"
+MODULES = """
+import importlib, pkgutil, sys
+import eqgrad
+from eqgrad._core.solver import Solver
+for module in pkgutil.walk_packages(eqgrad.__path__, "eqgrad."):
+    if not module.name.endswith(("__main__", "conftest", "test_step")):
+        importlib.import_module(module.name)
+tops = {name.partition(".")[0] for name in sys.modules}
+assert tops.isdisjoint({"solvers", "bench", "theory_checks"}), tops
+assert eqgrad.Solver is Solver
+print(eqgrad.__file__)
+"""
+NO_TYPER = """
+import sys
+sys.modules["typer"] = None
+from eqgrad.theory_checks.command import entry
+sys.exit(entry(["list", "solvers"]))
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """An environment, and a folder with what may be in a user's: another project's ``bench``, an operator."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("bench", "solvers"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(OWN_BENCH, encoding="utf-8")
+    code = CONTRACTION.code.replace("from theory_checks", "from eqgrad.theory_checks")
+    assert code != CONTRACTION.code
+    (folder / "contraction.py").write_text(code, encoding="utf-8")
+    return install(wheel, tmp_path_factory.mktemp("environment"), folder)
+
+
+def test_it_has_the_commands_of_the_checkout_in_one(installed):
+    done = installed.run("eqgrad", "--help")
+    assert done.returncode == 0, done.stderr
+    shown = {line.split()[0] for line in done.stdout.partition("Commands:")[2].splitlines() if line.strip()}
+    assert {"run", "list", "certify", "new", "verify", "check", "worst-cases"} <= shown
+    assert "docs" not in shown
+    assert len(shown) == len(app.registered_commands)
+    assert "python -m" not in done.stdout
+
+
+def test_every_module_is_imported_under_its_own_name_alone(installed):
+    done = installed.run("python", "-W", "ignore", "-P", "-c", MODULES)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(str(installed.environment))
+
+
+def test_it_says_its_version(installed):
+    done = installed.run("eqgrad", "--version")
+    assert done.stdout.startswith("eqgrad 0.1.0, torch "), done.stderr
+
+
+def test_without_the_extra_the_program_says_what_to_install(installed):
+    done = installed.run("python", "-c", NO_TYPER)
+    assert done.returncode == 2
+    assert done.stderr == "error: eqgrad needs typer, which is not installed: pip install 'eqgrad[bench]'\n"
+
+
+def test_verdicts_for_machines(installed):
+    done = installed.run("eqgrad", "verify", "--claims", "C3", "--examples", "10", "--json")
+    assert done.returncode == 0, done.stderr
+    ((claim,), checks) = json.loads(done.stdout).values()
+    assert (claim["id"], claim["verdict"]) == ("C3", "holds")
+    assert checks == []
+
+
+def test_a_certificate(installed):
+    done = installed.run(
+        "eqgrad", "certify", "--task", "deblurring(huber)", "--solver", "jfb(20)", "--crop", "32", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_solver_of_ones_own_imports_the_wheel_and_passes_its_test(installed):
+    done = installed.shell(
+        "eqgrad new solver mine && eqgrad check './mine.py:mine(10)' && "
+        "pytest -q -p no:cacheprovider test_mine.py"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "from eqgrad import GMRES" in (installed.folder / "mine.py").read_text(encoding="utf-8")
+    assert "try: eqgrad check './mine.py:mine(10)'" in done.stderr
+    assert "PYTHONPATH" not in done.stderr
+
+
+def test_a_file_written_for_the_checkout_is_refused_with_the_name_here(installed):
+    text = (installed.folder / "contraction.py").read_text(encoding="utf-8")
+    (installed.folder / "old.py").write_text(text.replace("eqgrad.theory", "theory"), encoding="utf-8")
+    done = installed.run("eqgrad", "verify", "--operator", "./old.py:make")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "error: ./old.py: the file raises ModuleNotFoundError: No module named 'theory_checks'"
+    )
+    assert line.endswith("where eqgrad is installed it is eqgrad.theory_checks")
+
+
+def test_pytest_finds_the_plugin(installed):
+    done = installed.run(
+        "pytest", "-q", "-p", "no:cacheprovider", "--eqgrad", "./contraction.py:make", "contraction.py"
+    )
+    assert done.returncode == 0, done.stdout
+    assert "7 passed, 7 skipped" in done.stdout
+
+
+def test_pytest_imports_no_torch_for_other_projects(installed):
+    (installed.folder / "test_quick.py").write_text(
+        "import sys\n\ndef test_quick():\n    assert not {'torch', 'eqgrad'} & sys.modules.keys()\n",
+        encoding="utf-8",
+    )
+    done = installed.run("pytest", "-q", "-p", "no:cacheprovider", "test_quick.py")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_run_measures_times_and_reports(installed):
+    done = installed.run("eqgrad", "run", "smoke", "--out", "results", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    results = installed.folder / "results"
+    assert (results / "index.html").is_file()
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in results.glob("records/*.json")]
+    assert records
+    assert {record["status"] for record in records} == {"ok"}
+    page = (results / "index.html").read_text(encoding="utf-8")
+    assert "eqgrad run smoke" in page
+    assert "python -m bench" not in page
