@@ -30,10 +30,12 @@ EXTRAS = {
 }
 """Extras of the wheel, and the dependency groups that they are."""
 ANY = "|".join(PACKAGES)
-MODULE = re.compile(rf"(?<=[\"'`])({ANY})\.(?=[\w{{\"'])")
+MODULE = re.compile(rf"(?<=[\"'`])({ANY})(?=\.[\w{{\"'])")
 """A string that is, or begins, the dotted name of a module."""
 CLASS = re.compile(rf"\b({ANY})(?=(?:\.[a-z_]\w*)*\.[A-Z])")
 """A class in a message: ``not a solvers.Solver``."""
+EXAMPLE = re.compile(rf"(?<=from )({ANY})(?=[\w.]* import)")
+"""An import in the example of a docstring."""
 WORDS = (
     (re.compile(r'"python", "-m", "(?:bench|theory_checks)"'), '"eqgrad"'),
     (re.compile(r"python -m (?:bench|theory_checks)(?![\w.])"), "eqgrad"),
@@ -98,9 +100,10 @@ def _edits(raw: bytes) -> Iterator[tuple[int, int, str]]:
             isinstance(node, ast.Constant) and isinstance(node.value, str)
         ):
             start, end = span(node)
-            old = raw[start:end].decode()
-            new = CLASS.sub(lambda found: PACKAGES[found[1]], old)
-            yield start, end, MODULE.sub(lambda found: f"{PACKAGES[found[1]]}.", new)
+            new = raw[start:end].decode()
+            for pattern in (EXAMPLE, CLASS, MODULE):
+                new = pattern.sub(lambda found: PACKAGES[found[1]], new)
+            yield start, end, new
             continue
         # The names after `from … import` are no modules of the top.
         nodes += [] if isinstance(node, ast.ImportFrom) else ast.iter_child_nodes(node)

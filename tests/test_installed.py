@@ -27,6 +27,19 @@ assert tops.isdisjoint({"solvers", "bench", "theory_checks"}), tops
 assert eqgrad.Solver is Solver
 print(eqgrad.__file__)
 """
+TINY = """
+name = "tiny"
+summary = "A cell."
+tasks = ["denoising(huber)"]
+solvers = ["jfb(5)"]
+seeds = [0]
+dtype = "float64"
+threads = 1
+images = { crop = 32, train = 1, test = 1 }
+training = { steps = 1, learning_rate = 0.2, batch = 1 }
+equilibrium = { tol = 1e-3, budget = 50 }
+timing = { rounds = 2, seconds = 0.1 }
+"""
 NO_TYPER = """
 import sys
 sys.modules["typer"] = None
@@ -138,13 +151,19 @@ def test_pytest_imports_no_torch_for_other_projects(installed):
 
 
 def test_a_run_measures_times_and_reports(installed):
-    done = installed.run("eqgrad", "run", "smoke", "--out", "results", "--device", "cpu")
+    (installed.folder / "tiny.toml").write_text(TINY, encoding="utf-8")
+    done = installed.run("eqgrad", "run", "tiny.toml", "--out", "results", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     results = installed.folder / "results"
-    assert (results / "index.html").is_file()
-    records = [json.loads(file.read_text(encoding="utf-8")) for file in results.glob("records/*.json")]
-    assert records
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in results.rglob("records/**/*.json")]
     assert {record["status"] for record in records} == {"ok"}
+    assert len(records) == 2, "one of quality, one of timing"
     page = (results / "index.html").read_text(encoding="utf-8")
-    assert "eqgrad run smoke" in page
+    assert "eqgrad run tiny" in page
     assert "python -m bench" not in page
+
+
+@pytest.mark.slow
+def test_the_smoke_profile_runs(installed):
+    done = installed.run("eqgrad", "run", "smoke", "--out", "smoke", "--device", "cpu")
+    assert done.returncode == 0, done.stderr

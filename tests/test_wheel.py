@@ -110,6 +110,10 @@ def test_links_and_images_become_words():
         ('"run python -m bench run"\n', '"run eqgrad run"\n'),
         ('["python", "-m", "bench", "run"]\n', '["eqgrad", "run"]\n'),
         ('"-m bench.timing.x"\n', '"-m eqgrad.bench.timing.x"\n'),
+        (
+            '"""E.g.\n\n    from bench.tasks import x\n"""\n',
+            '"""E.g.\n\n    from eqgrad.bench.tasks import x\n"""\n',
+        ),
         ('"the best solvers. They"\n', '"the best solvers. They"\n'),
     ],
 )
