@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -14,6 +15,9 @@ from theory_checks.all_commands import app
 pytestmark = pytest.mark.process
 (CONTRACTION,) = snippets(ROOT / "docs" / "claims.md")
 PYTEST = ("-P", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+LINES = re.findall(
+    r"^ *- (?:run: )?(python .*)$", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.MULTILINE
+)
 OWN_BENCH = "raise ImportError('this bench is of another project')\n"
 MODULES = """
 import importlib, pkgutil, sys
@@ -135,10 +139,16 @@ def test_a_file_written_for_the_checkout_is_refused_with_the_name_here(installed
     assert line.endswith("where eqgrad is installed it is eqgrad.theory_checks")
 
 
-def test_pytest_finds_the_plugin(installed):
-    done = installed.run("python", *PYTEST, "--eqgrad", "./contraction.py:make", "contraction.py")
-    assert done.returncode == 0, done.stdout
-    assert "7 passed, 7 skipped" in done.stdout
+def test_the_page_on_ci_has_the_same_lines_for_each_service():
+    assert len(LINES) == 6
+    assert LINES[:3] == LINES[3:]
+    assert all("pip install" in line for line in LINES[:2])
+
+
+def test_the_line_of_the_page_on_ci_runs_and_writes_its_report(installed):
+    done = installed.shell(LINES[2])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'tests="14"' in (installed.folder / "theory.xml").read_text(encoding="utf-8")
 
 
 def test_pytest_imports_no_torch_for_other_projects(installed):
