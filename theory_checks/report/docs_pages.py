@@ -52,7 +52,7 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
         *("TapedApplication", "last_backward_pass", "WrappedBounds"),
     ),
 }
-"""Public names of the library by section. The function types ``Map``, ``Loss`` and ``SolveLog`` are explained in the text."""
+"""Public names of the library by section. The function types ``Map``, ``Loss`` and ``SolveLog`` are in the text."""
 BENCHMARK_NAMES = (parse_task, parse_solver, find_images, build_problem, reference_gradient, UserOperator)
 """Names of the benchmark that the tutorial uses."""
 BEGIN, END = "<!-- claims: python -m theory_checks docs -->", "<!-- end of the claims -->"
