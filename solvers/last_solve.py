@@ -76,7 +76,7 @@ def look_at(T: Map, solution: Solution, *, measure: bool) -> LastSolve:
         The summary, which holds no tensor.
     """
     report, residual = solution.forward, solution.forward.residual
-    L = math.nan  # pyright: ignore[reportConstantRedefinition]
+    J_norm = math.nan
     x = solution.x.detach()
     finite = bool(x.isfinite().all())
     if measure and finite:
@@ -84,14 +84,14 @@ def look_at(T: Map, solution: Solution, *, measure: bool) -> LastSolve:
             y = T(x)
         distance, size = norms(rows(y - x), rows(y))
         residual = float((distance / size.clamp(min=SMALLEST)).max())
-        L, _ = largest_singular_value(T, x)
+        J_norm, _ = largest_singular_value(T, x)
     if not finite or (report.converged is False and not residual < 1):
         _warn(f"the solve diverged (residual {residual:.3g}): its gradient means nothing")
-    elif L >= 1:
+    elif J_norm >= 1:
         _warn(
-            f"the operator is no contraction: ‖J‖ ≥ {L:.4g} where its solve ended (residual {residual:.3g})"
+            f"the operator is no contraction: ‖J‖ ≥ {J_norm:.4g} where its solve ended (residual {residual:.3g})"
         )
-    return LastSolve(residual, report, solution.adjoint, solution.certificates, L)
+    return LastSolve(residual, report, solution.adjoint, solution.certificates, J_norm)
 
 
 def _warn(line: str) -> None:

@@ -237,7 +237,7 @@ def _keep_after_backward(warm: WarmStarts, samples: list[int], solution: Solutio
     _at_the_end_of_backward(solution.x, lambda: warm.keep(samples, state, adjoints))
 
 
-def _at_the_end_of_backward(x: Tensor, call: Callable[[], object]) -> None:
+def _at_the_end_of_backward(x: Tensor, call: Callable[[], None]) -> None:
     """Call a function at the end of the backward pass through x; the adjoint is solved for after its hooks."""
 
     def queue(_: Tensor) -> None:
