@@ -4,7 +4,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-"""The checkout."""
+"""The checkout; where eqgrad is installed as a wheel, its package."""
+INSTALLED = __name__ != "bench"
+"""Whether this is a wheel, whose packages have other names."""
+IMPORTED_FROM = ROOT.parent if INSTALLED else ROOT
+"""The folder on the path that has the packages."""
 MOVED = {
     "bench.cost.parts": "bench.timing.step_profile",
     "bench.denoisers.evaluate": "bench.studies.denoiser_training.evaluate",

@@ -33,15 +33,21 @@ from .deq import deq
 from .estimated import estimated
 from .implicit import implicit
 from .jfb import jfb
+from .last_solve import EquilibriumWarning, LastSolve
+from .log_writers import SolveLog, log_to_mlflow, log_to_tensorboard, log_to_wandb
 from .monitor import GradientMonitor
 from .neumann import neumann
+from .optim_operator import OptimOperator
 from .phantom import phantom
 from .reconstructor import Reconstructor
 from .registry import ESTIMATORS, SOLVER_PARTS, EstimatorSpec
 from .restarted_jfb import restarted_jfb
 from .schedule import ToleranceSchedule
+from .solver_text import parse_solver
 from .unrolled import unrolled
 from .warm_starts import WarmStarts
+
+__version__ = "0.1.0"
 
 __all__ = [
     "CG",
@@ -57,6 +63,7 @@ __all__ = [
     "CertifiedBackward",
     "DerivativeBounds",
     "DerivativeChange",
+    "EquilibriumWarning",
     "EstimatorSpec",
     "FixedPoint",
     "FixedSteps",
@@ -64,10 +71,12 @@ __all__ = [
     "GradientMonitor",
     "HasDerivativeBounds",
     "ImplicitDifferentiation",
+    "LastSolve",
     "LipschitzConstants",
     "Loss",
     "Map",
     "Nesterov",
+    "OptimOperator",
     "Picard",
     "ProxCG",
     "QuasiNewton",
@@ -76,6 +85,7 @@ __all__ = [
     "Smooth",
     "SmoothLoss",
     "Solution",
+    "SolveLog",
     "SolveReport",
     "Solver",
     "StagnationWarning",
@@ -96,7 +106,11 @@ __all__ = [
     "implicit",
     "jfb",
     "last_backward_pass",
+    "log_to_mlflow",
+    "log_to_tensorboard",
+    "log_to_wandb",
     "neumann",
+    "parse_solver",
     "phantom",
     "restarted_jfb",
     "unrolled",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 
 import pytest
 import torch
 from hypothesis import settings
+
+from bench import ROOT
 
 pytest.register_assert_rewrite("tests.helpers")
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25)
@@ -16,7 +19,7 @@ settings.register_profile("deep", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-MARKS = {"browser": "browser", "tiny_run": "process", "wheel": "network"}
+MARKS = {"browser": "browser", "tiny_run": "process", "wheel": "process"}
 """Markers of the tests that use a fixture, directly or through other fixtures."""
 
 
@@ -25,6 +28,18 @@ def pytest_collection_modifyitems(items):
     for item in items:
         for fixture in MARKS.keys() & set(item.fixturenames):
             item.add_marker(MARKS[fixture])
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel of this checkout, built without a network by the hatchling that is installed."""
+    from tests.helpers.installed import uv  # only once its asserts are to be rewritten
+
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ("--no-build-isolation", "--python", sys.executable, "--out-dir", str(folder))
+    uv("build", "--wheel", *options, str(ROOT))
+    (file,) = folder.glob("*.whl")
+    return file
 
 
 @pytest.fixture(scope="session", autouse=True)

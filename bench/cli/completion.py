@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 from typer.completion import get_completion_script
 
-from ..utils.console import completion_variable
+from ..utils.console import completion_variable, program_name
 
-NAME, COMMAND = "bench", "python -m bench"
+COMMAND = "python -m bench"
+NAME = program_name(COMMAND)
 
 
 class Shell(StrEnum):
@@ -27,6 +28,8 @@ class Shell(StrEnum):
 def completion_script(shell: Shell) -> str:
     """A shell function ``bench`` that runs ``python -m bench``, and the completion of its arguments."""
     script = get_completion_script(prog_name=NAME, complete_var=completion_variable(COMMAND), shell=shell)
+    if NAME == COMMAND:  # installed as a program
+        return script
     # Typer's scripts call the program by env, which finds no functions.
     call = {Shell.bash: "$1 )", Shell.zsh: f"{NAME})", Shell.fish: f"-cp) {NAME}"}[shell]
     script = script.replace(call, call.replace("$1" if shell is Shell.bash else NAME, COMMAND))

@@ -13,11 +13,12 @@ from typing import Annotated
 
 import typer
 
-from .. import ROOT
+from .. import INSTALLED, ROOT
 from ..utils.console import say
 from ..utils.errors import UserError
 
 TEMPLATES = Path(__file__).parent / "templates"
+PATH = "" if INSTALLED else f"PYTHONPATH={shlex.quote(str(ROOT))} "
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
@@ -63,7 +64,7 @@ def new(
     lines = (
         f"python -m bench cell {options.format(call=call)}",
         f"python -m theory_checks check '{call}'",
-        f"cd {shlex.quote(str(into))} && PYTHONPATH={shlex.quote(str(ROOT))} pytest {test.name}",
+        f"cd {shlex.quote(str(into))} && {PATH}pytest {test.name}",
     )
     for line in lines:
         say(f"try: {line}")

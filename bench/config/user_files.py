@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import INSTALLED
 from ..utils.errors import UserError, in_a_line
 from ..utils.terminal import stdout_to_stderr
 
@@ -30,6 +31,8 @@ MENTION = re.compile(r"\.py\b")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 LARGEST = 1_000_000
 """Bytes of a file."""
+CHECKOUT = {"solvers": "eqgrad", "bench": "eqgrad.bench", "theory_checks": "eqgrad.theory_checks"}
+"""Packages by their names in a checkout."""
 PREFIX = "eqgrad_own_"
 """Beginning of the names of modules made from users' files."""
 
@@ -188,7 +191,15 @@ def error_text(error: BaseException, sources: tuple[UserFile, ...]) -> str:
         return f"{type(error).__name__}: {error.msg} (line {error.lineno} of {files[error.filename]})"
     lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
     place = f" (line {lines[-1].lineno} of {files[lines[-1].filename]})" if lines else ""
-    return in_a_line(error) + place
+    return in_a_line(error) + place + _name_here(error)
+
+
+def _name_here(error: BaseException) -> str:
+    """The name of a package of this project, where a file imports the name that it has elsewhere."""
+    top = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if INSTALLED and top in CHECKOUT:
+        return f": where eqgrad is installed it is {CHECKOUT[top]}"
+    return ": a checkout has it after pip install -e ." if top == "eqgrad" and not INSTALLED else ""
 
 
 @contextmanager

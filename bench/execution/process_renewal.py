@@ -27,7 +27,7 @@ def renew(device: torch.device) -> int | None:
     """
     forget_modules()
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in ("bench", "solvers"):
+        if name.startswith(("bench.", "solvers.")):
             for value in list(vars(module).values()):
                 # The defining module decides, since modules import each other's functions.
                 cached = isinstance(value, functools._lru_cache_wrapper)  # pyright: ignore[reportPrivateUsage]

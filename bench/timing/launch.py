@@ -16,9 +16,10 @@ from typing import TextIO
 
 import torch
 
+from .. import IMPORTED_FROM
 from ..records.job import Job
 from ..records.record import Record
-from ..utils.provenance import ROOT, provenance
+from ..utils.provenance import provenance
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 """Fixed thresholds of glibc's malloc. By default they adapt, and identical runs took 1.88 or 2.59 ms."""
@@ -40,7 +41,12 @@ def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
         reader, writer = os.pipe()
         words = f"-m bench.timing.exit_with_parent {reader} pytest -q -p no:cacheprovider -p no:xdist"
         command = [sys.executable, *words.split()]
-        command += [str(Path(__file__).parent / "test_step.py"), f"--rootdir={ROOT}", "-k", "test_step"]
+        command += [
+            str(Path(__file__).parent / "test_step.py"),
+            f"--rootdir={IMPORTED_FROM}",
+            "-k",
+            "test_step",
+        ]
         command += ["--benchmark-disable-gc", f"--cost-plan={plan}", f"--cost-report={report}"]
         with (
             Path(folder, "log").open("w+", encoding="utf-8") as log,
@@ -48,7 +54,7 @@ def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
             os.fdopen(reader, "rb"),
             subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=IMPORTED_FROM,
                 env=os.environ | ALLOCATOR | {"PYTHONPATH": _path()},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -69,7 +75,7 @@ def measure_costs(jobs: list[Job], end: float = math.inf) -> Iterator[Record]:
 
 def _path() -> str:
     """The checkout, then the caller's path: without a network, packages lie in a folder of their own."""
-    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return os.pathsep.join([str(IMPORTED_FROM), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _origin(job: Job) -> dict[str, object]:

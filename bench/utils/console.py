@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.completion import completion_init  # pyright: ignore[reportPrivateImportUsage]
 
-from .. import ROOT
+from .. import IMPORTED_FROM, INSTALLED
 from .atomic_files import Unwritable
 from .errors import UserError
 from .terminal import PIPE_CLOSED, discard_stdout, replace_unencodable
@@ -38,6 +38,10 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C; typer's own too."""
 ENVIRONMENT = "tox devenv -e dev .venv"
 """The command of the README that installs everything."""
+
+
+EXTRA = "eqgrad[checks]"
+"""What has everything where eqgrad is installed as a wheel, but other libraries and clusters."""
 
 
 def say(line: str, style: str | None = None) -> None:
@@ -91,10 +95,15 @@ def run_command(app: typer.Typer, name: str, arguments: list[str] | None) -> int
         return _refuse(f"{' '.join(error.format_message().split())} ({name} --help lists the commands)")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if not missing or (ROOT / missing).exists():
+        if not missing or (IMPORTED_FROM / missing).exists():
             raise
         return _refuse(
-            f"{name} needs {missing}, which is not installed: {ENVIRONMENT} makes an environment with everything"
+            f"{name} needs {missing}, which is not installed: "
+            + (
+                f"pip install '{EXTRA}'"
+                if INSTALLED
+                else f"{ENVIRONMENT} makes an environment with everything"
+            )
         )
     except BrokenPipeError:
         discard_stdout()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from .. import ROOT
+from .. import INSTALLED, ROOT
 
 PACKAGES = ("torch", "deepinv", "ptwt", "numpy", "safetensors")
 QUALITY = (
@@ -33,6 +33,7 @@ QUALITY = (
 )
 """Sources that decide the values of a cell. An edit in them makes stored cells stale; so only code that can change a
 number belongs here, and a table or a command can be edited without a new run."""
+OTHERS = ("bench", "theory_checks")
 TIMING = (*QUALITY, "bench/timing")
 """Sources that decide the seconds of a cell: also the protocol of the timings."""
 
@@ -42,11 +43,16 @@ def fingerprint(sources: tuple[str, ...] = QUALITY) -> str:
     """Digest of files, and of the Python files and ``SHA256SUMS`` in folders."""
     digest = hashlib.sha256()
     for source in sources:
-        path = ROOT / source
-        files = sorted([*path.rglob("*.py"), *path.rglob("SHA256SUMS")]) if path.is_dir() else [path]
-        for file in files:
+        for file in _files(source):
             digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _files(source: str) -> list[Path]:
+    path = ROOT / source
+    if INSTALLED and source == "solvers":  # a wheel has them beside its other packages
+        return [file for file in sorted(ROOT.rglob("*.py")) if file.relative_to(ROOT).parts[0] not in OTHERS]
+    return sorted([*path.rglob("*.py"), *path.rglob("SHA256SUMS")]) if path.is_dir() else [path]
 
 
 @functools.cache
@@ -59,11 +65,13 @@ def versions() -> dict[str, str]:
 def commit() -> tuple[str, bool]:
     """The commit of the checkout, and whether files differ from it.
 
-    Outside git the environment variable ``EQGRAD_COMMIT`` names the commit, and the tree counts as clean; without it
-    the answer is ``("unknown", True)``.
+    Outside git, and in a wheel, the environment variable ``EQGRAD_COMMIT`` names the commit, and the tree counts as
+    clean; without it the answer is ``("unknown", True)``.
     """
 
     def git(*arguments: str) -> str:
+        if INSTALLED:
+            raise OSError("a repository around a wheel is another project's")
         command = ["git", "-C", str(ROOT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 

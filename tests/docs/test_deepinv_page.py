@@ -16,7 +16,7 @@ import solvers
 from bench.utils.provenance import ROOT
 from tests.docs.pages import snippets
 
-OPERATOR, TRAINING, FURTHER, WARM = (s.code for s in snippets(ROOT / "docs" / "deepinv.md"))
+OPERATOR, TRAINING, FURTHER, WARM, OPTIM = (s.code for s in snippets(ROOT / "docs" / "deepinv.md"))
 EPOCHS = 3
 STEPS = 2
 """Batches in an epoch."""
@@ -114,3 +114,11 @@ def test_warm_starts_change_no_gradient_beyond_its_tolerance(page, monkeypatch):
     assert min(work[STEPS:]) < work[0]
     for f, e in zip(found, exact, strict=True):
         assert float((f - e).norm()) < 0.01 * float(e.norm())
+
+
+def test_an_algorithm_of_deepinv_trains_and_says_what_its_solves_found(page, monkeypatch, capsys):
+    _, _, names = warm_block(page, monkeypatch)
+    exec(compile(OPTIM, "docs/deepinv.md", "exec"), names)
+    assert len(names["rows"]) == 2 * STEPS
+    assert all(row["converged"] == 1 and 0 < row["L"] < 1 for row in names["rows"])
+    assert "True" in capsys.readouterr().out

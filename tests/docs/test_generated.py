@@ -10,7 +10,7 @@ from theory_checks.claims import CLAIMS
 from theory_checks.report.docs_pages import API_SECTIONS, BEGIN, END, pages
 
 DOCS = ROOT / "docs"
-FUNCTIONS = {"SOLVER_PARTS", "ESTIMATORS", "Map", "Loss"}
+FUNCTIONS = {"SOLVER_PARTS", "ESTIMATORS", "Map", "Loss", "SolveLog"}
 """Public names that are no class and no function: rosters, and types of functions."""
 
 

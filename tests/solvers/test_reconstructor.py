@@ -100,7 +100,7 @@ def test_the_solver_is_told_the_loss_where_the_truth_is_known():
     model = Reconstructor(Iteration(), solver, loss=lambda truth: lambda x: (x - truth).square().sum())
     model(Y, PHYSICS)
     model(Y, PHYSICS, truth=Y)
-    Reconstructor(Iteration(), solver)(Y, PHYSICS, truth=Y, update_parameters=True)
+    Reconstructor(Iteration(), solver)(Y, PHYSICS, truth=Y)
     assert told == [None, 5.0, None]
 
 

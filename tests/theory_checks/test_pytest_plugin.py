@@ -1,9 +1,7 @@
-"""The plugin for pytest: a test for each claim, and the lines of docs/ci.md."""
+"""The plugin for pytest, in a checkout: a test for each claim. tests/test_installed.py has that of the wheel."""
 
 from __future__ import annotations
 
-import re
-import shlex
 import subprocess
 import sys
 
@@ -13,15 +11,7 @@ from bench.utils.provenance import ROOT
 from tests.docs.pages import snippets
 
 pytestmark = pytest.mark.process
-PAGE = ROOT / "docs" / "ci.md"
 (CONTRACTION,) = snippets(ROOT / "docs" / "claims.md")
-LINES = [
-    line
-    for block in re.findall(
-        r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-    for line in re.findall(r"^ *- (?:run: )?((?:\w+=\S+ )?python -m \w+ .*)$", block, re.MULTILINE)
-]
 
 
 def run(words, folder):
@@ -66,20 +56,3 @@ def test_a_missing_file_is_one_line(home):
     code, text = plugin(home, "--eqgrad", "./absent.py:make")
     assert code == 4, text
     assert "ERROR: --eqgrad ./absent.py:make" in text
-
-
-def test_the_page_has_a_line_for_each_service():
-    assert len([line for line in LINES if "--eqgrad" in line]) == 2
-
-
-@pytest.mark.parametrize("line", [line for line in LINES if "-m pip" not in line])
-def test_the_lines_of_the_page_run(line, home, monkeypatch):
-    (home / "eqgrad").symlink_to(ROOT)
-    words = shlex.split(line)
-    while "=" in words[0]:
-        name, _, value = words.pop(0).partition("=")
-        monkeypatch.setenv(name, value)
-    assert words.pop(0) == "python"
-    code, text = run(words, home)
-    assert code == 0, text
-    assert any(file.stat().st_size > 200 for file in home.glob("*.xml"))

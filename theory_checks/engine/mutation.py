@@ -55,7 +55,7 @@ def mutant_applied(mutant: Mutant) -> Generator[None]:
 def _clear_caches() -> None:
     """Clear every ``functools`` cache at the top level of a module of ``theory_checks``."""
     for name, module in list(sys.modules.items()):
-        if name.startswith("theory_checks"):
+        if name.startswith("theory_checks."):
             for value in vars(module).values():
                 if callable(getattr(value, "cache_clear", None)):
                     value.cache_clear()

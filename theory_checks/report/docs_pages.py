@@ -43,13 +43,16 @@ API_SECTIONS: dict[str, tuple[str, ...]] = {
         *("HasDerivativeBounds", "DerivativeBounds", "DerivativeChange", "LipschitzConstants"),
         *("Smooth", "SmoothLoss", "SupportsSelect", "SupportsStages", "AdjointStages"),
     ),
-    "A solver in a model": ("Reconstructor", "WarmStarts"),
+    "A solver in a model": (
+        *("Reconstructor", "OptimOperator", "WarmStarts", "LastSolve", "EquilibriumWarning", "parse_solver"),
+        *("log_to_tensorboard", "log_to_mlflow", "log_to_wandb"),
+    ),
     "Interfaces for your own solver": (
         *("ForwardSolver", "BackwardMode", "AdjointSolver", "AdjointOperator", "EstimatorSpec"),
         *("TapedApplication", "last_backward_pass", "WrappedBounds"),
     ),
 }
-"""Public names of the library by section. The function types ``Map`` and ``Loss`` are explained in the text."""
+"""Public names of the library by section. The function types ``Map``, ``Loss`` and ``SolveLog`` are in the text."""
 BENCHMARK_NAMES = (parse_task, parse_solver, find_images, build_problem, reference_gradient, UserOperator)
 """Names of the benchmark that the tutorial uses."""
 BEGIN, END = "<!-- claims: python -m theory_checks docs -->", "<!-- end of the claims -->"
