@@ -10,7 +10,7 @@ import pytest
 
 from solvers import Certificate
 from theory_checks.__main__ import entry
-from theory_checks.attack.problems import AttackProblem
+from theory_checks.attack.problem import AttackProblem
 from theory_checks.attack.report import write_attack
 from theory_checks.attack.search import run_attack
 from theory_checks.attack.trial import AttackTrial, run_trial
