@@ -35,6 +35,7 @@ class Layer:
         self.y = (y if divides else y + problem.big).to(dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """The layer at states ``(B, n)``."""
         if self.kind == "quotient":
             share = portion(self.c, torch.ones_like(self.c)) if self.exact else self.c / (self.c + 1)
             return 0.9 * x + share + self.y

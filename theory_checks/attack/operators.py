@@ -99,6 +99,7 @@ class OperatorMap:
         self.T = self.operator.bind(self.leaf * self.data, self.physics)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """One iteration on states."""
         return self.T(x)
 
     def regularity(self) -> DerivativeBounds | None:
