@@ -193,11 +193,11 @@ def attack(
 ) -> None:
     """Attack rigorous certificates by guided trials. Exit code 1 if one is below the true error."""
     from .attack import run_attack
-    from .attack.report import attack_frame, write_attack
+    from .attack.report import attack_frame, attack_progress, write_attack
 
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: choose a folder")
-    report = run_attack(trials, seed)
+    report = run_attack(trials, seed, attack_progress(say))
     print_frame(attack_frame(report), "rigorous certificates under attack")
     if out is not None:
         write_attack(report, out)

@@ -36,11 +36,11 @@ at least ``(1 + ρ) ‖(x, w)‖_P²`` for ``1 + ρ = a(2 − b)``, at which the
 
 and a, b ≥ 0: that is ``a − b ≤ min(2s, 2bt/(2 − b))``. The largest ``a(2 − b)`` is ``(1 + s)²`` at ``b = 1 − s``,
 ``a = 1 + s``, if the second minimum is no less than 2s there, which is ``t(1 − s) ≥ s(1 + s)``; or ``(1 + t)²`` at
-``b = 1 + t``, ``a = b + 2t(1 + t)/(1 − t)``, if ``s(1 − t) ≥ t(1 + t)``; or else where both are equal, ``b = 2s/(s + t)``,
-``a = b + 2s``: ``1 + ρ = 4st(1 + s + t)/(s + t)²``. ∎
+``b = 1 + t``, ``a = b + 2t(1 + t)/(1 − t)``, if ``s(1 − t) ≥ t(1 + t)``; or else where both are equal,
+``b = 2s/(s + t)``, ``a = b + 2s``: ``1 + ρ = 4st(1 + s + t)/(s + t)²``. ∎
 
-For the prox, ``τσ‖K‖² = 1`` is allowed, and then ``1 + ρ = 1 + 2√(μκ)/‖K‖`` at best: the rate that Chambolle & Pock 2011
-(doi 10.1007/s10851-010-0251-1, Theorem 3) have for a shorter extrapolation. The norm of P: He & Yuan 2012
+For the prox, ``τσ‖K‖² = 1`` is allowed, and then ``1 + ρ = 1 + 2√(μκ)/‖K‖`` at best: the rate that Chambolle & Pock
+2011 (doi 10.1007/s10851-010-0251-1, Theorem 3) have for a shorter extrapolation. The norm of P: He & Yuan 2012
 (doi 10.1137/100814494); the condition ``m ≥ β/2``: Condat 2013 (doi 10.1007/s10957-012-0245-9), Vũ 2013
 (doi 10.1007/s10444-011-9254-8).
 """

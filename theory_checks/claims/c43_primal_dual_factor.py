@@ -72,8 +72,8 @@ problems = st.one_of(sharp_problems, analysis_problems, wavelet_problems)
 
 CLAIM = Claim(
     id="C43",
-    statement="‖T^N a − T^N b‖_P ≤ L^N ‖a − b‖_P, L = (1 + min(cτ/(1−cτ), 2κσ))^(−1/2) for primal–dual; for a prox of f, "
-    "1/(1 + min(s, t)) with s = μτ and t = κσ, or (s+t)/(2√(st(1+s+t))) if |s−t| < min(s, t)(s+t)",
+    statement="‖T^N a − T^N b‖_P ≤ L^N ‖a − b‖_P, L = (1 + min(cτ/(1−cτ), 2κσ))^(−1/2) for primal–dual; for a prox "
+    "of f, 1/(1 + min(s, t)) with s = μτ and t = κσ, or (s+t)/(2√(st(1+s+t))) if |s−t| < min(s, t)(s+t)",
     source="PROOFS C43; Chambolle, Pock 2011; He, Yuan 2012; Condat 2013",
     assumptions="f quadratic, μI ≤ ∇²f ≤ βI, g* κ-strongly convex; 1/τ − σ‖K‖² ≥ β/2, or τσ‖K‖² ≤ 1",
     examples=st.tuples(problems, st.integers(1, 5), photograph_numbers, seeds),

@@ -13,9 +13,9 @@ from solvers import Certificate
 from theory_checks.__main__ import entry
 from theory_checks.attack.operators import PHYSICS, SPLITTINGS, WITHOUT_PROX
 from theory_checks.attack.problem import AttackProblem
-from theory_checks.attack.report import write_attack
+from theory_checks.attack.report import attack_progress, write_attack
 from theory_checks.attack.search import run_attack, varied_trial
-from theory_checks.attack.trial import AttackTrial, run_trial
+from theory_checks.attack.trial import AttackOutcome, AttackTrial, run_trial
 
 LAYER = AttackTrial(AttackProblem("layer", size=8), "float64", "neumann", depth=4)
 SHARP = AttackTrial(AttackProblem("affine", size=8), "float64", "picard", tol=0.1)
@@ -140,6 +140,15 @@ def test_the_command_exits_with_1_where_one_is_false(monkeypatch):
     monkeypatch.setattr(Certificate, "error", property(lambda self: whole(self) / 5))
     monkeypatch.setattr("theory_checks.attack.search.random_trial", lambda rng: SHARP)
     assert entry(["attack", "--trials", "2"]) == 1
+
+
+def test_progress_tells_of_false_certificates_at_once():
+    lines: list[str] = []
+    listen = attack_progress(lines.append)
+    for number in range(50):
+        listen(number, AttackOutcome(SHARP, 2.0 if number == 7 else 0.5, 1.0, 1.0, 0.0, number != 8, ""))
+    assert lines[0].startswith("trial 7: false by 2: AttackTrial(")
+    assert lines[1:] == ["50 trials: 49 rigorous certificates, largest ratio 2"]
 
 
 def test_an_attack_repeats_itself(tmp_path):
