@@ -33,6 +33,7 @@ def main() -> None:
     \b
     python -m theory_checks verify
     python -m theory_checks verify --claims C4,C6 --examples 1000
+    python -m theory_checks verify --claims C4,C6,C7 --search --examples 2000
     python -m theory_checks verify --claims companions
     python -m theory_checks verify --operator ./mine.py:operator
     python -m theory_checks check './my_solver.py:mine(10)'
@@ -49,6 +50,10 @@ def verify(
     examples: Annotated[
         int, typer.Option("--examples", min=1, help="Number of examples for each claim.")
     ] = 100,
+    search: Annotated[
+        bool,
+        typer.Option("--search", help="Search for the largest ratio of each claim, on harder examples."),
+    ] = False,
     paper: Annotated[
         bool, typer.Option("--paper", help="Run experiments at the sizes of their papers, on a GPU.")
     ] = False,
@@ -82,7 +87,7 @@ def verify(
     if operator is not None:
         checks = _check_operator(operator, selection.names)
     else:
-        verdicts = _run(selection, examples, paper, device, quiet=json)
+        verdicts = _run(selection, examples, paper, device, climb=search, quiet=json)
         checks = check_benchmark_operators(tuple(claim.id for claim in selection.claims))
     if json:
         print(printed_json(verdicts_json(verdicts, checks)), end="")  # noqa: T201
@@ -115,7 +120,7 @@ def _check_operator(text: str, claims: tuple[str, ...]) -> list[OperatorCheck]:
 
 
 def _run(
-    selection: Selection, examples: int, paper: bool, device: str | None, *, quiet: bool
+    selection: Selection, examples: int, paper: bool, device: str | None, *, climb: bool, quiet: bool
 ) -> list[Verdict]:
     """Verify the selected claims and run the selected experiments, and print each verdict as it comes."""
     from .engine import run_experiment, verify_claim
@@ -128,7 +133,7 @@ def _run(
             say(_line(verdict))
 
     for claim in selection.claims:
-        add(verify_claim(claim, examples))
+        add(verify_claim(claim, examples, climb=climb))
     for group in selection.groups:
         for experiment in group.experiments:
             add(run_experiment(experiment, group.settings(paper, device)))
@@ -194,11 +199,11 @@ def attack(
 ) -> None:
     """Attack rigorous certificates by guided trials. Exit code 1 if one is below the true error."""
     from .attack import run_attack
-    from .attack.report import attack_frame, write_attack
+    from .attack.report import attack_frame, attack_progress, write_attack
 
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: choose a folder")
-    report = run_attack(trials, seed)
+    report = run_attack(trials, seed, attack_progress(say))
     print_frame(attack_frame(report), "rigorous certificates under attack")
     if out is not None:
         write_attack(report, out)

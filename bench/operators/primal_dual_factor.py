@@ -6,8 +6,9 @@ convex of modulus κ ≥ 0. The iteration on ``z = (s, u)``, the dual first, con
     P = [[1/τ, Kᵀ], [K, 1/σ]],    m = 1/τ − σ‖K‖² > 0,
 
 by ``L = 1/√(1 + ρ)``. For a gradient step on f (Condat–Vũ, with m ≥ β/2) ``ρ = min(cτ/(1 − cτ), 2κσ)``, where ``c = min
-over h ∈ {μ, β} of h (2 − h/m)``; for a prox of f (Chambolle–Pock) ``ρ = min(2μτ, 2κσ)``. L is 1 if f or
-g* is not strongly convex.
+over h ∈ {μ, β} of h (2 − h/m)``. For a prox of f (Chambolle–Pock), with ``τσ‖K‖² ≤ 1``, ``s = τμ`` and ``t = σκ``, it
+is ``L = 1/(1 + min(s, t))`` if ``|s − t| ≥ min(s, t)(s + t)``, and ``(s + t)/(2√(st(1 + s + t)))`` otherwise, which is
+``1/√(1 + 2s)`` at s = t. L is 1 if f or g* is not strongly convex.
 
 Proof. Take two states, and write ``(e, v)`` for their difference, ``(x, w)`` for that after an iteration,
 ``r = e − x``, ``t = v − w``, and q for the difference of the subgradients of g*, so that ``⟨q, w⟩ ≥ κ‖w‖²``. The
@@ -26,11 +27,20 @@ With ``e = x + r``, all terms of r are ``m‖r‖² + 2⟨((1 + ρ)H − ρm) r,
     ‖(e, v)‖_P² ≥ ‖(x, w)‖_P² + (1 + ρ)² ⟨(2H − H²/m) x, x⟩ − ρ²‖x‖²/τ + 2κ‖w‖² + 2ρ⟨K x, w⟩.
 
 ``2H − H²/m ≥ c``, for ``h (2 − h/m)`` is concave in h. So this is at least ``(1 + ρ) ‖(x, w)‖_P²``, since
-``(1 + ρ) cτ ≥ ρ`` and ``2κσ ≥ ρ``. For a prox H acts on x in place of e; the same with 0 in place of m
-needs ``2(1 + ρ)μτ ≥ ρ + ρ²``. ∎
+``(1 + ρ) cτ ≥ ρ`` and ``2κσ ≥ ρ``. ∎
 
-For the prox, ``τσ‖K‖² = 1`` is allowed, and then ``ρ = 2√(μκ)/‖K‖`` at best: the rate that Chambolle & Pock 2011
-(doi 10.1007/s10851-010-0251-1, Theorem 3) have for a shorter extrapolation. The norm of P: He & Yuan 2012
+For a prox, H acts on x in place of e. With ``z = ((a − 1)x, (b − 1)w)`` for any a and b, and P itself as Q, the sum is
+at least ``(1 + ρ) ‖(x, w)‖_P²`` for ``1 + ρ = a(2 − b)``, at which the terms of ``⟨Kx, w⟩`` are equal, if
+
+    2a μτ ≥ ρ + (a − 1)² = a(a − b),    2b κσ ≥ ρ + (b − 1)² = (2 − b)(a − b)
+
+and a, b ≥ 0: that is ``a − b ≤ min(2s, 2bt/(2 − b))``. The largest ``a(2 − b)`` is ``(1 + s)²`` at ``b = 1 − s``,
+``a = 1 + s``, if the second minimum is no less than 2s there, which is ``t(1 − s) ≥ s(1 + s)``; or ``(1 + t)²`` at
+``b = 1 + t``, ``a = b + 2t(1 + t)/(1 − t)``, if ``s(1 − t) ≥ t(1 + t)``; or else where both are equal,
+``b = 2s/(s + t)``, ``a = b + 2s``: ``1 + ρ = 4st(1 + s + t)/(s + t)²``. ∎
+
+For the prox, ``τσ‖K‖² = 1`` is allowed, and then ``1 + ρ = 1 + 2√(μκ)/‖K‖`` at best: the rate that Chambolle & Pock
+2011 (doi 10.1007/s10851-010-0251-1, Theorem 3) have for a shorter extrapolation. The norm of P: He & Yuan 2012
 (doi 10.1137/100814494); the condition ``m ≥ β/2``: Condat 2013 (doi 10.1007/s10957-012-0245-9), Vũ 2013
 (doi 10.1007/s10444-011-9254-8).
 """
@@ -78,15 +88,19 @@ def gradient_factor(tau: float, sigma: float, given: Curvatures) -> float:
     return _factor(c / (1 / tau - c), sigma, given)
 
 
+def _factor(primal: float, sigma: float, given: Curvatures) -> float:
+    return 1 / math.sqrt(1 + min(primal, 2 * given.dual * sigma))
+
+
 def prox_factor(tau: float, sigma: float, given: Curvatures) -> float:
     """L for a prox of f; 1 if nonexpansive, ``nan`` if ``τσ‖K‖² > 1``, for which nothing is known."""
     if not tau * sigma * given.norm_squared <= 1 + 1e-12:
         return math.nan
-    return _factor(2 * given.least * tau, sigma, given)
-
-
-def _factor(primal: float, sigma: float, given: Curvatures) -> float:
-    return 1 / math.sqrt(1 + min(primal, 2 * given.dual * sigma))
+    s, t = given.least * tau, given.dual * sigma
+    less, more = min(s, t), max(s, t)
+    if more - less >= less * (less + more):
+        return 1 / (1 + less)
+    return (s + t) / (2 * math.sqrt(s * t * (1 + s + t)))
 
 
 def metric_extremes(tau: float, sigma: float, norm_squared: float) -> tuple[float, float]:

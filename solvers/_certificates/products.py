@@ -185,8 +185,8 @@ def _walk_branches(
             if parent in branches:
                 if g is None:
                     raise NotImplementedError(f"{node.name()} gives nothing when it is called by itself")
-                sums = buffers[parent]
-                sums[nr] = sums[nr] + g if nr in sums else _summed(g, parent._input_metadata[nr])
+                sums, summed = buffers[parent], _summed(g, parent._input_metadata[nr])
+                sums[nr] = sums[nr] + summed if nr in sums else summed
     return gradients
 
 

@@ -117,9 +117,10 @@ class CertifiedSearch(TapedGradient):
             before = bound.error
             nearer, moved = self._approach_equilibrium(bound)
             left = max(self.target - nearer.equilibrium, LEAST * self.target)
-            residual = CLAIMED * left / nearer.amplification
+            # Where ‖B‖ is 0, no residual of the adjoint equation makes an error.
+            residual = CLAIMED * left / nearer.amplification if nearer.amplification else math.inf
             # If x has not moved, an adjoint equation that is solved well enough cannot help further.
-            if not moved and bound.adjoint <= residual * bound.amplification:
+            if not moved and (bound.adjoint == 0 or bound.adjoint <= residual * bound.amplification):
                 break
             solved = self.continue_adjoint(residual, self._remaining)
             bound = self._measured()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -27,13 +27,14 @@ from solvers import (
     restarted_jfb,
 )
 
-from .problems import F64, FLOOR, AttackProblem, BuiltProblem, build_attack_problem, exact_parts
+from .exact import FLOOR, build_attack_problem, exact_parts, slow_direction
+from .problem import F64, AttackProblem, BuiltProblem
 
 ESTIMATORS: dict[str, Callable[[float, int], Solver]] = {
     "neumann": lambda tol, k: neumann(8 * k, k),
     "restarted_jfb": lambda tol, k: restarted_jfb(k, 8),
     "implicit": lambda tol, k: implicit(Anderson(tol), GMRES(tol)),
-    "picard": lambda tol, k: implicit(Picard(tol, 2000), GMRES(tol)),
+    "picard": lambda tol, k: implicit(Picard(tol, 500), GMRES(tol)),
     "deq": lambda tol, k: deq(tol),
     "phantom": lambda tol, k: phantom(8 * k, k, 0.7),
     "checkpointed": lambda tol, k: checkpointed(8 * k, k),
@@ -56,7 +57,9 @@ class AttackTrial:
         loss_change: the loss that is backpropagated, compared with the one that the monitor knows: the ``same``,
             ``scaled`` by 1000, or slightly ``wrong``.
         audit: whether the monitor makes a two-sided certificate.
-        start: standard deviation of the noise added to the usual start.
+        start: standard deviation of the noise added to the usual start; or, if ``aligned``, the distance of the start
+            from the equilibrium, in units of the scale of the problem.
+        aligned: whether the start lies at the equilibrium, moved along the slowest mode.
     """
 
     problem: AttackProblem
@@ -68,6 +71,7 @@ class AttackTrial:
     loss_change: str = "same"
     audit: bool = False
     start: float = 0.0
+    aligned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,7 @@ def run_trial(trial: AttackTrial) -> AttackOutcome:
         audit=trial.audit,
         budget=600,
     )
-    rng = torch.Generator().manual_seed(trial.problem.seed)
-    noise = torch.randn(problem.x0.shape, generator=rng, dtype=F64)
-    x0 = problem.x0 + trial.start * noise.to(dtype)
+    x0 = _start(trial, problem, dtype)
     factor = 1e3 if trial.loss_change == "scaled" else 1.0
     gradient = _take_gradient(trial, problem, monitor(problem.T, x0, problem.loss).x, factor)
     if not certificates:
@@ -130,6 +132,16 @@ def run_trial(trial: AttackTrial) -> AttackOutcome:
     return AttackOutcome(
         trial, ratio, error, certificate.error, certificate.least, certificate.rigorous, certificate.why
     )
+
+
+def _start(trial: AttackTrial, problem: BuiltProblem, dtype: torch.dtype) -> Tensor:
+    """The first state of a trial."""
+    if trial.aligned:
+        x, direction = slow_direction(replace(trial.problem, loss="mse"), dtype)
+        return (x + trial.start * trial.problem.scale * direction).to(dtype)
+    rng = torch.Generator().manual_seed(trial.problem.seed)
+    noise = torch.randn(problem.x0.shape, generator=rng, dtype=F64)
+    return problem.x0 + trial.start * noise.to(dtype)
 
 
 def _take_gradient(trial: AttackTrial, problem: BuiltProblem, x: Tensor, factor: float) -> list[Tensor]:

@@ -35,4 +35,5 @@ CLAIM = Claim(
     negative_control=lambda case, K: _sides(case, K, K + 1),
     false_statement="the same with L^(K+1)",
     attained=True,
+    hard_examples=st.tuples(synthetic.hard_contractions, synthetic.hard_depths),
 )

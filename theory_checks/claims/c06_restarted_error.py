@@ -43,4 +43,5 @@ CLAIM = Claim(
     ),
     false_statement="the bias alone bounds it, without the trajectory",
     attained=True,
+    hard_examples=st.tuples(synthetic.hard_contractions, synthetic.hard_depths, synthetic.restarts),
 )

@@ -38,4 +38,5 @@ CLAIM = Claim(
     negative_control=lambda case, K, R: _sides(case, K, R, 1),
     false_statement="without the factor K",
     attained=True,
+    hard_examples=st.tuples(synthetic.hard_contractions, synthetic.hard_depths, synthetic.restarts),
 )

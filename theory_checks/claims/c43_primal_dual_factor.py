@@ -1,13 +1,15 @@
 """C43. The contraction factor of primal–dual splitting in a weighted norm.
 
 Condat–Vũ and Chambolle–Pock, the dual first, for ``min_s f(s) + g(K s)`` with f quadratic, ``μI ≤ ∇²f ≤ βI``, and g*
-κ-strongly convex, satisfy ``‖T^N a − T^N b‖_P ≤ L^N ‖a − b‖_P`` with ``P = [[1/τ, Kᵀ], [K, 1/σ]]``,
-``m = 1/τ − σ‖K‖²`` and ``L = 1/√(1 + ρ)``. For a gradient step on f, with ``m ≥ β/2``, it is ``ρ = min(cτ/(1 − cτ),
-2κσ)``, ``c = min over h ∈ {μ, β} of h (2 − h/m)``; for a prox of f, with ``τσ‖K‖² ≤ 1``, ``ρ = min(2μτ, 2κσ)``. κ is
-``δ/max ω`` for Huber's function, and 0, with L = 1, without smoothing. Steps and factor are those of the operator.
+κ-strongly convex, satisfy ``‖T^N a − T^N b‖_P ≤ L^N ‖a − b‖_P`` with ``P = [[1/τ, Kᵀ], [K, 1/σ]]`` and
+``m = 1/τ − σ‖K‖²``. For a gradient step on f, with ``m ≥ β/2``, L is ``1/√(1 + ρ)``, ``ρ = min(cτ/(1 − cτ), 2κσ)``,
+``c = min over h ∈ {μ, β} of h (2 − h/m)``. For a prox of f, with ``τσ‖K‖² ≤ 1``, ``s = τμ`` and ``t = σκ``, it is
+``1/(1 + min(s, t))`` if ``|s − t| ≥ min(s, t)(s + t)``, else ``(s + t)/(2√(st(1 + s + t)))``. κ is ``δ/max ω`` for
+Huber's function, and 0, with L = 1, without smoothing. Steps and factor are those of the operator.
 
-Approached, as κ grows and σ‖K‖² shrinks, along an eigenvector of μ: then s contracts by ``1 − τμ``, ``τ = 1/m``, whose
-square is ``1 − cτ``. For a prox of f it is ``1/(1 + τμ)`` against ``1/√(1 + 2τμ)``, alike only for small τμ.
+A gradient step approaches it, as κ grows and σ‖K‖² shrinks, along an eigenvector of μ: then s contracts by ``1 − τμ``,
+``τ = 1/m``, whose square is ``1 − cτ``. For a prox of f it is attained: by that eigenvector in the null space of K, by
+a vector of the dual in that of Kᵀ, and in between by vectors that K couples.
 
 In the Euclidean norm, the negative control, T need not contract: a move of the dual by v moves s by up to ``τ‖K‖‖v‖``.
 
@@ -70,7 +72,8 @@ problems = st.one_of(sharp_problems, analysis_problems, wavelet_problems)
 
 CLAIM = Claim(
     id="C43",
-    statement="‖T^N a − T^N b‖_P ≤ (1 + min(cτ/(1−cτ), 2κσ))^(−N/2) ‖a − b‖_P for primal–dual, 2μτ for a prox of f",
+    statement="‖T^N a − T^N b‖_P ≤ L^N ‖a − b‖_P, L = (1 + min(cτ/(1−cτ), 2κσ))^(−1/2) for primal–dual; for a prox "
+    "of f, 1/(1 + min(s, t)) with s = μτ and t = κσ, or (s+t)/(2√(st(1+s+t))) if |s−t| < min(s, t)(s+t)",
     source="PROOFS C43; Chambolle, Pock 2011; He, Yuan 2012; Condat 2013",
     assumptions="f quadratic, μI ≤ ∇²f ≤ βI, g* κ-strongly convex; 1/τ − σ‖K‖² ≥ β/2, or τσ‖K‖² ≤ 1",
     examples=st.tuples(problems, st.integers(1, 5), photograph_numbers, seeds),

@@ -37,6 +37,7 @@ class Claim:
         rounding: violation that counts as rounding, relative to ``Sides.scale``.
         attained: whether the largest ratio ``lhs/rhs`` must reach 0.99.
         outside: returns why an example does not meet the assumptions, or ``None``. By default: its L is not below 1.
+        hard_examples: larger and worse conditioned examples, for a search; ``None`` to search among ``examples``.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Claim:
     rounding: float = ROUNDING
     attained: bool = False
     outside: Callable[..., str | None] = not_contractive
+    hard_examples: SearchStrategy[tuple[Any, ...]] | None = None
 
 
 OUTDATED_CHECK_ERRORS = (AttributeError, NameError, TypeError)

@@ -6,10 +6,10 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings, target
 from hypothesis.errors import HypothesisException, Unsatisfiable
 
 from bench.utils.errors import in_a_line
@@ -23,6 +23,12 @@ SEED = 250613239
 """Seed of every search: a verdict depends on the code, not on the day or the process."""
 GENERATE = (Phase.explicit, Phase.generate)
 WITH_SHRINK = (*GENERATE, Phase.shrink)
+CLIMB = (*GENERATE, Phase.target, Phase.shrink)
+"""With ``Phase.target`` half of the examples climb from the best ones so far, in each family."""
+OWN = "its own"
+"""The family of examples that are numbers or solvers."""
+LEAST_RATIO = 1e-12
+"""Ratios below are alike for a search."""
 SHARP = 0.99
 """Ratio of the sides at which a bound counts as attained."""
 
@@ -41,6 +47,7 @@ class ExampleSearch:
         effectivities: by family of instances, and under ``""`` of all examples.
         counter_example: the example that violates the statement, or empty.
         families: names of the families that were drawn.
+        worst_by_family: largest ratio of the sides in each family.
     """
 
     tried: int = 0
@@ -51,6 +58,7 @@ class ExampleSearch:
     effectivities: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     counter_example: str = ""
     families: set[str] = field(default_factory=set[str])
+    worst_by_family: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def quantiles(values: list[float]) -> tuple[float, float]:
@@ -61,15 +69,23 @@ def quantiles(values: list[float]) -> tuple[float, float]:
     return sorted(values)[last // 2], sorted(values)[math.ceil(0.9 * last)]
 
 
-def verify_claim(claim: Claim, examples: int = 100) -> ClaimVerdict:
+def verify_claim(claim: Claim, examples: int = 100, *, climb: bool = False) -> ClaimVerdict:
     """Check a claim, and refute its negative control, on ``examples`` examples each. Deterministic.
+
+    Args:
+        claim: the claim.
+        examples: number of examples.
+        climb: search among ``hard_examples`` for the largest ratio of the sides, in place of drawing ``examples``.
 
     Raises:
         AttributeError, NameError, TypeError: the check no longer fits the code.
         Exception: whatever the negative control raises; it must be refuted by its numbers.
     """
     begin = time.perf_counter()
-    search = _search(claim, claim.sides, examples, WITH_SHRINK)
+    drawn = claim
+    if climb and claim.hard_examples is not None:
+        drawn = replace(claim, examples=claim.hard_examples)
+    search = _search(drawn, claim.sides, examples, CLIMB if climb else WITH_SHRINK)
     control = _search(claim, claim.negative_control, examples, GENERATE)
     if search.counter_example:
         verdict = FAILS
@@ -93,7 +109,7 @@ def verify_claim(claim: Claim, examples: int = 100) -> ClaimVerdict:
         detail=search.counter_example or search.worst_example,
         negative_control=f"{claim.false_statement}: {refutation}",
         seconds=time.perf_counter() - begin,
-        families=", ".join(sorted(search.families)) or "its own",
+        families=", ".join(sorted(search.families)) or OWN,
         examples=search.tried,
         outside=search.outside,
         median=quantiles(search.effectivities.get("", []))[0],
@@ -103,6 +119,7 @@ def verify_claim(claim: Claim, examples: int = 100) -> ClaimVerdict:
             for family, values in sorted(search.effectivities.items())
             if family
         },
+        worst_by_family=dict(sorted(search.worst_by_family.items())) if climb else {},
     )
 
 
@@ -153,6 +170,10 @@ def _search(
             raise Violation(search.counter_example)
         _record_effectivity(search, claim, example, sides)
         ratio = side_ratio(sides, claim.rounding)
+        family = OWN if isinstance(example[0], int | float) else _family(example[0])
+        search.worst_by_family[family] = max(ratio, search.worst_by_family.get(family, 0.0))
+        if Phase.target in phases and math.isfinite(ratio):
+            target(math.log(max(ratio, LEAST_RATIO)), label=family)
         if ratio > search.worst or not search.worst_example:
             search.worst, search.worst_example = ratio, repr(example)
 

@@ -58,6 +58,7 @@ class ClaimVerdict(Verdict):
         median, ninetieth: median and 90th percentile of the effectivity ``rhs/lhs``; nan for an equality.
         spread: number of examples, median and 90th percentile of each family, and of the examples with
             ``rhs < scale`` (key ``bound < scale``): there the bound is smaller than the quantity it concerns.
+        worst_by_family: largest ratio of the left to the right side in each family, of a search; empty otherwise.
     """
 
     families: str
@@ -66,6 +67,7 @@ class ClaimVerdict(Verdict):
     median: float
     ninetieth: float
     spread: dict[str, tuple[int, float, float]]
+    worst_by_family: dict[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)

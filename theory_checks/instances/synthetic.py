@@ -274,6 +274,18 @@ mild_contractions = st.one_of(
 bents = st.builds(bent, factors, st.sampled_from((0.1, 0.5, 2.0)), st.sampled_from((-1.0, 0.2, 1.0)))
 certifiable = st.one_of(contractions, bents)
 """Cases for certificates, including maps on which J changes and B does not."""
+hard_factors = st.floats(0.05, 6).map(lambda digits: 1 - 10**-digits)
+"""Contraction factors from 0.1 to 1 − 10⁻⁶, evenly in the logarithm of ``1 − L``."""
+hard_sizes = st.integers(1, 50)
+hard_contractions = st.one_of(
+    st.builds(isotropic, hard_sizes, hard_factors, seeds),
+    st.builds(affine, hard_sizes, hard_sizes, hard_factors, seeds, st.booleans()),
+    st.builds(symmetric, hard_sizes, hard_sizes, hard_factors, seeds),
+    st.builds(tanh, hard_sizes, hard_sizes, hard_factors, seeds, st.booleans()),
+    st.builds(network, hard_sizes, hard_factors, seeds),
+    st.builds(scaling, hard_factors, st.sampled_from((-1.0, 0.5, 2.0)), st.floats(-1e3, 1e3)),
+)
+hard_depths = st.integers(1, 60)
 
 FAMILIES: dict[str, Callable[..., Case]] = {
     f.__name__: f for f in (isotropic, affine, symmetric, tanh, network, scaling, bent)

@@ -100,6 +100,8 @@ def _verdict_json(v: Verdict) -> dict[str, Any]:
         "twin": v.negative_control,
         "seconds": v.seconds,
     }
+    if claim is not None and claim.worst_by_family:
+        content["worst_by_family"] = claim.worst_by_family
     if isinstance(v, ExperimentVerdict):
         content["mark"] = v.evidence.value
         content["rows"] = [measurement_json(m) for m in v.measurements]
@@ -132,6 +134,9 @@ def _verdict_lines(v: Verdict) -> list[str]:
     if isinstance(v, ClaimVerdict) and v.spread:
         spread = (f"{family} {m:.3g}, {p:.3g} ({n})" for family, (n, m, p) in v.spread.items())
         lines.append(f"  Bound/actual: {'; '.join(spread)}.")
+    if isinstance(v, ClaimVerdict) and v.worst_by_family:
+        worst = (f"{family} {ratio:.3g}" for family, ratio in v.worst_by_family.items())
+        lines.append(f"  Largest ratio found: {'; '.join(worst)}.")
     if v.reason:
         lines.append(f"  {'Not met' if v.verdict == NOT_MET_HERE else 'Outside, for instance'}: {v.reason}.")
     return lines

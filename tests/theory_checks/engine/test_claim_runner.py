@@ -81,3 +81,33 @@ def test_a_bound_is_said_to_exaggerate_by_how_much():
     assert verdict.spread["10"] == (1, 2.0, 2.0)
     assert verdict.spread["bound < scale"] == (5, 20 / 3, 20.0)
     assert quantiles([float(i) for i in range(1, 12)]) == (6.0, 10.0)
+
+
+NARROW = replace(
+    SMALL,
+    examples=st.tuples(st.integers(0, 10**6)),
+    sides=lambda x: Sides(1 / (1 + abs(x - 712_345) / 100), 1.0),
+    negative_control=lambda x: Sides(1.0, 0.5),
+)
+"""The ratio is above a half on a five-thousandth of the examples."""
+
+
+def test_a_search_climbs_to_a_ratio_that_draws_miss():
+    drawn, searched = verify_claim(NARROW, 300), verify_claim(NARROW, 300, climb=True)
+    assert drawn.worst < 0.5 < 0.9 < searched.worst
+    assert drawn.worst_by_family == {}
+    assert max(searched.worst_by_family.values()) == searched.worst
+
+
+def test_a_search_is_among_the_hard_examples():
+    hard = replace(SMALL, hard_examples=st.tuples(st.integers(11, 20)))
+    assert verify_claim(hard, 60).verdict == "holds"
+    assert verify_claim(hard, 60, climb=True).verdict == "FAILS"
+
+
+@pytest.mark.parametrize("name", ["C4", "C6", "C7"])
+def test_bounds_on_crude_gradients_are_attained_on_large_ill_conditioned_examples(name):
+    verdict = verify_claim(CLAIMS[name], 100, climb=True)
+    assert verdict.verdict == "holds"
+    assert max(verdict.worst_by_family[family] for family in ("affine", "symmetric")) > 0.99
+    assert max(verdict.worst_by_family[family] for family in ("tanh", "network")) > 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from bench.utils.provenance import ROOT
 from theory_checks.engine import ClaimVerdict, Evidence, ExperimentVerdict, at_most, reported
@@ -33,3 +34,10 @@ def test_every_verdict_is_listed_with_its_negative_control():
     text = verdicts_markdown([CLAIM, EXPERIMENT], [])
     assert text.count("a ≤ 0: refuted.") == 2
     assert "Bound/actual: affine 1.5, 2 (10)." in text
+
+
+def test_a_search_says_the_largest_ratio_of_each_family():
+    searched = replace(CLAIM, worst_by_family={"affine": 0.5})
+    (content,) = json.loads(verdicts_json([searched], []))["claims"]
+    assert content["worst_by_family"] == {"affine": 0.5}
+    assert "Largest ratio found: affine 0.5." in verdicts_markdown([searched], [])

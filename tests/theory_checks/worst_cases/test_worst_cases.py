@@ -61,12 +61,21 @@ def test_peaceman_rachford_and_douglas_rachford_are_proved_at_every_step_that_is
     assert all(worst.certified for worst in found)
 
 
-def test_the_prox_factor_of_primal_dual_splitting_has_an_exact_value_below_the_claim():
-    case = next(case for case in c43_primal_dual.CASES if "prox of f" in case.quantity)
-    found = worst_case(case)
-    assert found.verdict == NOT_TIGHT
-    assert found.exact == pytest.approx(1 / (1 + 0.5 * 0.1), rel=1e-6)  # 1/(1 + τμ)
-    assert found.certified
+def test_the_factor_of_a_prox_in_primal_dual_splitting_is_attained_and_a_smaller_one_is_exceeded():
+    cases = [case for case in c43_primal_dual.CASES if "prox of f" in case.quantity]
+    found = [worst_case(case) for case in cases]
+    assert {worst.verdict for worst in found} == {TIGHT}
+    assert all(worst.certified for worst in found)
+    assert found[0].exact == pytest.approx(1 / (1 + 0.5 * 0.1), rel=1e-6)  # 1/(1 + τμ)
+    # The former factor is exceeded nowhere, but attained at τμ = κσ only.
+    assert [worst_case(replace(case, stated=_former(case))).verdict for case in cases].count(TIGHT) == 1
+    assert worst_case(replace(cases[0], stated=0.999 * cases[0].stated)).verdict == VIOLATED
+
+
+def _former(case):
+    """``1/√(1 + 2 min(τμ, κσ))``."""
+    numbers = dict(case.parameters)
+    return (1 + 2 * min(numbers["τ"] * numbers["μ"], numbers["σ"] * numbers["κ"])) ** -0.5
 
 
 def test_a_pair_of_states_has_the_invariances_of_forward_backward():
