@@ -1,4 +1,4 @@
-"""C46. The variance of a randomly truncated Neumann series.
+"""C48. The variance of a randomly truncated Neumann series.
 
 At the equilibrium, ``X = h + Bᵀ Σ_{k<N} q^{−k} (Jᵀ)^k v`` with a geometric number of terms, ``P(N > k) = q^k``, has the
 mean g_DEQ, and for ``L² < q``
@@ -12,7 +12,7 @@ at K terms, with the remaining probability on the last, has the mean g_K and les
 The terms are differences of gradients of the real estimator, and its variance is also compared with the double sum over
 ``⟨c_j, c_k⟩ (q^{−min(j, k)} − 1)``, ``c_k = Bᵀ(Jᵀ)^k v``, by dense algebra.
 
-Source: Beatson, Adams (arXiv 1905.07006) for the estimator; PROOFS C46 for the variance.
+Source: Beatson, Adams (arXiv 1905.07006) for the estimator; PROOFS C48 for the variance.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def _sides(case: Case, share: float, worst: float) -> Sides:
 
 
 CLAIM = Claim(
-    id="C46",
+    id="C48",
     statement="E X = g_DEQ and E‖X − g_DEQ‖² ≤ (‖B‖‖v‖/(1−L))² L²(1−q)/(q−L²) for a series of N terms, P(N > k) = q^k",
-    source="arXiv 1905.07006; PROOFS C46",
+    source="arXiv 1905.07006; PROOFS C48",
     assumptions="L² < q < 1, started at the equilibrium",
     examples=st.tuples(synthetic.mild_contractions, st.sampled_from((0.2, 0.5, 0.9))),
     sides=lambda case, share: _sides(case, share, 1.0),
