@@ -36,13 +36,15 @@ class DerivativeChange:
 class DerivativeBounds(Protocol):
     """Bounds on the derivatives ``J = ∂T/∂x`` and ``B = ∂T/∂θ`` of a map, which see a batch as one long vector.
 
-    Two further attributes are optional. Without them a certificate is an estimate:
+    Three further attributes are optional. Without the first two a certificate is an estimate:
 
     - ``parameters``, a sequence of tensors: the leaves θ in which B is the derivative. Another leaf on T's tape
       contributes to the gradient but not to the bound.
     - ``rounding(x)``, a float: a bound on ``‖fl(T)(x) − T(x)‖``, where ``fl(T)`` is T as computed in the dtype of x. It
       also states that products with the derivatives round off no more than a few units of ``‖u‖`` and ``‖B‖ ‖u‖``.
       Without it, rounding is measured by perturbing T and its backward pass, which suffices in float64 only.
+    - ``distance(x, residual)``, a float: a bound on ``‖x − x*‖`` where ``‖fl(T)(x) − x‖ ≤ residual``, if a smaller one
+      is known than ``(residual + rounding(x))/(1−L)``, by which rounding moves the fixed point at worst.
     """
 
     @property
@@ -112,7 +114,7 @@ class WrappedBounds:
     """Derivative bounds around others, e.g. to count calls, to reshape arguments, or (in mutants) to be wrong.
 
     Attributes:
-        bounds: the wrapped bounds, whose ``L``, ``rigorous`` and ``rounding`` are kept.
+        bounds: the wrapped bounds, whose ``L``, ``rigorous``, ``rounding`` and ``distance`` are kept.
         wrapper: ``(bounds, x, u, radius) -> DerivativeChange``, called in place of ``bounds.change``.
         parameters: replaces those of ``bounds``, if other tensors hold the same numbers.
         shape: of x as ``bounds`` expects it, if different.
@@ -145,6 +147,15 @@ class WrappedBounds:
             return rounding
         shape = self.shape
         return lambda x: rounding(x.view(shape))
+
+    @property
+    def distance(self) -> Callable[[Tensor, float], float] | None:
+        """``distance`` of ``bounds``, for x of this shape."""
+        distance = getattr(self.bounds, "distance", None)
+        if distance is None or self.shape is None:
+            return distance
+        shape = self.shape
+        return lambda x, residual: distance(x.view(shape), residual)
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         """Call ``wrapper``."""
@@ -227,6 +238,14 @@ def stated_rounding(regularity: DerivativeBounds, x: Tensor) -> float | None:
     if rounding is None:
         return None
     return checked_bound("rounding in the derivative bounds of T", float(rounding(x)))
+
+
+def stated_distance(regularity: DerivativeBounds, x: Tensor, residual: float) -> float:
+    """Return the stated bound on the distance of ``x`` to the fixed point, checked; infinite if not stated."""
+    distance: Callable[[Tensor, float], float] | None = getattr(regularity, "distance", None)
+    if distance is None:
+        return math.inf
+    return checked_bound("distance in the derivative bounds of T", float(distance(x, residual)))
 
 
 def why_uncovered(
