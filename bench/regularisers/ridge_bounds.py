@@ -39,9 +39,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from solvers import DerivativeChange
+from solvers import DerivativeChange, Map
 
 from ..operators.data_fidelity import DataFidelity
+from ..operators.promoted import PromotedIteration, moved
 from ..operators.proximal import norm
 from .convolutions import convolve
 from .filter_chain import OUTWARD, UNIT, FilterChain
@@ -119,15 +120,21 @@ class RidgeBounds:
 
     @torch.no_grad()
     def rounding(self, x: Tensor) -> float:
-        """A bound on the rounding error of an application at ``x``; costs an application, three below float64.
+        """A bound on the rounding error of an application at ``x``; costs an application, three below float64."""
+        return self._promoted().rounding(x, self._allowance(x))
 
-        There the distance to float64 is measured and doubled, since another order of a sum has another error.
-        """
-        allowance = self._allowance(x)
-        if x.dtype == torch.float64:
-            return allowance
-        own, exact = self._step(x, self.regulariser, self.data), self._step(x.double(), *self.float64)
-        return 2 * norm(own.double() - exact) + torch.finfo(x.dtype).eps * norm(exact) + allowance
+    def in_float64(self) -> Map | None:
+        """T on float64 states; ``None`` if the data term has leaves, which are not in the bounds either."""
+        return None if self.data.requires_grad() else self._promoted()
+
+    def _promoted(self) -> PromotedIteration:
+        regulariser, data = self.float64
+        return PromotedIteration(
+            self.regulariser,
+            lambda x: self._step(x, self.regulariser, self.data),
+            regulariser,
+            lambda x: self._step(x, regulariser, data),
+        )
 
     def _step(self, x: Tensor, regulariser: RidgeRegulariser, data: DataFidelity) -> Tensor:
         return torch.add(x, data.descent(x) - regulariser.gradient(x), alpha=self.tau)
@@ -246,5 +253,4 @@ class RidgeBounds:
         if x.dtype == torch.float64:
             return slack
         R = self.regulariser
-        own = convolve(R.scale.exp() * x, R.filters(), R.circular).double()
-        return (own - z).abs() + 16 * torch.finfo(x.dtype).eps * z.abs() + slack
+        return slack + moved(convolve(R.scale.exp() * x, R.filters(), R.circular), z, z.abs())

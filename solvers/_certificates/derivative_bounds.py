@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from .._core.batch import norm
-from .._core.maps import Loss
+from .._core.maps import Loss, Map
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class DerivativeChange:
 class DerivativeBounds(Protocol):
     """Bounds on the derivatives ``J = ∂T/∂x`` and ``B = ∂T/∂θ`` of a map, which see a batch as one long vector.
 
-    Three further attributes are optional. Without the first two a certificate is an estimate:
+    Four further attributes are optional. Without the first two a certificate is an estimate:
 
     - ``parameters``, a sequence of tensors: the leaves θ in which B is the derivative. Another leaf on T's tape
       contributes to the gradient but not to the bound.
@@ -45,6 +45,9 @@ class DerivativeBounds(Protocol):
       Without it, rounding is measured by perturbing T and its backward pass, which suffices in float64 only.
     - ``distance(x, residual)``, a float: a bound on ``‖x − x*‖`` where ``‖fl(T)(x) − x‖ ≤ residual``, if a smaller one
       is known than ``(residual + rounding(x))/(1−L)``, by which rounding moves the fixed point at worst.
+    - ``in_float64()``, a callable or ``None``: T on float64 states, computed in float64. All numbers that T is made of
+      are promoted without rounding, leaves on its tape: it has the leaves of T. ``certified`` and ``audit`` then end in
+      float64 whatever the dtype of the states is.
     """
 
     @property
@@ -84,6 +87,7 @@ class LipschitzConstants:
         rigorous: whether they are proven bounds.
         parameters: the leaves in which B is the derivative; certificates are estimates without.
         rounding: a bound on the rounding of T at ``x``; see ``DerivativeBounds``.
+        float64: T on float64 states; see ``DerivativeBounds.in_float64``.
 
     Raises:
         ValueError: a constant is negative or nan.
@@ -96,10 +100,15 @@ class LipschitzConstants:
     rigorous: bool = True
     parameters: Sequence[Tensor] | None = field(default=None, compare=False)
     rounding: Callable[[Tensor], float] | None = None
+    float64: Map | None = None
 
     def __post_init__(self) -> None:
         for name in ("L", "M_J", "M_B"):
             checked_bound(name, getattr(self, name))
+
+    def in_float64(self) -> Map | None:
+        """``float64``."""
+        return self.float64
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         """Multiply constants by the radius."""
@@ -114,7 +123,7 @@ class WrappedBounds:
     """Derivative bounds around others, e.g. to count calls, to reshape arguments, or (in mutants) to be wrong.
 
     Attributes:
-        bounds: the wrapped bounds, whose ``L``, ``rigorous``, ``rounding`` and ``distance`` are kept.
+        bounds: the wrapped bounds, whose other members are kept.
         wrapper: ``(bounds, x, u, radius) -> DerivativeChange``, called in place of ``bounds.change``.
         parameters: replaces those of ``bounds``, if other tensors hold the same numbers.
         shape: of x as ``bounds`` expects it, if different.
@@ -156,6 +165,13 @@ class WrappedBounds:
             return distance
         shape = self.shape
         return lambda x, residual: distance(x.view(shape), residual)
+
+    def in_float64(self) -> Map | None:
+        """That of ``bounds``, for x of this shape."""
+        T, shape = stated_float64(self.bounds), self.shape
+        if T is None or shape is None:
+            return T
+        return lambda x: T(x.view(shape)).view(x.shape)
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         """Call ``wrapper``."""
@@ -246,6 +262,12 @@ def stated_distance(regularity: DerivativeBounds, x: Tensor, residual: float) ->
     if distance is None:
         return math.inf
     return checked_bound("distance in the derivative bounds of T", float(distance(x, residual)))
+
+
+def stated_float64(regularity: DerivativeBounds) -> Map | None:
+    """Return T on float64 states; ``None`` if not stated."""
+    in_float64: Callable[[], Map | None] | None = getattr(regularity, "in_float64", None)
+    return in_float64() if in_float64 is not None else None
 
 
 def why_uncovered(
