@@ -137,10 +137,11 @@ class CertifiedSearch(TapedGradient):
         self.adjoint.append(dataclasses.replace(self.adjoint.pop(), converged=met))
         return met
 
-    def add_costs(self, other: CertifiedSearch) -> None:
-        """Count what another search has cost."""
+    def continued_by(self, other: CertifiedSearch) -> None:
+        """Count what another search has cost, which solves for what this one has missed."""
         self.forward = self.forward.combined_with(other.forward)
-        self.adjoint += other.adjoint
+        missed = [dataclasses.replace(report, converged=None) for report in self.adjoint]
+        self.adjoint = missed + other.adjoint
         self.recomputed += [1.0] * other.taped_applications + other.recomputed
 
     @property

@@ -29,13 +29,17 @@ def settle_in_float64(search: CertifiedSearch) -> None:
     wide = in_float64(search)
     if wide is None or search.u is None or search.bounds is None:
         return
-    wide.goal = lambda g: WIDE_FRACTION * search.goal(g)
+
+    def goal(gradient: GradientParts) -> float:
+        return WIDE_FRACTION * search.goal(gradient)
+
+    wide.goal = goal
     wide.u = search.u.double()
     wide.settle()
     search.x, search.u = wide.x.to(search.x.dtype), wide.u.to(search.u.dtype)
     search.record()
     search.measure()
-    search.add_costs(wide)
+    search.continued_by(wide)
     bound = allow_for_rounding(wide, search.x.dtype)
     # Sums of the backward pass may have another order than those measured here.
     b = checked_change(search.bounds, wide.tape.x.detach(), wide.u, 0.0).size
