@@ -141,15 +141,23 @@ class RidgeBounds:
 
     @torch.no_grad()
     def distance(self, x: Tensor, residual: float) -> float:
-        """See ``solvers.DerivativeBounds``; costs an application.
-
-        What z rounds off moves the minimiser of a convex R by no more than ``e^{(α+b)/2−s} ‖δz‖/(2 √σ)``.
-        """
-        if self.potential.weak or x.dtype != torch.float64 or not self.L < 1:
+        """See ``solvers.DerivativeBounds``; costs an application, and three more below float64."""
+        moves = self.displacement()
+        if moves is None or x.dtype != torch.float64:
             return (residual + self.rounding(x)) / (1 - self.L) if self.L < 1 else math.inf
         rest, _, moved = self._rounded_parts(x)
-        steepest = math.sqrt(self.strength / self.scale * self.potential.steepness * self.tau / (1 - self.L))
-        return OUTWARD * ((residual + rest) / (1 - self.L) + steepest / 2 * moved)
+        return OUTWARD * ((residual + rest) / (1 - self.L) + moves * moved)
+
+    def displacement(self) -> float | None:
+        """A bound on how far a fixed point moves if z is replaced by ``z + δz``, over ``‖δz‖``.
+
+        It is ``e^{(α+b)/2−s}/(2 √σ)``, as h is monotone with a slope of at most e^b: what moves h is resisted by it.
+        ``None`` if h is not monotone, or T is not known to contract.
+        """
+        if self.potential.weak or not self.L < 1:
+            return None
+        steepest = self.strength / self.scale * self.potential.steepness
+        return 0.5 * math.sqrt(steepest * self.tau / (1 - self.L))
 
     def _allowance(self, x: Tensor) -> float:
         """A bound on the float64 rounding error of a step at ``x``."""
