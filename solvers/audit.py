@@ -11,6 +11,7 @@ from torch import Tensor
 from ._certificates.estimated_bounds import flat
 from ._certificates.search import CRUDE, CertifiedSearch
 from ._certificates.taped_gradient import GradientParts
+from ._certificates.wide_search import allow_for_rounding, in_float64
 from ._core.argument_checks import at_least, fraction
 from ._core.batch import norm
 from ._core.certificate import Certificate
@@ -33,7 +34,8 @@ def audit(
 
     From ``x``, solve for the equilibrium and its adjoint until the gradient there has a certified error of at most
     ``sharp`` times its distance to the given one. Then ``least ≤ ‖g − F'‖ ≤ error``, and these differ by a factor of at
-    most ``(1 + sharp)/(1 − sharp)``, 3 by default. How the given gradient was computed does not matter.
+    most ``(1 + sharp)/(1 − sharp)``, 3 by default. How the given gradient was computed does not matter. The better one
+    is computed in float64 if the derivative bounds of T have a map ``in_float64``.
 
     If the gradient is given in some leaves only, all numbers refer to that part of it.
 
@@ -70,6 +72,8 @@ def audit(
     search = CertifiedSearch(T, loss, goal, CRUDE, budget, x.detach())
     search.parameters = parameters
     search.record()
+    wide = in_float64(search)
+    search = wide or search
     on_tape = {id(leaf) for leaf in (*search.leaves, *search.loss_derivatives.leaves)}
     for index, parameter in enumerate(parameters):
         if id(parameter) not in on_tape:
@@ -79,6 +83,8 @@ def audit(
             )
     search.settle()
     (bound,) = search.certificates
+    if wide is not None:
+        bound = allow_for_rounding(wide, x.dtype)
     return dataclasses.replace(bound, correction=distance(search.gradient))
 
 

@@ -13,8 +13,9 @@ def certified(rtol: float = 1e-2, budget: int = 2000) -> Solver:
     Anderson acceleration approaches the equilibrium and GMRES solves the adjoint equation, each only as far as the
     certificate requires: a rough adjoint shows what the distance to the equilibrium costs, and the cost of a residual
     of the adjoint equation is known. ``Solution.certificates`` has the certificate. ``Solution.converged`` is False if
-    the budget or the rounding of the dtype ended the solve before. If nothing makes progress, as in float32 with L near
-    1, a ``StagnationWarning`` is issued: solve in float64, or ask for a larger ``rtol``.
+    the budget or the rounding of the dtype ended the solve before. Where float32 ends progress, as with L near 1, the
+    solve goes on in float64 if the regularity of T has ``in_float64()``; otherwise it issues a ``StagnationWarning``:
+    solve in float64, or ask for a larger ``rtol``.
 
     Call it with the loss, ``solver(T, x0, loss)``. Without, the equilibrium is solved to a guessed tolerance, and the
     curvature of the loss is assumed. The certificate holds for the loss that is backpropagated: for a multiple of the

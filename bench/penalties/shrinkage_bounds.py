@@ -30,9 +30,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from solvers import DerivativeChange
+from solvers import DerivativeChange, Map
 
 from ..operators.data_fidelity import DataFidelity
+from ..operators.promoted import PromotedIteration, moved
 from ..operators.proximal import ProximalOperator, norm
 from .groups import Groups, by_band, split
 
@@ -114,17 +115,21 @@ class ShrinkageBounds:
 
     @torch.no_grad()
     def rounding(self, x: Tensor) -> float:
-        """A bound on the rounding error of an application at ``x``; costs two applications.
+        """A bound on the rounding error of an application at ``x``; costs two applications below float64."""
+        return self._promoted().rounding(x, self._allowance(x))
 
-        Below float64 the distance to float64 is measured and doubled, since another order of a sum has another error.
-        """
-        operator, _, data = self.float64
-        allowance = self._allowance(x)
-        if x.dtype == torch.float64:
-            return allowance
-        own = self.operator.iterate(x, self.data).double()
-        exact = operator.iterate(x.double(), data)
-        return 2 * norm(own - exact) + torch.finfo(x.dtype).eps * norm(exact) + allowance
+    def in_float64(self) -> Map | None:
+        """T on float64 states; ``None`` if the data term has leaves, which are not in the bounds either."""
+        return None if self.data.requires_grad() else self._promoted()
+
+    def _promoted(self) -> PromotedIteration:
+        operator, prior, data = self.float64
+        return PromotedIteration(
+            self.prior,
+            lambda x: self.operator.iterate(x, self.data),
+            prior,
+            lambda x: operator.iterate(x, data),
+        )
 
     def _allowance(self, x: Tensor) -> float:
         """A bound on the float64 rounding error of a step at ``x``, from the sizes of all its terms."""
@@ -204,10 +209,8 @@ class ShrinkageBounds:
         norms = prior.magnitude(prior.argument(*operator.prox_argument(x.double(), data)))
         slack = self._allowance(x)
         if x.dtype != torch.float64:
-            own = self.prior.magnitude(
-                self.prior.argument(*self.operator.prox_argument(x, self.data))
-            ).double()
-            slack = slack + (own - norms).abs() + 16 * torch.finfo(x.dtype).eps * (norms + self.kink)
+            own = self.prior.magnitude(self.prior.argument(*self.operator.prox_argument(x, self.data)))
+            slack = slack + moved(own, norms, norms + self.kink)
         return norms, slack
 
     def sum_by_weight(self, values: Tensor) -> Tensor:

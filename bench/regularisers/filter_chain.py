@@ -20,6 +20,11 @@ from ..denoisers.architectures import convolution_norm
 from ..operators.proximal import norm
 from .convolutions import GRID, convolve, convolve_adjoint
 
+UNIT = torch.finfo(torch.float64).eps
+"""Twice u, the largest relative rounding of a float64 operation."""
+OUTWARD = 1 + 1e-12
+"""Factor on float64 bounds, for the rounding of their own sums of non-negative terms."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterChain:
@@ -122,10 +127,11 @@ class FilterChain:
         return gram
 
     def rounding(self, values: Sequence[Tensor]) -> float:
-        """A bound on the rounding of ``W x`` in float64 for ``values = forward(x)``; products are added one by one.
+        """A bound on the norm of the rounding of ``W x`` in float64 for ``values = forward(x)``.
 
-        A sum of n products rounds off at most n units of the sum of their moduli, and a convolution with the moduli of
-        a kernel has the norm of the matrix of its sums.
+        A sum of n products, in any order, rounds off at most ``n u/(1 − n u)`` times the sum of their moduli, u half of
+        ``UNIT`` (Higham, *Accuracy and Stability of Numerical Algorithms*, section 3.1). A convolution with the moduli
+        of a kernel has the norm of the matrix of its sums.
         """
         return self._rounding(range(len(self.kernels)), [norm(z) for z in values[:-1]], (1, 2, 3))
 
@@ -134,18 +140,36 @@ class FilterChain:
         order = reversed(range(len(self.kernels)))
         return self._rounding(order, [norm(g) for g in values[:0:-1]], (0, 2, 3))
 
+    def entry_rounding(self, values: Sequence[Tensor], start: Tensor) -> Tensor:
+        """A bound on the rounding of each entry of ``W x`` in float64, ``(B, C, H, W)``, for ``values = forward(x)``.
+
+        Most entries round off far less than all of them together. What an entry rounds off, and what it passes on of
+        its operands, are both at most a convolution with the moduli of the kernel.
+
+        Args:
+            values: ``forward(x)``.
+            start: a bound on the rounding of each entry of ``x``, of its shape.
+        """
+        error = start
+        for kernel, z in zip(self.kernels, values[:-1], strict=True):
+            # Another computation of z may be twice the error away from this one.
+            fresh = _units(math.prod(kernel.shape[1:])) * (z.abs() + 2 * error)
+            error = OUTWARD * convolve(error + fresh, [kernel.abs()], self.circular)
+        return error
+
     def _rounding(self, order: Iterable[int], sizes: Sequence[float], summed: tuple[int, ...]) -> float:
         error = 0.0
         for place, size in zip(order, sizes, strict=True):
             kernel = self.kernels[place]
-            terms = math.prod(kernel.shape[axis] for axis in summed)
+            units = _units(math.prod(kernel.shape[axis] for axis in summed))
             moduli = float(torch.linalg.matrix_norm(kernel.abs().sum((2, 3)), ord=2))
-            error = self.norms[place] * error + terms * UNIT * moduli * (size + 2 * error)
+            error = OUTWARD * (self.norms[place] * error + units * moduli * (size + 2 * error))
         return error
 
 
-UNIT = torch.finfo(torch.float64).eps
-"""Twice the largest relative rounding of a float64 operation."""
+def _units(terms: int) -> float:
+    """What a sum of so many products rounds off at most, relative to the sum of their moduli."""
+    return terms * (UNIT / 2) * OUTWARD
 
 
 def _places(side: int, reach: int) -> list[int]:

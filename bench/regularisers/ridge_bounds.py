@@ -39,21 +39,22 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from solvers import DerivativeChange
+from solvers import DerivativeChange, Map
 
 from ..operators.data_fidelity import DataFidelity
+from ..operators.promoted import PromotedIteration, moved
 from ..operators.proximal import norm
 from .convolutions import convolve
-from .filter_chain import UNIT, FilterChain
+from .filter_chain import OUTWARD, UNIT, FilterChain
 from .ridge_potential import RidgePotential, largest_sum
 
 if TYPE_CHECKING:
     from .ridge import RidgeRegulariser
 
-OUTWARD = 1 + 1e-12
-"""Factor on the bounds, for the rounding of their own float64 sums."""
 STEPS = 40.0
 """More than the number of other operations of a step; each rounds off one unit of its result."""
+SCALED = 4.0
+"""More than the units that ``e^s`` and a product with it round off."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,33 +120,73 @@ class RidgeBounds:
 
     @torch.no_grad()
     def rounding(self, x: Tensor) -> float:
-        """A bound on the rounding error of an application at ``x``; costs an application, three below float64.
+        """A bound on the rounding error of an application at ``x``; costs an application, three below float64."""
+        return self._promoted().rounding(x, self._allowance(x))
 
-        There the distance to float64 is measured and doubled, since another order of a sum has another error.
-        """
-        allowance = self._allowance(x)
-        if x.dtype == torch.float64:
-            return allowance
-        own, exact = self._step(x, self.regulariser, self.data), self._step(x.double(), *self.float64)
-        return 2 * norm(own.double() - exact) + torch.finfo(x.dtype).eps * norm(exact) + allowance
+    def in_float64(self) -> Map | None:
+        """T on float64 states; ``None`` if the data term has leaves, which are not in the bounds either."""
+        return None if self.data.requires_grad() else self._promoted()
+
+    def _promoted(self) -> PromotedIteration:
+        regulariser, data = self.float64
+        return PromotedIteration(
+            self.regulariser,
+            lambda x: self._step(x, self.regulariser, self.data),
+            regulariser,
+            lambda x: self._step(x, regulariser, data),
+        )
 
     def _step(self, x: Tensor, regulariser: RidgeRegulariser, data: DataFidelity) -> Tensor:
         return torch.add(x, data.descent(x) - regulariser.gradient(x), alpha=self.tau)
 
+    @torch.no_grad()
+    def distance(self, x: Tensor, residual: float) -> float:
+        """See ``solvers.DerivativeBounds``; costs an application, and three more below float64."""
+        moves = self.displacement()
+        if moves is None or x.dtype != torch.float64:
+            return (residual + self.rounding(x)) / (1 - self.L) if self.L < 1 else math.inf
+        rest, _, moved = self._rounded_parts(x)
+        return OUTWARD * ((residual + rest) / (1 - self.L) + moves * moved)
+
+    def displacement(self) -> float | None:
+        """A bound on how far a fixed point moves if z is replaced by ``z + δz``, over ``‖δz‖``.
+
+        It is ``e^{(α+b)/2−s}/(2 √σ)``, as h is monotone with a slope of at most e^b: what moves h is resisted by it.
+        ``None`` if h is not monotone, or T is not known to contract.
+        """
+        if self.potential.weak or not self.L < 1:
+            return None
+        steepest = self.strength / self.scale * self.potential.steepness
+        return 0.5 * math.sqrt(steepest * self.tau / (1 - self.L))
+
     def _allowance(self, x: Tensor) -> float:
-        """A bound on the float64 rounding error of a step at ``x``, from the sizes of all its terms."""
-        chain, data, steepest = self.chain, self.float64[1], self.potential.largest_slope
+        """A bound on the float64 rounding error of a step at ``x``."""
+        rest, turned, _ = self._rounded_parts(x)
+        return rest + turned
+
+    def _rounded_parts(self, x: Tensor) -> tuple[float, float, float]:
+        """Bounds on what a float64 step at ``x`` rounds off besides z, on what it does because of z, and on ‖δz‖.
+
+        The image itself is rounded once, in the last sum; all other terms carry τ.
+        """
+        chain, data = self.chain, self.float64[1]
         size, backprojection = norm(x), math.sqrt(self.largest) * norm(data.y)
         descent = (data.rounding() + STEPS) * UNIT * (self.largest * size + backprojection)
         values = chain.forward(self.scale * x.double())
-        h = self.potential.value(values[-1])
-        moved = steepest * self._z_rounding(values) + STEPS * UNIT * norm(h)
-        slope = chain.norm * moved + chain.adjoint_rounding(chain.backward(h))
-        return STEPS * UNIT * size + self.tau * (descent + self.strength * slope)
+        z, entries = values[-1], self._z_rounding(values)
+        moved = min(norm(entries), chain.rounding(values) + SCALED * UNIT * chain.norm * norm(values[0]))
+        # A coefficient beyond its kinks has a constant h, however z is rounded.
+        turned = norm(self.potential.changes(z, entries).steepest * entries)
+        turned = min(turned, self.potential.largest_slope * moved)
+        h = self.potential.value(z)
+        back = chain.backward(h)
+        slope = chain.adjoint_rounding(back) + STEPS * UNIT * (chain.norm * norm(h) + norm(back[0]))
+        rest = UNIT * size + self.tau * (descent + self.strength * slope)
+        return rest, self.tau * self.strength * chain.norm * turned, moved
 
-    def _z_rounding(self, values: Sequence[Tensor]) -> float:
-        """A bound on the float64 rounding of z, given the values of the chain; those of ``e^s x`` are rounded too."""
-        return self.chain.rounding(values) + 4 * UNIT * self.chain.norm * norm(values[0])
+    def _z_rounding(self, values: Sequence[Tensor]) -> Tensor:
+        """A bound on the float64 rounding of each z, given the values of the chain; ``e^s x`` is rounded too."""
+        return self.chain.entry_rounding(values, SCALED * UNIT * values[0].abs())
 
     @torch.no_grad()
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
@@ -153,8 +194,8 @@ class RidgeBounds:
         chain, potential = self.chain, self.potential
         values, along = chain.forward(self.scale * x.double()), chain.forward(u.double())
         z, q = values[-1], along[-1].abs()
-        reach, slack, all_slack = self.scale * radius, *self._slack(x, values)
-        D = chain.norm * reach + all_slack
+        reach, slack = self.scale * radius, self._slack(x, values)
+        D = chain.norm * reach + norm(slack)
         rows = chain.row_norms(*x.shape[-2:])
         moved = potential.changes(z, reach * rows + slack)
         if radius == 0 and x.dtype == torch.float64:  # the derivatives at a point, as they are computed
@@ -214,12 +255,10 @@ class RidgeBounds:
         largest = self.strength * self.scale * self.potential.steepness
         return 1 / (1 - self.L), 0.5 / math.sqrt(largest * self.tau * (1 - self.L))
 
-    def _slack(self, x: Tensor, values: Sequence[Tensor]) -> tuple[float | Tensor, float]:
-        """By how much rounding may have moved each coefficient, and all of them together."""
+    def _slack(self, x: Tensor, values: Sequence[Tensor]) -> Tensor:
+        """By how much rounding may have moved each coefficient."""
         slack, z = self._z_rounding(values), values[-1]
         if x.dtype == torch.float64:
-            return slack, slack
+            return slack
         R = self.regulariser
-        own = convolve(R.scale.exp() * x, R.filters(), R.circular).double()
-        each = (own - z).abs() + 16 * torch.finfo(x.dtype).eps * z.abs()
-        return each + slack, norm(each) + slack
+        return slack + moved(convolve(R.scale.exp() * x, R.filters(), R.circular), z, z.abs())

@@ -15,6 +15,7 @@ from .._certificates.loss_curvature import as_multiple
 from .._certificates.products import TapedMap
 from .._certificates.search import EQUILIBRIUM_FRACTION, CertifiedSearch
 from .._certificates.taped_gradient import GradientParts
+from .._certificates.wide_search import settle_in_float64
 from .._core.argument_checks import at_least, positive
 from .._core.certificate import Certificate
 from .._core.maps import Loss, Map
@@ -39,7 +40,8 @@ class StagnationWarning(RuntimeWarning):
 class CertifiedBackward:
     """Solve for the equilibrium and the adjoint no further than the certificate requires.
 
-    If nothing makes progress, for instance at the rounding of the dtype, it ends with a ``StagnationWarning``.
+    Where the rounding of the dtype ends progress, it goes on in float64 if the derivative bounds of T have a map
+    ``in_float64``; if nothing makes progress then, it ends with a ``StagnationWarning``.
 
     Attributes:
         rtol: relative error of the gradient, ``‖g − F'‖ ≤ rtol ‖F'‖``.
@@ -73,7 +75,10 @@ class CertifiedBackward:
             return Solution(search.tape.y.detach(), search.forward, 1, recomputed=search.recomputed)
         known = None
         if loss is not None:
-            _settle(search, self.rtol)
+            search.settle()
+            if search.stalled:
+                settle_in_float64(search)
+            _warn_if_stalled(search, self.rtol)
             known = search.certificates[0]
         solve = _CertifiedAdjoint(self.rtol, search, known, search.tape.first_node)
         saved = (search.tape.y, search.tape.x)
@@ -120,16 +125,15 @@ class _CertifiedAdjoint:
                 return multiple.factor * u
         # The loss is unknown, so x cannot be moved; only the adjoint equation is solved, for this cotangent.
         search.restart(TapedMap(x, y, self.first_node), v)
-        _settle(search, self.rtol)
+        search.settle()
+        _warn_if_stalled(search, self.rtol)
         assert search.u is not None
         u = search.u
         search.release()
         return u
 
 
-def _settle(search: CertifiedSearch, rtol: float) -> None:
-    """Call ``search.settle()``, and warn if it stalled."""
-    search.settle()
+def _warn_if_stalled(search: CertifiedSearch, rtol: float) -> None:
     if not search.stalled:
         return
     (bound,) = search.certificates

@@ -16,7 +16,7 @@ project's theory page), for every adjoint solver (S6 and B3), and for any other 
 
 Radius: a contraction has ``‖x_k − x*‖ ≤ (‖y_k − x_k‖ + ρ_k)/(1−L)``, where ρ_k bounds the rounding of ``y_k``. From
 the application before, ``e_k ≤ L e_{k−1} + ρ_{k−1} + ‖x_k − y_{k−1}‖``, which is smaller once rounding dominates the
-residual. The smaller of the two is used.
+residual. The smaller of the two is used, or the ``distance`` that T states, if that is smaller still.
 
 Rounding: ``ρ_k ≥ ‖fl(T)(x_k) − T(x_k)‖`` is stated by the derivative bounds, or estimated (see ``rounding``). It
 enlarges the distances. It also enlarges the ball of ``ΔJ_k`` and ``ΔB_k``, by ρ_k/L: the computed application may be
@@ -38,6 +38,7 @@ from .derivative_bounds import (
     DerivativeBounds,
     checked_bound,
     checked_change,
+    stated_distance,
     stated_rounding,
     states_rounding,
     why_uncovered,
@@ -108,7 +109,8 @@ def certificate(
     u_sum = 0.0
     v_and_u_sum = norm(v)
     for application, (u, a), rho in zip(applications, cotangents, allowances, strict=True):
-        distance = inverse * (norm(application.y - application.x) + rho)
+        moved = norm(application.y - application.x)
+        distance = min(inverse * (moved + rho), stated_distance(regularity, application.x, moved))
         if distance_before < math.inf:
             distance = min(distance, L * distance_before + rho_before + norm(application.x - y_before))
         change = checked_change(regularity, application.x, u, distance + (rho / L if L else rho))

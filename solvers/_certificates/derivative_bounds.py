@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from .._core.batch import norm
-from .._core.maps import Loss
+from .._core.maps import Loss, Map
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,18 @@ class DerivativeChange:
 class DerivativeBounds(Protocol):
     """Bounds on the derivatives ``J = ∂T/∂x`` and ``B = ∂T/∂θ`` of a map, which see a batch as one long vector.
 
-    Two further attributes are optional. Without them a certificate is an estimate:
+    Four further attributes are optional. Without the first two a certificate is an estimate:
 
     - ``parameters``, a sequence of tensors: the leaves θ in which B is the derivative. Another leaf on T's tape
       contributes to the gradient but not to the bound.
     - ``rounding(x)``, a float: a bound on ``‖fl(T)(x) − T(x)‖``, where ``fl(T)`` is T as computed in the dtype of x. It
       also states that products with the derivatives round off no more than a few units of ``‖u‖`` and ``‖B‖ ‖u‖``.
       Without it, rounding is measured by perturbing T and its backward pass, which suffices in float64 only.
+    - ``distance(x, residual)``, a float: a bound on ``‖x − x*‖`` where ``‖fl(T)(x) − x‖ ≤ residual``, if a smaller one
+      is known than ``(residual + rounding(x))/(1−L)``, by which rounding moves the fixed point at worst.
+    - ``in_float64()``, a callable or ``None``: T on float64 states, computed in float64. All numbers that T is made of
+      are promoted without rounding, leaves on its tape: it has the leaves of T. ``certified`` and ``audit`` then end in
+      float64 whatever the dtype of the states is.
     """
 
     @property
@@ -82,6 +87,7 @@ class LipschitzConstants:
         rigorous: whether they are proven bounds.
         parameters: the leaves in which B is the derivative; certificates are estimates without.
         rounding: a bound on the rounding of T at ``x``; see ``DerivativeBounds``.
+        float64: T on float64 states; see ``DerivativeBounds.in_float64``.
 
     Raises:
         ValueError: a constant is negative or nan.
@@ -94,10 +100,15 @@ class LipschitzConstants:
     rigorous: bool = True
     parameters: Sequence[Tensor] | None = field(default=None, compare=False)
     rounding: Callable[[Tensor], float] | None = None
+    float64: Map | None = None
 
     def __post_init__(self) -> None:
         for name in ("L", "M_J", "M_B"):
             checked_bound(name, getattr(self, name))
+
+    def in_float64(self) -> Map | None:
+        """``float64``."""
+        return self.float64
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         """Multiply constants by the radius."""
@@ -112,7 +123,7 @@ class WrappedBounds:
     """Derivative bounds around others, e.g. to count calls, to reshape arguments, or (in mutants) to be wrong.
 
     Attributes:
-        bounds: the wrapped bounds, whose ``L``, ``rigorous`` and ``rounding`` are kept.
+        bounds: the wrapped bounds, whose other members are kept.
         wrapper: ``(bounds, x, u, radius) -> DerivativeChange``, called in place of ``bounds.change``.
         parameters: replaces those of ``bounds``, if other tensors hold the same numbers.
         shape: of x as ``bounds`` expects it, if different.
@@ -145,6 +156,22 @@ class WrappedBounds:
             return rounding
         shape = self.shape
         return lambda x: rounding(x.view(shape))
+
+    @property
+    def distance(self) -> Callable[[Tensor, float], float] | None:
+        """``distance`` of ``bounds``, for x of this shape."""
+        distance = getattr(self.bounds, "distance", None)
+        if distance is None or self.shape is None:
+            return distance
+        shape = self.shape
+        return lambda x, residual: distance(x.view(shape), residual)
+
+    def in_float64(self) -> Map | None:
+        """That of ``bounds``, for x of this shape."""
+        T, shape = stated_float64(self.bounds), self.shape
+        if T is None or shape is None:
+            return T
+        return lambda x: T(x.view(shape)).view(x.shape)
 
     def change(self, x: Tensor, u: Tensor, radius: float) -> DerivativeChange:
         """Call ``wrapper``."""
@@ -227,6 +254,20 @@ def stated_rounding(regularity: DerivativeBounds, x: Tensor) -> float | None:
     if rounding is None:
         return None
     return checked_bound("rounding in the derivative bounds of T", float(rounding(x)))
+
+
+def stated_distance(regularity: DerivativeBounds, x: Tensor, residual: float) -> float:
+    """Return the stated bound on the distance of ``x`` to the fixed point, checked; infinite if not stated."""
+    distance: Callable[[Tensor, float], float] | None = getattr(regularity, "distance", None)
+    if distance is None:
+        return math.inf
+    return checked_bound("distance in the derivative bounds of T", float(distance(x, residual)))
+
+
+def stated_float64(regularity: DerivativeBounds) -> Map | None:
+    """Return T on float64 states; ``None`` if not stated."""
+    in_float64: Callable[[], Map | None] | None = getattr(regularity, "in_float64", None)
+    return in_float64() if in_float64 is not None else None
 
 
 def why_uncovered(

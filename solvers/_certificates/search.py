@@ -127,12 +127,23 @@ class CertifiedSearch(TapedGradient):
             if not solved:
                 break
             rounds = 0 if bound.error <= PROGRESS * before else rounds + 1
+        return self.finish(bound, self.target)
+
+    def finish(self, bound: Certificate, target: float) -> bool:
+        """End with ``bound``; return whether its error is at most ``target``, and note it in the reports."""
         self.certificates[:] = [bound]
-        met = bound.error <= self.target
+        met = bound.error <= target
         self.stalled = not met and bound.error < math.inf and self.spent < self.budget
         self.forward = dataclasses.replace(self.forward, converged=met)
         self.adjoint.append(dataclasses.replace(self.adjoint.pop(), converged=met))
         return met
+
+    def continued_by(self, other: CertifiedSearch) -> None:
+        """Count what another search has cost, which solves for what this one has missed."""
+        self.forward = self.forward.combined_with(other.forward)
+        missed = [dataclasses.replace(report, converged=None) for report in self.adjoint]
+        self.adjoint = missed + other.adjoint
+        self.recomputed += [1.0] * other.taped_applications + other.recomputed
 
     @property
     def _remaining(self) -> int:

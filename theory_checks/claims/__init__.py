@@ -48,6 +48,8 @@ from .c42_gamma_at_depth import CLAIM as C42
 from .c43_primal_dual_factor import CLAIM as C43
 from .c44_loss_enclosure import CLAIM as C44
 from .c45_ridge_bounds import CLAIM as C45
+from .c46_ridge_gain import CLAIM as C46
+from .c47_ridge_displacement import CLAIM as C47
 from .c48_random_truncation import CLAIM as C48
 
 # Each claim is listed once, in its import above. The imports are written by hand; a test compares them with the folder.

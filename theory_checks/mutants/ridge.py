@@ -19,6 +19,7 @@ from ..engine import Mutant, mutant
 
 BOUNDS = sys.modules["bench.regularisers.ridge_bounds"]
 CHANGE, CHANGES, SUM = RidgeBounds.change, RidgePotential.changes, BOUNDS.largest_sum
+SIZES, DISPLACEMENT = RidgeBounds.adjoint_sizes, RidgeBounds.displacement
 ROWS, AT = FilterChain.row_norms, FilterChain.derivative_at
 
 
@@ -53,8 +54,20 @@ def _half_a_sum(values: Tensor, gap: Tensor, distance: float) -> float:
     return SUM(values, gap, distance) / 2
 
 
-def _of_ridge(name: str, owner: Any, attribute: str, wrong: Any) -> Mutant:
-    return mutant(name, owner, attribute, wrong, "C45")
+def _sizes_of_one(self: RidgeBounds) -> tuple[float, float] | None:
+    """As if R curved in no direction less than in the others."""
+    right = SIZES(self)
+    return None if right is None else (right[1], right[1])
+
+
+def _displacement_without_steepness(self: RidgeBounds) -> float | None:
+    """For a slope of h of at most 1."""
+    right = DISPLACEMENT(self)
+    return None if right is None else right / math.sqrt(max(1.0, self.potential.steepness))
+
+
+def _of_ridge(name: str, owner: Any, attribute: str, wrong: Any, claim: str = "C45") -> Mutant:
+    return mutant(name, owner, attribute, wrong, claim)
 
 
 RIDGE_MUTANTS: tuple[Mutant, ...] = (
@@ -65,7 +78,19 @@ RIDGE_MUTANTS: tuple[Mutant, ...] = (
     _of_ridge("no change of B by the kernels at x", FilterChain, "derivative_at", _kernels_left_out),
     _of_ridge("J of a ridge regulariser by e^(α−s)", RidgeBounds, "change", _without_strength),
     _of_ridge(
-        "the gain of a ridge regulariser without 1/(1−L)", RidgeBounds, "change", _gain_without_inverse
+        "the gain of a ridge regulariser without 1/(1−L)",
+        RidgeBounds,
+        "change",
+        _gain_without_inverse,
+        "C46",
+    ),
+    _of_ridge("adjoints as small where R is flat", RidgeBounds, "adjoint_sizes", _sizes_of_one, "C46"),
+    _of_ridge(
+        "the move of a minimiser without the slope of h",
+        RidgeBounds,
+        "displacement",
+        _displacement_without_steepness,
+        "C47",
     ),
     _of_ridge("half the sum over coefficients that flip", BOUNDS, "largest_sum", _half_a_sum),
 )

@@ -34,6 +34,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "C41": ("ryu2019plug",),
     "C43": ("chambolle2011first", "he2012convergence", "condat2013primal"),
     "C45": ("goujon2023neural",),
+    "C46": ("goujon2023neural",),
+    "C47": ("goujon2023neural",),
     "C48": ("beatson2019efficient",),
 }
 """Keys of ``bench.report.bibliography`` by claim; a test compares them with the texts of the claims."""

@@ -13,6 +13,7 @@ from deepinv.physics import BlurFFT, Denoising, Inpainting
 from bench.measurement.training import training_step
 from bench.operators import douglas_rachford, forward_backward, half_quadratic, peaceman_rachford
 from bench.penalties import Penalty, colours, orientations, union
+from bench.penalties.shrinkage_bounds import ShrinkageBounds
 from bench.penalties.wavelet_matrix import analysis
 from solvers import GMRES, Anderson, SmoothLoss, StagnationWarning, certified, implicit
 
@@ -241,6 +242,7 @@ def test_the_distance_to_the_equilibrium_holds_with_weights_of_300():
 def test_certified_approaches_no_more_once_rounding_holds_its_residual_up(monkeypatch):
     """Further approaches, of 31 applications and more each, leave the residual and the certificate where they are."""
     found = small_problem("deblurring(huber)", dtype=F32)
+    monkeypatch.setattr(ShrinkageBounds, "in_float64", lambda bounds: None)
     approach, begun = CertifiedSearch.approach, []
 
     def noted(search, *arguments):
@@ -255,3 +257,38 @@ def test_certified_approaches_no_more_once_rounding_holds_its_residual_up(monkey
     assert begun
     assert not any(residual <= nearest for residual in begun)
     assert solution.certificates[0].relative < 0.25
+
+
+@pytest.mark.parametrize(
+    "call", ["deblurring(huber)", "inpainting(huber)", "inpainting(huber) by peaceman_rachford"]
+)
+def test_a_gradient_in_float32_is_certified_to_a_part_in_thousands(call):
+    """Bounds that rounding amplifies by ``1/(1−L)²`` would be above a tenth."""
+    found = small_problem(call, dtype=F32)
+    solution, _ = training_step(certified(3e-4), found, found.train)
+    (bound,) = solution.certificates
+    assert solution.converged
+    assert bound.rigorous
+    assert bound.relative <= 3e-4
+
+
+@pytest.mark.parametrize("splitting", SPLITTINGS, ids=lambda s: s.label)
+@pytest.mark.parametrize("physics", [same, blur, lost])
+def test_the_step_in_float64_is_that_of_the_same_numbers_with_the_same_leaves(physics, splitting):
+    T, D = both(PENALTIES[1], splitting, physics, 1.0, 0.05)
+    x = draw(0, 2, 3, 16, 16)
+    promoted = T.regularity().in_float64()
+    value = promoted(x)
+    assert float((value - D(x)).detach().norm()) <= D.regularity().rounding(x)
+    u = draw(1, *x.shape)
+    (a,) = torch.autograd.grad(value, T.operator.prior.log_weights, u)
+    (b,) = torch.autograd.grad(D(x), D.operator.prior.log_weights, u)
+    torch.testing.assert_close(a, b.float())
+
+
+def test_a_data_term_with_leaves_has_no_step_in_float64():
+    penalty = replace(PENALTIES[1], levels=2, weight=0.05, wavelet="db2")
+    operator = penalty.operator((3, 16, 16), 0.9, F32, "cpu")
+    y = torch.ones(2, 3, 16, 16)
+    assert operator.bind(y, Denoising()).regularity().in_float64() is not None
+    assert operator.bind(y.requires_grad_(), Denoising()).regularity().in_float64() is None

@@ -97,7 +97,7 @@ def test_the_adjoint_derivative_is_bounded(circular):
 @both
 @pytest.mark.parametrize("shift", [0.0, 1e3])
 def test_rounding_is_bounded(circular, shift):
-    """Against 80 bits, by the matrix of each convolution."""
+    """Against 80 bits, by the matrix of each convolution: that of each entry of W x, and the norm of that of Wᵀg."""
     W = chain(circular)
     x = shift + draw(5, 1, 1, 12, 11)
     values, exact = W.forward(x), x.flatten().numpy().astype(np.longdouble)
@@ -107,10 +107,22 @@ def test_rounding_is_bounded(circular, shift):
         matrices.append(convolve(columns, [kernel], circular).flatten(1).T.numpy().astype(np.longdouble))
     for matrix in matrices:
         exact = matrix @ exact
-    gap = np.linalg.norm((values[-1].flatten().numpy() - exact).astype(float))
-    assert 0 < gap <= W.rounding(values) < 1e-9 * (1 + shift)
+    gaps = np.abs((values[-1].flatten().numpy() - exact).astype(float))
+    entries = W.entry_rounding(values, torch.zeros_like(x))
+    assert bool((gaps <= entries.flatten().numpy()).all())
+    assert float(entries.max()) < 0.5 * W.rounding(values)
+    assert 0 < np.linalg.norm(gaps) <= W.rounding(values) < 1e-9 * (1 + shift)
     back, exact = W.backward(values[-1]), values[-1].flatten().numpy().astype(np.longdouble)
     for matrix in reversed(matrices):
         exact = matrix.T @ exact
     gap = np.linalg.norm((back[0].flatten().numpy() - exact).astype(float))
     assert 0 < gap <= W.adjoint_rounding(back) < 1e-9 * (1 + shift)
+
+
+@both
+def test_what_the_image_has_rounded_off_is_passed_on(circular):
+    W = chain(circular)
+    x, moved = draw(6, 1, 1, 9, 8), 1e-6 * draw(7, 1, 1, 9, 8).sign()
+    values = W.forward(x)
+    gaps = (W.forward(x + moved)[-1] - values[-1]).abs()
+    assert bool((gaps <= W.entry_rounding(values, moved.abs())).all())
