@@ -18,6 +18,7 @@ from .input_convex import STUDY_NAMES as INPUT_CONVEX_NAMES
 from .input_convex import InputConvexRegulariser
 from .ridge import STUDY_NAMES as RIDGE_NAMES
 from .ridge import RidgeRegulariser
+from .ridge_analysis import RidgeAnalysis
 
 SEED = 0
 """Of the initial filters."""
@@ -109,9 +110,13 @@ class LearnedPrior:
         self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> GradientStep:
         """See ``Prior.operator``; raises ``UserError`` for colour images too."""
+        self.check(shape)
+        return GradientStep(self.regulariser(dtype, device), step)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise ``UserError`` for images ``(C, H, W)`` that are not grey."""
         if shape[0] != 1:
             raise UserError(f"{self.label} takes grey images, not {shape[0]} channels: choose a grey task")
-        return GradientStep(self.regulariser(dtype, device), step)
 
     def with_weights(self, source: str) -> LearnedPrior:
         """The prior with parameters from the file ``source``. Raises ``UserError`` if it cannot be read."""
@@ -119,14 +124,45 @@ class LearnedPrior:
         return replace(self, label=label, weights=weight_file(source))
 
 
-def crr(circular: bool = False) -> LearnedPrior:
+@dataclass(frozen=True, slots=True)
+class ConvexRidgePrior(LearnedPrior):
+    """A convex ridge regulariser, which splittings take by the coefficients of its filters too.
+
+    Attributes:
+        circular: boundary of the convolutions; zeros otherwise.
+    """
+
+    circular: bool = False
+
+    @property
+    def ridge(self) -> float:
+        """0."""
+        return 0.0
+
+    @property
+    def smooth(self) -> bool:
+        """``True``: ``operator`` is a gradient step."""
+        return True
+
+    def analysis(
+        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+    ) -> RidgeAnalysis:
+        """The regulariser as a penalty of its coefficients; raises ``UserError`` as ``operator`` does."""
+        self.check(shape)
+        regulariser = self.regulariser(dtype, device)
+        assert isinstance(regulariser, RidgeRegulariser)
+        return RidgeAnalysis(regulariser)
+
+
+def crr(circular: bool = False) -> ConvexRidgePrior:
     """Convex ridge regulariser: 64 filters of 13×13 as three convolutions, Huber potentials (arXiv 2211.12461).
 
     ``circular`` is the boundary of the convolutions, zeros by default, as in the study arXiv 2510.01755. With zeros its
     parameters are those that come with the project, trained for noise of 0.1; otherwise the initial ones.
     """
     label = call_label("crr", circular=(switch("circular", circular), False))
-    return LearnedPrior(label, Ridge(0.0, circular), shipped=None if circular else "crr")
+    shipped = None if circular else "crr"
+    return ConvexRidgePrior(label, Ridge(0.0, circular), shipped=shipped, circular=circular)
 
 
 def wcrr(circular: bool = False) -> LearnedPrior:
