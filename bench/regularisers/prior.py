@@ -14,6 +14,7 @@ from ..denoisers.weights import load_weights, shipped_weights
 from ..operators.gradient_step import GradientStep, SmoothRegulariser
 from ..utils.arguments import call_label, switch, with_argument
 from ..utils.errors import UserError
+from .fields_of_experts import FieldsOfExperts
 from .input_convex import STUDY_NAMES as INPUT_CONVEX_NAMES
 from .input_convex import InputConvexRegulariser
 from .ridge import STUDY_NAMES as RIDGE_NAMES
@@ -70,6 +71,23 @@ class InputConvex(RegulariserFamily):
     def build(self) -> InputConvexRegulariser:
         """See ``RegulariserFamily``."""
         return InputConvexRegulariser(self.circular, torch.Generator().manual_seed(SEED))
+
+
+@dataclass(frozen=True, slots=True)
+class Experts(RegulariserFamily):
+    """Fields of experts; see ``FieldsOfExperts``."""
+
+    convex: bool
+    circular: bool
+
+    @property
+    def study_names(self) -> Mapping[str, str]:
+        """Empty: the study has none."""
+        return {}
+
+    def build(self) -> FieldsOfExperts:
+        """See ``RegulariserFamily``."""
+        return FieldsOfExperts(self.convex, self.circular, torch.Generator().manual_seed(SEED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,4 +197,16 @@ def icnn(circular: bool = False) -> LearnedPrior:
     )
 
 
-REGULARISERS: dict[str, Callable[..., LearnedPrior]] = {"crr": crr, "wcrr": wcrr, "icnn": icnn}
+def foe(circular: bool = False, convex: bool = False) -> LearnedPrior:
+    """Fields of experts: 48 filters of 7×7 under a Student-t potential (doi 10.1007/s11263-008-0197-6).
+
+    Args:
+        circular: boundary of the filters, zeros by default.
+        convex: whether the potential is ``√(1 + u²)`` in place of ``½ log(1 + u²)``.
+    """
+    family = Experts(switch("convex", convex), switch("circular", circular))
+    label = call_label("foe", circular=(family.circular, False), convex=(family.convex, False))
+    return LearnedPrior(label, family)
+
+
+REGULARISERS: dict[str, Callable[..., LearnedPrior]] = {"crr": crr, "wcrr": wcrr, "icnn": icnn, "foe": foe}

@@ -50,6 +50,8 @@ TASKS = (
     "denoising(crr)",
     "deblurring(wcrr(circular=True))",
     "inpainting(icnn)",
+    "denoising(foe)",
+    "deblurring(crr(circular=True)) by admm",
     "mri(colours(0.01, 0.02))",
     "mri(huber) by douglas_rachford",
     "mri_coils(huber)",

@@ -51,6 +51,7 @@ _KEYS = {
     "crr": ("goujon2023neural", "hertrich2025learning"),
     "wcrr": ("goujon2024learning", "hertrich2025learning"),
     "icnn": ("amos2017input", "hertrich2025learning"),
+    "foe": ("roth2009fields", "chen2014insights"),
     # Denoisers
     "drunet": ("zhang2022plug",),
     "dncnn": ("zhang2017beyond", "ryu2019plug", "xu2020boosting"),
