@@ -184,10 +184,12 @@ def crr(circular: bool = False) -> ConvexRidgePrior:
 
 
 def wcrr(circular: bool = False) -> LearnedPrior:
-    """Weakly convex ridge regulariser: as ``crr``, less the same potential at slope 1 (arXiv 2308.10542)."""
-    return LearnedPrior(
-        call_label("wcrr", circular=(switch("circular", circular), False)), Ridge(1.0, circular)
-    )
+    """Weakly convex ridge regulariser: as ``crr``, less the same potential at slope 1 (arXiv 2308.10542).
+
+    With a boundary of zeros its parameters are those that come with the project, as those of ``crr``.
+    """
+    label = call_label("wcrr", circular=(switch("circular", circular), False))
+    return LearnedPrior(label, Ridge(1.0, circular), shipped=None if circular else "wcrr")
 
 
 def icnn(circular: bool = False) -> LearnedPrior:
