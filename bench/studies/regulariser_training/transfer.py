@@ -31,8 +31,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 MEASUREMENTS = ("denoising({})", "deblurring({})", "deblurring({}, noise=0.1)", "tomography({})")
 """Tasks by prior; the first is the one of the training."""
-PENALTY = "huber(0.01, 0)"
-"""The wavelet penalty to compare with; without a ridge, as the regularisers are."""
+PENALTY = "huber"
+"""The wavelet penalty to compare with, that of the tasks by default."""
 SMALLEST = -20
 """Factors from ``2^SMALLEST`` are tried."""
 
