@@ -18,7 +18,7 @@ from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
 from .data_prox import DataProxOperator, closed_form, reflection_factor, refusal, split
-from .filter_douglas_rachford import FilterDouglasRachford, eigenvalues, filter_gamma
+from .filter_douglas_rachford import FilterDouglasRachford, check_circular, eigenvalues, filter_gamma
 from .normal import normal_operator, spectrum_bounds
 from .plug_and_play import PlugAndPlayPrior
 from .plug_and_play_douglas_rachford import PlugAndPlayDouglasRachford
@@ -180,8 +180,9 @@ class DouglasRachfordSplitting:
             raise UserError(reason)
         if isinstance(prior, HasFilters):
             penalty = prior.analysis(shape, dtype, device)
-            values = eigenvalues(normal_operator(physics))
-            gamma = filter_gamma(penalty, values, prior.ridge) if self.gamma is None else self.gamma
+            N = normal_operator(physics)
+            check_circular(N)
+            gamma = filter_gamma(penalty, eigenvalues(N), prior.ridge) if self.gamma is None else self.gamma
             return FilterDouglasRachford(penalty, gamma, self.alpha, prior.ridge)
         if isinstance(prior, PlugAndPlayPrior):
             gamma = step if self.gamma is None else self.gamma

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import cast
 
 import torch
 from deepinv.physics import LinearPhysics
@@ -16,7 +17,7 @@ from .analysis import FilterAnalysis
 from .base import Operator
 from .data_fidelity import DataFidelity, data_fidelity
 from .linear_autograd import Linear
-from .normal import DiagonalNormal, FourierNormal
+from .normal import DiagonalNormal, FourierNormal, normal_operator
 from .proximal import pulled
 from .splitting import FLATTEST, SHARPEST
 
@@ -61,6 +62,11 @@ class FilterDouglasRachford(Operator):
         primal = self.coefficients(x, data or data_fidelity(y, physics))
         split = self.penalty.prox(torch.lerp(x, primal, 2.0), self.gamma_of_prox)  # 2 primal − x
         return torch.add(x, split - primal, alpha=2 * self.alpha)
+
+    def bind(self, y: Tensor, physics: LinearPhysics) -> Map:
+        """See ``Operator.bind``; raises ``UserError`` unless A is a circular convolution or the identity."""
+        check_circular(normal_operator(physics))
+        return super().bind(y, physics)
 
     def coefficients(self, state: Tensor, data: DataFidelity) -> Tensor:
         """``K x(z)``: the prox of F."""
@@ -156,9 +162,10 @@ def symbols(kernels: Tensor, height: int, width: int) -> Tensor:
     """
 
     def waves(side: int, count: int) -> Tensor:
-        places = torch.arange(kernels.shape[-1], dtype=torch.float64) - kernels.shape[-1] // 2
-        turns = torch.outer(torch.arange(count, dtype=torch.float64), places) / side
-        return torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(kernels.device)
+        reach, frequencies = kernels.shape[-1] // 2, torch.arange(count, device=kernels.device)
+        places = torch.arange(-reach, reach + 1, device=kernels.device, dtype=torch.float64)
+        turns = frequencies[:, None] * places / side
+        return torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
 
     rows, columns = waves(height, height), waves(width, width // 2 + 1)
     kind = torch.complex128 if kernels.dtype == torch.float64 else torch.complex64
@@ -168,14 +175,21 @@ def symbols(kernels: Tensor, height: int, width: int) -> Tensor:
 def eigenvalues(N: Linear) -> Tensor:
     """The eigenvalues of ``AᵀA`` in the basis of ``rfft2``, broadcast with ``(B, C, H, W/2 + 1)``.
 
-    Raises ``UserError`` if A is no circular convolution.
+    A mask counts as the number that it has everywhere, which ``check_circular`` checks.
     """
+    return N.power[..., 0] if isinstance(N, FourierNormal) else cast(DiagonalNormal, N).power.flatten()[:1]
+
+
+def check_circular(N: Linear) -> None:
+    """Raise ``UserError`` unless A is a circular convolution, or a multiple of the identity that is not learned."""
     if isinstance(N, FourierNormal):
-        return N.power[..., 0]
-    if isinstance(N, DiagonalNormal) and not N.requires_grad():
-        first = N.power.flatten()[0]
-        if bool((N.power == first).all()):
-            return first
+        return
+    if (
+        isinstance(N, DiagonalNormal)
+        and not N.requires_grad()
+        and bool((N.power == N.power.flatten()[0]).all())
+    ):
+        return
     raise UserError(
         "Douglas–Rachford on filters needs a circular blur or the identity as the measurement: choose primal_dual"
     )

@@ -251,6 +251,9 @@ def test_a_mask_and_colours_are_refused():
     mask = (draw(3, *SHAPE) > 0).to(F64)
     with pytest.raises(UserError, match="choose primal_dual"):
         admm().operator(CIRCULAR, Inpainting(SHAPE, mask=mask), SHAPE, 1.0, F64, "cpu")
+    operator = operator_of(admm(), CIRCULAR, Denoising())
+    with pytest.raises(UserError, match="choose primal_dual"):
+        operator.bind(draw(1, 1, *SHAPE), Inpainting(SHAPE, mask=mask))
     assert float(eigenvalues(normal_operator(Inpainting(SHAPE, mask=torch.ones(SHAPE, dtype=F64))))) == 1
     for splitting in (admm(), primal_dual()):
         with pytest.raises(UserError, match="takes grey images"):
