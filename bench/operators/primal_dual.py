@@ -262,7 +262,7 @@ class PrimalDualSplitting:
         counted = Curvatures(
             max(present.least, FLATTEST * present.largest),
             present.largest,
-            max(present.dual, SHARPEST / penalty.largest_weight()),
+            present.dual or SHARPEST / penalty.largest_weight(),
             present.norm_squared,
         )
         return best_prox_sigma(counted, PRODUCT) if self.by_prox else best_gradient_sigma(counted)

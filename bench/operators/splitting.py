@@ -17,7 +17,7 @@ FLATTEST = 1e-3
 """Share of β, the largest curvature of f, below which the least one no longer changes default steps. The factor is
 close to 1 then, whatever the steps are, and larger ones hide the data term from the penalty."""
 SHARPEST = 0.01
-"""Least half-width δ, in grey levels, that steps count for a penalty; without smoothing none would be the best."""
+"""Half-width δ, in grey levels, that steps count for a penalty without smoothing, for which none would be the best."""
 REMEDY = "choose forward_backward or primal_dual"
 """The splittings that take no prox of the data term."""
 

@@ -145,8 +145,8 @@ def transfer(
 ) -> None:
     """Write a table of PSNR of trained regularisers on measurements that they were not trained for.
 
-    The table is written after each measurement. Each prior has one factor, chosen on the tuning images alone: on the regulariser, or on all weights of a wavelet
-    penalty.
+    The table is written after each measurement. Each prior has one factor, chosen on the tuning images alone: on the
+    regulariser, or on all weights of a wavelet penalty.
     """
     torch.set_num_threads(1)
     tuning, judged = tuple(image_files(images)), tuple(image_files(test))
