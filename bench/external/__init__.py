@@ -1,4 +1,4 @@
-"""External solvers: the gradients of deepinv and torchdeq, with the signature of the project's solvers.
+"""External solvers: gradients of deepinv, torchdeq and arXiv 2510.01755, with the signature of the project's solvers.
 
 torchdeq is in the dependency group ``peers`` alone. Without it this package can be imported; a call that needs torchdeq
 raises a ``UserError`` that says what to install.
@@ -12,6 +12,7 @@ from solvers import ESTIMATORS
 
 from .base import ExternalSolution, ExternalSolver
 from .deepinv import DeepInverse, deepinv_anderson, deepinv_deq, deepinv_jfb, deepinv_unfolded
+from .learned_regularizers import StudyGradient, study_ift, study_jfb
 from .torchdeq import TorchDEQ, torchdeq_anderson, torchdeq_broyden, torchdeq_ift, torchdeq_phantom
 
 EXTERNAL_SOLVERS: dict[str, Callable[..., ExternalSolver]] = {
@@ -23,6 +24,8 @@ EXTERNAL_SOLVERS: dict[str, Callable[..., ExternalSolver]] = {
     "torchdeq_ift": torchdeq_ift,
     "torchdeq_anderson": torchdeq_anderson,
     "torchdeq_broyden": torchdeq_broyden,
+    "study_ift": study_ift,
+    "study_jfb": study_jfb,
 }
 """Factories by name, for ``bench.config.call_syntax.parse_call``."""
 
@@ -40,12 +43,15 @@ __all__ = [
     "DeepInverse",
     "ExternalSolution",
     "ExternalSolver",
+    "StudyGradient",
     "TorchDEQ",
     "deepinv_anderson",
     "deepinv_deq",
     "deepinv_jfb",
     "deepinv_unfolded",
     "is_external",
+    "study_ift",
+    "study_jfb",
     "torchdeq_anderson",
     "torchdeq_broyden",
     "torchdeq_ift",

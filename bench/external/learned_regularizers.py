@@ -97,8 +97,9 @@ class StudyGradient:
         operator: Operator | operators.Prior,
         splitting: Splitting = forward_backward(),  # noqa: B008 (frozen)
     ) -> bool:
-        """Whether there is an energy: the operator is a gradient step on a learned regulariser, or its prior."""
-        return isinstance(operator, GradientStep) or hasattr(operator, "regulariser")
+        """Whether there is an energy: the operator is a gradient step on a learned regulariser, or its prior's is."""
+        by_prior = hasattr(operator, "regulariser") and splitting == forward_backward()
+        return isinstance(operator, GradientStep) or by_prior
 
     def __call__(self, T: Map, x0: Tensor, loss: Loss | None = None, /) -> Solution:
         """Solve from images ``x0`` ``(B, C, H, W)``. Raises ``UserError`` if T is no gradient step."""

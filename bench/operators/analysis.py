@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .proximal import Regulariser
 from .synthesis import Synthesis
@@ -45,6 +45,22 @@ class AnalysisPenalty(Synthesis):
     @abstractmethod
     def largest_weight(self) -> float:
         """The largest weight ω, at the present parameters."""
+
+    def network_weights(self) -> list[nn.Parameter]:
+        """The parameters that have the learning rate of networks; see ``Operator.network_weights``."""
+        return []
+
+
+class FilterAnalysis(AnalysisPenalty):
+    """``K x`` are the coefficients of F filters, the same for all channels of x: those of a channel are contiguous."""
+
+    @abstractmethod
+    def kernels(self) -> Tensor:
+        """The filters, ``(F, k, k)`` with odd k, as kernels of a correlation."""
+
+    def prox(self, z: Tensor, gamma: Tensor) -> Tensor:
+        """``prox_{γg}(z)`` of coefficients ``(B, D, H, W)`` for a scalar γ > 0, by that of g* (Moreau)."""
+        return z - gamma * self.dual_prox(z / gamma, 1 / gamma)
 
 
 class IdentityAnalysis(AnalysisPenalty):

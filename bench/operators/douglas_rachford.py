@@ -18,11 +18,12 @@ from ..utils.errors import UserError
 from .base import Prior
 from .data_fidelity import DataFidelity
 from .data_prox import DataProxOperator, closed_form, reflection_factor, refusal, split
-from .normal import spectrum_bounds
+from .filter_douglas_rachford import FilterDouglasRachford, check_circular, eigenvalues, filter_gamma
+from .normal import normal_operator, spectrum_bounds
 from .plug_and_play import PlugAndPlayPrior
 from .plug_and_play_douglas_rachford import PlugAndPlayDouglasRachford
 from .proximal import Regulariser
-from .splitting import FLATTEST
+from .splitting import FLATTEST, HasFilters
 
 MAX_DEPTH = 10_000
 SEARCH = 64
@@ -145,6 +146,8 @@ class DouglasRachfordSplitting:
 
     def refusal(self, prior: Prior) -> str:
         """See ``Splitting.refusal``."""
+        if isinstance(prior, HasFilters):
+            return self._refused_filters(prior)
         if not isinstance(prior, PlugAndPlayPrior):
             return refusal(prior, self.label)
         if prior.layers or self.depth:
@@ -152,6 +155,16 @@ class DouglasRachfordSplitting:
                 f"{self.label} learns one γ for all iterations of {prior.label}: leave layers and depth out"
             )
         return ""
+
+    def _refused_filters(self, prior: HasFilters) -> str:
+        if not prior.circular:
+            return (
+                f"{self.label} needs filters with a circular boundary: choose circular=True for {prior.label}, "
+                "or primal_dual"
+            )
+        if self.alpha >= 1:
+            return f"{self.label} need not converge on the coefficients of {prior.label}: choose admm, or primal_dual"
+        return f"{self.label} knows no γ of a depth for {prior.label}: leave depth out" if self.depth else ""
 
     def operator(
         self,
@@ -161,11 +174,17 @@ class DouglasRachfordSplitting:
         step: float,
         dtype: torch.dtype,
         device: torch.device | str,
-    ) -> DouglasRachford | PlugAndPlayDouglasRachford:
+    ) -> DouglasRachford | PlugAndPlayDouglasRachford | FilterDouglasRachford:
         """See ``Splitting.operator``; raises ``UserError`` also for an α at which nothing is known to converge."""
+        if isinstance(prior, HasFilters | PlugAndPlayPrior) and (reason := self.refusal(prior)):
+            raise UserError(reason)
+        if isinstance(prior, HasFilters):
+            penalty = prior.analysis(shape, dtype, device)
+            N = normal_operator(physics)
+            check_circular(N)
+            gamma = filter_gamma(penalty, eigenvalues(N), prior.ridge) if self.gamma is None else self.gamma
+            return FilterDouglasRachford(penalty, gamma, self.alpha, prior.ridge)
         if isinstance(prior, PlugAndPlayPrior):
-            if reason := self.refusal(prior):
-                raise UserError(reason)
             gamma = step if self.gamma is None else self.gamma
             self._check_alpha(prior, spectrum_bounds(closed_form(physics, self.label)), gamma)
             denoiser = prior.operator(shape, step, dtype, device).denoiser

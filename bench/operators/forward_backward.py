@@ -105,7 +105,7 @@ class ForwardBackwardSplitting:
 
     def refusal(self, prior: Prior) -> str:
         """Empty, unless the prior has no prox: every other makes its own forward–backward operator."""
-        return no_prox(prior.label, self.label) if isinstance(prior, HasAnalysis) else ""
+        return no_prox(prior.label, self.label) if isinstance(prior, HasAnalysis) and not prior.smooth else ""
 
     def operator(
         self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 from deepinv.physics import LinearPhysics
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..utils.arguments import call_label, real
 from ..utils.errors import UserError
@@ -27,10 +27,8 @@ from .primal_dual_factor import (
     metric_extremes,
     prox_factor,
 )
-from .splitting import FLATTEST, HasAnalysis, HasRegulariser, learned_synthesis, not_convex
+from .splitting import FLATTEST, SHARPEST, HasAnalysis, HasRegulariser, learned_synthesis, not_convex
 
-SHARPEST = 0.01
-"""Least half-width δ, in grey levels, that the steps count for a penalty; without smoothing no σ would be the best."""
 PRODUCT = 0.9
 """``τσ‖K‖²`` of Chambolle–Pock. At 1, ρ is 5 % larger, but P singular."""
 
@@ -128,6 +126,10 @@ class PrimalDual(Operator):
         steps = self.steps()
         least, largest = metric_extremes(steps.tau, steps.sigma, float(self.penalty.norm_squared()))
         return largest / least
+
+    def network_weights(self) -> list[nn.Parameter]:
+        """Those of the penalty."""
+        return self.penalty.network_weights()
 
     def steps(self) -> Steps:
         """τ and σ at the present ``‖S‖`` and ``‖K‖``; on a GPU this waits for the device."""
@@ -260,7 +262,7 @@ class PrimalDualSplitting:
         counted = Curvatures(
             max(present.least, FLATTEST * present.largest),
             present.largest,
-            max(present.dual, SHARPEST / penalty.largest_weight()),
+            present.dual or SHARPEST / penalty.largest_weight(),
             present.norm_squared,
         )
         return best_prox_sigma(counted, PRODUCT) if self.by_prox else best_gradient_sigma(counted)

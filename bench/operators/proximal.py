@@ -108,7 +108,7 @@ class ProximalOperator(Operator):
             argument, step = self.prox_argument(start, data)
             z = argument.detach().requires_grad_()
             value = self.prior.prox(z, step.detach())
-        return partial(_pulled, value, z), partial(_pulled, argument, start)
+        return partial(pulled, value, z), partial(pulled, argument, start)
 
     def eigenvalues(self, spectrum: tuple[float, float]) -> tuple[float, float]:
         """Bounds on the eigenvalues of ``SᵀAᵀAS``: products of the extremes of ``SᵀS`` and ``AᵀA``."""
@@ -116,7 +116,7 @@ class ProximalOperator(Operator):
         return spectrum[0] * least, spectrum[1] * largest
 
 
-def _pulled(y: Tensor, x: Tensor, u: Tensor) -> Tensor:
+def pulled(y: Tensor, x: Tensor, u: Tensor) -> Tensor:
     """``(∂y/∂x)ᵀ u``, keeping the tape."""
     return torch.autograd.grad(y, x, u, retain_graph=True, materialize_grads=True)[0]
 

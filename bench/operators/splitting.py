@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from deepinv.physics import LinearPhysics
 
-from .analysis import AnalysisPenalty
+from .analysis import AnalysisPenalty, FilterAnalysis
 from .base import Operator, Prior
 from .proximal import Regulariser
 
@@ -16,6 +16,8 @@ FORWARD_BACKWARD = "forward_backward"
 FLATTEST = 1e-3
 """Share of β, the largest curvature of f, below which the least one no longer changes default steps. The factor is
 close to 1 then, whatever the steps are, and larger ones hide the data term from the penalty."""
+SHARPEST = 0.01
+"""Half-width δ, in grey levels, that steps count for a penalty without smoothing, for which none would be the best."""
 REMEDY = "choose forward_backward or primal_dual"
 """The splittings that take no prox of the data term."""
 
@@ -101,10 +103,31 @@ class HasAnalysis(Protocol):
         """ε, the modulus of its ridge."""
         ...
 
+    @property
+    def smooth(self) -> bool:
+        """Whether it is a smooth regulariser too, with a gradient step."""
+        ...
+
     def analysis(
         self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
     ) -> AnalysisPenalty:
         """The penalty without its ridge, for images of ``shape``."""
+        ...
+
+
+@runtime_checkable
+class HasFilters(HasAnalysis, Protocol):
+    """A prior of the coefficients of convolution filters."""
+
+    @property
+    def circular(self) -> bool:
+        """Whether the boundary of the filters is circular, so that they are diagonal in the Fourier basis."""
+        ...
+
+    def analysis(
+        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+    ) -> FilterAnalysis:
+        """See ``HasAnalysis.analysis``."""
         ...
 
 

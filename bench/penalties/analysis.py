@@ -99,6 +99,11 @@ class AnalysisPrior:
         """0: all iterations share their parameters."""
         return 0
 
+    @property
+    def smooth(self) -> bool:
+        """``False``: it has no gradient step."""
+        return False
+
     def operator(
         self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> Never:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
+from ..operators.analysis import FilterAnalysis
 from ..utils.arguments import call_label, real, whole
 from ..utils.errors import UserError
 from .analysis import RIDGE, SMOOTHING, WEIGHT, AnalysisPrior, WeightedAnalysis, check_nodes, group_dual_prox
@@ -21,7 +22,7 @@ FINENESS = 16
 """Points of the frequency grid for each degree of the polynomial whose maximum is bounded."""
 
 
-class LearnedFilters(WeightedAnalysis):
+class LearnedFilters(WeightedAnalysis, FilterAnalysis):
     """``Σ_k Σ_i ω_k h_δ((a_k ∗ x)_i)`` with learnable filters a_k and circular boundary, the same for all channels.
 
     Filters have zero mean: they are combinations of the cosines of the DCT but the constant, as of Chen, Ranftl & Pock
@@ -58,6 +59,10 @@ class LearnedFilters(WeightedAnalysis):
     def filters(self) -> Tensor:
         """The filters a_k as kernels of a correlation, ``(F, 1, size, size)``."""
         return (self.entries @ self.cosines).view(-1, 1, self.size, self.size)
+
+    def kernels(self) -> Tensor:
+        """See ``FilterAnalysis``."""
+        return self.filters()[:, 0]
 
     def analyse(self, state: Tensor) -> Tensor:
         """``(a_k ∗ x)_k``, ``(B, C·F, H, W)``; the filters of one channel are contiguous."""
@@ -107,6 +112,11 @@ class LearnedFiltersPrior(AnalysisPrior):
 
     number: int = NUMBER
     size: int = SIZE
+
+    @property
+    def circular(self) -> bool:
+        """``True``."""
+        return True
 
     def analysis(
         self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str

@@ -14,10 +14,12 @@ from ..denoisers.weights import load_weights, shipped_weights
 from ..operators.gradient_step import GradientStep, SmoothRegulariser
 from ..utils.arguments import call_label, switch, with_argument
 from ..utils.errors import UserError
+from .fields_of_experts import FieldsOfExperts
 from .input_convex import STUDY_NAMES as INPUT_CONVEX_NAMES
 from .input_convex import InputConvexRegulariser
 from .ridge import STUDY_NAMES as RIDGE_NAMES
 from .ridge import RidgeRegulariser
+from .ridge_analysis import RidgeAnalysis
 
 SEED = 0
 """Of the initial filters."""
@@ -72,6 +74,23 @@ class InputConvex(RegulariserFamily):
 
 
 @dataclass(frozen=True, slots=True)
+class Experts(RegulariserFamily):
+    """Fields of experts; see ``FieldsOfExperts``."""
+
+    convex: bool
+    circular: bool
+
+    @property
+    def study_names(self) -> Mapping[str, str]:
+        """Empty: the study has none."""
+        return {}
+
+    def build(self) -> FieldsOfExperts:
+        """See ``RegulariserFamily``."""
+        return FieldsOfExperts(self.convex, self.circular, torch.Generator().manual_seed(SEED))
+
+
+@dataclass(frozen=True, slots=True)
 class LearnedPrior:
     """A learned regulariser with a gradient step as its operator.
 
@@ -109,9 +128,13 @@ class LearnedPrior:
         self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> GradientStep:
         """See ``Prior.operator``; raises ``UserError`` for colour images too."""
+        self.check(shape)
+        return GradientStep(self.regulariser(dtype, device), step)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Raise ``UserError`` for images ``(C, H, W)`` that are not grey."""
         if shape[0] != 1:
             raise UserError(f"{self.label} takes grey images, not {shape[0]} channels: choose a grey task")
-        return GradientStep(self.regulariser(dtype, device), step)
 
     def with_weights(self, source: str) -> LearnedPrior:
         """The prior with parameters from the file ``source``. Raises ``UserError`` if it cannot be read."""
@@ -119,21 +142,54 @@ class LearnedPrior:
         return replace(self, label=label, weights=weight_file(source))
 
 
-def crr(circular: bool = False) -> LearnedPrior:
+@dataclass(frozen=True, slots=True)
+class ConvexRidgePrior(LearnedPrior):
+    """A convex ridge regulariser, which splittings take by the coefficients of its filters too.
+
+    Attributes:
+        circular: boundary of the convolutions; zeros otherwise.
+    """
+
+    circular: bool = False
+
+    @property
+    def ridge(self) -> float:
+        """0."""
+        return 0.0
+
+    @property
+    def smooth(self) -> bool:
+        """``True``: ``operator`` is a gradient step."""
+        return True
+
+    def analysis(
+        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+    ) -> RidgeAnalysis:
+        """The regulariser as a penalty of its coefficients; raises ``UserError`` as ``operator`` does."""
+        self.check(shape)
+        regulariser = self.regulariser(dtype, device)
+        assert isinstance(regulariser, RidgeRegulariser)
+        return RidgeAnalysis(regulariser)
+
+
+def crr(circular: bool = False) -> ConvexRidgePrior:
     """Convex ridge regulariser: 64 filters of 13×13 as three convolutions, Huber potentials (arXiv 2211.12461).
 
     ``circular`` is the boundary of the convolutions, zeros by default, as in the study arXiv 2510.01755. With zeros its
     parameters are those that come with the project, trained for noise of 0.1; otherwise the initial ones.
     """
     label = call_label("crr", circular=(switch("circular", circular), False))
-    return LearnedPrior(label, Ridge(0.0, circular), shipped=None if circular else "crr")
+    shipped = None if circular else "crr"
+    return ConvexRidgePrior(label, Ridge(0.0, circular), shipped=shipped, circular=circular)
 
 
 def wcrr(circular: bool = False) -> LearnedPrior:
-    """Weakly convex ridge regulariser: as ``crr``, less the same potential at slope 1 (arXiv 2308.10542)."""
-    return LearnedPrior(
-        call_label("wcrr", circular=(switch("circular", circular), False)), Ridge(1.0, circular)
-    )
+    """Weakly convex ridge regulariser: as ``crr``, less the same potential at slope 1 (arXiv 2308.10542).
+
+    With a boundary of zeros its parameters are those that come with the project, as those of ``crr``.
+    """
+    label = call_label("wcrr", circular=(switch("circular", circular), False))
+    return LearnedPrior(label, Ridge(1.0, circular), shipped=None if circular else "wcrr")
 
 
 def icnn(circular: bool = False) -> LearnedPrior:
@@ -143,4 +199,16 @@ def icnn(circular: bool = False) -> LearnedPrior:
     )
 
 
-REGULARISERS: dict[str, Callable[..., LearnedPrior]] = {"crr": crr, "wcrr": wcrr, "icnn": icnn}
+def foe(circular: bool = False, convex: bool = False) -> LearnedPrior:
+    """Fields of experts: 48 filters of 7×7 under a Student-t potential (doi 10.1007/s11263-008-0197-6).
+
+    Args:
+        circular: boundary of the filters, zeros by default.
+        convex: whether the potential is ``√(1 + u²)`` in place of ``½ log(1 + u²)``.
+    """
+    family = Experts(switch("convex", convex), switch("circular", circular))
+    label = call_label("foe", circular=(family.circular, False), convex=(family.convex, False))
+    return LearnedPrior(label, family)
+
+
+REGULARISERS: dict[str, Callable[..., LearnedPrior]] = {"crr": crr, "wcrr": wcrr, "icnn": icnn, "foe": foe}

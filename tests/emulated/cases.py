@@ -50,6 +50,8 @@ TASKS = (
     "denoising(crr)",
     "deblurring(wcrr(circular=True))",
     "inpainting(icnn)",
+    "denoising(foe)",
+    "deblurring(crr(circular=True)) by douglas_rachford",
     "mri(colours(0.01, 0.02))",
     "mri(huber) by douglas_rachford",
     "mri_coils(huber)",
@@ -103,6 +105,9 @@ PEERS = (
     "torchdeq_broyden(6, 4)",
 )
 """Every solver of another library."""
+
+OF_ENERGIES = ("study_ift(0.01, 0.001)", "study_jfb(0.01)")
+"""Every solver that needs an energy."""
 
 
 def task_of(text: str, folder: Path) -> Task:

@@ -11,7 +11,7 @@ from bench.measurement.memory import saved_bytes
 from bench.measurement.training import parameters, training_step
 from bench.tasks import Problem
 from solvers import ESTIMATORS, SOLVER_PARTS
-from tests.emulated.cases import PEERS, SOLVERS, problem
+from tests.emulated.cases import OF_ENERGIES, PEERS, SOLVERS, problem
 from tests.emulated.device import CudaTensor
 from tests.helpers.problems import task_by
 
@@ -21,12 +21,13 @@ OPERATORS = (
     "deblurring(huber)",
     "inpainting_colour(orientations_colours(0.02, 0.05))",
     "deblurring(huber) by peaceman_rachford",
+    "denoising(crr)",
 )
 ON_THE_LAST = (*ON_BOTH, "certified(0.5)", "deepinv_anderson(6, 4)")
 
 
 def test_the_rosters_are_covered():
-    words = " ".join((*SOLVERS, *PEERS))
+    words = " ".join((*SOLVERS, *PEERS, *OF_ENERGIES))
     assert all(f"{name}(" in words for name in (*ESTIMATORS, *SOLVER_PARTS, *LIBRARIES))
 
 
@@ -55,6 +56,7 @@ def step(text: str, of: Problem) -> tuple[object, torch.Tensor, list[torch.Tenso
             for text in (*SOLVERS, *PEERS)
         ),
         *((OPERATORS[2], text) for text in ON_THE_LAST),
+        *((OPERATORS[3], text) for text in OF_ENERGIES),
     ],
 )
 def test_a_training_step_is_that_of_the_cpu(operator, text, pairs):

@@ -37,6 +37,8 @@ _KEYS = {
     "torchdeq_ift": ("geng2023torchdeq", "bai2019deep"),
     "torchdeq_anderson": ("geng2023torchdeq", "bai2019deep", "walker2011anderson"),
     "torchdeq_broyden": ("geng2023torchdeq", "bai2019deep", "broyden1965class"),
+    "study_ift": ("hertrich2025learning", "tachella2025deepinverse", "li2015accelerated"),
+    "study_jfb": ("hertrich2025learning", "li2015accelerated"),
     # Penalties
     "l1": ("daubechies2004iterative", "davy2025restarted"),
     "huber": ("huber1964robust", "davy2025restarted"),
@@ -51,6 +53,7 @@ _KEYS = {
     "crr": ("goujon2023neural", "hertrich2025learning"),
     "wcrr": ("goujon2024learning", "hertrich2025learning"),
     "icnn": ("amos2017input", "hertrich2025learning"),
+    "foe": ("roth2009fields", "chen2014insights"),
     # Denoisers
     "drunet": ("zhang2022plug",),
     "dncnn": ("zhang2017beyond", "ryu2019plug", "xu2020boosting"),

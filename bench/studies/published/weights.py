@@ -14,6 +14,13 @@ from ...utils.errors import UserError
 NOISE = 0.1
 """Standard deviation of the noise of the tasks, for which the published weights were learned."""
 
+OF_THE_STUDY = {
+    name: sorted(names.values())
+    for name, make in REGULARISERS.items()
+    if (names := make().family.study_names)
+}
+"""Keys of the weight files by regulariser; those that the study has none of are left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -55,7 +62,7 @@ def published_weights(folder: Path) -> list[Published]:
     found = [each for file in files if (each := _published(file)) is not None]
     if not found:
         raise UserError(
-            f"no file in {folder} has the keys of {', '.join(REGULARISERS)}, in the layout of arXiv 2510.01755"
+            f"no file in {folder} has the keys of {', '.join(OF_THE_STUDY)}, in the layout of arXiv 2510.01755"
         )
     return found
 
@@ -63,7 +70,7 @@ def published_weights(folder: Path) -> list[Published]:
 def _published(file: Path) -> Published | None:
     weights = weight_file(str(file))
     keys = set(weights.tensors())
-    fitting = [name for name, make in REGULARISERS.items() if set(make().family.study_names.values()) == keys]
+    fitting = [name for name, names in OF_THE_STUDY.items() if set(names) == keys]
     if not fitting:
         return None
     if len(fitting) > 1:

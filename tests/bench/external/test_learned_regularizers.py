@@ -11,6 +11,7 @@ from bench.external import ExternalSolver
 from bench.external.learned_regularizers import CountedEnergy, study_ift, study_jfb
 from bench.external.nmapg import minimise
 from bench.measurement.training import parameters, training_step
+from bench.operators import primal_dual
 from bench.regularisers import crr, icnn, wcrr
 from bench.tasks import build_problem, denoising
 from bench.tasks.images import Layout
@@ -168,3 +169,4 @@ def test_an_operator_without_an_energy_is_refused():
         study_ift()(found.bind(found.train), found.start(found.train))
     assert study_ift().admits(problem(crr(), 1).operator)
     assert study_ift().admits(crr())
+    assert not study_ift().admits(crr(), primal_dual())  # a state of coefficients

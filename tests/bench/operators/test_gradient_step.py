@@ -95,6 +95,6 @@ def test_a_certificate_of_a_network_is_an_estimate():
 
 @pytest.mark.parametrize("operator", ["peaceman_rachford()", "primal_dual()", "half_quadratic()"])
 def test_operators_that_take_a_prox_are_refused(operator):
-    task = parse_task("denoising(crr)")
+    task = parse_task("denoising(wcrr)")
     reason = parse_operator(operator).refusal(task.prior)
-    assert "needs a convex penalty with a prox, and crr is none: choose forward_backward" in reason
+    assert "needs a convex penalty with a prox, and wcrr is none: choose forward_backward" in reason

@@ -11,7 +11,7 @@ import torch
 
 from bench.config.lookup import DenoiserOptions, parse_task
 from bench.denoisers.weights import weight_bytes
-from bench.regularisers import LearnedPrior, crr, icnn, prior, wcrr
+from bench.regularisers import LearnedPrior, crr, foe, icnn, prior, wcrr
 from bench.tasks import build_problem
 from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
@@ -64,12 +64,13 @@ def test_a_changed_file_is_refused_in_one_line(tmp_path, shipping):
         shipping.regulariser(torch.float32, "cpu")
 
 
-def test_the_shipped_weights_denoise():
+@pytest.mark.parametrize("prior", ["crr", "wcrr"])
+def test_the_shipped_weights_denoise(prior):
     """The data term is ½‖x − y‖² with noise of 0.1: the initial parameters remove less of it."""
     images = find_images(None)
     problems = [
         build_problem(parse_task(task), images, Layout(crop=64, train=2, test=1), 0)
-        for task in ("denoising(crr)", "denoising(crr(circular=True))")
+        for task in (f"denoising({prior})", f"denoising({prior}(circular=True))")
     ]
     errors = []
     for problem in problems:
@@ -81,7 +82,7 @@ def test_the_shipped_weights_denoise():
     assert errors[0] < 0.3 * noisy
 
 
-@pytest.mark.parametrize("make", [partial(crr, circular=True), wcrr, icnn])
+@pytest.mark.parametrize("make", [partial(crr, circular=True), partial(wcrr, circular=True), icnn, foe])
 def test_without_shipped_weights_parameters_are_the_initial_ones(make):
     assert make().shipped is None
     assert same(make().regulariser(torch.float64, "cpu"), make().family.build())

@@ -24,7 +24,7 @@ from bench.studies.published.reference import LOOSE, TIGHT, reference_of
 from bench.studies.published.report import summary_table
 from bench.studies.published.rows import ROWS, Row
 from bench.studies.published.study import Plan, published_study, published_tables
-from bench.studies.published.weights import published_weights
+from bench.studies.published.weights import OF_THE_STUDY, published_weights
 from bench.tasks import build_problem
 from bench.tasks.images import Layout
 from bench.utils.errors import UserError
@@ -49,7 +49,7 @@ def save_weights(folder, family, name):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     found = tmp_path_factory.mktemp("weights")
-    for family in REGULARISERS:
+    for family in OF_THE_STUDY:
         save_weights(found, family, f"{family}_tiny")
     save_file({"foreign": torch.zeros(2)}, found / "foreign.safetensors")
     return found

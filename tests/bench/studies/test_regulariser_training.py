@@ -47,7 +47,7 @@ def fitted(training, photographs, checkpoint, looks=2):
     return train.fit_regulariser(training, images, validation, checkpoint, looks, progress=lambda line: None)
 
 
-@pytest.mark.parametrize("call", ["crr", "wcrr", "icnn"])
+@pytest.mark.parametrize("call", ["crr", "wcrr", "icnn", "foe(convex=True)"])
 def test_a_training_moves_every_parameter_and_records_its_cost(tmp_path, photographs, call):
     training = started(call, steps=2)
     before = [p.detach().clone() for p in training.operator.parameters()]
