@@ -64,6 +64,12 @@ class Images:
     test: tuple[ImageFile, ...]
     digest: str
 
+    @property
+    def has_volumes(self) -> bool:
+        """Whether some file gives several slices."""
+        files = [path_of(image) for image in (*self.train, *self.test)]
+        return len(set(files)) < len(files)
+
     def in_words(self) -> str:
         """What is trained and tested on, with the slices of each volume: ``head.nii.gz (slices 23, 26, 29)``."""
         return f"training images: {_listed(self.train)}; test images: {_listed(self.test)}"

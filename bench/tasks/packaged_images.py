@@ -11,7 +11,7 @@ from ..utils.errors import UserError
 from .slices import Slice
 
 PHOTOGRAPHS = "scikit-image"
-MEDICAL, CT, MR = "medical", "ct", "mr"
+MEDICAL, CT, MR, XRAY = "medical", "ct", "mr", "xray"
 """Names on a command line."""
 COLOURLESS = ("camera.png", "coins.png", "gravel.png", "brick.png")
 
@@ -58,6 +58,8 @@ PACKAGED = {
         "pydicom pydicom-data",
         "slices",
     ),
+    # A leg; a chest.
+    XRAY: PackagedImages(("RG3_UNCR.dcm",), ("RG1_UNCR.dcm",), DICOM, "pydicom pydicom-data", "radiographs"),
 }
 
 
