@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
+from deepinv.physics import Tomography
 from torch import Tensor
 
 from ..config.lookup import parse_task
@@ -28,6 +28,7 @@ from .psnr import psnr
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 ERROR = 0.2
 """Error that is white."""
+ABDOMEN, CHEST = "MR-SIEMENS-DICOM-WithOverlays.dcm", "RG1_UNCR.dcm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,14 @@ class Modality:
 
 
 MODALITIES = (
-    Modality("mri", "MRI, one coil", MR, "MR-SIEMENS-DICOM-WithOverlays.dcm", 0, 0.8, "magnitude"),
-    Modality("mri_coils", "MRI, four coils", MR, "MR-SIEMENS-DICOM-WithOverlays.dcm", 0, 0.8, "magnitude"),
-    Modality("tomography(angles=60, noise=0.005)", "CT", CT, "explicit_VR-UN.dcm", 0.42, 0.62, "−160 to 240 HU"),
-    Modality("poisson", "radiograph, counts", XRAY, "RG1_UNCR.dcm", 0, 1, "0 to 30 photons"),
-    Modality("super_resolution", "super-resolution", MEDICAL, "retina.jpg"),
-    Modality("super_resolution(factor=4)", "super-resolution by 4", MEDICAL, "retina.jpg"),
+    Modality("mri(acceleration=2, noise=0.01)", "MRI, one coil", MR, ABDOMEN, 0, 0.8, "magnitude"),
+    Modality("mri_coils(coils=8, noise=0.01)", "MRI, eight coils", MR, ABDOMEN, 0, 0.8, "magnitude"),
+    Modality(
+        "tomography(angles=90, noise=0.002)", "CT", CT, "explicit_VR-UN.dcm", 0.42, 0.62, "−160 to 240 HU"
+    ),
+    Modality("poisson(photons=300)", "radiograph", XRAY, CHEST, 0.1, 1, "30 to 300 photons"),
+    Modality("super_resolution(noise=0.005)", "super-resolution", MR, ABDOMEN, 0, 0.8, "magnitude"),
+    Modality("super_resolution(factor=4, noise=0.005)", "super-resolution by 4", XRAY, CHEST, 0.1, 1),
     Modality("demosaicing", "demosaicing", MEDICAL, "ihc.png"),
 )
 
@@ -70,6 +73,7 @@ class Picture:
     Attributes:
         modality: what is shown.
         truth, start, found: the image, the measurements or the start of the iteration, and the equilibrium.
+        sinogram: projections ``(1, detectors, angles)`` in [0, 1], where they are what is measured.
         before, after: PSNR of the start and of the equilibrium, in dB.
     """
 
@@ -77,6 +81,7 @@ class Picture:
     truth: Tensor
     start: Tensor
     found: Tensor
+    sinogram: Tensor | None
     before: float
     after: float
 
@@ -91,13 +96,14 @@ def picture(modality: Modality, crop: int) -> Picture:
     shown_files = tuple(file for file in files if file.name == modality.file)
     others = tuple(file for file in files if file.name != modality.file)
     images = Images(modality.source, others, shown_files, found.digest)
-    problem = fast_problem(parse_task(modality.call), images, Layout(crop, 4, 1), 0)
+    problem = fast_problem(parse_task(modality.call), images, Layout(crop, 3, 1), 0)
     learn(problem)
     batch = problem.test
     equilibrium = Equilibrium(problem, batch).image()
     truth, start = shown(batch.truth), shown(batch.picture())
     before, after = (float(psnr(image, truth)) for image in (start, equilibrium))
-    return Picture(modality, truth[0], start[0], equilibrium[0], before, after)
+    sinogram = (batch.y / batch.y.max()).clamp(0, 1)[0] if isinstance(problem.physics, Tomography) else None
+    return Picture(modality, truth[0], start[0], equilibrium[0], sinogram, before, after)
 
 
 def draw(pictures: list[Picture], folder: Path) -> list[Path]:
@@ -115,13 +121,17 @@ def draw(pictures: list[Picture], folder: Path) -> list[Path]:
             error = (of.found - of.truth).abs().mean(0, keepdim=True) / ERROR
             rows = (
                 (_windowed(of.truth, of.modality), f"{of.modality.title}\n{of.modality.window}"),
-                (_windowed(of.start, of.modality), f"{of.before:.1f} dB"),
+                (_windowed(of.start, of.modality), f"{of.before:.1f} dB")
+                if of.sinogram is None
+                else (of.sinogram, f"{of.sinogram.shape[2]} projections"),
                 (_windowed(of.found, of.modality), f"{of.after:.1f} dB"),
                 (error.clamp(0, 1), ""),
             )
             for ax, (image, title) in zip(column, rows, strict=True):
                 pixels = image.permute(1, 2, 0).numpy()
-                ax.imshow(pixels[..., 0] if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=1)
+                pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+                ax.imshow(pixels, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+                ax.set_box_aspect(1)
                 ax.set_title(title, fontsize=8)
                 ax.set_xticks([])
                 ax.set_yticks([])

@@ -24,7 +24,7 @@ def main(
         list[str] | None,
         typer.Option(help="A task of the profile modalities; may be repeated. All by default."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=2, help="Number of seeds.")] = 5,
+    seeds: Annotated[int, typer.Option(min=2, help="Number of seeds.")] = 3,
     crop: Annotated[int, typer.Option(min=32, help="Side of the crops in pixels.")] = 64,
     train: Annotated[int, typer.Option(min=1, help="Training crops.")] = 4,
     test: Annotated[int, typer.Option(min=1, help="Test crops.")] = 4,

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from ...analysis import cost_at_error
 from ...analysis.cost_at_error import WITHIN
 from ...analysis.over_seeds import column
+from ..learned_gain.table import in_words
 from .outer import outer
 from .published import published_choices, published_gradients, published_psnr
 from .references import (
     LEARNING,
+    MODALITY_GAIN,
     OPERATORS,
     PARETO,
     SMALL,
@@ -22,6 +24,7 @@ from .references import (
     errors,
     pareto_points,
     past_depth_curves,
+    reference_csv,
     run_setting,
     tidy_reference,
     training_looks,
@@ -139,6 +142,11 @@ def operators() -> str:
     return cost_at_error.cost_at_error_markdown(tidy_reference(OPERATORS), TUNED, TASKS)
 
 
+def modality_gain() -> str:
+    """Learned weights against one hand-tuned weight, on each modality."""
+    return in_words(reference_csv(f"{MODALITY_GAIN}/gain.csv"))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "operators": operators,
     "costs": costs,
@@ -150,5 +158,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "published-gradients": published_gradients,
     "published-psnr": published_psnr,
     "outer": outer,
+    "modality-gain": modality_gain,
 }
 """Each table by the name in the comment above it."""
