@@ -79,7 +79,7 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
     """Find the images of ``source``.
 
     Args:
-        source: ``None`` for the photographs of the scikit-image wheel; ``medical``, ``ct`` or ``mr`` for medical images
+        source: ``None`` for the photographs of the scikit-image wheel; another name of ``PACKAGED`` for medical images
             of packages; a folder; a file of several slices; or a name of ``DOWNLOADS``. Subfolders ``train`` and
             ``test`` split a folder; otherwise every fourth file in alphabetical order is for testing. Of a single file,
             the last quarter of its slices is.

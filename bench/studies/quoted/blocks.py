@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from ...analysis import cost_at_error
 from ...analysis.cost_at_error import WITHIN
 from ...analysis.over_seeds import column
-from ..learned_gain.table import in_words
+from .modality_gain import modality_gain
 from .outer import outer
 from .published import published_choices, published_gradients, published_psnr
 from .references import (
     LEARNING,
-    MODALITY_GAIN,
     OPERATORS,
     PARETO,
     SMALL,
@@ -24,7 +23,6 @@ from .references import (
     errors,
     pareto_points,
     past_depth_curves,
-    reference_csv,
     run_setting,
     tidy_reference,
     training_looks,
@@ -140,11 +138,6 @@ def products(heading: str, solver: str) -> str:
 def operators() -> str:
     """One setting of each family and operator, tuned on the deblurring: its cost and its error on every task."""
     return cost_at_error.cost_at_error_markdown(tidy_reference(OPERATORS), TUNED, TASKS)
-
-
-def modality_gain() -> str:
-    """Learned weights against one hand-tuned weight, on each modality."""
-    return in_words(reference_csv(f"{MODALITY_GAIN}/gain.csv"))
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

@@ -19,7 +19,6 @@ from ...utils.provenance import ROOT
 REFERENCE = ROOT / "results" / "reference"
 PARETO, SMALL, LEARNING = "pareto-cpu", "paper-small-cpu", "learning-cpu"
 OPERATORS = "operators-cpu"
-MODALITY_GAIN = "modality-gain-cpu"
 PUBLISHED = "published-cpu"
 OUTER = "outer-cpu"
 """Of the command ``learning``; ``learning-cpu`` is of the profile of that name."""

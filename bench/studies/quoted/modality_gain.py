@@ -1,0 +1,19 @@
+"""What the study of learned weights says in docs/physics.md."""
+
+from __future__ import annotations
+
+from ..learned_gain.table import in_words
+from .references import reference_csv, word
+
+GAIN = "modality-gain-cpu/gain.csv"
+
+
+def modality_gain() -> str:
+    """Learned weights against one hand-tuned weight, on each modality."""
+    return in_words(reference_csv(GAIN))
+
+
+def told_apart() -> list[str]:
+    """Number of tasks whose gain is above 0 by more than its interval, and number of tasks."""
+    table = reference_csv(GAIN)
+    return [word(int(((table["gain"] > 0) & table["told_apart"]).sum())), word(len(table))]
