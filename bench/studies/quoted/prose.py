@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...analysis.cost_at_error import cost_at_error, percent
 from .blocks import LEARNED, NETWORKS, TASKS, TRAINED, TUNED, WARM, cheapest_advised, depth, products
-from .modality_gain import told_apart
+from .modality_gain import start_is_best, told_apart
 from .outer import every_task_is_learned, headline
 from .published import (
     advised_beats_the_study,
@@ -292,6 +292,11 @@ QUOTES = (
 )
 """Sentences with numbers."""
 CLAIMS = (
+    CheckedSentence(
+        "docs/physics.md",
+        "On single-coil MRI and super-resolution no reconstruction reaches the PSNR of the start.",
+        start_is_best,
+    ),
     CheckedSentence(
         LEARNED_PAGE,
         "takes fewer products, and leaves a smaller error, on each weight file",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.config.lookup import parse_task
-from bench.config.profile_schema import load_profile
+from bench.config.matrix import load_profile
 from bench.studies.intervals import mean_interval
 from bench.studies.learned_gain.__main__ import entry
 from bench.studies.learned_gain.measure import FACTOR, GRID, Equilibrium, Gain, climb, fast_problem, measure
