@@ -57,9 +57,9 @@ MODALITIES = (
     Modality("mri(acceleration=2, noise=0.01)", "MRI, one coil", MR, ABDOMEN, 0, 0.8, "magnitude"),
     Modality("mri_coils(coils=8, noise=0.01)", "MRI, eight coils", MR, ABDOMEN, 0, 0.8, "magnitude"),
     Modality(
-        "tomography(angles=90, noise=0.002)", "CT", CT, "explicit_VR-UN.dcm", 0.42, 0.62, "−160 to 240 HU"
+        "tomography(angles=60, noise=0.002)", "CT", CT, "explicit_VR-UN.dcm", 0.42, 0.62, "−160 to 240 HU"
     ),
-    Modality("poisson(photons=300)", "radiograph", XRAY, CHEST, 0.1, 1, "30 to 300 photons"),
+    Modality("poisson", "radiograph", XRAY, CHEST, 0.1, 1, "3 to 30 photons"),
     Modality("super_resolution(noise=0.005)", "super-resolution", MR, ABDOMEN, 0, 0.8, "magnitude"),
     Modality("super_resolution(factor=4, noise=0.005)", "super-resolution by 4", XRAY, CHEST, 0.1, 1),
     Modality("demosaicing", "demosaicing", MEDICAL, "ihc.png"),
@@ -148,7 +148,7 @@ def _windowed(image: Tensor, modality: Modality) -> Tensor:
 @app.command()
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the figure.")],
-    crop: Annotated[int, typer.Option(min=32, help="Side of the images in pixels.")] = 96,
+    crop: Annotated[int, typer.Option(min=32, help="Side of the images in pixels.")] = 64,
 ) -> None:
     """Draw the image, the measurements, a learned reconstruction and its error for each modality (four minutes).
 

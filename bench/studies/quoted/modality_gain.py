@@ -1,5 +1,8 @@
 """What the study of learned weights says in docs/physics.md."""
 
+# The stubs of pandas know neither the types of columns nor those of rows.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportCallIssue=false
 from __future__ import annotations
 
 from ..learned_gain.table import in_words
