@@ -150,7 +150,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the figure.")],
     crop: Annotated[int, typer.Option(min=32, help="Side of the images in pixels.")] = 64,
 ) -> None:
-    """Draw the image, the measurements, a learned reconstruction and its error for each modality (four minutes).
+    """Draw the image, the measurements, a learned reconstruction and its error for each modality (two minutes).
 
     \b
     python -m bench.studies.modality_pictures --out docs/figures
