@@ -67,6 +67,9 @@ def test_the_window_of_a_file_decides_elsewhere(tmp_path):
     file = write_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=[6, 1], WindowWidth=[8, 1])
     expected = ((RAMP - 2.0) / 8).clip(0, 1)
     assert torch.equal(read_slice(file, 0, 1)[0], torch.from_numpy(expected))
+    rescaled = {"RescaleSlope": 2, "RescaleIntercept": 0}
+    doubled = write_dicom(tmp_path / "c.dcm", RAMP, WindowCenter=12, WindowWidth=16, **rescaled)
+    assert torch.equal(read_slice(doubled, 0, 1)[0], torch.from_numpy(expected)), "no Hounsfield units"
     inverted = write_dicom(
         tmp_path / "b.dcm", RAMP, WindowCenter=6, WindowWidth=8, PhotometricInterpretation="MONOCHROME1"
     )
