@@ -95,8 +95,8 @@ Out = Annotated[
 Images = Annotated[
     str | None,
     typer.Option(
-        help="Folder of images, or a data set that deepinv downloads (set14, bsds500, …); the packaged "
-        "photographs by default.",
+        help="Folder of images or slices (PNG, DICOM, NIfTI, NumPy, HDF5, …), a volume, 'ct', 'mr', 'xray', 'medical', "
+        "or a data set that deepinv downloads (set14, bsds500, …); the packaged photographs by default.",
         metavar="FOLDER",
     ),
 ]

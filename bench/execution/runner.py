@@ -87,6 +87,8 @@ def run_profile(
     chosen = cells(profile, tasks, solvers, networks, operators=operators)
     parts = list(zip(profile.parts(), every, strict=True))
     loaded = images_for(parts, images)
+    if loaded.has_volumes:
+        notice(loaded.in_words())
     # Keys of timings and the provenance name the machine that computes, which may be a worker's.
     call = cluster.call if cluster is not None else _call_here
     quality, timings = call(plan_jobs, parts, loaded, device)

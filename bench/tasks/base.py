@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol, cast
 
 import torch
@@ -19,7 +18,7 @@ from ..spectra import Spectrum, check_adjoint, spectrum_of
 from ..utils.errors import UserError
 from ..utils.random_streams import stream, stream_seed
 from .complex_images import COMPLEX, with_phase
-from .images import Images, Layout, crops
+from .images import ImageFile, Images, Layout, crops
 
 PEAK = 1.0
 """Largest value of an image; images are in [0, 1]."""
@@ -205,7 +204,7 @@ def build_problem(
             descent = cast(Tensor, physics.A_adjoint(y - physics.A(grey))).detach()
         return Batch(truth, y, torch.add(grey, descent, alpha=length))
 
-    def cut(files: tuple[Path, ...], count: int, place: int) -> Tensor:
+    def cut(files: tuple[ImageFile, ...], count: int, place: int) -> Tensor:
         if task.channels == COMPLEX:
             return with_phase(crops(files, 1, layout.crop, count, place, layout.mirror))
         return crops(files, task.channels, layout.crop, count, place, layout.mirror)
@@ -228,7 +227,7 @@ def build_problem(
     )
 
 
-def _split(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+def _split(files: tuple[ImageFile, ...]) -> tuple[tuple[ImageFile, ...], tuple[ImageFile, ...]]:
     """Training and validation files; the latter are every third, the second of two, and none of one."""
     validation = files[2::3] or files[1:2]
     return tuple(file for file in files if file not in validation), validation

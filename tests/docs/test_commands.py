@@ -14,6 +14,9 @@ import shutil
 import sys
 from pathlib import Path
 
+import nibabel
+import numpy as np
+import pydicom
 import pytest
 import skimage
 import typer
@@ -32,6 +35,7 @@ STUDIES = {
     "bench": {"certificates", "largest", "published", "trajectory"},
     "tests.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
     "bench.studies.denoiser_training.train": {""},
+    "bench.studies.learned_gain": {""},
     "bench.studies.modality_pictures": {""},
     "bench.studies.regulariser_training.compare": {""},
     "bench.studies.regulariser_training.train": {""},
@@ -77,6 +81,16 @@ def make_own(file: Path, template: str, title: str, klass: str) -> None:
     file.write_text(text.replace("NAME", title).replace("KLASS", klass), encoding="utf-8")
 
 
+def make_scans(folder: Path) -> None:
+    """A folder of DICOM files, and a volume."""
+    (folder / "scans").mkdir()
+    for title in ("CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "examples_overlay.dcm"):
+        shutil.copy(Path(pydicom.__file__).parent / "data" / "test_files" / title, folder / "scans")
+    y, x, z = np.mgrid[-1:1:40j, -1:1:36j, -1:1:24j]
+    ball = np.exp(-3 * (y**2 + x**2 + z**2)) * (1 + 0.2 * np.sin(9 * x))
+    nibabel.save(nibabel.Nifti1Image(ball, np.eye(4)), folder / "head.nii.gz")
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder as a reader's: photographs, own files, a finished run, and the references."""
@@ -89,6 +103,7 @@ def home(tmp_path_factory):
                 getattr(skimage.data, title)()[:side, :side],
                 check_contrast=False,
             )
+    make_scans(folder)
     (snippet,) = snippets(ROOT / "docs" / "claims.md")
     (folder / "contraction.py").write_text(snippet.code, encoding="utf-8")
     for file, own in OWN.items():

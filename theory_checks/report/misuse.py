@@ -14,7 +14,7 @@ from pathlib import Path
 OUTCOMES = ("right", "refused", "not supported")
 """First words of an outcome."""
 AREAS = {
-    "images": ("test_images.py", "test_image_files.py"),
+    "images": ("test_images.py", "test_image_files.py", "test_formats.py", "test_slices.py"),
     "environment": ("test_environment.py", "test_wheel.py"),
     "files of one's own": ("test_user_files.py", "test_new.py"),
     "commands": (

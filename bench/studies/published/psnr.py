@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 
@@ -12,7 +11,7 @@ from solvers import QuasiNewton
 from ...operators import data_fidelity
 from ...tasks import Task
 from ...tasks.base import first_step
-from ...tasks.images import crops
+from ...tasks.images import ImageFile, crops
 from ...utils.errors import UserError
 from ...utils.random_streams import stream
 from ..psnr import psnr
@@ -45,7 +44,7 @@ class Scores:
         return asdict(self)
 
 
-def scores(task: Task, files: tuple[Path, ...], side: int, seed: int) -> Scores:
+def scores(task: Task, files: tuple[ImageFile, ...], side: int, seed: int) -> Scores:
     """Denoise one crop of each image, in float64.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ...tasks import build_problem
-from ...tasks.images import Images, Layout
+from ...tasks.images import ImageFile, Images, Layout, path_of
 from ...utils.atomic_files import make_folder
 from ...utils.errors import UserError
 from ...utils.provenance import QUALITY, device_name
@@ -65,9 +65,9 @@ class Plan:
         machine = device_name(torch.device("cpu"))
         return f"{crops} of {layout.crop}×{layout.crop} from {source}, {seeds}, float64, one thread of {machine}."
 
-    def psnr_images(self, photographs: Images) -> tuple[Path, ...]:
+    def psnr_images(self, photographs: Images) -> tuple[ImageFile, ...]:
         """The images of a set that are denoised, by name."""
-        return tuple(sorted((*photographs.train, *photographs.test)))[: self.first]
+        return tuple(sorted((*photographs.train, *photographs.test), key=path_of))[: self.first]
 
     def images_of(self, photographs: Images) -> str:
         """In words."""

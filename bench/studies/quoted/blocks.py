@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ...analysis import cost_at_error
 from ...analysis.cost_at_error import WITHIN
 from ...analysis.over_seeds import column
+from .modality_gain import modality_gain
 from .outer import outer
 from .published import published_choices, published_gradients, published_psnr
 from .references import (
@@ -150,5 +151,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "published-gradients": published_gradients,
     "published-psnr": published_psnr,
     "outer": outer,
+    "modality-gain": modality_gain,
 }
 """Each table by the name in the comment above it."""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...analysis.cost_at_error import cost_at_error, percent
 from .blocks import LEARNED, NETWORKS, TASKS, TRAINED, TUNED, WARM, cheapest_advised, depth, products
+from .modality_gain import start_is_best, told_apart
 from .outer import every_task_is_learned, headline
 from .published import (
     advised_beats_the_study,
@@ -209,6 +210,7 @@ def _certified_bounds_hold() -> bool:
 README, CHOOSING, PEERS = "README.md", "docs/choosing.md", "docs/peers.md"
 LEARNED_PAGE = "docs/published.md"
 QUOTES = (
+    Quote("docs/physics.md", "The gain is above its interval on {} of {} tasks.", told_apart),
     Quote(README, "Images are {} in {}, on {} thread", _operators_settings),
     Quote(
         README,
@@ -290,6 +292,11 @@ QUOTES = (
 )
 """Sentences with numbers."""
 CLAIMS = (
+    CheckedSentence(
+        "docs/physics.md",
+        "On single-coil MRI and super-resolution no reconstruction reaches the PSNR of the start.",
+        start_is_best,
+    ),
     CheckedSentence(
         LEARNED_PAGE,
         "takes fewer products, and leaves a smaller error, on each weight file",

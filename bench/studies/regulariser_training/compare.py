@@ -4,8 +4,6 @@
 # pyright: reportArgumentType=false, reportUnknownMemberType=false
 from __future__ import annotations
 
-import math
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +13,6 @@ from typing import Annotated
 import pandas as pd
 import torch
 import typer
-from scipy.stats import t as student
 
 from ...config.lookup import DenoiserOptions, parse_task
 from ...regularisers import REGULARISERS, LearnedPrior
@@ -25,6 +22,7 @@ from ...utils.atomic_files import make_folder, write_atomically
 from ...utils.console import print_frame, run_command, say
 from ...utils.errors import UserError, unknown
 from ..denoiser_training.crops import read_folders
+from ..intervals import mean_interval
 from .recipe import RECIPES, Recipe
 from .record import TrainingRecord, read_record, training_figure
 from .train import fit_regulariser
@@ -94,8 +92,7 @@ def difference_table(records: Sequence[TrainingRecord], products: float) -> pd.D
         for share in SHARES:
             budget = share * products
             gaps = [psnr_at(by_seed[name][k], budget) - psnr_at(by_seed[names[0]][k], budget) for k in seeds]
-            mean, spread = statistics.mean(gaps), statistics.stdev(gaps)
-            half = float(student.ppf(0.975, len(gaps) - 1)) * spread / math.sqrt(len(gaps))
+            mean, half = mean_interval(gaps)
             row[f"{budget:.0f} products"] = f"{mean:+.2f} ± {half:.2f} dB"
         row["told apart"] = "yes" if abs(mean) > half else "no"
         rows.append(row)

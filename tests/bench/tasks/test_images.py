@@ -6,7 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.tasks.images import COLOURLESS, MEDICAL_TEST, TEST, TRAIN, crops, find_images, read_image
+from bench.tasks.image_files import read_image
+from bench.tasks.images import crops, find_images, path_of
+from bench.tasks.packaged_images import COLOURLESS, PACKAGED, PHOTOGRAPHS
+from bench.tasks.slices import Slice
 from bench.utils.errors import UserError
 
 
@@ -19,24 +22,58 @@ def picture(path, size=(48, 40), value=0.5):
 def test_the_packaged_images_are_split_by_name():
     images = find_images()
     assert not set(images.train) & set(images.test)
-    assert {f.name for f in (*images.train, *images.test)} == {*TRAIN, *TEST}
+    known = PACKAGED[PHOTOGRAPHS]
+    assert {f.name for f in (*images.train, *images.test)} == {*known.train, *known.test}
     for file in (*images.train, *images.test):
-        assert min(read_image(file, 1).shape[1:]) >= 256, "the paper profile takes crops of 256"
+        assert min(read_image(path_of(file), 1).shape[1:]) >= 256, "the paper profile takes crops of 256"
 
 
-def test_the_medical_images_take_the_crops_of_the_modalities():
-    images = find_images("medical")
+@pytest.mark.parametrize("name", ["medical", "ct", "mr"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_crops_of_packaged_medical_images_show_something(name, channels):
+    images = find_images(name)
     assert not set(images.train) & set(images.test)
-    assert {f.name for f in images.test} == set(MEDICAL_TEST)
-    for file in (*images.train, *images.test):
-        assert min(read_image(file, 1).shape[1:]) >= 96
+    for files in (images.train, images.test):
+        assert all(isinstance(file, Slice) for file in files)
+        for x in crops(files, channels, 64, 4, 0):
+            assert 0 <= float(x.min()) < float(x.max()) <= 1
+            assert float(x.std()) > 0.03
+
+
+def test_the_phantom_is_shown_whole():
+    """Its skull is white on all four sides, and outside it is black."""
+    phantom = next(file for file in find_images("medical").test if file.name == "phantom.png")
+    (x,) = crops((phantom,), 1, 64, 1, 0)[0]
+    for side in (x[:8, 32], x[-8:, 32], x[32, :16], x[32, -16:]):
+        assert float(side.max()) > 0.5, "the skull is a pixel wide"
+        assert float(side.min()) < 0.01
+    assert float(torch.stack((x[0, 0], x[0, -1], x[-1, 0], x[-1, -1])).max()) < 0.01
+
+
+@pytest.mark.misuse(
+    "--images ct without the packages of its slices",
+    "refused: pydicom is not installed: pip install pydicom pydicom-data",
+)
+def test_missing_slices_are_a_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        UserError, match="not installed: pip install pydicom pydicom-data, or give --images DIR"
+    ):
+        find_images("ct")
+    (tmp_path / "__init__.py").touch()
+    spec = type("Spec", (), {"origin": str(tmp_path / "__init__.py"), "submodule_search_locations": None})
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
+    with pytest.raises(
+        UserError, match=r"pydicom is installed without its slices \(MR2_UNCR\.dcm, .*pip install"
+    ):
+        find_images("mr")
 
 
 def test_the_colour_images_are_in_colour():
     images = find_images(colour=True)
     for file in (*images.train, *images.test):
         assert file.name not in COLOURLESS
-        x = read_image(file, 3)
+        x = read_image(path_of(file), 3)
         assert (x[0] - x[1]).abs().mean() > 0.005, f"{file.name} is grey"
 
 

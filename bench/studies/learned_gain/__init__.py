@@ -1,0 +1,1 @@
+"""Learned weights against one hand-tuned weight for all bands, on each modality."""
