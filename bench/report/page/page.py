@@ -6,11 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ...analysis import metrics
+from ...analysis.leaderboard import RULE, WITHIN, leaderboard
 from ...analysis.pareto import COSTS
 from ...analysis.recommendation import candidates
 from ...config.profile_schema import profile_names
 from ..bound_plot import error_against_bound
 from ..family_style import family_styles
+from ..leaderboard_table import LEGEND, leaderboard_table
 from ..plot import Plot
 from ..run_data import RunData
 from ..verdict import run_verdict
@@ -43,6 +45,9 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
         "verdict": run_verdict(frame, choices),
         "headline": provenance.run_headline(run.records),
         "cards": recommendations.cards(frame, choices),
+        "leaderboard": leaderboard_table(leaderboard(frame)),
+        "rule": RULE.format(100 * WITHIN),
+        "leaderboard_legend": LEGEND,
         "marks": marks,
         "costs": costs,
         "depths": depths,
