@@ -18,8 +18,8 @@ WITHIN = 0.01
 RULE = (
     "A solver's score is its mean place over the tasks that it was measured on: by products of a training step among "
     "the solvers whose gradient is within {:g} % of the exact one on every seed and whose learned operator stays at "
-    "its equilibrium, with one place for products that differ by no more than the spread over seeds, and the last place "
-    "of the task for all others."
+    "its equilibrium, with one place for products that differ by no more than the spread over seeds, and the last "
+    "place of the task for all others."
 )
 """For ``format`` with the limit in per cent."""
 
