@@ -17,10 +17,12 @@ from ..plot import Plot
 from ..run_data import RunData
 from ..verdict import run_verdict
 from . import images, provenance, recommendations, tables, theory
+from .downloads import downloads
+from .glossary import GLOSSARY
 from .render import render
 from .vega_lite import Spec, to_vega
 
-SCRIPTS = ("theme.js", "table.js", "advice.js", "plots.js", "panels.js")
+SCRIPTS = ("theme.js", "table.js", "advice.js", "plots.js", "panels.js", "address.js")
 
 
 def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
@@ -62,6 +64,8 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
         "albums": stored.albums,
         "theory": verdicts,
         "facts": provenance.provenance_facts(run.records, run.store, run.manifest),
+        "downloads": downloads(dict.fromkeys(frame["heading"]), run.plots, run.images),
+        "glossary": GLOSSARY,
         "commands": provenance.commands(run.manifest, profile_names()),
     }
     plots = {f"cost-{i}-{name}": spec for i, of in enumerate(costs.values()) for name, spec in of.items()}
