@@ -14,6 +14,7 @@ from .cli.compare import compare
 from .cli.completion import completion
 from .cli.export import export
 from .cli.largest import largest
+from .cli.leaderboard import leaderboard
 from .cli.learning import learning
 from .cli.list import list_
 from .cli.new import new
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 app.command("list")(list_)
-for command in (run, advise, report, compare, cell, plan, slurm, export, new):
+for command in (run, advise, leaderboard, report, compare, cell, plan, slurm, export, new):
     app.command()(command)
 for study in (certify, certificates, trajectory, learning, published, largest):
     app.command()(study)

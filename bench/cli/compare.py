@@ -44,6 +44,10 @@ def compare(
         Path | None,
         typer.Option(help="Write compare.md, compare.csv and index.html into this folder.", metavar="FOLDER"),
     ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Draw the ratios of times, with intervals, into this folder.", metavar="FOLDER"),
+    ] = None,
 ) -> None:
     """Compare runs, or two solvers of a run.
 
@@ -51,6 +55,7 @@ def compare(
 
     \b
     python -m bench compare results/quick results/reference/quick-cpu --fail-on values
+    python -m bench compare results/quick results/reference/quick-cpu --figure results/compared
     python -m bench compare results/quick --solver 'restarted_jfb(10, 16)' --against 'deq(1e-06)'
     """
     from ..comparison import compare_runs, compare_solvers, read_stored_run
@@ -59,6 +64,7 @@ def compare(
     if (solver is None) != (against is None):
         raise UserError("--solver and --against go together: name the two solvers of a run")
     writable(out)
+    writable(figure, "--figure")
     if out is not None and (out / "manifest.json").exists():
         raise UserError(f"--out {out} holds a run, whose page would be replaced: choose another folder")
     run = read_stored_run(folder)
@@ -80,6 +86,11 @@ def compare(
         from ..comparison.output import write_comparison
 
         for file in write_comparison(comparisons, out):
+            say(str(file))
+    if figure is not None:
+        from ..comparison.forest import draw_forest
+
+        for file in draw_forest(comparisons, figure):
             say(str(file))
     if _say_regressions(comparisons, failing):
         raise typer.Exit(1)

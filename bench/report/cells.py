@@ -40,12 +40,14 @@ class HeaderCell:
         number: the cells are numbers, aligned on the right.
         shown: the page shows the column at first.
         header: the cells name their rows.
+        hint: shown when a pointer rests on it.
     """
 
     title: str
     number: bool = False
     shown: bool = True
     header: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

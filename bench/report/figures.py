@@ -20,7 +20,7 @@ from matplotlib.transforms import Bbox
 
 from .family_style import family_styles
 from .figure_style import RC, figure_files, look_of
-from .images import SolverImages, psnr
+from .images import Arrays, SolverImages, psnr
 from .plot import Axis, Layer, Panel, Plot, means_of
 from .tables import slug
 
@@ -114,26 +114,39 @@ def _legend(plot: Plot) -> list[Line2D]:
     return [Line2D([], [], label=label, **look) for label, look in looks.items()]
 
 
+MARK = 4
+"""Half the side of the square around a point that no name covers, in pixels."""
+PLACES = (
+    {"xytext": (5, 3), "ha": "left", "va": "bottom"},
+    {"xytext": (-5, 3), "ha": "right", "va": "bottom"},
+    {"xytext": (5, -3), "ha": "left", "va": "top"},
+    {"xytext": (-5, -3), "ha": "right", "va": "top"},
+)
+"""Where a name may stand beside its point, the best first."""
+
+
 def _name(ax: Axes, layers: list[pd.DataFrame], y_axis: Axis) -> None:
-    """Write names beside their points where they fit and cover no other name."""
-    right = ax.get_window_extent().x1
-    taken: list[Bbox] = []
-    for row in (row for rows in layers for row in rows.itertuples()):
-        point = (row.x, max(row.y, y_axis.clip))
-        fits = ax.transData.transform(point)[0] + 8 * len(row.name) < right
-        place = {"xytext": (5, 3), "ha": "left"} if fits else {"xytext": (-5, 3), "ha": "right"}
-        text = ax.annotate(
-            row.name, point, textcoords="offset points", fontsize=7, color="0.35", zorder=4, **place
-        )
-        box = text.get_window_extent()
-        if any(box.overlaps(other) for other in taken):
+    """Write names beside their points where they lie within the axes and cover no other name, and no named point."""
+    frame = ax.get_window_extent()
+    named = [(row, (row.x, max(row.y, y_axis.clip))) for rows in layers for row in rows.itertuples()]
+    marks = [ax.transData.transform(point) for _, point in named]
+    taken = [Bbox([mark - MARK, mark + MARK]) for mark in marks]
+    for row, point in named:
+        for place in PLACES:
+            text = ax.annotate(
+                row.name, point, textcoords="offset points", fontsize=7, color="0.35", zorder=4, **place
+            )
+            box = text.get_window_extent()
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
             text.remove()
-        else:
-            taken.append(box)
 
 
 def image_panels(means: pd.DataFrame, images: dict[str, SolverImages], heading: str) -> Figure:
-    """Truth, measurement, and for each family the solver with the highest PSNR: as trained above, iterated below.
+    """Truth, measurement, and for each family the solver with the highest PSNR: as trained, iterated, and the
+    error of that.
 
     Args:
         means: of ``plot.means_of``.
@@ -145,22 +158,35 @@ def image_panels(means: pd.DataFrame, images: dict[str, SolverImages], heading: 
     best = best.set_index("family").loc[[*family_styles(rows)], "solver"]
     first = images[best.iloc[0]].arrays
     columns = 1 + len(best)
-    figure, axes = plt.subplots(2, columns, figsize=(2.1 * columns, 5.2), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(3, columns, figsize=(2.1 * columns, 7.6), squeeze=False, layout="constrained")
     before = psnr(first["truth"], first["measurement"])
     _image(axes[0, 0], first["truth"], "truth")
     _image(axes[1, 0], first["measurement"], f"measurement\n{before:.2f} dB")
     for column, solver in enumerate(best, start=1):
         arrays = images[solver].arrays
         titles = {"trained": solver, "equilibrium": images[solver].words}
-        for ax, (kind, title) in zip(axes[:, column], titles.items(), strict=True):
+        for ax, (kind, title) in zip(axes[:2, column], titles.items(), strict=True):
             _image(
                 ax,
                 arrays[kind],
                 f"{textwrap.fill(title, WIDTH)}\n{psnr(arrays['truth'], arrays[kind]):.2f} dB",
             )
+    errors = [error_image(images[solver].arrays) for solver in best]
+    top = max(float(error.max()) for error in errors) or 1.0
+    for ax, error in zip(axes[2, 1:], errors, strict=True):
+        ax.imshow(error, cmap="magma", vmin=0, vmax=top)
+        ax.set_title(f"error of that, to {top:.0f} of 255", fontsize=8)
+        ax.axis("off")
+    axes[2, 0].axis("off")
     title = f"{heading}: of each family what has the highest PSNR as trained, one test image"
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+def error_image(arrays: Arrays) -> np.ndarray:
+    """Absolute error of the image at the equilibrium, the largest over channels: ``(height, width)``, of 255."""
+    difference = arrays["equilibrium"].astype(float) - arrays["truth"].astype(float)
+    return np.abs(difference).max(axis=0)
 
 
 def _image(ax: Axes, image: np.ndarray, title: str) -> None:

@@ -32,16 +32,18 @@ from theory_checks.operators import benchmark_operator
 from theory_checks.selection import BOUNDS, COMPANIONS
 
 STUDIES = {
-    "bench": {"certificates", "largest", "published", "trajectory"},
+    "bench": {"certificates", "largest", "leaderboard", "published", "trajectory"},
     "tests.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
     "bench.studies.denoiser_training.train": {""},
+    "bench.studies.gallery": {""},
+    "bench.studies.hero_picture": {""},
     "bench.studies.learned_gain": {""},
     "bench.studies.modality_pictures": {""},
     "bench.studies.regulariser_training.compare": {""},
     "bench.studies.regulariser_training.train": {""},
     "theory_checks": {"attack", "mutations", "oracle", "peers"},
 }
-"""Minutes at any size."""
+"""Minutes at any size, and the leaderboard, which would write into docs/."""
 MINUTES = {BOUNDS, COMPANIONS, *(group.name for group in GROUPS)}
 """Claims that ``verify`` needs minutes for: ``tox -e bounds`` and ``tox -e companions`` run them."""
 SHELL = {".", "cd", "export", "git", "sbatch", "uv"}

@@ -12,6 +12,7 @@ from tests.docs.pages import PAGES, agree, name, snippets
 
 ELSEWHERE = {
     "docs/deepinv.md": "tests/test_wheel.py",  # where only the wheel is installed
+    # test_gallery.py runs those of docs/gallery.
     "docs/certificates.md": "tests/bench/measurement/test_trainer.py",
 }
 """Pages whose snippets another test runs, for it needs what they leave behind."""
@@ -23,7 +24,13 @@ FILES = {
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if snippets(page) and name(page) not in {*ELSEWHERE, *FILES}], ids=name
+    "page",
+    [
+        page
+        for page in PAGES
+        if snippets(page) and name(page) not in {*ELSEWHERE, *FILES} and page.parent.name != "gallery"
+    ],
+    ids=name,
 )
 def test_the_snippets_of_a_page_run_and_print_what_it_shows(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -6,19 +6,23 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ...analysis import metrics
+from ...analysis.leaderboard import RULE, WITHIN, leaderboard
 from ...analysis.pareto import COSTS
 from ...analysis.recommendation import candidates
 from ...config.profile_schema import profile_names
 from ..bound_plot import error_against_bound
 from ..family_style import family_styles
+from ..leaderboard_table import LEGEND, leaderboard_table
 from ..plot import Plot
 from ..run_data import RunData
 from ..verdict import run_verdict
 from . import images, provenance, recommendations, tables, theory
+from .downloads import downloads
+from .glossary import GLOSSARY
 from .render import render
 from .vega_lite import Spec, to_vega
 
-SCRIPTS = ("theme.js", "table.js", "advice.js", "plots.js", "panels.js")
+SCRIPTS = ("theme.js", "table.js", "advice.js", "plots.js", "panels.js", "address.js")
 
 
 def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
@@ -43,6 +47,9 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
         "verdict": run_verdict(frame, choices),
         "headline": provenance.run_headline(run.records),
         "cards": recommendations.cards(frame, choices),
+        "leaderboard": leaderboard_table(leaderboard(frame)),
+        "rule": RULE.format(100 * WITHIN),
+        "leaderboard_legend": LEGEND,
         "marks": marks,
         "costs": costs,
         "depths": depths,
@@ -57,6 +64,8 @@ def render_page(run: RunData, bounds: Path | None = None) -> dict[str, bytes]:
         "albums": stored.albums,
         "theory": verdicts,
         "facts": provenance.provenance_facts(run.records, run.store, run.manifest),
+        "downloads": downloads(dict.fromkeys(frame["heading"]), run.plots, run.images),
+        "glossary": GLOSSARY,
         "commands": provenance.commands(run.manifest, profile_names()),
     }
     plots = {f"cost-{i}-{name}": spec for i, of in enumerate(costs.values()) for name, spec in of.items()}

@@ -41,7 +41,8 @@ def _summary(summary: pd.DataFrame, table: Table, name: str, caption: str) -> Ht
     for metric in columns:
         column = metric.column(table)
         shown = column is not None and not column.hidden
-        heads.append(HeaderCell(metric.heading(table), number=not metric.words, shown=shown))
+        hint = metric.explanation.replace("`", "")
+        heads.append(HeaderCell(metric.heading(table), number=not metric.words, shown=shown, hint=hint))
     heads += [HeaderCell("seeds that failed", number=True)] if failed else []
     rows = []
     for heading, part in summary.groupby("heading", sort=False):
