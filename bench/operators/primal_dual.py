@@ -223,7 +223,7 @@ class PrimalDualSplitting:
         self,
         prior: Prior,
         physics: LinearPhysics,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         step: float,
         dtype: torch.dtype,
         device: torch.device | str,
@@ -242,7 +242,7 @@ class PrimalDualSplitting:
     def _penalty(
         self,
         prior: Prior,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         dtype: torch.dtype,
         device: torch.device | str,
     ) -> AnalysisPenalty:

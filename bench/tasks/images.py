@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..utils.errors import UserError, unknown
 from .image_files import open_image, read_image
+from .volume_files import is_volume
 
 TRAIN = ("astronaut.png", "coffee.png", "coins.png", "gravel.png", "motorcycle_right.png", "rocket.jpg")
 TEST = ("camera.png", "chelsea.png", "hubble_deep_field.jpg", "brick.png")
@@ -74,8 +75,8 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
 
     Args:
         source: ``None`` for the photographs of the scikit-image wheel, ``medical`` for its medical images, a folder, or
-            a name of ``DOWNLOADS``. Subfolders ``train`` and ``test`` split a folder; otherwise every fourth file in
-            alphabetical order is for testing.
+            a name of ``DOWNLOADS``. A folder may hold images or volumes. Subfolders ``train`` and ``test`` split it;
+            otherwise every fourth file in alphabetical order is for testing.
         colour: leave out the wheel's grey photographs.
 
     Raises:
@@ -119,12 +120,14 @@ def _packaged(name: str, training: Sequence[str], testing: Sequence[str]) -> Ima
 def _folder(source: str, folder: Path) -> Images:
     def list_files(where: Path) -> list[Path]:
         try:
-            files = sorted(f for f in where.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
+            every = sorted(f for f in where.iterdir() if f.is_file())
         except OSError as error:
             raise UserError(f"cannot read the image folder {source!r}: {error.strerror}") from error
+        files = [f for f in every if f.suffix.lower() in SUFFIXES or is_volume(f)]
         for file in files:
-            with open_image(file):
-                pass
+            if not is_volume(file):
+                with open_image(file):
+                    pass
         return files
 
     if (folder / "train").is_dir() and (folder / "test").is_dir():
