@@ -26,7 +26,7 @@ SPREAD = 0.05
 """Relative spread of the half-axes, and spread of the centres of the inner ellipsoids, between phantoms."""
 
 
-def head_phantom(sides: tuple[int, int, int], rng: torch.Generator) -> Tensor:
+def head_phantom(sides: tuple[int, ...], rng: torch.Generator) -> Tensor:
     """A phantom ``(D, H, W)`` of float64 in [0, 1]; the inner ellipsoids are moved and resized at random by ``rng``."""
     axes = [torch.linspace(-1, 1, side, dtype=torch.float64) for side in sides]
     z, y, x = axes[0][:, None, None], axes[1][None, :, None], axes[2][None, None, :]

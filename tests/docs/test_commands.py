@@ -32,6 +32,8 @@ STUDIES = {
     "bench": {"certificates", "largest", "published", "trajectory"},
     "tests.resilience": {"kills", "stops", "twins", "disk", "malformed", "overhead", "throughput"},
     "bench.studies.denoiser_training.train": {""},
+    "bench.studies.largest_image.memory": {""},
+    "bench.studies.largest_image.whole_volume": {""},
     "bench.studies.modality_pictures": {""},
     "bench.studies.regulariser_training.compare": {""},
     "bench.studies.regulariser_training.train": {""},

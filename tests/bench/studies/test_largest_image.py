@@ -63,7 +63,7 @@ def test_a_trial_counts_the_bytes_of_a_step_on_real_images(solver):
     real = small_problem(task, size=64, dtype=torch.float32)
     with peak_bytes(CPU) as found:
         training_step(solver, real, real.train)
-    problem = synthetic_problem(task, 64, CPU)
+    problem = synthetic_problem(task, (64, 64), CPU)
     parts = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
     batch = problem.train
     held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in parts}
