@@ -27,7 +27,7 @@ def normal_operator(physics: LinearPhysics) -> Linear:
     by its adjoint takes two pairs.
     """
     # Not isinstance: a subclass may be another map.
-    if type(physics) in (BlurFFT, VolumeBlur) and isinstance(physics.mask, Tensor):
+    if (type(physics) is BlurFFT or type(physics) is VolumeBlur) and isinstance(physics.mask, Tensor):
         size = cast(tuple[int, ...], tuple(physics.img_size))
         kernel = physics.filter if isinstance(physics.filter, Tensor) else None
         return FourierNormal(physics.mask.square(), size, physics.mask, cast(Tensor, physics.angle), kernel)

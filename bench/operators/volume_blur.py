@@ -38,11 +38,11 @@ class VolumeBlur(DecomposablePhysics):
         self.register_buffer("angle", K.sgn())
         self.register_buffer("mask", torch.stack((size, size), -1))
 
-    def V_adjoint(self, y: Tensor) -> Tensor:
+    def V_adjoint(self, x: Tensor) -> Tensor:
         """F: volumes to the two parts of their transform, ``(B, C, D, H, W/2 + 1, 2)``."""
-        return torch.view_as_real(torch.fft.rfftn(y, dim=AXES, norm="ortho"))
+        return torch.view_as_real(torch.fft.rfftn(x, dim=AXES, norm="ortho"))
 
-    def V(self, x: Tensor) -> Tensor:
+    def V(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """F*."""
         return self._back(torch.view_as_complex(x))
 
@@ -50,9 +50,9 @@ class VolumeBlur(DecomposablePhysics):
         """``F* K/|K|``."""
         return self._back(torch.view_as_complex(x) * self.angle)
 
-    def U_adjoint(self, y: Tensor) -> Tensor:
+    def U_adjoint(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Its adjoint."""
-        return torch.view_as_real(torch.fft.rfftn(y, dim=AXES, norm="ortho") * self.angle.conj())
+        return torch.view_as_real(torch.fft.rfftn(x, dim=AXES, norm="ortho") * self.angle.conj())
 
     def _back(self, spectrum: Tensor) -> Tensor:
         return torch.fft.irfftn(spectrum, s=self.img_size[1:], dim=AXES, norm="ortho")

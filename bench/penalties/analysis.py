@@ -38,7 +38,7 @@ class WeightedAnalysis(AnalysisPenalty):
     def __init__(self, weights: Tensor, smoothing: float, nodes: int, size: tuple[int, ...]) -> None:
         super().__init__()
         self.smoothing = smoothing
-        self.weight_map = WeightMap(nodes, size, weights) if nodes else None
+        self.weight_map = WeightMap(nodes, (size[-2], size[-1]), weights) if nodes else None
         sides = (nodes or 1,) * len(size)
         log_weights = weights.log().view(*weights.shape, *(1,) * len(size))
         self.log_weights = nn.Parameter(log_weights.repeat(*(1,) * weights.ndim, *sides))
