@@ -9,7 +9,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -24,7 +24,7 @@ from .depth import errors_on, smallest_depth
 from .isolated import isolated_step
 from .memory_report import Row, draw, to_markdown
 from .prediction import fitted
-from .step import MULTIPLE, Step
+from .step import MULTIPLE, Step, step_of
 from .trial import bytes_of
 
 TASKS = {3: "deblurring_volume(huber)", 2: "deblurring(huber)"}
@@ -123,13 +123,9 @@ def main(
         say(str(file))
 
 
-def _row(fields: dict[str, object]) -> Row:
+def _row(fields: dict[str, Any]) -> Row:
     """A row as it was stored."""
-    steps = tuple(
-        Step(**{**step, "sides": tuple(step["sides"]), "gradient": tuple(step["gradient"])})
-        for step in fields["steps"]  # pyright: ignore
-    )
-    return Row(**{**fields, "steps": steps})  # pyright: ignore
+    return Row(**fields | {"steps": tuple(map(step_of, fields["steps"]))})
 
 
 def entry(arguments: list[str] | None = None) -> int:

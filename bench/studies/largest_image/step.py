@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ from .trial import problem_on, synthetic_problem
 
 MULTIPLE = 8
 """Sides are extended to multiples of it: three levels of wavelets halve them three times."""
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+CLEAR = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +89,19 @@ def take(
         truth = volume_of(file)
         truth = with_phase(truth) if made.channels == COMPLEX else truth
         problem = problem_on(made, truth.double() if double else truth)
-    _forget_peak()
+    set_up = _resident_peak()
+    forgotten = _forget_peak()
     begin, cpu = time.perf_counter(), time.process_time()
     solution, loss = training_step(chosen, problem, problem.train)
     seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu
+    peak = _resident_peak()
     gradient = torch.cat([p.grad.flatten() for p in parameters(problem) if p.grad is not None])
     return Step(
         tuple(problem.train.truth.shape[2:]),
         seconds,
         cpu_seconds,
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        _resident_peak(),
+        max(set_up, peak),
+        peak if forgotten else 0,
         solution.evaluations,
         solution.products,
         solution.converged,
@@ -107,17 +110,20 @@ def take(
     )
 
 
-def _forget_peak() -> None:
-    """Let Linux count the largest resident set anew."""
-    try:
-        CLEAR.write_text("5")
-    except OSError:
-        return
+def step_of(fields: dict[str, Any]) -> Step:
+    """A step of the fields that a record has."""
+    return Step(**fields | {name: tuple(fields[name]) for name in ("sides", "gradient")})
 
 
 def _resident_peak() -> int:
+    """The largest resident set of this process so far, or since ``_forget_peak``, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _forget_peak() -> bool:
+    """Let Linux count the largest resident set anew; false on other systems."""
     try:
-        lines = STATUS.read_text().splitlines()
+        CLEAR.write_text("5")
     except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+        return False
+    return True

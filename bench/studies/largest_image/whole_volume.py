@@ -18,7 +18,7 @@ from ...utils.atomic_files import make_folder, write_atomically
 from ...utils.console import run_command, say
 from ...utils.provenance import provenance
 from .isolated import isolated_step, relative_error
-from .step import Step
+from .step import Step, step_of
 from .trial import UNITS
 
 TASK = "deblurring_volume(huber)"
@@ -27,7 +27,7 @@ SOLVERS = (
     "implicit(anderson(0.001, every=2), gmres(0.012))",
     "restarted_jfb(10, 1)",
 )
-REFERENCE = "implicit(anderson(1e-6, 500), gmres(1e-6, 500))"
+REFERENCE = "implicit(anderson(1e-5, 500), gmres(1e-4, 500))"
 """In float64."""
 
 app = typer.Typer(add_completion=False)
@@ -45,33 +45,40 @@ def main(
     """Take one step of each solver on a volume in float32, and compare it with a far tighter one in float64.
 
     Every step runs in a process of its own, one after another. Sides are extended to multiples of 8 by the mirror
-    image.
+    image. A reference that the folder already holds is taken from there.
 
     \b
     python -m bench.studies.largest_image.whole_volume --file ch2.nii.gz --out results/whole-volume
     """
     make_folder(out)
-    exact = isolated_step(task, operator, REFERENCE, file=file, double=True, threads=threads)
+    record = out / "whole_volume.json"
+    of = {"file": file.name, "task": task, "operator": operator, "threads": threads, "solver": REFERENCE}
+    stored = json.loads(record.read_text()) if record.exists() else {}
+    if stored.get("of") == of:
+        exact = step_of(stored["reference"])
+    else:
+        exact = isolated_step(task, operator, REFERENCE, file=file, double=True, threads=threads)
     say(
         f"reference: {exact.seconds:.0f} s, {exact.peak / UNITS['GiB']:.2f} GiB, converged: {exact.converged}"
     )
     found: dict[str, Step] = {}
+
+    def write() -> None:
+        steps = {name: asdict(step) | {"error": relative_error(step, exact)} for name, step in found.items()}
+        fields = {
+            "of": of,
+            "reference": asdict(exact),
+            "steps": steps,
+            "provenance": provenance(torch.device("cpu")),
+        }
+        write_atomically(record, json.dumps(fields, ensure_ascii=False, indent=1))
+        write_atomically(out / "whole_volume.md", table(task, operator, threads, found, exact))
+
+    write()
     for text in solver or SOLVERS:
         found[text] = isolated_step(task, operator, text, file=file, threads=threads)
         say(_line(text, found[text], exact))
-        record = {
-            "file": file.name,
-            "task": task,
-            "operator": operator,
-            "threads": threads,
-            "reference": asdict(exact) | {"solver": REFERENCE},
-            "steps": {
-                name: asdict(step) | {"error": relative_error(step, exact)} for name, step in found.items()
-            },
-            "provenance": provenance(torch.device("cpu")),
-        }
-        write_atomically(out / "whole_volume.json", json.dumps(record, ensure_ascii=False, indent=1))
-        write_atomically(out / "whole_volume.md", table(task, operator, threads, found, exact))
+        write()
 
 
 def table(task: str, operator: str, threads: int, found: dict[str, Step], exact: Step) -> str:
