@@ -99,7 +99,7 @@ def test_the_study_writes_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "solvers_of", lambda *_: {"unrolled(9)": 0.009, "deq(0.001)": 0.001})
     assert memory.entry(["--out", str(tmp_path), "--limit", "3GiB", "--most", "100000000"]) == 0
     assert len(taken) == 2 * 2 * 2 * 3
-    assert {file.name for file in tmp_path.iterdir()} >= {"memory.json", "memory.md", "memory.svg"}
+    assert {file.name for file in tmp_path.iterdir()} >= {"memory.json", "memory.md", "memory.png"}
     table = (tmp_path / "memory.md").read_text()
     assert table.count("| `unrolled(9)` | `forward_backward` | 0.9 % | 3 + 3 | 100 |") == 2
     line = Line(10**9, 100)
