@@ -125,7 +125,8 @@ def main(
 
 def _row(fields: dict[str, Any]) -> Row:
     """A row as it was stored."""
-    return Row(**fields | {"steps": tuple(map(step_of, fields["steps"]))})
+    given: dict[str, Any] = fields | {"steps": tuple(map(step_of, fields["steps"]))}
+    return Row(**given)
 
 
 def entry(arguments: list[str] | None = None) -> int:

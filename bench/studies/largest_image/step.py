@@ -112,7 +112,8 @@ def take(
 
 def step_of(fields: dict[str, Any]) -> Step:
     """A step of the fields that a record has."""
-    return Step(**fields | {name: tuple(fields[name]) for name in ("sides", "gradient")})
+    given: dict[str, Any] = fields | {name: tuple(fields[name]) for name in ("sides", "gradient")}
+    return Step(**given)
 
 
 def _resident_peak() -> int:
