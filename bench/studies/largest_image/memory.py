@@ -41,7 +41,7 @@ SOLVERS = {
 """Beside ``unrolled(K)`` and ``checkpointed(K)`` with the smallest K within the goal."""
 ERROR_SIDES = {2: (128, 128), 3: (32, 32, 32)}
 """Size at which errors and depths are found."""
-FIRST = {2: (256, 512), 3: (48, 80)}
+FIRST = {2: (256, 512), 3: (32, 56)}
 """Sides of the first two steps; a third is as large as they predict for the limit."""
 
 app = typer.Typer(add_completion=False)
@@ -82,7 +82,7 @@ def solvers_of(axes: int, operator: str, goal: float) -> dict[str, float]:
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the record, the table and the figure.")],
     limit: Annotated[str, typer.Option(metavar="SIZE", help="No step is meant to take more.")] = "3GiB",
-    most: Annotated[int, typer.Option(min=10_000, help="Pixels or voxels of the largest step.")] = 1_000_000,
+    most: Annotated[int, typer.Option(min=10_000, help="Pixels or voxels of the largest step.")] = 700_000,
     goal: Annotated[float, typer.Option(min=0, max=1, help="Error that an unrolling must reach.")] = 0.01,
 ) -> None:
     """Measure the memory of a step of each estimator at growing sizes, and predict it beyond.
