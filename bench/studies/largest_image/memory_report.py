@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -61,7 +62,8 @@ def to_markdown(rows: list[Row]) -> str:
             head += ["measured up to", "there GiB", "seconds", "predicted there"]
             lines = [head, ["---"] * len(head), *(_cells(row) for row in of)]
             parts.append(f"## {title}\n\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines))
-    return "\n".join([*parts, LEGEND])
+    base = statistics.median(row.line.base for row in rows) / UNITS["GiB"]
+    return "\n".join([*parts, LEGEND.format(base=base)])
 
 
 def _cells(row: Row) -> list[str]:
@@ -85,7 +87,7 @@ LEGEND = """
 ---
 A training step in float32 on one synthetic image or volume, in a process of its own, on one thread. *bytes a pixel*:
 the slope of the process's largest resident set against pixels or voxels, by the line through all sizes measured. It
-takes about 0.8 GiB before it has an image. *2 GiB* and so on: the largest side that this line predicts, in multiples
+takes about {base:.1f} GiB before it has an image. *2 GiB* and so on: the largest side that this line predicts, in multiples
 of 8. *predicted there*: by how much the line through the smaller sizes alone misses the largest that was measured.
 *error*: of the gradient at 128² or 32³, against one in float64. *seconds*: of the largest step that was measured.
 """
