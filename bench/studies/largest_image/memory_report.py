@@ -87,8 +87,8 @@ LEGEND = """
 ---
 A training step in float32 on one synthetic image or volume, in a process of its own, on one thread. *bytes a pixel*:
 the slope of the process's largest resident set against pixels or voxels, by the line through all sizes measured. It
-takes about {base:.1f} GiB before it has an image. *2 GiB* and so on: the largest side that this line predicts, in multiples
-of 8. *predicted there*: by how much the line through the smaller sizes alone misses the largest that was measured.
+takes about {base:.1f} GiB before it has an image. *2 GiB* and so on: the largest side that this line predicts, in
+multiples of 8. *predicted there*: by how much the line through the smaller sizes alone misses the largest that was measured.
 *error*: of the gradient at 128² or 32³, against one in float64. *seconds*: of the largest step that was measured.
 """
 
