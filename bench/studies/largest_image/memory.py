@@ -104,6 +104,9 @@ def main(
             "provenance": provenance(torch.device("cpu")),
         }
         write_atomically(record, json.dumps(fields, ensure_ascii=False, indent=1))
+        if rows:
+            write_atomically(out / "memory.md", to_markdown(rows))
+            save_figure(draw(rows), "memory", out)
 
     for axes, task in TASKS.items():
         for operator in SOLVERS:
@@ -118,9 +121,7 @@ def main(
                 steps = measured(axes, operator, solver, bytes_of(limit), most)
                 rows.append(Row(axes, operator, solver, error, steps))
                 write()
-    write_atomically(out / "memory.md", to_markdown(rows))
-    for file in (out / "memory.md", *save_figure(draw(rows), "memory", out)):
-        say(str(file))
+    say(str(out / "memory.md"))
 
 
 def _row(fields: dict[str, Any]) -> Row:

@@ -21,6 +21,8 @@ from .trial import UNITS
 MEMORIES = (2, 8, 24, 80)
 """GiB, of a small and a large computer or GPU."""
 AXES = {2: "images", 3: "volumes"}
+HEAD = (181, 217, 181)
+"""Voxels of 1 mm of a head: Colin27."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +90,22 @@ LEGEND = """
 A training step in float32 on one synthetic image or volume, in a process of its own, on one thread. *bytes a pixel*:
 the slope of the process's largest resident set against pixels or voxels, by the line through all sizes measured. It
 takes about {base:.1f} GiB before it has an image. *2 GiB* and so on: the largest side that this line predicts, in
-multiples of 8. *predicted there*: by how much the line through the smaller sizes alone misses the largest that was measured.
-*error*: of the gradient at 128² or 32³, against one in float64. *seconds*: of the largest step that was measured.
+multiples of 8. *predicted there*: by how much the line through the smaller sizes alone misses the largest one that was
+measured. *error*: of the gradient at 128² or 32³, against one in float64. *seconds*: of the largest step measured.
 """
 
 
 def draw(rows: list[Row]) -> Figure:
     """Peak of memory against pixels and voxels: measured dots, the line that predicts beyond, and the memories."""
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True)
+    present = [count for count in AXES if any(row.axes == count for row in rows)]
+    figure, grid = plt.subplots(
+        1, len(present), figsize=(1.5 + 4.75 * len(present), 4.4), sharey=True, squeeze=False
+    )
+    axes = list(grid[0])
     names = list(dict.fromkeys(row.name for row in rows))
     palette = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
     markers = dict(zip(names, "osDv^P<>Xph*" * 3, strict=False))
-    for ax, (count, title) in zip(axes, AXES.items(), strict=True):
+    for ax, count in zip(axes, present, strict=True):
         for row in (row for row in rows if row.axes == count):
             pixels = np.array([math.prod(step.sides) for step in row.steps], dtype=float)
             peaks = np.array([step.peak for step in row.steps]) / UNITS["GiB"]
@@ -117,9 +123,10 @@ def draw(rows: list[Row]) -> Figure:
         ax.set_yscale("log")
         ax.set_ylim(0.7, 100)
         ax.set_xlabel("pixels" if count == 2 else "voxels")
-        ax.set_title(title, fontsize=10)
-    axes[1].axvline(181 * 217 * 181, color="0.4", lw=0.8, ls="--")
-    axes[1].text(181 * 217 * 181 * 1.05, 0.75, "181×217×181", fontsize=8, color="0.3")
+        ax.set_title(AXES[count], fontsize=10)
+        if count == 3:
+            ax.axvline(math.prod(HEAD), color="0.4", lw=0.8, ls="--")
+            ax.text(1.05 * math.prod(HEAD), 0.75, "×".join(map(str, HEAD)), fontsize=8, color="0.3")
     axes[0].set_ylabel("largest resident set of the process, GiB")
     handles = {
         h.get_label(): h for ax in axes for h in ax.get_lines() if not str(h.get_label()).startswith("_")
