@@ -74,7 +74,7 @@ def solvers_of(axes: int, operator: str, goal: float) -> dict[str, float]:
     depth = smallest_depth(error, goal)
     if depth is None:
         raise UserError(f"no unrolling of {operator} reaches {goal:g}")
-    texts = [f"unrolled({depth})", f"checkpointed({depth})", *SOLVERS[operator]]
+    texts = [f"unrolled({depth})", *SOLVERS[operator], f"checkpointed({depth})"]
     return {text: error(parse_solver(text)) for text in texts}
 
 
