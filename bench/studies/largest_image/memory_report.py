@@ -81,7 +81,7 @@ def _cells(row: Row) -> list[str]:
         f"{largest.sides[0]}{power}",
         f"{largest.peak / UNITS['GiB']:.2f}",
         f"{largest.seconds:.0f}",
-        f"{100 * miss(row.steps):+.0f} %",
+        "–" if math.isnan(missed := miss(row.steps)) else f"{100 * missed:+.0f} %",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,12 @@ def fitted(steps: Sequence[Step]) -> Line:
 
 
 def miss(steps: Sequence[Step]) -> float:
-    """How far the line through all steps but that of the largest image is from its peak, relative to it."""
+    """How far the line through all steps but that of the largest image is from its peak, relative to it.
+
+    nan for fewer than three steps.
+    """
+    if len(steps) < 3:
+        return math.nan
     *others, largest = sorted(steps, key=_point)
     pixels, peak = _point(largest)
     return fitted(others).at(pixels) / peak - 1

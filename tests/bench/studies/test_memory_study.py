@@ -46,6 +46,7 @@ def test_a_line_is_found_and_a_bend_is_a_miss():
     assert line.base == pytest.approx(10**6)
     assert miss(steps_of(lambda n: 10**6 + 50 * n)) == pytest.approx(0, abs=1e-12)
     assert miss(steps_of(lambda n: 10**6 + 50 * n + n * n // 10**3)) < -0.1
+    assert np.isnan(miss(steps_of(lambda n: n, (64, 128))))
 
 
 def test_a_process_of_its_own_has_the_gradient_of_this_one():
