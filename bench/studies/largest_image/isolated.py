@@ -25,7 +25,7 @@ def isolated_step(
     """Take one step in a new process; see ``take``. Raises ``UserError`` too if the system ends the process."""
     # By default glibc keeps blocks below 32 MiB, once freed, between those that a tape holds: the resident set of a
     # small volume is then twice that of its tensors, and that of a large one is not.
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**18))
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**16))
     # Processes are copies of one that has imported the code and computed nothing.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([take.__module__])
