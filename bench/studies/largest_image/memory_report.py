@@ -121,12 +121,12 @@ def draw(rows: list[Row]) -> Figure:
             ax.text(1, memory, f" {memory} GiB", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.set_ylim(0.7, 100)
+        ax.set_ylim(0.5, 100)
         ax.set_xlabel("pixels" if count == 2 else "voxels")
         ax.set_title(AXES[count], fontsize=10)
         if count == 3:
             ax.axvline(math.prod(HEAD), color="0.4", lw=0.8, ls="--")
-            ax.text(1.05 * math.prod(HEAD), 0.75, "×".join(map(str, HEAD)), fontsize=8, color="0.3")
+            ax.text(1.05 * math.prod(HEAD), 0.53, "×".join(map(str, HEAD)), fontsize=8, color="0.3")
     axes[0].set_ylabel("largest resident set of the process, GiB")
     handles = {
         h.get_label(): h for ax in axes for h in ax.get_lines() if not str(h.get_label()).startswith("_")
@@ -140,5 +140,5 @@ def draw(rows: list[Row]) -> Figure:
         frameon=False,
         bbox_to_anchor=(0.5, 0),
     )
-    figure.tight_layout(rect=(0, 0.06 * (len(handles) / 2 + 0.5), 1, 1))
+    figure.tight_layout(rect=(0, 0.04 * (len(handles) + 0.5), 1, 1))
     return figure
