@@ -92,7 +92,7 @@ def _spectra() -> Iterator[tuple[str, str, str, str, str]]:
     from ..utils.random_streams import stream
 
     for name, make in TASKS.items():
-        shape = (make().channels, 64, 64)
+        shape = make().shape(64)
         physics = make().physics(shape, stream(0, "masks"), torch.float64, torch.device("cpu"))
         measured = "×".join(
             str(side) for side in physics.A(torch.zeros(1, *shape, dtype=torch.float64)).shape[1:]

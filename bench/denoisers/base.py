@@ -43,7 +43,7 @@ class Family(ABC):
     name: str
     scales: ClassVar[int] = 1
 
-    def check(self, shape: tuple[int, int, int]) -> None:
+    def check(self, shape: tuple[int, ...]) -> None:
         """Raise ``UserError`` for images of a ``shape`` ``(C, H, W)`` that the family cannot take."""
         channels, height, width = shape
         if channels not in (1, 3):

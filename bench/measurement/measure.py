@@ -15,6 +15,7 @@ from ..config.matrix import Cell
 from ..config.profile_schema import Profile
 from ..tasks import Batch, Problem, build_problem, shown
 from ..tasks.images import Images
+from ..tasks.volume_pictures import middle_slices
 from ..utils.random_streams import stream_seed
 from .equilibrium import LearnedEquilibrium, check_stability, find_equilibrium, residuals
 from .gradient_draws import LARGEST, gradient_quality
@@ -34,7 +35,8 @@ class CellResult:
         status: ``ok``, ``nan`` or ``diverged``.
         reason: one line why the status is not ``ok``.
         values: numbers and lists of numbers.
-        panels: pictures of the test image ``values["pictured"]``, ``(C, H, W)`` uint8, by name.
+        panels: pictures of the test image ``values["pictured"]``, ``(C, H, W)`` uint8, by name; of a volume,
+            three slices.
         weights: learned weights of networks, by name.
     """
 
@@ -135,7 +137,7 @@ def _test(cell: Cell, problem: Problem, profile: Profile, result: CellResult, pe
     pictures = {name: shown(value) for name, value in images.items()}
     for name in ("measurement", "trained", "equilibrium"):
         result.values[f"nrmse_{name}"] = _nrmse(images[name], batch.truth).tolist()
-        for metric, compute in (("psnr", PSNR(max_pixel=1)), ("ssim", SSIM())):
+        for metric, compute in (("psnr", PSNR(max_pixel=1)), ("ssim", _ssim)):
             values = compute(pictures[name].clamp(0, 1).float(), pictures["truth"].float())
             result.values[f"{metric}_{name}"] = values.flatten().tolist()
     index = min(PICTURED, len(batch.truth) - 1)
@@ -206,10 +208,19 @@ def _psnr(image: Tensor, truth: Tensor) -> Tensor:
     return PSNR(max_pixel=1)(shown(image).clamp(0, 1).float(), shown(truth).float())
 
 
+def _ssim(image: Tensor, truth: Tensor) -> Tensor:
+    """SSIM of each image; of a volume ``(B, C, D, H, W)``, the mean over its slices across the first axis."""
+    if image.ndim == 4:
+        return SSIM()(image, truth)
+    by_slice = SSIM()(*(volumes.transpose(1, 2).flatten(0, 1) for volumes in (image, truth)))
+    return by_slice.view(len(image), -1).mean(1)
+
+
 def _nrmse(image: Tensor, truth: Tensor) -> Tensor:
     """``‖x − truth‖ / ‖truth‖`` of each image, the phase of a complex one included."""
     return (image - truth).flatten(1).norm(dim=1) / truth.flatten(1).norm(dim=1)
 
 
 def _pixels(image: Tensor) -> Tensor:
+    image = middle_slices(image) if image.ndim == 4 else image
     return (image.nan_to_num().clamp(0, 1) * 255).round().to(torch.uint8).cpu()

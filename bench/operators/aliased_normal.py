@@ -93,7 +93,7 @@ def aliased_or_none(physics: Downsampling) -> AliasedNormal | None:
     """``AᵀA`` of a physics that is a circular filter and decimation; ``None`` for other padding or sizes."""
     if physics.imsize is None:
         return None
-    shape = cast(tuple[int, int, int], tuple(physics.imsize))
+    shape = cast(tuple[int, ...], tuple(physics.imsize))
     if not folds(physics, shape):
         return None
     return aliased_normal(cast(Tensor, physics.filter), shape, int(physics.factor))

@@ -136,7 +136,7 @@ class Prior(Protocol):
         ...
 
     def operator(
-        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> Operator:
         """The operator for images of ``shape`` ``(C, H, W)`` with initial step ``step``.
 

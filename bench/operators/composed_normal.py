@@ -59,7 +59,7 @@ class ComposedNormal:
         stamp = tuple((t, t._version) for t in _tensors(self.physics))
         found = _known.get(self.physics)
         if found is None or found[0] != self.shape or not _same(found[1], stamp):
-            known = known_enclosure(self.physics, cast(tuple[int, int, int], self.shape))
+            known = known_enclosure(self.physics, cast(tuple[int, ...], self.shape))
             if known is None:
                 return None
             found = self.shape, stamp, known

@@ -51,7 +51,7 @@ class CountedBlur(LinearPhysics):
             raise UserError(f"counts must be finite and not negative, and the least is {float(y.min()):.3g}")
         return 1 / (self.photons * y).clamp_min(1)
 
-    def spectrum(self, shape: tuple[int, int, int]) -> Spectrum:
+    def spectrum(self, shape: tuple[int, ...]) -> Spectrum:
         """Bounds for all counts: no weight exceeds 1."""
         return Spectrum(0.0, _extremes(self.blur)[1], Basis.PROVEN)
 

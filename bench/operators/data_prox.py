@@ -118,7 +118,7 @@ def split(
     prior: Prior,
     physics: LinearPhysics,
     splitting: str,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     dtype: torch.dtype,
     device: torch.device | str,
 ) -> Split:

@@ -170,7 +170,7 @@ class DouglasRachfordSplitting:
         self,
         prior: Prior,
         physics: LinearPhysics,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         step: float,
         dtype: torch.dtype,
         device: torch.device | str,

@@ -111,7 +111,7 @@ class ForwardBackwardSplitting:
         self,
         prior: Prior,
         physics: LinearPhysics,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         step: float,
         dtype: torch.dtype,
         device: torch.device | str,

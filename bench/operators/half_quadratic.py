@@ -73,7 +73,7 @@ class HalfQuadraticSplitting:
         self,
         prior: Prior,
         physics: LinearPhysics,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         step: float,
         dtype: torch.dtype,
         device: torch.device | str,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
+from deepinv.physics import MRI
 from torch import Tensor
 
 from .linear_autograd import tracked
@@ -12,10 +14,11 @@ from .linear_autograd import tracked
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskedFourierNormal:
-    """``F* M² F`` on images whose two channels are the real and the imaginary part.
+    """``F* M² F`` on images or volumes whose two channels are the real and the imaginary part.
 
     Attributes:
-        power: ``M²``, ``(1 or B, 2, H, W)``, with the lowest frequency in the middle, as deepinv has it.
+        power: ``M²``, ``(1 or B, 2, H, W)`` or ``(1 or B, 2, D, H, W)``, with the lowest frequency in the middle, as
+            deepinv has it.
         mask: M, of the same shape, the same for both parts.
     """
 
@@ -23,15 +26,20 @@ class MaskedFourierNormal:
     mask: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """``AᵀA x`` for images ``(..., 2, H, W)``."""
+        """``AᵀA x`` for images ``(..., 2, H, W)`` or volumes ``(..., 2, D, H, W)``."""
+        axes = self._axes()
         # The image may stay as it is shifted: only its transform meets the mask.
-        spectrum = torch.fft.fft2(_complex(x)) * torch.fft.ifftshift(self.power[:, 0], (-2, -1))
-        return _parts(torch.fft.ifft2(spectrum))
+        spectrum = torch.fft.fftn(_complex(x, axes), dim=axes) * torch.fft.ifftshift(self.power[:, 0], axes)
+        return _parts(torch.fft.ifftn(spectrum, dim=axes), axes)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """``Aᵀy`` for measurements ``(..., 2, H, W)``."""
-        spectrum = torch.fft.ifftshift(_complex(self.mask * y), (-2, -1))
-        return _parts(torch.fft.fftshift(torch.fft.ifft2(spectrum, norm="ortho"), (-2, -1)))
+        axes = self._axes()
+        spectrum = torch.fft.ifftshift(_complex(self.mask * y, axes), axes)
+        return _parts(torch.fft.fftshift(torch.fft.ifftn(spectrum, dim=axes, norm="ortho"), axes), axes)
+
+    def _axes(self) -> tuple[int, ...]:
+        return tuple(range(2 - self.power.ndim, 0))
 
     def requires_grad(self) -> bool:
         """Whether the mask is differentiated."""
@@ -61,16 +69,19 @@ class MaskedFourierNormal:
         return MaskedFourierNormal(self.power[index], self.mask[index])
 
 
-def same_for_both_parts(mask: Tensor) -> bool:
-    """Whether a mask ``(1 or B, 2, H, W)`` treats real and imaginary parts alike, as it must to be a sampling of F."""
-    return mask.ndim == 4 and mask.shape[1] == 2 and torch.equal(mask[:, 0], mask[:, 1])
+def samples_complex(physics: MRI) -> bool:
+    """Whether the mask has the axes of F and treats real and imaginary parts alike, so that it samples F."""
+    mask = cast(Tensor, physics.mask)
+    axes = 5 if physics.three_d else 4
+    return mask.ndim == axes and mask.shape[1] == 2 and torch.equal(mask[:, 0], mask[:, 1])
 
 
-def _complex(x: Tensor) -> Tensor:
-    """Channels ``(..., 2, H, W)`` to complex images ``(..., H, W)``."""
-    return torch.complex(x[..., 0, :, :], x[..., 1, :, :])
+def _complex(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Channels ``(..., 2, *axes)`` to complex images ``(..., *axes)``."""
+    channel = -1 - len(axes)
+    return torch.complex(x.select(channel, 0), x.select(channel, 1))
 
 
-def _parts(z: Tensor) -> Tensor:
-    """Complex images ``(..., H, W)`` to channels ``(..., 2, H, W)``."""
-    return torch.stack((z.real, z.imag), -3)
+def _parts(z: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Complex images ``(..., *axes)`` to channels ``(..., 2, *axes)``."""
+    return torch.stack((z.real, z.imag), -1 - len(axes))

@@ -13,7 +13,8 @@ from torch import Tensor
 from .aliased_normal import AliasedNormal, aliased_or_none
 from .composed_normal import ComposedNormal
 from .linear_autograd import Linear, tracked, transformed
-from .masked_fourier_normal import MaskedFourierNormal, same_for_both_parts
+from .masked_fourier_normal import MaskedFourierNormal, samples_complex
+from .volume_blur import VolumeBlur
 
 ULPS = 16 * torch.finfo(torch.float64).eps
 """Outward rounding of a spectrum, relative to its largest value; the Fourier transform of a kernel rounds off less."""
@@ -26,13 +27,13 @@ def normal_operator(physics: LinearPhysics) -> Linear:
     by its adjoint takes two pairs.
     """
     # Not isinstance: a subclass may be another map.
-    if type(physics) is BlurFFT and isinstance(physics.mask, Tensor):
+    if (type(physics) is BlurFFT or type(physics) is VolumeBlur) and isinstance(physics.mask, Tensor):
         size = cast(tuple[int, ...], tuple(physics.img_size))
         kernel = physics.filter if isinstance(physics.filter, Tensor) else None
         return FourierNormal(physics.mask.square(), size, physics.mask, cast(Tensor, physics.angle), kernel)
     if type(physics) in (Inpainting, Demosaicing, Denoising) and isinstance(physics.mask, Tensor):
         return DiagonalNormal(physics.mask.square(), physics.mask)
-    if type(physics) is MRI and isinstance(physics.mask, Tensor) and same_for_both_parts(physics.mask):
+    if type(physics) is MRI and isinstance(physics.mask, Tensor) and samples_complex(physics):
         return MaskedFourierNormal(physics.mask.square(), physics.mask)
     if type(physics) is Downsampling and (aliased := aliased_or_none(physics)) is not None:
         return aliased
@@ -44,9 +45,10 @@ class FourierNormal:
     """A circular convolution, diagonal in the Fourier basis.
 
     Attributes:
-        power: ``|K|²`` with K the transform of the kernel, ``(1 or B, C, H, W/2 + 1, 2)``. Each value stands twice, so
+        power: ``|K|²`` with K the transform of the kernel, ``(1 or B, C, H, W/2 + 1, 2)``, or of a kernel of volumes,
+            ``(1, 1, D, H, W/2 + 1, 2)``. Each value stands twice, so
             that the real and the imaginary part of a spectrum are multiplied in place, as one real tensor.
-        shape: ``(C, H, W)``.
+        shape: ``(C, H, W)`` or ``(C, D, H, W)``.
         mask, angle: ``|K|``, each value twice, and ``K/|K|``.
         kernel: the kernel, if the physics has one.
     """
@@ -58,27 +60,33 @@ class FourierNormal:
     kernel: Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """``AᵀA x`` for images ``(..., C, H, W)``."""
-        spectrum = torch.fft.rfft2(x)
+        """``AᵀA x`` for images ``(..., C, H, W)`` or volumes ``(..., C, D, H, W)``."""
+        spectrum = torch.fft.rfftn(x, dim=self._axes())
         if tracked(self.power):
             spectrum = torch.view_as_complex(torch.view_as_real(spectrum) * self.power)
         else:
             torch.view_as_real(spectrum).mul_(self.power)
-        return torch.fft.irfft2(spectrum, s=self.shape[-2:])
+        return self._back(spectrum)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """``Aᵀy``."""
-        spectrum, K = torch.fft.rfft2(y), self._transform()
+        spectrum, K = torch.fft.rfftn(y, dim=self._axes()), self._transform()
         if K is None:
             parts = torch.view_as_real(spectrum * self.angle.conj())
-            return torch.fft.irfft2(torch.view_as_complex(parts * self.mask), s=self.shape[-2:])
-        return torch.fft.irfft2(spectrum * K.conj(), s=self.shape[-2:])
+            return self._back(torch.view_as_complex(parts * self.mask))
+        return self._back(spectrum * K.conj())
+
+    def _axes(self) -> tuple[int, ...]:
+        return tuple(range(1 - len(self.shape), 0))
+
+    def _back(self, spectrum: Tensor) -> Tensor:
+        return torch.fft.irfftn(spectrum, s=self.shape[1:], dim=self._axes())
 
     def _transform(self) -> Tensor | None:
         """K, unless the singular values of the physics were replaced and are no longer those of its kernel."""
         if self.kernel is None or (tracked(self.mask, self.angle) and not tracked(self.kernel)):
             return None
-        K = cast(Tensor, filter_fft(self.kernel, self.shape, dims=(-2, -1)))
+        K = cast(Tensor, filter_fft(self.kernel, self.shape, dims=self._axes()))
         return K if transformed(K, self.mask) or _agree(K.abs(), self.mask[..., 0]) else None
 
     def stale(self) -> bool:
@@ -97,9 +105,7 @@ class FourierNormal:
     def eigenvalues(self) -> Tensor:
         """All eigenvalues of ``AᵀA``, flat and in float64, as often as they occur."""
         power = self.in_float64().power[..., 0]
-        inner = power[
-            ..., 1 : (self.shape[-1] + 1) // 2
-        ]  # the columns whose conjugates the half-plane leaves out
+        inner = power[..., 1 : (self.shape[-1] + 1) // 2]  # the columns whose conjugates the half leaves out
         return torch.cat((power.flatten(), inner.flatten()))
 
     def resolvent(self, step: float | Tensor, shift: float, dtype: torch.dtype) -> FourierNormal:
@@ -111,7 +117,7 @@ class FourierNormal:
         mask, angle = self.mask.detach().double(), self.angle.detach().to(torch.complex128)
         if self.kernel is not None:
             kernel = self.kernel.detach().double()
-            K = cast(Tensor, filter_fft(kernel, self.shape, dims=(-2, -1)))
+            K = cast(Tensor, filter_fft(kernel, self.shape, dims=self._axes()))
             if _agree(K.abs().to(self.mask.dtype), self.mask[..., 0].detach()):
                 return FourierNormal(_power(K), self.shape, _twice(K.abs()), K.sgn(), kernel)
         return FourierNormal(mask.square(), self.shape, mask, angle, None)

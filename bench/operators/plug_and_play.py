@@ -29,6 +29,7 @@ from ..utils.errors import UserError
 from .base import Operator, Prior, TakesWeights
 from .data_fidelity import DataFidelity, data_fidelity
 from .forward_backward import contraction_factor
+from .splitting import check_flat
 
 SIGMA = 0.05
 """Default noise level at the start, in units of the peak."""
@@ -126,9 +127,10 @@ class PlugAndPlayPrior:
     autocast: bool = False
 
     def operator(
-        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> PlugAndPlay:
         """See ``Prior.operator``; raises ``UserError`` also if the weights do not fit."""
+        check_flat(self.label, shape)
         self.network.check(shape)
         denoiser = self.network.build(shape[0], dtype, device, self.weights)
         denoiser.requires_grad_(self.learn_weights)

@@ -225,7 +225,7 @@ class PrimalDualSplitting:
         self,
         prior: Prior,
         physics: LinearPhysics,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         step: float,
         dtype: torch.dtype,
         device: torch.device | str,
@@ -244,7 +244,7 @@ class PrimalDualSplitting:
     def _penalty(
         self,
         prior: Prior,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         dtype: torch.dtype,
         device: torch.device | str,
     ) -> AnalysisPenalty:

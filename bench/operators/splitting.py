@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from deepinv.physics import LinearPhysics
 
+from ..utils.errors import UserError
 from .analysis import AnalysisPenalty, FilterAnalysis
 from .base import Operator, Prior
 from .proximal import Regulariser
@@ -44,7 +45,7 @@ class Splitting(Protocol):
         self,
         prior: Prior,
         physics: LinearPhysics,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         step: float,
         dtype: torch.dtype,
         device: torch.device | str,
@@ -83,7 +84,7 @@ class HasRegulariser(Protocol):
         ...
 
     def without_ridge(
-        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
     ) -> Regulariser:
         """The penalty without its ridge, for images of ``shape``."""
         ...
@@ -109,7 +110,7 @@ class HasAnalysis(Protocol):
         ...
 
     def analysis(
-        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
     ) -> AnalysisPenalty:
         """The penalty without its ridge, for images of ``shape``."""
         ...
@@ -125,10 +126,16 @@ class HasFilters(HasAnalysis, Protocol):
         ...
 
     def analysis(
-        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
     ) -> FilterAnalysis:
         """See ``HasAnalysis.analysis``."""
         ...
+
+
+def check_flat(prior: str, shape: tuple[int, ...]) -> None:
+    """Raise ``UserError`` where a prior that only takes images ``(C, H, W)`` is given volumes ``(C, D, H, W)``."""
+    if len(shape) != 3:
+        raise UserError(f"{prior} takes images and no volumes: choose huber, l1, orientations, union or tv")
 
 
 def not_convex(prior: Prior, splitting: str) -> str:

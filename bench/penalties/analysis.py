@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..operators.analysis import AnalysisPenalty
-from ..operators.splitting import FORWARD_BACKWARD, no_prox
+from ..operators.splitting import FORWARD_BACKWARD, check_flat, no_prox
 from ..utils.arguments import whole
 from ..utils.errors import UserError
+from .wavelets import times
 from .weight_map import WeightMap
 
 MOST_NODES = 64
@@ -31,19 +32,21 @@ class WeightedAnalysis(AnalysisPenalty):
         weights: initial ω > 0 of the kinds of groups ``(…)``.
         smoothing: δ ≥ 0.
         nodes: n for a map: n×n log-weights for each kind, interpolated bilinearly; 0 for one number.
-        size: height and width of the images.
+        size: height and width of the images, or the three sides of volumes, which have no map.
     """
 
-    def __init__(self, weights: Tensor, smoothing: float, nodes: int, size: tuple[int, int]) -> None:
+    def __init__(self, weights: Tensor, smoothing: float, nodes: int, size: tuple[int, ...]) -> None:
         super().__init__()
         self.smoothing = smoothing
-        self.weight_map = WeightMap(nodes, size, weights) if nodes else None
-        side = nodes or 1
-        log_weights = weights.log()[..., None, None].repeat(*(1,) * weights.ndim, side, side)
-        self.log_weights = nn.Parameter(log_weights)
+        self.weight_map = WeightMap(nodes, (size[-2], size[-1]), weights) if nodes else None
+        sides = (nodes or 1,) * len(size)
+        log_weights = weights.log().view(*weights.shape, *(1,) * len(size))
+        self.log_weights = nn.Parameter(log_weights.repeat(*(1,) * weights.ndim, *sides))
 
     def radii(self) -> Tensor:
-        """ω of each kind ``(…, 1, 1)``, or of each kind and pixel ``(…, H, W)``: the radii of the balls of the dual."""
+        """ω of each kind ``(…, 1, 1)``, three ones for volumes, or of each kind and pixel ``(…, H, W)``.
+
+        They are the radii of the balls of the dual."""
         return (self.log_weights if self.weight_map is None else self.weight_map(self.log_weights)).exp()
 
     def dual_modulus(self) -> float:
@@ -105,17 +108,22 @@ class AnalysisPrior:
         return False
 
     def operator(
-        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> Never:
         """Raises ``UserError``: forward–backward needs a prox that has no closed form."""
         raise UserError(no_prox(self.label, FORWARD_BACKWARD))
 
-    def check(self, shape: tuple[int, int, int], least: int = 2) -> None:
-        """Raise ``UserError`` for images ``(C, H, W)`` with a side below ``least`` or the nodes of a map."""
+    def check(self, shape: tuple[int, ...], least: int = 2) -> None:
+        """Raise ``UserError`` for images ``(C, H, W)`` or volumes with a side below ``least`` or the nodes of a map.
+
+        Volumes have no map.
+        """
+        if self.nodes:
+            check_flat(self.label, shape)
         side = max(least, self.nodes)
         if min(shape[1:]) < side:
             raise UserError(
-                f"images of {shape[1]}×{shape[2]} are too small for {self.label}: a side needs at least {side} pixels"
+                f"images of {times(shape[1:])} are too small for {self.label}: a side needs at least {side} pixels"
             )
 
 

@@ -55,11 +55,11 @@ class Penalty:
 
     def build(
         self,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> WeightedPenalty | SynthesisPenalty:
-        """The penalty for images of ``shape`` ``(C, H, W)``.
+        """The penalty for images of ``shape`` ``(C, H, W)``, or volumes of ``(C, D, H, W)``.
 
         Raises ``UserError`` for a size that it cannot take, and for groups of colours in grey images.
         """
@@ -70,7 +70,7 @@ class Penalty:
             )
         names = self.union or (self.wavelet,)
         bases = [Wavelets(shape[1:], name, self.levels, dtype=dtype, device=device) for name in names]
-        size = self.groups.weights(len(bases) * channels, self.levels)
+        size = self.groups.weights(len(bases) * channels, self.levels, bases[0].orientations)
         weights = torch.full(size, self.weight, dtype=dtype, device=device)
         if self.union:
             return UnionPenalty(bases, weights, self.smoothing, self.ridge)
@@ -79,7 +79,7 @@ class Penalty:
         return WeightedPenalty(bases[0], weights, self.smoothing, self.ridge, self.groups)
 
     def without_ridge(
-        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
     ) -> WeightedPenalty | SynthesisPenalty:
         """The penalty without its ridge; see ``build``."""
         return replace(self, ridge=0.0).build(shape, dtype, device)
@@ -95,7 +95,7 @@ class Penalty:
         return 0
 
     def operator(
-        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> ForwardBackward:
         """Forward–backward with this penalty."""
         return ForwardBackward(self.build(shape, dtype, device), step)
@@ -117,7 +117,7 @@ def huber(smoothing: float = 0.01, ridge: float = 0.02) -> Penalty:
 
 
 def orientations(smoothing: float = 0.0, ridge: float = 0.0, coupled: bool = False) -> Penalty:
-    """Norms across the three orientations of a place and scale, as in isotropic total variation.
+    """Norms across the orientations of a place and scale, as in isotropic total variation.
 
     ``smoothing`` is δ ≥ 0, in grey levels of [0, 1], 0 for the norm itself; ``ridge`` is ε ≥ 0. ``coupled`` learns a
     matrix inside every group as well.

@@ -1,11 +1,13 @@
-"""Forward differences of an image with Neumann boundary, the differences of a vector field, and their adjoints.
+"""Forward differences of an image or a volume with Neumann boundary, those of a vector field, and their adjoints.
 
-The channels of a field are those of its vertical part, then those of its horizontal part.
+The channels of a field are those of its part along the first axis, then along the next: of an image, vertical and
+horizontal.
 """
 
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -13,19 +15,24 @@ from torch import Tensor
 ROOT = math.sqrt(2)
 
 
-def gradient(x: Tensor) -> Tensor:
-    """``∇x``: images ``(..., C, H, W)`` to fields ``(..., 2C, H, W)``, 0 in the last row and column, respectively."""
-    return torch.cat((_forward(x, -2), _forward(x, -1)), -3)
+def gradient(x: Tensor, axes: int = 2) -> Tensor:
+    """``∇x``: images ``(..., C, H, W)`` to fields ``(..., 2C, H, W)``, 0 in the last row and column, respectively.
+
+    With three ``axes``, volumes ``(..., C, D, H, W)`` to ``(..., 3C, D, H, W)``.
+    """
+    return torch.cat([_forward(x, axis) for axis in range(-axes, 0)], -1 - axes)
 
 
-def gradient_adjoint(p: Tensor) -> Tensor:
-    """``∇ᵀp``, the negative divergence: fields ``(..., 2C, H, W)`` to images ``(..., C, H, W)``."""
-    vertical, horizontal = p.chunk(2, -3)
-    return _forward_adjoint(vertical, -2) + _forward_adjoint(horizontal, -1)
+def gradient_adjoint(p: Tensor, axes: int = 2) -> Tensor:
+    """``∇ᵀp``, the negative divergence: fields ``(..., 2C, H, W)`` to images ``(..., C, H, W)``; see ``gradient``."""
+    parts = zip(p.chunk(axes, -1 - axes), range(-axes, 0), strict=True)
+    return reduce(torch.add, (_forward_adjoint(part, axis) for part, axis in parts))
 
 
-def gradient_norm_squared(size: tuple[int, int]) -> float:
-    """``‖∇‖² < 8`` of images of H×W: the largest eigenvalue of the Neumann Laplacian, a sum of two of a path.
+def gradient_norm_squared(size: tuple[int, ...]) -> float:
+    """``‖∇‖²`` of images or volumes, less than 8 or 12: the largest eigenvalue of the Neumann Laplacian.
+
+    It is a sum of those of paths, one an axis.
 
     That of a path of n pixels is ``4 cos²(π/2n)``; its eigenvectors are cosines.
     """
@@ -81,9 +88,9 @@ def _without_last(x: Tensor, dim: int) -> Tensor:
 
 
 def _after(x: Tensor, dim: int) -> Tensor:
-    """With a zero after the end of a dimension, −2 or −1."""
-    return torch.nn.functional.pad(x, (0, 0, 0, 1) if dim == -2 else (0, 1))
+    """With a zero after the end of a dimension, counted from the last, −1."""
+    return torch.nn.functional.pad(x, (*(0, 0) * (-1 - dim), 0, 1))
 
 
 def _before(x: Tensor, dim: int) -> Tensor:
-    return torch.nn.functional.pad(x, (0, 0, 1, 0) if dim == -2 else (1, 0))
+    return torch.nn.functional.pad(x, (*(0, 0) * (-1 - dim), 1, 0))

@@ -14,30 +14,29 @@ class Groups:
     """Coefficients that share one Euclidean norm, as in the mixed norms ``Σ_g ω_g ‖c_g‖₂`` of arXiv 2506.13239.
 
     Attributes:
-        orientations: group the three details of a place and scale.
+        orientations: group the details of a place and scale, three of an image and seven of a volume.
         colours: group the colour channels.
     """
 
     orientations: bool = False
     colours: bool = False
 
-    @property
-    def copies(self) -> int:
-        """How often ``magnitude`` repeats the norm of a group of details."""
-        return 3 if self.orientations else 1
+    def copies(self, orientations: int) -> int:
+        """How often ``magnitude`` repeats the norm of a group of details, of wavelets with so many orientations."""
+        return orientations if self.orientations else 1
 
-    def weights(self, channels: int, levels: int) -> tuple[int, int, int]:
-        """Shape of the weights, by channel, scale and orientation: ``(C or 1, levels, 3 or 1)``."""
-        return 1 if self.colours else channels, levels, 1 if self.orientations else 3
+    def weights(self, channels: int, levels: int, orientations: int) -> tuple[int, int, int]:
+        """Shape of the weights, by channel, scale and orientation: ``(C or 1, levels, n or 1)`` for n orientations."""
+        return 1 if self.colours else channels, levels, 1 if self.orientations else orientations
 
-    def members(self, channels: int) -> Tensor:
-        """The group of each (channel, orientation) pair, channel first: int64 ``(3C,)``."""
+    def members(self, channels: int, orientations: int) -> Tensor:
+        """The group of each (channel, orientation) pair, channel first: int64 ``(C · orientations,)``."""
         colour = torch.zeros(channels, 1) if self.colours else torch.arange(channels)[:, None]
-        orientation = torch.zeros(1, 3) if self.orientations else torch.arange(3)[None]
-        return (3 * colour + orientation).flatten().long()
+        orientation = torch.zeros(1, orientations) if self.orientations else torch.arange(orientations)[None]
+        return (orientations * colour + orientation).flatten().long()
 
     def magnitude(self, c: Tensor, levels: int) -> Tensor:
-        """The norm of the group of each coefficient ``(B, C, H, W)``; its gradient is finite at 0.
+        """The norm of the group of each coefficient ``(B, C, *sides)``; its gradient is finite at 0.
 
         The channel dimension becomes 1 for groups of colours. Approximations are never grouped by orientation.
         """
@@ -47,8 +46,9 @@ class Groups:
         if self.colours:
             squares = squares.sum(1, keepdim=True)
         if self.orientations:
-            approximation, details = split(squares, levels)
-            squares = join(approximation, [d.sum(2, keepdim=True).expand_as(d) for d in details])
+            axes = c.ndim - 2
+            approximation, details = split(squares, levels, axes)
+            squares = join(approximation, [d.sum(2, keepdim=True).expand_as(d) for d in details], axes)
         # √ has no slope at 0. With this bound, and not yet with the least number, 1/norm² is finite in float32 too.
         return squares.clamp_min(torch.finfo(c.dtype).tiny ** 0.5).sqrt()
 
@@ -57,48 +57,61 @@ class ExpandBands(nn.Module):
     """Expands one value per band to one value per coefficient, for ``Wavelets.bands``."""
 
     table: Tensor
-    rows: Tensor
-    columns: Tensor
 
     def __init__(self, bands: Tensor) -> None:
         super().__init__()
         # Bands are rectangles, so few rows differ, and few columns of those: copies of whole rows are fast.
-        distinct, rows = bands.unique(dim=0, return_inverse=True)
-        table, columns = distinct.unique(dim=1, return_inverse=True)
-        self.shape = table.shape
-        for name, indices in (("table", table.flatten()), ("rows", rows), ("columns", columns)):
-            self.register_buffer(name, indices, persistent=False)
+        self.places: list[str] = []
+        for axis in range(bands.ndim):
+            bands, indices = bands.unique(dim=axis, return_inverse=True)
+            self.places.append(f"places_{axis}")
+            self.register_buffer(self.places[-1], indices, persistent=False)
+        self.shape = bands.shape
+        self.register_buffer("table", bands.flatten(), persistent=False)
 
     def forward(self, values: Tensor) -> Tensor:
-        """``(..., 1 + 3 levels)``, numbered as ``Wavelets.bands``, to ``(..., H, W)``."""
+        """``(..., bands)``, numbered as ``Wavelets.bands``, to ``(..., H, W)`` or ``(..., D, H, W)``."""
         table = values.index_select(-1, self.table).unflatten(-1, self.shape)
-        return table.index_select(-1, self.columns).index_select(-2, self.rows)
+        for axis in range(-1, -1 - len(self.shape), -1):
+            table = table.index_select(axis, self.get_buffer(self.places[axis]))
+        return table
 
 
-def by_band(weights: Tensor) -> Tensor:
-    """Weights ``(C, levels, 3 or 1)`` to ``(C, 1 + 3 levels)``, numbered as ``Wavelets.bands``; the first is 0."""
-    return nn.functional.pad(weights.expand(-1, -1, 3).flatten(1), (1, 0))
+def by_band(weights: Tensor, orientations: int) -> Tensor:
+    """Weights ``(C, levels, n or 1)`` to ``(C, 1 + n levels)``, numbered as ``Wavelets.bands``; the first is 0.
+
+    ``orientations`` is n.
+    """
+    return nn.functional.pad(weights.expand(-1, -1, orientations).flatten(1), (1, 0))
 
 
-def split(c: Tensor, levels: int) -> tuple[Tensor, list[Tensor]]:
-    """Split Mallat's layout ``(B, C, H, W)`` into the approximation and the details of every scale from the finest.
+def split(c: Tensor, levels: int, axes: int) -> tuple[Tensor, list[Tensor]]:
+    """Split Mallat's layout ``(B, C, *sides)`` into the approximation and the details of every scale from the finest.
 
-    Details are ``(B, C, 3, h, w)`` with orientations in the order of ``ORIENTATIONS``.
+    Details are ``(B, C, n, *sides)`` with the n orientations in the order of ``Wavelets.bands``. ``axes`` is the number
+    of sides: 2 of images, 3 of volumes.
     """
     details = []
     for _ in range(levels):
-        h, w = c.shape[-2] // 2, c.shape[-1] // 2
-        details.append(torch.stack((c[..., h:, :w], c[..., :h, w:], c[..., h:, w:]), -3))
-        c = c[..., :h, :w]
+        corners = [c]
+        for axis in range(-axes, 0):
+            halves = [corner.chunk(2, axis) for corner in corners]
+            corners = [low for low, _ in halves] + [high for _, high in halves]
+        c = corners[0]
+        details.append(torch.stack(corners[1:], -1 - axes))
     return c, details
 
 
-def join(approximation: Tensor, details: Sequence[Tensor]) -> Tensor:
+def join(approximation: Tensor, details: Sequence[Tensor], axes: int) -> Tensor:
     """The inverse of ``split``; writes nothing in place."""
     block = approximation
     for detail in reversed(details):
-        horizontal, vertical, diagonal = detail.unbind(-3)
-        block = torch.cat((torch.cat((block, vertical), -1), torch.cat((horizontal, diagonal), -1)), -2)
+        corners = [block, *detail.unbind(-1 - axes)]
+        for axis in range(-1, -1 - axes, -1):
+            half = len(corners) // 2
+            pairs = zip(corners[:half], corners[half:], strict=True)
+            corners = [torch.cat(pair, axis) for pair in pairs]
+        block = corners[0]
     return block
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from ..operators.analysis import FilterAnalysis
+from ..operators.splitting import check_flat
 from ..utils.arguments import call_label, real, whole
 from ..utils.errors import UserError
 from .analysis import RIDGE, SMOOTHING, WEIGHT, AnalysisPrior, WeightedAnalysis, check_nodes, group_dual_prox
@@ -46,7 +47,7 @@ class LearnedFilters(WeightedAnalysis, FilterAnalysis):
     cosines: Tensor
 
     def __init__(
-        self, weights: Tensor, shape: tuple[int, int, int], smoothing: float, nodes: int, size: int
+        self, weights: Tensor, shape: tuple[int, ...], smoothing: float, nodes: int, size: int
     ) -> None:
         super().__init__(weights, smoothing, nodes, shape[1:])
         self.number, self.size = weights.shape[1], size
@@ -119,9 +120,10 @@ class LearnedFiltersPrior(AnalysisPrior):
         return True
 
     def analysis(
-        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
     ) -> LearnedFilters:
         """The penalty without its ridge; raises ``UserError`` for images smaller than a filter."""
+        check_flat(self.label, shape)
         self.check(shape, self.size)
         weights = torch.full((shape[0], self.number), WEIGHT, dtype=dtype, device=device)
         return LearnedFilters(weights, shape, self.smoothing, self.nodes, self.size)

@@ -28,7 +28,7 @@ class Shrinkage(Regulariser):
 
     Args:
         transforms: its wavelets, with equal sizes and numbers of levels.
-        weights: initial ``ω``, positive, of shape ``groups.weights(C, levels)``.
+        weights: initial ``ω``, positive, of shape ``groups.weights(C, levels, orientations)``.
         smoothing, ridge: δ ≥ 0 and ε ≥ 0.
         groups: coefficients that share a norm.
     """
@@ -48,16 +48,17 @@ class Shrinkage(Regulariser):
         self.smoothing = smoothing
         self.ridge = ridge
         self.groups = groups
+        self.orientations = transforms[0].orientations
 
     def shrink(self, c: Tensor, step: Tensor) -> Tensor:
-        """The proximity operator of coefficients ``c = z + τεm`` ``(B, C, H, W)``, with a scalar ``step`` τ > 0."""
+        """The proximity operator of coefficients ``c = z + τεm`` ``(B, C, …)``, with a scalar ``step`` τ > 0."""
         if not self.groups.colours and c.shape[1] != self.log_weights.shape[0]:
             raise UserError(
                 f"images of {c.shape[1]} channels do not fit a penalty of {self.log_weights.shape[0]}: build it for "
                 f"their shape (C, H, W)"
             )
         shrunk = 1 + step * self.ridge
-        threshold = by_band(step * self.log_weights.exp())
+        threshold = by_band(step * self.log_weights.exp(), self.orientations)
         # Huber's prox is (z − clamp(slope·z, ±t)) / (1 + τε); the slope is 1 for the ℓ1 norm.
         slope = portion(threshold, self.smoothing * shrunk) if self.smoothing else None
         if self.groups == Groups():
@@ -112,7 +113,7 @@ class Shrinkage(Regulariser):
 
     @abstractmethod
     def analyse(self, state: Tensor) -> Tensor:
-        """The coefficients ``(B, C, H, W)`` of a state: linear, with the norm of the state."""
+        """The coefficients ``(B, C, …)`` of a state: linear, with the norm of the state."""
 
     @abstractmethod
     def argument(self, z: Tensor, step: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class ShrinkageBounds:
         L: Lipschitz constant of T.
         argument: that of the argument of the prox, ``‖H‖``.
         sigma: ``1 + τε``.
-        t, s, rest, kink: threshold, slope, 1 − slope and kink of the group of each coefficient, ``(C or 1, H, W)``.
+        t, s, rest, kink: threshold, slope, 1 − slope and kink of the group of each coefficient, ``(C or 1, …)``.
         largest: largest eigenvalue of ``AᵀA``.
     """
 
@@ -92,7 +92,7 @@ class ShrinkageBounds:
         operator64 = operator.with_prior(prior64)
         tau = operator64.step()
         sigma = float(1 + tau * prior64.ridge)
-        t = prior64.expand(by_band(tau * prior64.log_weights.exp()))
+        t = prior64.expand(by_band(tau * prior64.log_weights.exp(), prior64.orientations))
         soft = prior64.smoothing * sigma
         s = t / (soft + t) if soft else (t > 0).to(t)
         rest = soft / (soft + t) if soft else 1 - s  # for s near 1, the difference 1 − s would be rounding
@@ -162,8 +162,8 @@ class ShrinkageBounds:
         if radius == 0 and x.dtype == torch.float64:  # the derivatives at a point, as they are computed
             jacobian, parameter = torch.zeros_like(jacobian), torch.zeros_like(parameter)
         at_x = torch.where(outside, t, s * self.rest * norms) / sigma
-        # The norm of a group over orientations stands at three places.
-        copies = prior.groups.copies
+        # The norm of a group over orientations stands at several places.
+        copies = prior.groups.copies(prior.orientations)
         inflow = self.argument * _root((jacobian * cotangent).square().sum() / copies)
         columns = self.sum_by_weight((at_x + parameter).square()) / copies
         moved = self.sum_by_weight(parameter * cotangent) / copies
@@ -214,12 +214,13 @@ class ShrinkageBounds:
         return norms, slack
 
     def sum_by_weight(self, values: Tensor) -> Tensor:
-        """Sum over the batch and the coefficients of each weight: ``(B, C, H, W)`` to ``log_weights.shape``."""
+        """Sum over the batch and the coefficients of each weight: ``(B, C, …)`` to ``log_weights.shape``."""
         _, levels, orientations = self.prior.log_weights.shape
-        _, details = split(values.sum(0), levels)
+        axes = values.ndim - 2
+        _, details = split(values.sum(0), levels, axes)
         # A band is a rectangle: its plain sum is deterministic on a GPU, and waits for nothing.
-        sums = torch.stack([scale.sum((-2, -1)) for scale in details], 1)
-        return sums if orientations == 3 else sums.sum(2, keepdim=True)
+        sums = torch.stack([scale.flatten(2).sum(2) for scale in details], 1)
+        return sums if orientations > 1 else sums.sum(2, keepdim=True)
 
 
 def _root(square: Tensor) -> float:

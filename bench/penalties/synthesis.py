@@ -127,7 +127,11 @@ class CoupledPenalty(SynthesisPenalty):
     ) -> None:
         grey = weights.new_full((1, channels, *wavelets.bands.shape), 0.5)
         super().__init__(wavelets.analyse(grey), [wavelets], weights, smoothing, ridge, groups)
-        self.register_buffer("free", free_entries(groups.members(channels)).to(weights), persistent=False)
+        self.register_buffer(
+            "free",
+            free_entries(groups.members(channels, wavelets.orientations)).to(weights),
+            persistent=False,
+        )
         self.coupling = nn.Parameter(weights.new_zeros(wavelets.levels, self.free.shape[0]))
         # The last result of ``range``, with the version of the parameters: on a GPU, computing it waits for the device.
         self._cached_range: tuple[Tensor, tuple[int, int], tuple[float, float]] | None = None
@@ -137,7 +141,7 @@ class CoupledPenalty(SynthesisPenalty):
         return None
 
     def matrices(self) -> Tensor:
-        """N at every scale, ``(levels, 3C, 3C)``."""
+        """N at every scale, ``(levels, nC, nC)`` for n orientations."""
         M = torch.tensordot(LARGEST * torch.tanh(self.coupling / LARGEST), self.free, 1)
         return M.tril(-1) + M.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
 
@@ -203,9 +207,10 @@ def free_entries(members: Tensor) -> Tensor:
 
 def _mix(matrices: Tensor, c: Tensor) -> Tensor:
     """Multiply the (channel, orientation) pairs of coefficients ``(B, C, H, W)`` by the matrix of their scale."""
-    approximation, details = split(c, len(matrices))
+    axes = c.ndim - 2
+    approximation, details = split(c, len(matrices), axes)
     mixed = [(m @ d.flatten(1, 2).flatten(2)).view_as(d) for m, d in zip(matrices, details, strict=True)]
-    return join(approximation, mixed)
+    return join(approximation, mixed, axes)
 
 
 def _analyse(bases: Sequence[Wavelets], image: Tensor) -> Tensor:

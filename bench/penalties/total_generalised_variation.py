@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..operators.linear_autograd import linear
+from ..operators.splitting import check_flat
 from ..utils.arguments import call_label, real
 from .analysis import RIDGE, SMOOTHING, WEIGHT, AnalysisPrior, WeightedAnalysis, group_dual_prox
 from .finite_differences import (
@@ -43,7 +44,7 @@ class TotalGeneralisedVariation(WeightedAnalysis):
     bound: Tensor
     centre: Tensor
 
-    def __init__(self, weights: Tensor, shape: tuple[int, int, int], smoothing: float) -> None:
+    def __init__(self, weights: Tensor, shape: tuple[int, ...], smoothing: float) -> None:
         super().__init__(weights, smoothing, 0, shape[1:])
         self.channels = shape[0]
         self.primal_channels, self.dual_channels = 3 * shape[0], 5 * shape[0]
@@ -108,9 +109,10 @@ class TotalGeneralisedVariationPrior(AnalysisPrior):
     """Total generalised variation, before the size of an image is known."""
 
     def analysis(
-        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
     ) -> TotalGeneralisedVariation:
         """The penalty without its ridge."""
+        check_flat(self.label, shape)
         self.check(shape)
         weights = torch.full((2, shape[0]), WEIGHT, dtype=dtype, device=device)
         weights[1] *= SECOND

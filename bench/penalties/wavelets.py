@@ -1,4 +1,4 @@
-"""Orthonormal wavelets on a finite image, in time and memory linear in its pixels."""
+"""Orthonormal wavelets on a finite image or volume, in time and memory linear in its pixels."""
 
 from __future__ import annotations
 
@@ -15,33 +15,38 @@ from ..utils.errors import UserError
 from .wavelet_matrix import WaveletMatrix
 
 ORIENTATIONS = ("horizontal", "vertical", "diagonal")
+"""Those of images. Volumes have seven, see ``Wavelets.bands``."""
 DEFECT = 1e-10
 """Largest ``‖MᵀM − I‖`` of an orthonormal level. Filters of long wavelets are known to fewer digits: the defect of
 dmey is 5e-3, that of db38 5e-4."""
 
 
 class Wavelets(nn.Module):
-    """A separable, orthonormal, multi-level wavelet transform of images of one size, in Mallat's layout.
+    """A separable, orthonormal, multi-level wavelet transform of images or volumes of one size, in
+    Mallat's layout.
 
     ``ptwt``'s boundary filters are orthonormalised (QR), so ``synthesise`` is both the inverse and the adjoint of
     ``analyse``, and a prox taken in coefficients is exact. For a padded transform, a frame, it would not be.
 
     Args:
-        size: height and width; ``UserError`` unless divisible by ``2**levels`` and long enough for the filter.
+        size: height and width, or depth, height and width; ``UserError`` unless divisible by ``2**levels`` and long
+            enough for the filter.
         wavelet: name of an orthogonal wavelet of PyWavelets; ``UserError`` for others.
         levels: number of scales, at least 1.
         dtype, device: of the matrices.
 
     Attributes:
-        bands: ``(H, W)`` of int64. 0 is the approximation; the detail of scale ``j`` (0 the finest) and
-            orientation ``o`` is ``1 + 3 j + o``, orientations in the order of ``ORIENTATIONS``.
+        bands: ``(H, W)`` or ``(D, H, W)`` of int64. 0 is the approximation; the detail of scale ``j`` (0 the finest)
+            and orientation ``o`` is ``1 + n j + o`` for n orientations, 3 of images and 7 of volumes. The binary
+            digits of ``o + 1`` say along which axes it is of high frequency, the last digit for the first axis; for
+            images that is the order of ``ORIENTATIONS``.
     """
 
     bands: Tensor
 
     def __init__(
         self,
-        size: tuple[int, int],
+        size: tuple[int, ...],
         wavelet: str = "db4",
         levels: int = 3,
         *,
@@ -52,9 +57,9 @@ class Wavelets(nn.Module):
         check_size(size, wavelet, levels)
         self.wavelet = wavelet
         self.levels = levels
-        self.size = (int(size[0]), int(size[1]))
+        self.size = tuple(int(side) for side in size)
         bands = torch.zeros(size, dtype=torch.int64)
-        # A square image has one matrix a level for both dimensions.
+        # Equal sides share one matrix a level.
         lengths = sorted({side >> j for side in size for j in range(levels)})
         self.axes = nn.ModuleDict({str(n): WaveletMatrix(wavelet, n, dtype, device) for n in lengths})
         defect = max(axis.defect for axis in self._axes())
@@ -64,33 +69,39 @@ class Wavelets(nn.Module):
                 f"one: give haar, db2 to db16, sym2 to sym16, or coif1 to coif10"
             )
         for j in range(levels):
-            h, w = self._sides(j + 1)
-            bands[h : 2 * h, :w] = 1 + 3 * j
-            bands[:h, w : 2 * w] = 2 + 3 * j
-            bands[h : 2 * h, w : 2 * w] = 3 + 3 * j
+            sides = self._sides(j + 1)
+            for o in range(self.orientations):
+                high = [(o + 1) >> axis & 1 for axis in range(len(sides))]
+                corner = [slice(side * h, side * (h + 1)) for side, h in zip(sides, high, strict=True)]
+                bands[tuple(corner)] = 1 + self.orientations * j + o
         self.register_buffer("bands", bands.to(device))
 
+    @property
+    def orientations(self) -> int:
+        """Details at each place and scale: 3 of images, 7 of volumes."""
+        return 2 ** len(self.size) - 1
+
     def analyse(self, x: Tensor) -> Tensor:
-        """``W x``: images ``(..., H, W)`` to coefficients ``(..., H, W)`` of the same norm."""
+        """``W x``: images ``(..., H, W)``, or volumes, to coefficients of the same shape and norm."""
         self._check(x)
         return linear(x, self._analyse, self._synthesise)
 
     def synthesise(self, c: Tensor) -> Tensor:
-        """``Wᵀ c = W⁻¹ c``: coefficients ``(..., H, W)`` to images ``(..., H, W)``."""
+        """``Wᵀ c = W⁻¹ c``: coefficients to images or volumes."""
         self._check(c)
         return linear(c, self._synthesise, self._analyse)
 
     @property
     def defect(self) -> float:
         """A bound on ``‖WᵀW − I‖`` for the matrices as they are, in exact arithmetic."""
-        levels = (self._pair(level) for level in range(self.levels))
-        return math.prod((1 + a.defect) * (1 + b.defect) for a, b in levels) - 1
+        levels = (self._matrices(level) for level in range(self.levels))
+        return math.prod(1 + axis.defect for axes in levels for axis in axes) - 1
 
     @property
     def rounding(self) -> float:
         """A bound on ``‖fl(Wx) − Wx‖ / ‖x‖``, and the same for Wᵀ, in units of the rounding of the dtype."""
-        pairs = [self._pair(level) for level in range(self.levels)]
-        return sum(a.rounding + b.rounding for a, b in pairs)
+        levels = (self._matrices(level) for level in range(self.levels))
+        return sum(axis.rounding for axes in levels for axis in axes)
 
     def intact(self) -> bool:
         """Whether the matrices are those of the wavelet."""
@@ -101,9 +112,9 @@ class Wavelets(nn.Module):
         return _in_float64(self.size, self.wavelet, self.levels, str(self.bands.device))
 
     def _check(self, x: Tensor) -> None:
-        if x.shape[-2:] != self.size or x.ndim < 2:
+        if x.shape[-len(self.size) :] != self.size:
             raise UserError(
-                f"images or coefficients of {tuple(x.shape)} do not fit wavelets of {self.size[0]}×{self.size[1]}: "
+                f"images or coefficients of {tuple(x.shape)} do not fit wavelets of {times(self.size)}: "
                 f"build the penalty for the shape (C, H, W) of the images"
             )
         if x.is_complex():
@@ -119,8 +130,8 @@ class Wavelets(nn.Module):
     def _analyse(self, x: Tensor) -> Tensor:
         c = self._level(x.reshape(-1, *self.size), 0, adjoint=False)
         for level in range(1, self.levels):
-            h, w = self._sides(level)
-            c[:, :h, :w] = self._level(c[:, :h, :w], level, adjoint=False)
+            corner = self._corner(level)
+            c[corner] = self._level(c[corner], level, adjoint=False)
         return c.view(x.shape)
 
     def _synthesise(self, c: Tensor) -> Tensor:
@@ -128,31 +139,43 @@ class Wavelets(nn.Module):
         if self.levels > 1:
             x = x.clone()
         for level in reversed(range(1, self.levels)):
-            h, w = self._sides(level)
-            x[:, :h, :w] = self._level(x[:, :h, :w], level, adjoint=True)
+            corner = self._corner(level)
+            x[corner] = self._level(x[corner], level, adjoint=True)
         return self._level(x, 0, adjoint=True).view(c.shape)
 
     def _level(self, x: Tensor, level: int, adjoint: bool) -> Tensor:
-        rows, columns = self._pair(level)
-        return columns.columns(rows.rows(x, adjoint), adjoint)
+        *matrices, last = self._matrices(level)
+        shape = x.shape
+        for axis, matrix in enumerate(matrices):
+            before = math.prod(shape[: axis + 1])
+            x = matrix.rows(x.reshape(before, matrix.length, -1), adjoint)
+        return last.columns(x.reshape(-1, *shape[-2:]), adjoint).view(shape)
 
-    def _pair(self, level: int) -> tuple[WaveletMatrix, WaveletMatrix]:
-        h, w = self._sides(level)
-        return cast(WaveletMatrix, self.axes[str(h)]), cast(WaveletMatrix, self.axes[str(w)])
+    def _matrices(self, level: int) -> list[WaveletMatrix]:
+        return [cast(WaveletMatrix, self.axes[str(side)]) for side in self._sides(level)]
+
+    def _corner(self, level: int) -> tuple[slice, ...]:
+        """Of a batch: what the level transforms."""
+        return slice(None), *(slice(side) for side in self._sides(level))
 
     def _axes(self) -> list[WaveletMatrix]:
         return [cast(WaveletMatrix, axis) for axis in self.axes.values()]
 
-    def _sides(self, level: int) -> tuple[int, int]:
-        return self.size[0] >> level, self.size[1] >> level
+    def _sides(self, level: int) -> tuple[int, ...]:
+        return tuple(side >> level for side in self.size)
 
 
 @functools.lru_cache(maxsize=16)
-def _in_float64(size: tuple[int, int], wavelet: str, levels: int, device: str) -> Wavelets:
+def _in_float64(size: tuple[int, ...], wavelet: str, levels: int, device: str) -> Wavelets:
     return Wavelets(size, wavelet, levels, dtype=torch.float64, device=device)
 
 
-def check_size(size: tuple[int, int], wavelet: str, levels: int) -> None:
+def times(size: tuple[int, ...]) -> str:
+    """``12×16`` for ``(12, 16)``."""
+    return "×".join(str(side) for side in size)
+
+
+def check_size(size: tuple[int, ...], wavelet: str, levels: int) -> None:
     """Raise a ``UserError`` that says what to change if images of ``size`` do not admit the transform."""
     try:
         filters = pywt.Wavelet(wavelet)  # pyright: ignore[reportAttributeAccessIssue]
@@ -167,11 +190,11 @@ def check_size(size: tuple[int, int], wavelet: str, levels: int) -> None:
     for side in size:
         if side < least:
             raise UserError(
-                f"images of {size[0]}×{size[1]} are too small for {levels} levels of {wavelet}: "
+                f"images of {times(size)} are too small for {levels} levels of {wavelet}: "
                 f"a side needs at least {least} pixels"
             )
         if side % step:
             raise UserError(
-                f"images of {size[0]}×{size[1]} do not divide into {levels} levels: "
-                f"make both sides multiples of {step}, e.g. {side - side % step}"
+                f"images of {times(size)} do not divide into {levels} levels: "
+                f"make {'both' if len(size) == 2 else 'all'} sides multiples of {step}, e.g. {side - side % step}"
             )

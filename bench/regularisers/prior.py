@@ -12,6 +12,7 @@ import torch
 from ..denoisers import WeightFile, weight_file
 from ..denoisers.weights import load_weights, shipped_weights
 from ..operators.gradient_step import GradientStep, SmoothRegulariser
+from ..operators.splitting import check_flat
 from ..utils.arguments import call_label, switch, with_argument
 from ..utils.errors import UserError
 from .fields_of_experts import FieldsOfExperts
@@ -125,14 +126,15 @@ class LearnedPrior:
         return regulariser.to(device, dtype)
 
     def operator(
-        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> GradientStep:
         """See ``Prior.operator``; raises ``UserError`` for colour images too."""
         self.check(shape)
         return GradientStep(self.regulariser(dtype, device), step)
 
-    def check(self, shape: tuple[int, int, int]) -> None:
-        """Raise ``UserError`` for images ``(C, H, W)`` that are not grey."""
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise ``UserError`` for images ``(C, H, W)`` that are not grey, and volumes."""
+        check_flat(self.label, shape)
         if shape[0] != 1:
             raise UserError(f"{self.label} takes grey images, not {shape[0]} channels: choose a grey task")
 

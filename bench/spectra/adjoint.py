@@ -16,7 +16,7 @@ PAIRS = 2
 
 
 @torch.no_grad()
-def check_adjoint(physics: LinearPhysics, shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+def check_adjoint(physics: LinearPhysics, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     """Check ``⟨Ax, z⟩ = ⟨x, A'z⟩`` for two random pairs x, z, on the CPU.
 
     A product that holds for random vectors holds for all of them, with probability 1 and up to rounding.

@@ -19,7 +19,7 @@ ROUNDING = 1e-12
 """Relative to the largest eigenvalue: more than the transform of a kernel rounds off."""
 
 
-def folds(physics: Downsampling, shape: tuple[int, int, int]) -> bool:
+def folds(physics: Downsampling, shape: tuple[int, ...]) -> bool:
     """Whether a physics is a circular filter of one kernel and decimation of images of ``shape`` by a divisor."""
     kernel = physics.filter
     return (
@@ -44,7 +44,7 @@ def kernel_transform(kernel: Tensor, shape: tuple[int, ...]) -> Tensor:
     return cast(Tensor, filter_fft(kernel, shape, real_fft=False, dims=(-2, -1)))
 
 
-def aliased_spectrum(physics: Downsampling, shape: tuple[int, int, int]) -> Spectrum:
+def aliased_spectrum(physics: Downsampling, shape: tuple[int, ...]) -> Spectrum:
     """The spectrum, computed in float64, of a physics that ``folds`` images of ``shape``."""
     factor, kernel = int(physics.factor), cast(Tensor, physics.filter).detach().double()
     power = kernel_transform(kernel, shape).abs().square()

@@ -18,7 +18,7 @@ from .lanczos import largest_ritz
 from .spectrum import Basis, HasSpectrum, Spectrum
 
 
-def spectrum_of(physics: LinearPhysics, shape: tuple[int, int, int]) -> Spectrum:
+def spectrum_of(physics: LinearPhysics, shape: tuple[int, ...]) -> Spectrum:
     """Bounds on the eigenvalues of ``AᵀA``: exact or proven where the physics is known, otherwise an estimate.
 
     The upper end of an estimate is the largest Ritz value and its residual; eigenvalues may lie beyond it.
@@ -35,7 +35,7 @@ def spectrum_of(physics: LinearPhysics, shape: tuple[int, int, int]) -> Spectrum
     return Spectrum(0.0, largest, Basis.ESTIMATE, ritz.value, ritz.applications)
 
 
-def known_enclosure(physics: LinearPhysics, shape: tuple[int, int, int]) -> Spectrum | None:
+def known_enclosure(physics: LinearPhysics, shape: tuple[int, ...]) -> Spectrum | None:
     """Exact or proven bounds on the eigenvalues of ``AᵀA`` on images of ``shape``; ``None`` if there are none.
 
     Exact singular values of a ``DecomposablePhysics`` are taken from its mask, as it states them.
@@ -60,7 +60,7 @@ def transposes(physics: Tomography) -> bool:
     return bool(physics.fan_beam or physics.adjoint_via_backprop)
 
 
-def _projections(physics: Tomography, shape: tuple[int, int, int]) -> Spectrum | None:
+def _projections(physics: Tomography, shape: tuple[int, ...]) -> Spectrum | None:
     """A projection sums bilinear interpolations, whose weights are not negative; nor are those of ``AᵀA``, then."""
     double = in_float64(physics)
     one = torch.ones(1, *shape, dtype=torch.float64)

@@ -78,6 +78,6 @@ class Spectrum:
 class HasSpectrum(Protocol):
     """A physics that states its own bounds."""
 
-    def spectrum(self, shape: tuple[int, int, int]) -> Spectrum:
+    def spectrum(self, shape: tuple[int, ...]) -> Spectrum:
         """The eigenvalues of ``AᵀA`` on images of ``shape`` ``(C, H, W)``."""
         ...

@@ -18,7 +18,8 @@ from ..spectra import Spectrum, check_adjoint, spectrum_of
 from ..utils.errors import UserError
 from ..utils.random_streams import stream, stream_seed
 from .complex_images import COMPLEX, with_phase
-from .images import ImageFile, Images, Layout, crops
+from .images import ImageFile, Images, Layout, crops, volumes_of
+from .volume_files import volume_crops
 
 PEAK = 1.0
 """Largest value of an image; images are in [0, 1]."""
@@ -28,9 +29,12 @@ class PhysicsFactory(Protocol):
     """Makes a physics once the size of an image is known; draws random parts from ``rng``, on the CPU."""
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> LinearPhysics:
-        """The physics for images of ``shape`` ``(C, H, W)``, with an exact adjoint; measurements have any shape."""
+        """The physics for images of ``shape`` ``(C, H, W)``, or volumes of ``(C, D, H, W)``, with an exact adjoint.
+
+        Measurements have any shape.
+        """
         ...
 
 
@@ -45,6 +49,7 @@ class Task:
             bring their own.
         prior, step: the prior of the learned operator, and the initial step τ; ``None`` for 1/‖A‖², by its bound.
         splitting: the algorithm whose iteration is the operator.
+        axes: 2 for images, 3 for volumes.
     """
 
     label: str = field(compare=False)
@@ -53,16 +58,21 @@ class Task:
     prior: Prior
     step: float | None
     splitting: Splitting = forward_backward()  # noqa: RUF009 (frozen)
+    axes: int = 2
 
     @property
     def channels(self) -> int:
         """1 for grey images, 2 for complex ones, by real and imaginary part, 3 for colour."""
         return len(self.noise)
 
+    def shape(self, side: int) -> tuple[int, ...]:
+        """``(C, H, W)`` of a square image, or ``(C, D, H, W)`` of a cube, of ``side`` pixels."""
+        return (self.channels, *(side,) * self.axes)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images ``(B, C, H, W)``, their measurements, of any shape, and images from which the iteration starts."""
+    """Images ``(B, C, H, W)``, or volumes, their measurements, of any shape, and where the iteration starts."""
 
     truth: Tensor
     y: Tensor
@@ -183,7 +193,7 @@ def build_problem(
             adjoint of A.
     """
     device = torch.device(device)
-    shape = (task.channels, layout.crop, layout.crop)
+    shape = task.shape(layout.crop)
     physics = task.physics(shape, stream(seed, "masks", draw), dtype, device)
     exact = task.physics(shape, stream(seed, "masks", draw), torch.float64, torch.device("cpu"))
     check_adjoint(exact, shape, torch.float64)
@@ -205,9 +215,12 @@ def build_problem(
         return Batch(truth, y, torch.add(grey, descent, alpha=length))
 
     def cut(files: tuple[ImageFile, ...], count: int, place: int) -> Tensor:
-        if task.channels == COMPLEX:
-            return with_phase(crops(files, 1, layout.crop, count, place, layout.mirror))
-        return crops(files, task.channels, layout.crop, count, place, layout.mirror)
+        channels = 1 if task.channels == COMPLEX else task.channels
+        if task.axes == 3:
+            truth = volume_crops(images.source, volumes_of(images, files), layout.crop, count, place, layout.mirror)
+        else:
+            truth = crops(files, channels, layout.crop, count, place, layout.mirror)
+        return with_phase(truth) if task.channels == COMPLEX else truth
 
     train_files, validation_files = _split(images.train) if layout.validation else (images.train, ())
     train = cut(train_files, layout.train, stream_seed(seed, "training crops"))
@@ -233,7 +246,7 @@ def _split(files: tuple[ImageFile, ...]) -> tuple[tuple[ImageFile, ...], tuple[I
     return tuple(file for file in files if file not in validation), validation
 
 
-def first_step(task: Task, physics: LinearPhysics, shape: tuple[int, int, int]) -> float:
+def first_step(task: Task, physics: LinearPhysics, shape: tuple[int, ...]) -> float:
     """The initial step τ of a task with a physics for images of ``shape``. Raises ``UserError`` if A is 0."""
     if task.step is not None:
         return task.step

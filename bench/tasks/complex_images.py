@@ -12,7 +12,7 @@ COMPLEX = 2
 
 
 def with_phase(magnitude: Tensor) -> Tensor:
-    """A complex image of a grey one: ``(B, 1, H, W)`` to ``(B, 2, H, W)``.
+    """A complex image of a grey one: ``(B, 1, H, W)`` to ``(B, 2, H, W)``; or volume, whose slices have one phase.
 
     The phase is smooth, as that of a receiver coil, the same for every image, and between 0 and 90°: both parts then
     lie in [0, 1] as other images do, and mid-grey lies in their middle. The phase of a whole image is arbitrary, so
@@ -27,5 +27,5 @@ def with_phase(magnitude: Tensor) -> Tensor:
 
 
 def shown(image: Tensor) -> Tensor:
-    """What is looked at and scored: the magnitude ``(B, 1, H, W)`` of complex images, other images as they are."""
+    """What is looked at and scored: the magnitude ``(B, 1, …)`` of complex images, other images as they are."""
     return image.norm(dim=1, keepdim=True) if image.shape[1] == COMPLEX else image

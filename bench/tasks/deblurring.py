@@ -22,7 +22,7 @@ class GaussianBlur:
     sigma: float
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> DecomposablePhysics:
         """The blur for images of ``shape``."""
         return circular_blur(gaussian_blur(sigma=(self.sigma, self.sigma)), shape, dtype, device)
@@ -35,7 +35,7 @@ class MotionBlur:
     length: int
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> DecomposablePhysics:
         """The blur for colour images of ``shape``."""
         n = self.length
@@ -47,7 +47,7 @@ class MotionBlur:
 
 
 def circular_blur(
-    kernel: torch.Tensor, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device
+    kernel: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> DecomposablePhysics:
     """Circular convolution with ``kernel`` ``(1, 1 or C, h, w)``. Raises ``UserError`` if the images are smaller."""
     if max(kernel.shape[-2:]) > min(shape[1:]):

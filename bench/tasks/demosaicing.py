@@ -19,7 +19,7 @@ class Bayer:
     """Bayer's pattern: two green pixels in four, one red and one blue."""
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> DecomposablePhysics:
         """The mask of colour images of ``shape``. Raises ``UserError`` for images of other than three channels."""
         if shape[0] != 3:

@@ -19,7 +19,7 @@ class Identity:
     """The identity measurement."""
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> DecomposablePhysics:
         """The identity for images of ``shape``."""
         return IdentityPhysics(device=device)

@@ -80,7 +80,7 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
 
     Args:
         source: ``None`` for the photographs of the scikit-image wheel; another name of ``PACKAGED`` for medical images
-            of packages; a folder; a file of several slices; or a name of ``DOWNLOADS``. Subfolders ``train`` and
+            of packages; a folder of images or volumes; a file of several slices; or a name of ``DOWNLOADS``. Subfolders ``train`` and
             ``test`` split a folder; otherwise every fourth file in alphabetical order is for testing. Of a single file,
             the last quarter of its slices is.
         colour: leave out the wheel's grey photographs.
@@ -192,6 +192,18 @@ def _download(name: str) -> Path:
 def path_of(image: ImageFile) -> Path:
     """The file of an image."""
     return image.file if isinstance(image, Slice) else image
+
+
+def volumes_of(images: Images, files: tuple[ImageFile, ...]) -> tuple[Path, ...]:
+    """The files of some of the images, each once, for tasks that take whole volumes.
+
+    Raises ``UserError`` if a file is both trained and tested on, as a single file of slices is.
+    """
+    if shared := {path_of(image) for image in images.train} & {path_of(image) for image in images.test}:
+        raise UserError(
+            f"{min(shared).name} is one volume, too few to train and test on volumes: give a folder of two or more"
+        )
+    return tuple(dict.fromkeys(path_of(image) for image in files))
 
 
 def _digest(images: tuple[ImageFile, ...]) -> str:

@@ -21,7 +21,7 @@ class LostPixels:
     share: float
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> DecomposablePhysics:
         """The mask that ``rng`` draws for images of ``shape``."""
         mask = torch.rand(1, *shape[1:], generator=rng, dtype=torch.float64) >= self.share

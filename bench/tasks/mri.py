@@ -27,14 +27,14 @@ class Lines:
     acceleration: float
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> DecomposablePhysics:
         """The measurement of images of ``shape``, ``(2, H, W)``; k-space has the same shape."""
         mask = cartesian_mask(shape, self.acceleration, rng)
         return MRI(mask=mask.to(device, dtype), device=device)
 
 
-def cartesian_mask(shape: tuple[int, int, int], acceleration: float, rng: torch.Generator) -> torch.Tensor:
+def cartesian_mask(shape: tuple[int, ...], acceleration: float, rng: torch.Generator) -> torch.Tensor:
     """A mask ``(1, 2, H, W)`` of float64: whole columns are measured or not.
 
     Raises ``UserError`` for images that are not complex.

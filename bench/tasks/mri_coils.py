@@ -29,7 +29,7 @@ class Coils:
     acceleration: float
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> LinearPhysics:
         """The measurement of images of ``shape``, ``(2, H, W)``; measurements are ``(2, coils, H, W)``."""
         mask = cartesian_mask(shape, self.acceleration, rng)

@@ -24,7 +24,7 @@ class Counts:
     photons: float
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> LinearPhysics:
         """The measurement of images of ``shape``; counts are divided by ``photons``."""
         blur = GaussianBlur(self.blur)(shape, rng, dtype, device)

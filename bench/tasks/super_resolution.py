@@ -27,7 +27,7 @@ class Decimation:
     factor: int
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> LinearPhysics:
         """The measurement of images of ``shape``; measurements are ``(C, H/s, W/s)``.
 

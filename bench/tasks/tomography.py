@@ -22,7 +22,7 @@ class Projections:
     angles: int
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> LinearPhysics:
         """The projections of square images of ``shape``; measurements are ``(C, detectors, angles)``.
 

@@ -26,7 +26,7 @@ def parts(task: Task, size: int, dtype: torch.dtype, device: torch.device) -> di
     T is applied without a tape, as by a forward solver. All vector–Jacobian products use one tape, as those of an
     adjoint solver.
     """
-    shape = (task.channels, size, size)
+    shape = task.shape(size)
     rng = torch.Generator().manual_seed(0)
     physics = task.physics(shape, rng, dtype, device)
     operator = task.splitting.operator(

@@ -67,7 +67,7 @@ class Edges:
         return f"edges({self.weight:g})"
 
     def operator(
-        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> Operator:
         """The operator for images ``(C, H, W)``."""
         return EdgeStep(step, torch.tensor(self.weight, dtype=dtype, device=device))

@@ -38,7 +38,7 @@ class LostRows:
     low: float = 0.1
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> DecomposablePhysics:
         """The mask that ``rng`` draws for images of ``shape`` ``(C, H, W)``."""
         height = shape[1]

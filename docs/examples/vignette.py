@@ -34,7 +34,7 @@ class DarkCorners(LinearPhysics):
         """The adjoint."""
         return self.blur.A_adjoint(self.v * y)
 
-    def spectrum(self, shape: tuple[int, int, int]) -> Spectrum:
+    def spectrum(self, shape: tuple[int, ...]) -> Spectrum:
         """The bounds, from which L and certificates follow."""
         power = self.blur.mask.double().square()
         least, largest = float(self.v.min()) ** 2, float(self.v.max()) ** 2
@@ -51,7 +51,7 @@ class Corners:
     """Makes the measurement once the size of an image is known."""
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> LinearPhysics:
         """The measurement of images of ``shape`` ``(C, H, W)``."""
         blur = BlurFFT(shape, gaussian_blur(sigma=(1.0, 1.0)).to(device, dtype), device=device)

@@ -37,6 +37,8 @@ STUDIES = {
     "bench.studies.denoiser_training.train": {""},
     "bench.studies.gallery": {""},
     "bench.studies.hero_picture": {""},
+    "bench.studies.largest_image.memory": {""},
+    "bench.studies.largest_image.whole_volume": {""},
     "bench.studies.learned_gain": {""},
     "bench.studies.modality_pictures": {""},
     "bench.studies.regulariser_training.compare": {""},

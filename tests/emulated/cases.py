@@ -60,6 +60,8 @@ TASKS = (
     "super_resolution(l1) by half_quadratic",
     "demosaicing(orientations_colours)",
     "poisson(huber)",
+    "deblurring_volume(huber)",
+    "mri_volume(colours(0.01, 0.02)) by douglas_rachford",
 )
 """Every penalty and denoiser, every physics, one and three channels, learned weights, layers, every splitting."""
 

@@ -14,7 +14,9 @@ def energy(penalty: WeightedPenalty | SynthesisPenalty, state: Tensor) -> Tensor
     d = penalty.smoothing
     size = penalty.magnitude(penalty.analyse(state))
     huber = torch.where(size > d, size - d / 2, size.square() / (2 * d) if d else size)
-    weights = penalty.expand(by_band(penalty.log_weights.exp())) / penalty.groups.copies
+    weights = penalty.expand(
+        by_band(penalty.log_weights.exp(), penalty.orientations)
+    ) / penalty.groups.copies(penalty.orientations)
     centre = penalty.centre if isinstance(penalty, SynthesisPenalty) else 0.5
     ridge = penalty.ridge / 2 * (state - centre).square().flatten(1).sum(1)
     return (weights * huber).flatten(1).sum(1) + ridge

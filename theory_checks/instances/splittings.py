@@ -67,13 +67,13 @@ class TrivialPenalty:
     learns_synthesis: bool = False
 
     def without_ridge(
-        self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
     ) -> Regulariser:
         """g."""
         return TrivialRegulariser(self.kept, 0.0)
 
     def operator(
-        self, shape: tuple[int, int, int], step: float, dtype: torch.dtype, device: torch.device | str
+        self, shape: tuple[int, ...], step: float, dtype: torch.dtype, device: torch.device | str
     ) -> Operator:
         """Forward–backward."""
         return ForwardBackward(TrivialRegulariser(self.kept, self.ridge), step)

@@ -76,7 +76,7 @@ def _state_as_image(self: DouglasRachford, state: Tensor, data: DataFidelity | N
 
 
 def _ridge_kept(
-    self: Penalty, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device | str
+    self: Penalty, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
 ) -> Regulariser:
     return self.build(shape, dtype, device)
 

@@ -38,7 +38,7 @@ class AsymmetricBlur:
     """A blur with an asymmetric kernel. The other physics are symmetric and would hide A in place of Aᵀ."""
 
     def __call__(
-        self, shape: tuple[int, int, int], rng: torch.Generator, dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], rng: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> DecomposablePhysics:
         """Build the blur for images of ``shape``, ``(C, H, W)``."""
         kernel = torch.zeros(1, 1, 3, 3, dtype=dtype, device=device)

@@ -19,7 +19,7 @@ from ...utils.atomic_files import make_folder, write_atomically
 from ...utils.json_values import finite
 from ...utils.precision import disable_tf32
 from ...utils.provenance import device_name, provenance
-from .search import MOST, Search, largest_image, search_grid
+from .search import MOST, POWER, Search, largest_image, search_grid
 from .trial import UNITS
 
 TASKS = ("deblurring_colour(l1)", "deblurring_colour(drunet)")
@@ -66,7 +66,7 @@ def study(
         result = state.reason
         if not result:
             last = state.trials[-1]
-            result = f"{last.crop}² {'fits' if last.fits else 'does not fit'}"
+            result = f"{last.crop}{POWER[state.axes]} {'fits' if last.fits else 'does not fit'}"
         progress(f"{state.task} · {state.solver}: {result}")
         write([*finished, state])
 
@@ -96,9 +96,11 @@ def _row(state: Search, grid: int) -> list[str]:
         trials += "; the time was up"
     size, peak, per_pixel, seconds = "none", "–", "–", "–"
     if best is not None:
-        size = f"{best.crop}²" + " (none larger was tried)" * (best.crop + grid > MOST)
+        size = f"{best.crop}{POWER[state.axes]}" + " (none larger was tried)" * (
+            best.crop + grid > MOST[state.axes]
+        )
         if best.peak is not None:
-            peak, per_pixel = f"{best.peak / UNITS['MiB']:.1f}", f"{best.peak / best.crop**2:.0f}"
+            peak, per_pixel = f"{best.peak / UNITS['MiB']:.1f}", f"{best.peak / best.crop**state.axes:.0f}"
         if best.seconds is not None:
             seconds = f"{best.seconds:.3g}"
     return [f"`{state.task}`", f"`{state.solver}`", size, peak, per_pixel, seconds, trials]
@@ -106,8 +108,8 @@ def _row(state: Search, grid: int) -> list[str]:
 
 _LEGEND = """
 ---
-A training step in float32 on one square image of that side stays within the limit; on the next multiple of the grid it
-does not. *peak*: bytes alive at once, those of the image, its measurement and the weights among them; on a GPU those of
-the allocator, in its blocks; on a CPU the sum of the storages. *seconds* are of one step, the second on that image, and
-no timing: `python -m bench run gpu` takes those.
+A training step in float32 on one square image, or one cube, of that side stays within the limit; on the next multiple
+of the grid it does not. *peak*: bytes alive at once, those of the image, its measurement and the weights among them; on
+a GPU those of the allocator, in its blocks; on a CPU the sum of the storages. *seconds* are of one step, the second on
+that image, and no timing: `python -m bench run gpu` takes those.
 """

@@ -1,4 +1,4 @@
-"""One training step on one synthetic image, within a limit of memory."""
+"""One training step on one synthetic image or volume, within a limit of memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 
 import torch
-from deepinv.physics import Inpainting
-from torch import nn
+from deepinv.physics import MRI, DecomposablePhysics, Inpainting
+from torch import Tensor, nn
 
 from solvers import Solver
 
@@ -16,7 +16,7 @@ from ...external import ExternalSolver
 from ...measurement.memory import free_memory, out_of_memory, peak_bytes
 from ...measurement.training import training_step
 from ...operators.compiled import channels_last
-from ...spectra import Basis, Spectrum
+from ...spectra import Basis, Spectrum, spectrum_of
 from ...tasks import Batch, Problem, Task
 from ...tasks.base import PEAK, first_step
 from ...utils.arguments import quantity
@@ -60,7 +60,7 @@ class Trial:
     """One training step on one image.
 
     Attributes:
-        crop: side of the image in pixels.
+        crop: side of the image in pixels, or of the cube in voxels.
         fits: whether the step stayed within the limit.
         peak: most bytes alive at once, with those of the problem; ``None`` if memory ran out.
         seconds: duration of a second step, without set-up; ``None`` if the step does not fit.
@@ -72,43 +72,53 @@ class Trial:
     seconds: float | None = None
 
 
-def synthetic_problem(task: Task, crop: int, device: torch.device) -> Problem:
-    """The task on one synthetic image of ``crop``², float32, made and measured on ``device``.
+def synthetic_problem(task: Task, sides: tuple[int, ...], device: torch.device) -> Problem:
+    """The task on one synthetic image or volume of ``sides``, float32, made and measured on ``device``.
 
     The memory of a step does not depend on the contents of an image, and photographs of 16,384² are rare. Blocks of
-    random colours give edges. The spectrum of the physics is nan: a step does not use it.
+    random colours give edges.
     """
-    shape = (task.channels, crop, crop)
+    coarse = torch.rand(1, task.channels, *(8,) * len(sides), generator=stream(0, "training crops"))
+    return problem_on(task, nn.functional.interpolate(coarse.to(device), size=sides, mode="nearest"))
+
+
+def problem_on(task: Task, truth: Tensor) -> Problem:
+    """The task on images or volumes ``(B, C, …)``, measured on their device and in their dtype.
+
+    Only a spectrum that the physics states is computed; others are nan, which forward–backward steps do not use. The
+    noise is that of seed 0, in float32.
+    """
+    shape, dtype, device = tuple(truth.shape[1:]), truth.dtype, truth.device
     torch.manual_seed(stream_seed(0, "everything else"))
-    physics = task.physics(shape, stream(0, "masks"), torch.float32, device)
+    physics = task.physics(shape, stream(0, "masks"), dtype, device)
     made = task.splitting.operator(
-        task.prior, physics, shape, first_step(task, physics, shape), torch.float32, device
+        task.prior, physics, shape, first_step(task, physics, shape), dtype, device
     )
     operator = channels_last(made)
     with torch.no_grad():
-        coarse = torch.rand(1, task.channels, 8, 8, generator=stream(0, "training crops")).to(device)
-        truth = nn.functional.interpolate(coarse, size=(crop, crop), mode="nearest")
-        noise = torch.tensor(task.noise, device=device)
+        noise = torch.tensor(task.noise, dtype=dtype, device=device)
         y = physics.A(truth)
-        y = y + noise.view(-1, *[1] * (y.ndim - 2)) * torch.randn(y.shape, device=device)
-        if isinstance(physics, Inpainting):
-            y = physics.A(y)
+        y = y + noise.view(-1, *[1] * (y.ndim - 2)) * torch.randn(y.shape, device=device).to(dtype)
+        if isinstance(physics, Inpainting | MRI):
+            y = physics.A(y) if isinstance(physics, Inpainting) else y * physics.mask
         grey = torch.full_like(truth, 0.5 * PEAK)
         start = grey + physics.A_adjoint(y - physics.A(grey))
-    batch, unknown = Batch(truth, y, start), Spectrum(math.nan, math.nan, Basis.ESTIMATE)
-    return Problem(operator, physics, batch, batch, unknown)
+    batch, spectrum = Batch(truth, y, start), Spectrum(math.nan, math.nan, Basis.ESTIMATE)
+    if isinstance(physics, DecomposablePhysics):
+        spectrum = spectrum_of(physics, shape)
+    return Problem(operator, physics, batch, batch, spectrum)
 
 
 def attempt(
     task: Task, solver: Solver | ExternalSolver, crop: int, device: torch.device, limit: int
 ) -> Trial:
-    """One training step on one image of ``crop``², within ``limit`` bytes.
+    """One training step on one image of ``crop``², or one volume of ``crop``³, within ``limit`` bytes.
 
     On a GPU the allocator enforces the limit. On a CPU the bytes alive at once are compared with it, and a step that
     runs out of memory does not fit either. Other exceptions are raised. Nothing stays allocated.
     """
     try:
-        problem = synthetic_problem(task, crop, device)
+        problem = synthetic_problem(task, (crop,) * task.axes, device)
         before = _allocated(problem, device)
         with peak_bytes(device) as peak_of_step:
             training_step(solver, problem, problem.train)

@@ -8,14 +8,17 @@ from deepinv.physics import MRI, Demosaicing, Downsampling, MultiCoilMRI, Tomogr
 
 from bench.operators import DataFidelity, data_fidelity
 from bench.operators.normal import ComposedNormal, SpectralNormal, normal_operator, spectrum_bounds
+from bench.operators.volume_blur import VolumeBlur
 from bench.tasks.mri import cartesian_mask
 from bench.tasks.mri_coils import simulated_maps
+from bench.tasks.mri_volume import encoding_mask
 from bench.utils.errors import UserError
 from tests.helpers.physics import draw
 from tests.helpers.tensors import F64
 
 N = 12
 MASK = cartesian_mask((2, N, N), 3.0, torch.Generator().manual_seed(1))
+VOLUME = encoding_mask((2, 4, 6, 5), 2.0, torch.Generator().manual_seed(1))
 
 
 def decimated(kernel, factor=2, channels=1):
@@ -31,6 +34,12 @@ PHYSICS = {
     "an even filter": (lambda: decimated(draw(3, 1, 1, 4, 6), 4), (1, N, N)),
     "a filter a colour": (lambda: decimated(draw(3, 1, 3, 5, 5), 2, 3), (3, N, N)),
     "one filter of three colours": (lambda: decimated(draw(3, 1, 1, 5, 5), 2, 3), (3, N, N)),
+    "a blur of volumes": (lambda: VolumeBlur((1, 4, 6, 7), 0.1 * draw(3, 1, 1, 3, 4, 5)), (1, 4, 6, 7)),
+    "a blur of volumes of even sides": (
+        lambda: VolumeBlur((1, 6, 4, 8), 0.1 * draw(3, 1, 1, 5, 3, 3)),
+        (1, 6, 4, 8),
+    ),
+    "one coil, volumes": (lambda: MRI(mask=VOLUME * draw(3, 1, 1, 4, 6, 5), three_d=True), (2, 4, 6, 5)),
 }
 
 

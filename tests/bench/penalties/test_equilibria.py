@@ -33,7 +33,7 @@ def test_without_coupling_the_equilibrium_is_that_of_the_groups(prior):
 def test_a_coupled_equilibrium_minimises_the_energy_of_its_image(prior, physics):
     """``½‖Ax − y‖² + Σ ω h(‖N_g (Ψx)_g‖) + ε/2 ‖NΨx − Ψ½‖²``, written out in the image, not in the state."""
     prior = replace(prior, ridge=max(prior.ridge, 0.1))  # the blur alone is singular: no rate without a ridge
-    physics, members = PHYSICS[physics](), prior.groups.members(3)
+    physics, members = PHYSICS[physics](), prior.groups.members(3, 3)
     y = physics.A(0.5 + 0.3 * draw(0, 1, 3, 8, 8))
     operator = small(prior).operator((3, 8, 8), 1.0, F64, "cpu")
     penalty, Psi = scatter(operator.prior, 0), operator.prior.wavelets
@@ -45,8 +45,8 @@ def test_a_coupled_equilibrium_minimises_the_energy_of_its_image(prior, physics)
 
     def energy(x):
         total = 0.5 * (physics.A(x) - y).square().sum()
-        low, details = split(Psi.analyse(x), 2)
-        grey_low, grey = split(Psi.analyse(torch.full_like(x, 0.5)), 2)
+        low, details = split(Psi.analyse(x), 2, 2)
+        grey_low, grey = split(Psi.analyse(torch.full_like(x, 0.5)), 2, 2)
         total = total + prior.ridge / 2 * (low - grey_low).square().sum()
         for j, (N, d, m) in enumerate(zip(penalty.matrices(), details, grey, strict=True)):
             s = torch.einsum("pq,qhw->phw", N, d[0].flatten(0, 1))

@@ -31,11 +31,11 @@ def test_magnitudes_are_those_of_a_plain_loop(groups):
 
 def test_a_plane_taken_apart_has_the_bands_of_the_wavelets_and_joins_again():
     bands = l1().build((1, 32, 64)).wavelets.bands[None, None]
-    approximation, details = split(bands, 3)
+    approximation, details = split(bands, 3, 2)
     assert (approximation == 0).all()
     for j, detail in enumerate(details):
         assert all((detail[:, :, o] == 1 + 3 * j + o).all() for o in range(3))
-    assert torch.equal(join(approximation, details), bands)
+    assert torch.equal(join(approximation, details, 2), bands)
 
 
 @pytest.mark.parametrize(("size", "levels"), [((32, 64), 3), ((8, 8), 1), ((72, 40), 2)])

@@ -46,7 +46,7 @@ def test_a_union_is_a_tight_frame():
 @coupled
 def test_the_matrices_are_triangular_with_determinant_one_in_each_group(prior):
     penalty = built(prior, 0)
-    members = prior.groups.members(3)
+    members = prior.groups.members(3, 3)
     apart = members[:, None] != members
     for N in penalty.matrices().detach():
         assert (N.triu(1) == 0).all()

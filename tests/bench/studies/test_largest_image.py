@@ -63,7 +63,7 @@ def test_a_trial_counts_the_bytes_of_a_step_on_real_images(solver):
     real = small_problem(task, size=64, dtype=torch.float32)
     with peak_bytes(CPU) as found:
         training_step(solver, real, real.train)
-    problem = synthetic_problem(task, 64, CPU)
+    problem = synthetic_problem(task, (64, 64), CPU)
     parts = [*problem.operator.parameters(), *problem.operator.buffers(), *problem.physics.buffers()]
     batch = problem.train
     held = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in parts}
@@ -165,3 +165,16 @@ def test_on_a_gpu_the_allocator_holds_to_the_limit():
     assert found.done
     assert {trial.fits for trial in found.trials} == {True, False}
     assert all(trial.peak is not None and trial.peak <= limit for trial in found.trials if trial.fits)
+
+
+def test_the_largest_cube_is_found():
+    task, axes = parse_task("deblurring_volume(huber)"), 3
+    trial = attempt(task, parse_solver("jfb(2)"), 32, CPU, 10**9)
+    assert trial.fits
+    assert trial.peak > 5 * 4 * 32**3
+    trials = []
+    while (crop := next_side(trials, 8, 10**9, 1024, axes)) is not None:
+        trials.append(Trial(crop, 300 * crop**3 <= 10**9, 300 * crop**3))
+    assert [trial.crop for trial in trials] == [8, 144, 152]
+    state = Search(task.label, "jfb(2)", axes, trials, done=True)
+    assert "| 144³ | 854.3 | 300 |" in to_markdown([state], 8)
