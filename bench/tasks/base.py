@@ -217,7 +217,9 @@ def build_problem(
     def cut(files: tuple[ImageFile, ...], count: int, place: int) -> Tensor:
         channels = 1 if task.channels == COMPLEX else task.channels
         if task.axes == 3:
-            truth = volume_crops(images.source, volumes_of(images, files), layout.crop, count, place, layout.mirror)
+            truth = volume_crops(
+                images.source, volumes_of(images, files), layout.crop, count, place, layout.mirror
+            )
         else:
             truth = crops(files, channels, layout.crop, count, place, layout.mirror)
         return with_phase(truth) if task.channels == COMPLEX else truth

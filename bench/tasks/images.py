@@ -80,9 +80,9 @@ def find_images(source: str | None = None, *, colour: bool = False) -> Images:
 
     Args:
         source: ``None`` for the photographs of the scikit-image wheel; another name of ``PACKAGED`` for medical images
-            of packages; a folder of images or volumes; a file of several slices; or a name of ``DOWNLOADS``. Subfolders ``train`` and
-            ``test`` split a folder; otherwise every fourth file in alphabetical order is for testing. Of a single file,
-            the last quarter of its slices is.
+            of packages; a folder of images or volumes; a file of several slices; or a name of ``DOWNLOADS``. Subfolders
+            ``train`` and ``test`` split a folder; otherwise every fourth file in alphabetical order is for testing. Of
+            a single file, the last quarter of its slices is.
         colour: leave out the wheel's grey photographs.
 
     Raises:

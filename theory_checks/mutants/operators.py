@@ -58,7 +58,8 @@ def _curved_at_the_centre(self: ShrinkageBounds, x: Tensor, u: Tensor, radius: f
         curved = (2 / 3**0.5 * self.t * d / size.clamp_min(tiny).square()).minimum(self.s)
         grouped = self.prior.groups.orientations or self.prior.groups.colours
         parts = torch.where(near, self.s, torch.where(size > self.kink, curved if grouped else 0 * size, 0))
-        inflow = self.L * float((parts * cotangent).square().sum().div(self.prior.groups.copies).sqrt())
+        copies = self.prior.groups.copies(self.prior.orientations)
+        inflow = self.L * float((parts * cotangent).square().sum().div(copies).sqrt())
     return dataclasses.replace(right, J=min(right.J, inflow))
 
 

@@ -106,21 +106,24 @@ def penalty_kinks(operator: Operator, shape: torch.Size, data: DataFidelity) -> 
     assert isinstance(operator, ProximalOperator)
     prior = operator.prior
     assert isinstance(prior, Shrinkage)
-    channels, levels, orientations = prior.log_weights.shape
+    channels, levels, kinds = prior.log_weights.shape
+    orientations, axes = prior.orientations, len(shape) - 2
     with torch.no_grad():
         step = operator.step()
-        t = by_band(step * prior.log_weights.exp())
-        threshold = prior.expand(t).expand(shape[1], -1, -1)
+        t = by_band(step * prior.log_weights.exp(), orientations)
+        threshold = prior.expand(t).expand(shape[1], *axes * (-1,))
         coefficients_at_0 = prior.argument(*operator.prox_argument(torch.zeros(shape, dtype=t.dtype), data))
     # Number the groups: one for each place in a band, shared by orientations and colours that are joined.
     numbers = torch.arange(coefficients_at_0.numel()).view(coefficients_at_0.shape)
-    approximation, details = split(numbers, levels)
-    joined = [d[:, :, :1].expand_as(d) if orientations == 1 else d for d in details]
-    number = join(approximation, joined)[0]
+    approximation, details = split(numbers, levels, axes)
+    joined = [d[:, :, :1].expand_as(d) if kinds == 1 else d for d in details]
+    number = join(approximation, joined, axes)[0]
     if channels == 1 and shape[1] > 1:
         number = number[:1].expand_as(number)
     group_numbers = number.flatten()
-    bands = prior.expand(torch.arange(1 + 3 * levels)[None]).expand(shape[1], -1, -1).flatten()
+    bands = (
+        prior.expand(torch.arange(1 + orientations * levels)[None]).expand(shape[1], *axes * (-1,)).flatten()
+    )
     weights = bands + 100 * torch.arange(shape[1]).repeat_interleave(bands.numel() // shape[1]) * (
         channels > 1
     )

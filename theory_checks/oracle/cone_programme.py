@@ -12,6 +12,7 @@ from cvxpylayers.torch.cvxpylayer import CvxpyLayer
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.penalties.groups import Groups
 from bench.penalties.shrinkage import Shrinkage
 from bench.penalties.total_variation import TotalVariation
 from bench.tasks import Problem, Task
@@ -98,7 +99,7 @@ def _penalty(problem: Problem) -> tuple[Shrinkage | TotalVariation, tuple[NDArra
     """The penalty of the operator, and its groups by kind."""
     pixels = problem.train.truth[0].numel()
     for part in problem.operator.modules():
-        if isinstance(part, Shrinkage) and part.groups.copies == 1 and len(part.transforms) == 1:
+        if isinstance(part, Shrinkage) and part.groups == Groups() and len(part.transforms) == 1:
             # Band 0 is the approximation, which has no weight.
             bands = part.expand(torch.arange(1 + part.log_weights.numel()).double()[None]).flatten().numpy()
             kinds = range(1, 1 + part.log_weights.numel())
