@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Self
 
+import pywt
 import torch
-from ptwt.matmul_transform import construct_boundary_a
 from torch import Tensor, nn
 
 DENSE = 64
 """Largest length for which one dense product is as fast as tiles (measured in both precisions on one thread)."""
 HALF = 4
 """Outputs of a tile in the low half, and as many in the high half. 4 was the fastest of 2, 4, 8 and 16."""
-NOISE = 1e-13
-"""Largest entry that the orthonormalisation leaves in place of a zero; true entries exceed 1e-4."""
 
 
 class WaveletMatrix(nn.Module):
@@ -102,12 +99,20 @@ class WaveletMatrix(nn.Module):
 
 @functools.lru_cache(maxsize=32)
 def analysis(wavelet: str, length: int) -> Tensor:
-    """The orthonormal 1-D analysis matrix of one level, sparse ``(length, length)`` float64, without rounding noise."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse")  # torch's, about ptwt's construction
-        M = construct_boundary_a(wavelet, length).coalesce()
-    entries = M.values().abs() > NOISE
-    return torch.sparse_coo_tensor(M.indices()[:, entries], M.values()[entries], M.shape).coalesce()
+    """The orthonormal 1-D analysis matrix of one level, periodic, sparse ``(length, length)`` float64.
+
+    It is PyWavelets' mode ``periodization``: filters that leave at one end enter at the other, so that constants have
+    no details anywhere. Filters that are orthonormalised at the ends would have many there.
+    """
+    filters = pywt.Wavelet(wavelet)  # pyright: ignore[reportAttributeAccessIssue]
+    taps = torch.tensor([filters.dec_lo, filters.dec_hi], dtype=torch.float64)
+    size = taps.shape[1]
+    place, tap = torch.arange(length // 2)[:, None], torch.arange(size)
+    columns = (2 * place + size // 2 - tap) % length
+    rows = torch.arange(length).view(2, -1, 1).expand(2, -1, size)
+    indices = torch.stack((rows.flatten(), columns.repeat(2, 1).flatten()))
+    values = taps[:, None].expand(2, length // 2, size).flatten()
+    return torch.sparse_coo_tensor(indices, values, (length, length), check_invariants=True).coalesce()
 
 
 @functools.lru_cache(maxsize=64)

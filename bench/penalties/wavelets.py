@@ -17,16 +17,15 @@ from .wavelet_matrix import WaveletMatrix
 ORIENTATIONS = ("horizontal", "vertical", "diagonal")
 """Those of images. Volumes have seven, see ``Wavelets.bands``."""
 DEFECT = 1e-10
-"""Largest ``‖MᵀM − I‖`` of an orthonormal level. Filters of long wavelets are known to fewer digits: the defect of
-dmey is 5e-3, that of db38 5e-4."""
+"""Largest ``‖MᵀM − I‖`` of an orthonormal level. The filter of dmey is cut off: its defect is 7e-3."""
 
 
 class Wavelets(nn.Module):
     """A separable, orthonormal, multi-level wavelet transform of images or volumes of one size, in
     Mallat's layout.
 
-    ``ptwt``'s boundary filters are orthonormalised (QR), so ``synthesise`` is both the inverse and the adjoint of
-    ``analyse``, and a prox taken in coefficients is exact. For a padded transform, a frame, it would not be.
+    Filters are periodic, so ``synthesise`` is both the inverse and the adjoint of ``analyse``, and a prox taken in
+    coefficients is exact. For a padded transform, a frame, it would not be.
 
     Args:
         size: height and width, or depth, height and width; ``UserError`` unless divisible by ``2**levels`` and long
@@ -66,7 +65,7 @@ class Wavelets(nn.Module):
         if not defect <= DEFECT:
             raise UserError(
                 f"the wavelet {wavelet!r} is not orthonormal here (off by {defect:.0e}), so that its prox would not be "
-                f"one: give haar, db2 to db16, sym2 to sym16, or coif1 to coif10"
+                f"one: give haar, db2 to db38, sym2 to sym20, or coif1 to coif17"
             )
         for j in range(levels):
             sides = self._sides(j + 1)

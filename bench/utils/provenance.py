@@ -16,7 +16,7 @@ import torch
 
 from .. import INSTALLED, ROOT
 
-PACKAGES = ("torch", "deepinv", "ptwt", "numpy", "safetensors")
+PACKAGES = ("torch", "deepinv", "pywavelets", "numpy", "safetensors")
 QUALITY = (
     "solvers",
     "bench/denoisers",
