@@ -135,10 +135,11 @@ def draw(rows: list[Row]) -> Figure:
         handles.values(),
         handles.keys(),
         loc="lower center",
-        ncol=2,
+        ncol=len(present),
         fontsize=7,
         frameon=False,
         bbox_to_anchor=(0.5, 0),
     )
-    figure.tight_layout(rect=(0, 0.04 * (len(handles) + 0.5), 1, 1))
+    lines = math.ceil(len(handles) / len(present))
+    figure.tight_layout(rect=(0, 0.04 * (lines + 0.5), 1, 1))
     return figure

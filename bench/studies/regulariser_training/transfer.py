@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,6 @@ from solvers import Anderson, ForwardSolver, QuasiNewton
 
 from ...config.lookup import parse_task
 from ...operators import ForwardBackward, GradientStep
-from ...penalties import Penalty
 from ...regularisers import RidgeRegulariser
 from ...tasks import Batch, Problem, build_problem
 from ...tasks.images import Images, Layout
@@ -33,7 +32,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 MEASUREMENTS = ("deblurring({})", "tomography({})", "deblurring({}, noise=0.1)", "denoising({})")
 """Tasks by prior; the last is the one of the training."""
 PENALTY = "huber"
-"""The penalty to compare with, on Haar wavelets: longer ones answer to a constant image near the borders of a crop."""
+"""The penalty to compare with."""
 SMALLEST = -20
 """Factors from ``2^SMALLEST`` are tried."""
 
@@ -117,8 +116,6 @@ def row(
     cells: dict[str, str] = {}
     for prior in (*priors, PENALTY):
         task = parse_task(measurement.format(prior))
-        if isinstance(task.prior, Penalty):
-            task = replace(task, prior=replace(task.prior, wavelet="haar"))
         build, solver = partial(build_problem, task, images, layout, 0), solver_of(prior)
         problem = build()
         if not cells:
