@@ -28,8 +28,8 @@ class Anderson:
     problem by c scales the answer by c.
 
     Safeguard: a sample whose ``‖f‖`` exceeds ten times its best, or has not improved in several mixings, drops its
-    history and continues from its best point by plain steps. On a contraction, every second round of ``every``
-    applications then makes at least the progress of a Picard step.
+    history and continues from its best point. From its second failure on, it first takes plain steps, twice as many
+    after each failure. So it converges on every map whose plain iteration does, in whatever norm that contracts.
 
     Each sample gets its best measured point, with the residual measured there.
 
@@ -83,11 +83,16 @@ class Anderson:
 class _Mixing(Update):
     """Values and differences of the last applications, in ring buffers ``(samples, memory + 1, entries)``."""
 
+    growing = True
     needs_every_difference = True
 
     def __init__(self, x: Tensor, memory: int, every: int, shared: bool = False) -> None:
         self.patience = 2 + memory // every
         self._every = every
+        self._plain = torch.zeros(
+            len(x), dtype=torch.int64
+        )  # remaining plain steps of each sample, on the CPU
+        self._pause = torch.zeros_like(self._plain)
         self._y = x.new_zeros(x.shape[0], memory + 1, x.shape[1])
         self._f = torch.zeros_like(self._y)
         self._ridge = (memory + 1) * torch.finfo(x.dtype).eps
@@ -107,15 +112,21 @@ class _Mixing(Update):
         return torch.sub(y, x, out=self._f[:, slot])
 
     def next(self, y: Tensor) -> Tensor:
-        if self._since_mixing < self._every or self._filled == 1:
+        paused = self._plain > 0
+        self._plain = self._plain - 1
+        if self._since_mixing < self._every or self._filled == 1 or bool(paused.all()):
             self.aimed = False
             return y
-        self._since_mixing, self.aimed = 0, True
+        self._since_mixing, self.aimed = 0, ~paused if bool(paused.any()) else True
         gram, unit, _ = _gram(self._f[:, : self._filled])
         weights = self._weights(gram, unit)
-        return torch.bmm(weights.to(y)[:, None], self._y[:, : self._filled])[:, 0]
+        mixed = torch.bmm(weights.to(y)[:, None], self._y[:, : self._filled])[:, 0]
+        return torch.where(paused.to(y.device)[:, None], y, mixed) if bool(paused.any()) else mixed
 
     def reset(self, samples: Tensor) -> None:
+        self._plain = torch.where(samples, self._pause, self._plain)
+        first = self.patience * self._every
+        self._pause = torch.where(samples, (2 * self._pause).clamp_min(first), self._pause)
         mask = samples.to(self._f.device)
         # Assignment, because a factor of 0 would keep a nan in the dropped history.
         self._f[mask] = 0
@@ -128,7 +139,10 @@ class _Mixing(Update):
             self._active = self._active & ~samples
 
     def select(self, index: Tensor) -> None:
-        self._y, self._f, self._active = self._y[index], self._f[index], self._active[index.cpu()]
+        here = index.cpu()
+        self._y, self._f, self._active = self._y[index], self._f[index], self._active[here]
+        self._plain, self._pause = self._plain[here], self._pause[here]
+        self.aimed = self.aimed if isinstance(self.aimed, bool) else self.aimed[here]
 
     def inverse(self) -> Map:
         """Return ``v -> ≈ (I − Jᵀ)⁻¹v``, from the secant equations of the history.

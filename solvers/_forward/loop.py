@@ -29,6 +29,7 @@ class Update:
 
     Attributes:
         patience: measurements without progress after which a sample restarts from its best point; 0 for no safeguard.
+        growing: whether each restart of a sample doubles its patience, for steps that are plain for a while then.
         worse: residual, as a multiple of the best one of its sample, beyond which it restarts at once.
         aimed: samples whose point from the last ``next`` is where the acceleration expects the equilibrium, as a mask
             ``(samples,)`` or for all; plain steps and trials of a line search are not.
@@ -36,6 +37,7 @@ class Update:
     """
 
     patience = 0
+    growing = False
     worse = WORSE
     aimed: Tensor | bool = False
     needs_every_difference = False
@@ -100,6 +102,9 @@ def run_until_converged(
     best_x = best_y = x
     best = residual = distance = residuals
     stale = torch.zeros(len(x), dtype=torch.int64)
+    # A restart leads to the same point again unless something changes. T may contract in another norm than that of the
+    # residual, which then rises for as many steps as it likes before it falls.
+    patience = torch.full_like(stale, step.patience)
     active = torch.ones(len(x), dtype=torch.bool)
     near = torch.full_like(residual, SOON * tol)
     applications = evaluations = 0
@@ -154,7 +159,7 @@ def run_until_converged(
         if bool(ended.any()):
             step.freeze(ended)
         # `not <=` in place of `>`, so that a nan falls back to the best point as well.
-        failed = ~(size <= step.worse * best) | (stale >= step.patience) if step.patience else again
+        failed = ~(size <= step.worse * best) | (stale >= patience) if step.patience else again
         failed = (failed | again) & active
         with no_autocast(x):
             x = step.next(y) if following is None else following
@@ -163,6 +168,7 @@ def run_until_converged(
             if error is not None:
                 error.reset(failed)
             stale = torch.where(failed, 0, stale)
+            patience = torch.where(failed, 2 * patience, patience) if step.growing else patience
             x = _where(failed, best_y, x)
         x = _where(active, x, best_x)
         if isinstance(current, SupportsSelect) and int(active.sum()) <= SPARSE * len(active):
@@ -174,7 +180,7 @@ def run_until_converged(
                 error.select(index)
             x, best_x, best_y = x[on_device], best_x[on_device], best_y[on_device]
             best, residual, stale, active = best[index], residual[index], stale[index], active[index]
-            distance, place, near = distance[index], place[index], near[index]
+            distance, place, near, patience = distance[index], place[index], near[index], patience[index]
     worst, converged = float(residuals.max()), bool((distances <= tol).all())
     fraction = evaluations / (applications * len(result))
     return FixedPoint(from_rows(result, x0), SolveReport(applications, worst, converged, fraction))

@@ -41,8 +41,10 @@ STUDIES = {
     "bench.studies.largest_image.whole_volume": {""},
     "bench.studies.learned_gain": {""},
     "bench.studies.modality_pictures": {""},
+    "bench.studies.published.splittings": {""},
     "bench.studies.regulariser_training.compare": {""},
     "bench.studies.regulariser_training.train": {""},
+    "bench.studies.regulariser_training.transfer": {""},
     "theory_checks": {"attack", "mutations", "oracle", "peers"},
 }
 """Minutes at any size, and the leaderboard, which would write into docs/."""
@@ -93,6 +95,9 @@ def make_scans(folder: Path) -> None:
     y, x, z = np.mgrid[-1:1:40j, -1:1:36j, -1:1:24j]
     ball = np.exp(-3 * (y**2 + x**2 + z**2)) * (1 + 0.2 * np.sin(9 * x))
     nibabel.save(nibabel.Nifti1Image(ball, np.eye(4)), folder / "head.nii.gz")
+    (folder / "volumes").mkdir()
+    for title in ("first", "second"):
+        np.save(folder / "volumes" / f"{title}.npy", np.random.default_rng(0).random((32, 32, 32)))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from bench.utils.provenance import ROOT
 from tests.docs.pages import PAGES, agree, name, snippets
 
 ELSEWHERE = {
-    "docs/deepinv.md": "tests/test_wheel.py",  # where only the wheel is installed
+    "docs/deepinv.md": "tests/test_wheel_page.py",  # where only the wheel is installed
     # test_gallery.py runs those of docs/gallery.
     "docs/certificates.md": "tests/bench/measurement/test_trainer.py",
 }

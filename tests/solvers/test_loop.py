@@ -14,6 +14,7 @@ from tests.helpers.tensors import F64
 class Scripted:
     """Plain steps, except at the calls named; it remembers what it was told to forget."""
 
+    growing = False
     needs_every_difference = False
     worse = 10.0
 

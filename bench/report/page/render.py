@@ -7,14 +7,14 @@ import functools
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ... import ROOT
+from solvers import __version__
+
 from ...utils.errors import UserError
 from ...utils.json_values import finite
 
@@ -45,12 +45,6 @@ def _vega() -> str:
     except ImportError as error:
         raise UserError("a page needs vl-convert-python: install it, or write the page elsewhere") from error
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
-
-
-@functools.cache
-def project_version() -> str:
-    """Version of the project, from its ``pyproject.toml``."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
 def _static(name: str) -> str:
@@ -111,7 +105,7 @@ def render(
         sections=sections,
         data=embedded(data or {}),
         policy=policy,
-        version=project_version(),
+        version=__version__,
         style=Markup(_static("page.css")),
         scripts=[Markup(text) for text in texts],
     )

@@ -95,7 +95,7 @@ def test_no_application_rounds_off_more_than_it_says(penalty, splitting, physics
         with torch.no_grad():
             gap = float((T(x).double() - D(x.double())).norm())
         assert gap <= regularity.rounding(x)
-        assert regularity.rounding(x) <= 1e-4 * (float(x.norm()) + float(T.y.norm())) + 1e-4 * size
+        assert regularity.rounding(x) <= 1.1e-4 * (float(x.norm()) + float(T.y.norm()) + size)
 
 
 @each

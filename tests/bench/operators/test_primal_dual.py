@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.config.call_syntax import parse_call
+from bench.config.lookup import parse_task
 from bench.measurement.hypergradient import reference_gradient
 from bench.measurement.implicit_gradient import find_fixed_point
 from bench.operators import SPLITTINGS, chambolle_pock, douglas_rachford, half_quadratic, primal_dual
@@ -28,7 +29,10 @@ from bench.operators.primal_dual_factor import (
 )
 from bench.operators.splitting import HasFilters
 from bench.penalties import LearnedFilters, colours, filters, huber, l1, orientations, tgv, tv, union
+from bench.tasks import build_problem
+from bench.tasks.images import Layout, find_images
 from bench.utils.errors import UserError
+from solvers import Anderson, Picard
 from tests.helpers.tensors import F64, draw
 
 BOTH = (primal_dual(), chambolle_pock())
@@ -480,3 +484,15 @@ def test_what_an_operator_cannot_take_gets_one_line():
     for splitting in (*BOTH, half_quadratic()):
         with pytest.raises(UserError, match=r"dncnn is none: choose forward_backward$"):
             make(splitting, dncnn())
+
+
+def test_anderson_converges_where_a_residual_first_rises():
+    """T contracts in its weighted norm, so a restart from the best point alone led to the same points for ever."""
+    task = replace(parse_task("deblurring(huber(0.01, 0.005))"), splitting=primal_dual())
+    problem = build_problem(task, find_images(), Layout(64, 2, 1), 0, dtype=F64)
+    T, start = problem.bind(problem.train), problem.start(problem.train)
+    with torch.no_grad():
+        plain, mixed = (solve(T, start).report for solve in (Picard(1e-6, 1000), Anderson(1e-6, 1000)))
+    assert plain.converged
+    assert mixed.converged
+    assert mixed.applications < plain.applications

@@ -21,7 +21,9 @@ def reference(problem):
     return reference_gradient(T, parameters(problem), x0, problem.criterion(problem.train))
 
 
-@pytest.mark.parametrize("task", ["deblurring(huber)", "inpainting_colour(orientations_colours(0.01, 0.05))"])
+@pytest.mark.parametrize(
+    "task", ["deblurring(huber(0.01, 0.05))", "inpainting_colour(orientations_colours(0.01, 0.05))"]
+)
 def test_the_implicit_gradient_is_that_of_forward_backward(task):
     """Of every operator with the same minimiser; half-quadratic splitting has another."""
     expected = reference(small_problem(task)).gradient
@@ -59,9 +61,9 @@ def test_a_certificate_holds(task, splitting):
     "splitting", [douglas_rachford(gamma=1.0), forward_backward()], ids=lambda s: s.label
 )
 def test_a_bound_of_nothing_contains_the_defect_of_the_wavelets(splitting):
-    """At γ = 1, and τ = 1, ``H = 0`` in denoising, but for what db16 lacks of being orthonormal."""
+    """At γ = 1, and τ = 1, ``H = 0`` in denoising, but for what sym16 lacks of being orthonormal."""
     n, physics = 32, Denoising()
-    penalty = Penalty("a single basis", 0.0, 0.0, levels=1, union=("db16",))
+    penalty = Penalty("a single basis", 0.0, 0.0, levels=1, union=("sym16",))
     operator = splitting.operator(penalty, physics, (1, n, n), 1.0, F64, "cpu")
     T = operator.bind(torch.zeros(1, 1, n, n, dtype=F64), physics)
     H = operator.prox_argument(torch.eye(n * n, dtype=F64).view(-1, 1, n, n), T.data)[0].view(n * n, n * n)

@@ -131,7 +131,7 @@ def test_bad_input_is_a_line(tmp_path, capsys):
     assert not list(tmp_path.rglob("*.md"))
 
 
-@pytest.mark.parametrize("modality", [PICTURES[0], PICTURES[2]])
+@pytest.mark.parametrize("modality", [PICTURES[1], PICTURES[2]])
 def test_no_picture_is_empty_or_black(modality, tmp_path, monkeypatch):
     monkeypatch.setattr("bench.studies.modality_pictures.learn", lambda problem: None)
     found = picture(modality, 32)

@@ -60,7 +60,7 @@ def test_losses_are_those_of_all_crops_and_fall(exact):
 
 
 def test_rejected_trials_count(exact):
-    row = Row(restarted_jfb(5, 1), Starts.COLD, LBFGS(first=1e4), whole=True)
+    row = Row(restarted_jfb(5, 1), Starts.COLD, LBFGS(first=1e6), whole=True)
     assert learn(row, exact).products[-1] > 30
 
 

@@ -69,7 +69,7 @@ def test_what_is_no_volume_gets_one_clear_line(tmp_path, make, message):
 def test_nifti_without_nibabel_gets_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "nibabel", None)
     (tmp_path / "a.nii").write_bytes(b"")
-    with pytest.raises(UserError, match=r"a\.nii is NIfTI, which needs nibabel: pip install nibabel"):
+    with pytest.raises(UserError, match=r"a\.nii needs nibabel, which is not installed: pip install nibabel"):
         read_volume(tmp_path / "a.nii")
 
 

@@ -46,7 +46,7 @@ from tests.resilience.runs import members
         "neumann(12, 9)",
         "deq(1e-11)",
         "implicit(anderson(1e-11), gmres(1e-11))",
-        "certified(1e-9)",
+        "certified(1e-8)",
         "deepinv_jfb(5)",
         "deepinv_deq(40, 20)",
         "torchdeq_ift(40, 20)",

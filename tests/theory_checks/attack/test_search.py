@@ -34,7 +34,7 @@ FLAT = AttackTrial(
         leaf="kernel",
         kink=True,
         big=1e12,
-        seed=17,
+        seed=0,
     ),
     estimator="neumann",
     audit=True,
