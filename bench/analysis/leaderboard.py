@@ -16,10 +16,10 @@ from .over_seeds import column, largest_over_seeds
 WITHIN = 0.01
 """Relative error of the gradient up to which a solver is ranked by its cost."""
 RULE = (
-    "A solver's score is its mean place over the tasks that it was measured on, but those on which no solver "
-    "qualifies: by products of a training step among the solvers whose gradient is within {:g} % of the exact one on "
-    "every seed and whose learned operator stays at its equilibrium, with one place for products that differ by no "
-    "more than the spread over seeds, and the last place of the task for all others."
+    "A solver's score is its mean place over the tasks that it was measured on: by products of a training step among "
+    "the solvers whose gradient is within {:g} % of the exact one on every seed and whose learned operator stays at "
+    "its equilibrium, with one place for products that differ by no more than the spread over seeds, and the last "
+    "place of the task for all others."
 )
 """For ``format`` with the limit in per cent."""
 
@@ -79,13 +79,13 @@ class Standing:
 def leaderboard(frame: pd.DataFrame, within: float = WITHIN) -> list[Standing]:
     """The solvers of a run by ``RULE``, the best first; those without a rank last.
 
-    A task on which no solver qualifies tells none from another, and is not ranked.
+    A task on which no solver has a gradient error has no reference gradient, and is not ranked.
 
     Args:
         frame: of ``tidy.tidy``.
         within: limit on the relative error of the gradient.
     """
-    tasks = {heading: found for heading, found in entries(frame).items() if _ranked(found, within)}
+    tasks = {heading: found for heading, found in entries(frame).items() if _ranked(found)}
     places = {heading: places_of(found, within) for heading, found in tasks.items()}
     solvers = dict.fromkeys(solver for found in tasks.values() for solver in found)
     rows = [_standing(solver, tasks, places, within) for solver in solvers]
@@ -100,8 +100,8 @@ def _order(row: Standing) -> tuple[float, float]:
     return row.score, math.inf if math.isnan(row.products) else row.products
 
 
-def _ranked(found: Mapping[str, Entry], within: float) -> bool:
-    return any(entry.qualifies(within) for entry in found.values())
+def _ranked(found: Mapping[str, Entry]) -> bool:
+    return any(math.isfinite(entry.error) for entry in found.values())
 
 
 def entries(frame: pd.DataFrame) -> dict[str, dict[str, Entry]]:
