@@ -75,7 +75,6 @@ class Reconstructor(nn.Module):
             training mode alone: an evaluation, and a call under ``torch.no_grad``, starts cold and keeps nothing.
         measure: n; the solves 0, n, 2n, … of training measure ``‖∂T/∂x‖`` and the residual where they end, which takes
             one application and 20 products with J and Jᵀ each. 0 measures nothing.
-
         log: called at the end of each backward pass with its number and ``last.values``: see ``log_to_tensorboard``.
 
     Warns:

@@ -46,12 +46,17 @@ def cartesian_mask(shape: tuple[int, ...], acceleration: float, rng: torch.Gener
     width = shape[2]
     middle, total = max(1, round(CENTRE * width)), max(1, round(width / acceleration))
     first = (width - middle) // 2
-    order = torch.randperm(width, generator=rng)
     columns = torch.zeros(width, dtype=torch.float64)
     columns[first : first + middle] = 1
-    others = order[columns[order] == 0]
-    columns[others[: max(0, total - middle)]] = 1
+    measure_others(columns, total, rng)
     return columns.expand(1, COMPLEX, *shape[1:]).contiguous()
+
+
+def measure_others(places: torch.Tensor, total: int, rng: torch.Generator) -> None:
+    """Set random places of a mask ``(places,)`` of zeros and ones to 1, until ``total`` are."""
+    order = torch.randperm(len(places), generator=rng)
+    others = order[places[order] == 0]
+    places[others[: max(0, total - int(places.sum()))]] = 1
 
 
 def mri(prior: Prior = DEFAULT, acceleration: float = 4.0, noise: float = 0.02) -> Task:

@@ -13,7 +13,7 @@ from ..utils.arguments import noise_level, up_to
 from ..utils.errors import UserError
 from .base import Task, task_label
 from .complex_images import COMPLEX
-from .mri import DEFAULT
+from .mri import DEFAULT, measure_others
 
 CENTRE = 0.2
 """Side of the box around the lowest frequency that is always measured, relative to the sides of k-space."""
@@ -49,10 +49,8 @@ def encoding_mask(shape: tuple[int, ...], acceleration: float, rng: torch.Genera
         slice((side - b) // 2, (side - b) // 2 + b) for side, b in zip((height, width), box, strict=True)
     ]
     places[tuple(corner)] = 1
-    flat, order = places.flatten(), torch.randperm(height * width, generator=rng)
-    others = order[flat[order] == 0]
-    flat[others[: max(0, round(height * width / acceleration) - int(flat.sum()))]] = 1
-    return flat.view(height, width).expand(1, *shape).contiguous()
+    measure_others(places.view(-1), round(height * width / acceleration), rng)
+    return places.expand(1, *shape).contiguous()
 
 
 def mri_volume(prior: Prior = DEFAULT, acceleration: float = 4.0, noise: float = 0.02) -> Task:
